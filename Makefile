@@ -1,0 +1,56 @@
+# make demo    the whole story: adapt, publish, pull back, try it in the browser
+# make test    what has to pass before a change goes in; `make check` for style and types
+#
+# Everything is installed into .venv, once: a stamp file says what is there already.
+
+# TensorFlow has no wheels yet for a Python newer than 3.13.
+PYTHON_FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(PYTHON_FITS)' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-input
+SERVE ?= 1
+HUB_MODEL_ID ?=
+
+.PHONY: help demo test check clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo          adapt the bundled model to the bundled texts, publish it, pull it back, open the page"
+	@echo "make demo SERVE=0  the same without the page"
+	@echo "make test          run the tests"
+	@echo "make check         lint, format and types"
+	@echo "make clean         remove .venv and caches; runs/ stays"
+	@echo
+	@echo "With HF_TOKEN set, make demo HUB_MODEL_ID=me/my_model publishes to the Hugging Face Hub."
+
+demo: $(VENV)/.installed
+	@$(RUN) scripts/demo.py $(if $(filter 0,$(SERVE)),--no_serve) $(if $(HUB_MODEL_ID),--hub_model_id $(HUB_MODEL_ID))
+
+test: $(VENV)/.installed-dev
+	@bash scripts/install_browser.sh
+	@$(RUN) -m pytest
+
+check: $(VENV)/.installed-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.installed: requirements.txt
+	@"$(PYTHON)" -c '$(PYTHON_FITS)' 2>/dev/null || { \
+		echo "Python 3.11 to 3.13 is needed, $(or $(PYTHON),python3) is not: install it, or name it with make PYTHON=/path/to/python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) could not make $(VENV); on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing requirements.txt into $(VENV): a few minutes, the first time only."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing requirements-dev.txt into $(VENV): a few minutes, the first time only."
+	@$(PIP) -r requirements.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,303 @@
+"""Token store + masking + seed → arrays: a batch is a pure function of (seed, step).
+
+So the position in the data is one integer: a resumed run, any number of replicas and either backend
+see the same batches, and every epoch has fresh masks.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from mlm.errors import ConfigError, CorpusError
+from mlm.masking import Masked, check_shares, mask_tokens, num_prediction_slots
+from mlm.tokenizer import TokenFacts
+
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+
+# Second entry of every seed, so that no two kinds of draws share a stream.
+ORDER, MASKS, EVALUATION_MASKS = range(3)
+
+
+class TokenSplit(Protocol):
+    """One side of a token store: each document is its ids followed by one separator."""
+
+    @property
+    def tokens(self) -> np.ndarray: ...  # (N,) uint16 or int32, may be memory-mapped
+
+    @property
+    def offsets(self) -> np.ndarray: ...  # (D + 1,) int64, where documents begin in tokens
+
+
+class Chunking:
+    """Cuts a split into sequences [CLS] content [SEP] of at most T tokens, padded to T.
+
+    Packed, the documents run on through the sequences, T - 2 tokens in each; line by line, a
+    sequence is one document, cut off after T - 2 tokens.
+    """
+
+    def __init__(
+        self,
+        split: TokenSplit,
+        facts: TokenFacts,
+        *,
+        max_seq_length: int,
+        line_by_line: bool = False,
+        keep_remainder: bool = False,
+    ):
+        """`keep_remainder`: whether the last, shorter slice of a packed split is a sequence too."""
+        if max_seq_length < 3:
+            raise ConfigError(
+                f"max_seq_length is {max_seq_length}: [CLS], one token and [SEP] need 3, raise it."
+            )
+        self.max_seq_length = max_seq_length
+        self._tokens = split.tokens
+        self._facts = facts
+        self._is_special = np.zeros(facts.vocab_size, np.bool_)
+        self._is_special[facts.special_ids] = True
+        if line_by_line:
+            self._starts, self._lengths = self._documents(split.offsets)
+        else:
+            self._starts, self._lengths = self._slices(len(split.tokens), keep_remainder)
+
+    @property
+    def num_sequences(self) -> int:
+        return len(self._starts)
+
+    @property
+    def is_padded(self) -> bool:
+        """True if any sequence is shorter than T, so that attention needs a mask."""
+        return bool((self._lengths < self.max_seq_length - 2).any())
+
+    def sequences(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Arrays (B, T): input_ids int32, attention_mask int32, special_tokens_mask bool.
+
+        The index -1 gives an empty sequence, [CLS] [SEP] and padding, to fill a batch up.
+        """
+        facts, num_rows = self._facts, len(indices)
+        lengths = np.where(indices < 0, 0, self._lengths[indices])
+        columns = np.arange(self.max_seq_length)
+        places = self._starts[indices][:, None] + columns[:-2]
+        content = self._tokens[np.minimum(places, len(self._tokens) - 1)]
+
+        input_ids = np.full((num_rows, self.max_seq_length), facts.pad_id, np.int32)
+        input_ids[:, 0] = facts.cls_id
+        input_ids[:, 1:-1] = np.where(columns[:-2] < lengths[:, None], content, facts.pad_id)
+        input_ids[np.arange(num_rows), lengths + 1] = facts.sep_id
+        attended = columns < lengths[:, None] + 2
+        return input_ids, attended.astype(np.int32), self._is_special[input_ids] | ~attended
+
+    def _slices(self, num_tokens: int, keep_remainder: bool) -> tuple[np.ndarray, np.ndarray]:
+        size = self.max_seq_length - 2
+        # A split shorter than one slice has nothing but its remainder.
+        whole = num_tokens // size
+        count = -(-num_tokens // size) if keep_remainder or whole == 0 else whole
+        starts = np.arange(count, dtype=np.int64) * size
+        return starts, np.minimum(size, num_tokens - starts)
+
+    def _documents(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        starts = np.asarray(offsets[:-1], np.int64)
+        lengths = np.diff(offsets) - 1  # without the separator
+        lengths = np.minimum(lengths, self.max_seq_length - 2)
+        return starts[lengths > 0], lengths[lengths > 0]
+
+
+class MaskedBatches:
+    """The endless stream of training batches over one split.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+        CorpusError: a split without a token.
+    """
+
+    def __init__(
+        self,
+        split: TokenSplit,
+        facts: TokenFacts,
+        *,
+        max_seq_length: int,
+        global_batch_size: int,
+        seed: int,
+        mlm_probability: float = 0.15,
+        mask_share: float = 0.8,
+        random_share: float = 0.1,
+        whole_word_mask: bool = False,
+        line_by_line: bool = False,
+    ):
+        _check_positive("global_batch_size", global_batch_size)
+        _check_seed(seed)
+        check_shares(mask_share, random_share, facts.random_word_ids)
+        self._chunking = Chunking(
+            split, facts, max_seq_length=max_seq_length, line_by_line=line_by_line
+        )
+        _check_not_empty(self._chunking)
+        self.global_batch_size = global_batch_size
+        self.num_sequences = self._chunking.num_sequences
+        self.is_padded = self._chunking.is_padded
+        self.num_prediction_slots = num_prediction_slots(max_seq_length, mlm_probability)
+        self._seed = seed
+        self._mask = partial(
+            mask_tokens,
+            mlm_probability=mlm_probability,
+            num_slots=self.num_prediction_slots,
+            mask_token_id=facts.mask_id,
+            random_word_ids=facts.random_word_ids,
+            mask_share=mask_share,
+            random_share=random_share,
+            word_starts=facts.word_starts if whole_word_mask else None,
+        )
+        self._epoch_order = (-1, np.empty(0, np.int64))
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of one optimizer update: (inputs, labels, weights), B the global batch size.
+
+        inputs: input_ids, attention_mask (B, T) int32, masked_positions (B, P) int32;
+        labels (B, P) int32; weights (B, P) float32 that sum to 1 over the whole batch, so that the
+        sum of weighted losses is the mean over chosen tokens however many each replica has. All
+        are 0 in a batch where no token was chosen.
+        """
+        if step < 0:
+            raise ConfigError(f"step is {step}: give 0 for the first batch.")
+        input_ids, attention_mask, special = self._chunking.sequences(self.sequence_indices(step))
+        rng = np.random.default_rng([self._seed, MASKS, step])
+        masked = self._mask(input_ids, special, rng)
+        num_chosen = int(np.count_nonzero(masked.weights))
+        weights = masked.weights / np.float32(max(1, num_chosen))
+        return _batch(masked._replace(weights=weights), attention_mask)
+
+    def sequence_indices(self, step: int) -> np.ndarray:
+        """(B,) int64: which sequences a step takes from the endless run of shuffled epochs."""
+        first = step * self.global_batch_size
+        last = first + self.global_batch_size
+        parts = []
+        for epoch in range(first // self.num_sequences, (last - 1) // self.num_sequences + 1):
+            begin = epoch * self.num_sequences
+            parts.append(self._order_of(epoch)[max(0, first - begin) : last - begin])
+        return np.concatenate(parts)
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        """(num_sequences,) the epoch's permutation; the last one asked for is kept."""
+        kept_epoch, order = self._epoch_order
+        if kept_epoch != epoch:
+            rng = np.random.default_rng([self._seed, ORDER, epoch])
+            order = rng.permutation(self.num_sequences)
+            self._epoch_order = (epoch, order)  # one assignment: other threads see old or new
+        return order
+
+
+class EvaluationBatches:
+    """A split under the fixed protocol: each sequence once, in order, its masks the same each time.
+
+    A sequence's masks depend on its number and the seed alone, not on the batch size.
+    """
+
+    def __init__(
+        self,
+        chunking: Chunking,
+        facts: TokenFacts,
+        *,
+        batch_size: int,
+        mlm_probability: float,
+        seed: int,
+        num_sequences: int,
+    ):
+        self.batch_size = batch_size
+        self.num_sequences = num_sequences
+        self._chunking = chunking
+        self._seed = seed
+        self._mask = partial(
+            mask_tokens,
+            mlm_probability=mlm_probability,
+            num_slots=num_prediction_slots(chunking.max_seq_length, mlm_probability),
+            mask_token_id=facts.mask_id,
+            random_word_ids=facts.random_word_ids,
+        )
+
+    def __len__(self) -> int:
+        return -(-self.num_sequences // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Batch:
+        """Batch number `index`: as `MaskedBatches.batch_at`, but the weights are 1 and 0."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
+        first = index * self.batch_size
+        numbers = np.arange(first, first + self.batch_size)
+        real = np.where(numbers < self.num_sequences, numbers, -1)
+        input_ids, attention_mask, special = self._chunking.sequences(real)
+        rows = []
+        for row in range(self.batch_size):
+            rng = np.random.default_rng([self._seed, EVALUATION_MASKS, first + row])
+            rows.append(self._mask(input_ids[row : row + 1], special[row : row + 1], rng))
+        return _batch(Masked(*map(np.concatenate, zip(*rows, strict=True))), attention_mask)
+
+
+def evaluation_batches(
+    split: TokenSplit,
+    facts: TokenFacts,
+    *,
+    max_seq_length: int,
+    batch_size: int,
+    mlm_probability: float = 0.15,
+    seed: int = 0,
+    line_by_line: bool = False,
+    max_sequences: int | None = None,
+) -> EvaluationBatches:
+    """The batches that every figure of this project is measured on.
+
+    15 % chosen, 80/10/10, seed 0, sequences in order, the shorter last one kept. The last batch is
+    filled up with empty sequences of weight 0, so that all have one shape.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+        CorpusError: a split without a token.
+    """
+    _check_positive("batch_size", batch_size)
+    _check_seed(seed)
+    chunking = Chunking(
+        split,
+        facts,
+        max_seq_length=max_seq_length,
+        line_by_line=line_by_line,
+        keep_remainder=True,
+    )
+    _check_not_empty(chunking)
+    num_sequences = chunking.num_sequences
+    if max_sequences is not None:
+        _check_positive("max_sequences", max_sequences)
+        num_sequences = min(num_sequences, max_sequences)
+    return EvaluationBatches(
+        chunking,
+        facts,
+        batch_size=batch_size,
+        mlm_probability=mlm_probability,
+        seed=seed,
+        num_sequences=num_sequences,
+    )
+
+
+def _batch(masked: Masked, attention_mask: np.ndarray) -> Batch:
+    inputs = {
+        "input_ids": masked.masked_ids,
+        "attention_mask": attention_mask,
+        "masked_positions": masked.masked_positions,
+    }
+    return inputs, masked.labels, masked.weights
+
+
+def _check_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ConfigError(f"{name} is {value}: give a whole number of at least 1.")
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}: give a whole number of at least 0.")
+
+
+def _check_not_empty(chunking: Chunking) -> None:
+    if chunking.num_sequences == 0:
+        raise CorpusError("The split holds no token: give more texts, or change the split's share.")

@@ -1,0 +1,226 @@
+"""TrainingConfig: every setting of a training run, its unit and its default; checked once.
+
+Names are those of the ecosystem's `run_mlm.py` and `TrainingArguments` wherever they exist there.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mlm.errors import ConfigError
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    """A dataclass field whose help text the command line shows."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": help_text})
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What to train, on what, how, and where the result goes."""
+
+    # Texts
+    train_file: list[str] = _setting(
+        [], "Files to train on: csv, tsv, jsonl, parquet, txt, each also .gz; globs; hf:// paths."
+    )
+    validation_file: list[str] = _setting(
+        [], "Files to evaluate on. Without any, a share of the training documents is held out."
+    )
+    validation_split_percentage: float = _setting(
+        5.0, "Share of the documents held out when there is no --validation_file, in percent."
+    )
+    text_column: str | None = _setting(None, "Column with the text; found by itself if obvious.")
+    encoding: str | None = _setting(None, "Encoding of the text files; UTF-8 when left out.")
+    max_train_samples: int | None = _setting(None, "Use at most that many training documents.")
+    max_eval_samples: int | None = _setting(None, "Evaluate on at most that many sequences.")
+    line_by_line: bool = _setting(
+        False, "One document a sequence, cut at the maximum, instead of packed sequences."
+    )
+
+    # Model
+    model_name_or_path: str | None = _setting(
+        None, "Checkpoint to adapt: a folder, a Hub id, or `demo`. None trains from scratch."
+    )
+    model_revision: str | None = _setting(None, "Branch, tag or commit of a Hub checkpoint.")
+    model_type: str = _setting("modernbert", "Family to train from scratch: modernbert or bert.")
+    config_overrides: str | None = _setting(
+        None, "Changes to the family's default shape, e.g. hidden_size=256,num_hidden_layers=4."
+    )
+    vocab_size: int = _setting(8192, "Entries of a vocabulary trained from scratch.")
+
+    # Masking
+    max_seq_length: int = _setting(128, "Tokens a sequence, special tokens included.")
+    mlm_probability: float = _setting(0.15, "Share of the tokens to predict.")
+    mask_replace_prob: float = _setting(0.8, "Of those, the share that shows the mask token.")
+    random_replace_prob: float = _setting(0.1, "Of those, the share that shows a random word.")
+    whole_word_mask: bool = _setting(False, "Choose whole words rather than single tokens.")
+
+    # Optimisation
+    per_device_train_batch_size: int = _setting(16, "Sequences a replica in one training step.")
+    per_device_eval_batch_size: int = _setting(32, "Sequences a replica in one evaluation step.")
+    max_steps: int = _setting(-1, "Optimizer updates; overrides --num_train_epochs if positive.")
+    num_train_epochs: float = _setting(3.0, "Passes over the training texts.")
+    learning_rate: float = _setting(5e-5, "Highest learning rate.")
+    lr_scheduler_type: Literal["linear", "constant"] = _setting(
+        "linear", "What follows the warm-up: decay to zero, or none."
+    )
+    warmup_steps: int = _setting(0, "Steps in which the learning rate rises from zero.")
+    warmup_ratio: float = _setting(0.0, "The same as a share of all steps, if steps are not given.")
+    optim: Literal["adamw", "muon"] = _setting(
+        "adamw", "AdamW; or Muon for the matrices inside the layers and AdamW for the rest."
+    )
+    weight_decay: float = _setting(0.01, "Decoupled weight decay; not on biases and norms.")
+    adam_beta1: float = _setting(0.9, "Decay of the first moment.")
+    adam_beta2: float = _setting(0.999, "Decay of the second moment.")
+    adam_epsilon: float = _setting(1e-8, "Added to the second moment's root.")
+    max_grad_norm: float = _setting(1.0, "Largest global norm of a gradient; 0 leaves it alone.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
+        "auto", "Number format of the arithmetic; auto chooses from the hardware and says why."
+    )
+    seed: int = _setting(42, "Seed of everything that is drawn.")
+
+    # Run
+    output_dir: str = _setting("runs/mlm", "Where the checkpoint goes, and the state of the run.")
+    overwrite_output_dir: bool = _setting(False, "Start anew where a checkpoint stands already.")
+    logging_steps: int = _setting(50, "Steps between two points of the loss curve.")
+    eval_steps: int = _setting(500, "Steps between two evaluations.")
+    save_steps: int = _setting(500, "Steps between two saved states.")
+    save_total_limit: int = _setting(2, "Saved states to keep; the newest stay. At least 2.")
+    save_dtype: Literal["float32", "float16", "bfloat16"] = _setting(
+        "float32", "Number format of the checkpoint's weights."
+    )
+
+    # Publishing
+    push_to_hub: bool = _setting(False, "Publish the checkpoint when the run ends.")
+    hub_model_id: str | None = _setting(None, "Where to publish: owner/name.")
+    hub_private_repo: bool = _setting(False, "Make a repository that is created here private.")
+
+    def __post_init__(self):
+        for check in _CHECKS:
+            check(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
+        """From plain values, as of a recipe; ConfigError names a field that does not exist."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ConfigError(
+                f"unknown setting {unknown[0]!r}; `python scripts/train.py --help` lists them all"
+            )
+        return cls(**settings)
+
+
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """The settings of a recipe, a YAML file of field names and values."""
+    import yaml
+
+    try:
+        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no recipe at {str(path)!r}; --config takes a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{str(path)!r} is no YAML that can be read: {reason}") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{str(path)!r} holds no settings; write one `field: value` a line")
+    return settings
+
+
+def parse_config_overrides(text: str | None) -> dict[str, Any]:
+    """`a=1,b=0.5,c=relu,d=true` -> the same as a dict with typed values."""
+    import yaml
+
+    overrides = {}
+    for item in filter(None, (part.strip() for part in (text or "").split(","))):
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise ConfigError(
+                f"--config_overrides has {item!r}; write name=value,name=value without spaces"
+            )
+        overrides[name.strip()] = yaml.safe_load(value)
+    return overrides
+
+
+def _check_counts(config: TrainingConfig) -> None:
+    positive = (
+        "max_seq_length",
+        "per_device_train_batch_size",
+        "per_device_eval_batch_size",
+        "logging_steps",
+        "eval_steps",
+        "save_steps",
+        "vocab_size",
+    )
+    for name in positive:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(config, name)}; it has to be 1 or more")
+    if config.max_seq_length < 3:
+        raise ConfigError(f"--max_seq_length is {config.max_seq_length}; two go to special tokens")
+    if config.save_total_limit < 2:
+        raise ConfigError(
+            f"--save_total_limit is {config.save_total_limit}; keep 2 or more, so that a state "
+            "stays whole while the next is written"
+        )
+    for name in ("max_train_samples", "max_eval_samples"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} is {value}; give 1 or more, or leave it out")
+
+
+def _check_shares(config: TrainingConfig) -> None:
+    for name in ("mlm_probability", "mask_replace_prob", "random_replace_prob", "warmup_ratio"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"--{name} is {getattr(config, name)}; it is a share from 0 to 1")
+    if config.mlm_probability == 0:
+        raise ConfigError("--mlm_probability is 0: nothing would be predicted; the usual is 0.15")
+    if config.mask_replace_prob + config.random_replace_prob > 1 + 1e-9:
+        raise ConfigError(
+            f"--mask_replace_prob {config.mask_replace_prob} and --random_replace_prob "
+            f"{config.random_replace_prob} add up to more than 1"
+        )
+    if not 0 < config.validation_split_percentage < 100 and not config.validation_file:
+        raise ConfigError(
+            f"--validation_split_percentage is {config.validation_split_percentage}; "
+            "it has to be between 0 and 100, or give a --validation_file"
+        )
+
+
+def _check_length_of_run(config: TrainingConfig) -> None:
+    if config.max_steps == 0 or config.max_steps < -1:
+        raise ConfigError(f"--max_steps is {config.max_steps}; give 1 or more, or leave it out")
+    if config.max_steps == -1 and config.num_train_epochs <= 0:
+        raise ConfigError(
+            f"--num_train_epochs is {config.num_train_epochs}; give more than 0, or --max_steps"
+        )
+    for name in ("warmup_steps", "weight_decay", "max_grad_norm", "learning_rate"):
+        if getattr(config, name) < 0:
+            raise ConfigError(f"--{name} is {getattr(config, name)}; it cannot be negative")
+
+
+def _check_publishing(config: TrainingConfig) -> None:
+    if config.push_to_hub and not config.hub_model_id:
+        raise ConfigError("--push_to_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
+
+
+def _check_choices(config: TrainingConfig) -> None:
+    for f in dataclasses.fields(config):
+        choices = getattr(f.type, "__args__", ())
+        value = getattr(config, f.name)
+        if getattr(f.type, "__origin__", None) is Literal and value not in choices:
+            raise ConfigError(f"--{f.name} is {value!r}; it is one of {', '.join(choices)}")
+
+
+_CHECKS = (
+    _check_counts,
+    _check_shares,
+    _check_length_of_run,
+    _check_publishing,
+    _check_choices,
+)

@@ -1,0 +1,176 @@
+"""What hardware is there, how many replicas, which number format. The only room with tf or jax.
+
+Everything else is written in Keras and runs on either backend (`KERAS_BACKEND=tensorflow|jax`).
+"""
+
+import os
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mlm.errors import ConfigError
+
+POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+
+
+@dataclass(frozen=True)
+class Device:
+    """The hardware a run uses.
+
+    kind: cpu, gpu or tpu; policy: a Keras dtype policy; reason: why that one, for people;
+    jit_compile: what `Model.compile` is told; strategy: a tf.distribute strategy or None.
+    """
+
+    kind: str
+    name: str
+    num_replicas: int
+    policy: str
+    reason: str
+    jit_compile: bool
+    strategy: Any = None
+
+    def scope(self) -> AbstractContextManager:
+        """The context in which model and optimizer are made."""
+        return self.strategy.scope() if self.strategy is not None else nullcontext()
+
+    def __str__(self) -> str:
+        count = f"{self.num_replicas} x " if self.num_replicas > 1 else ""
+        return f"{count}{self.name}, {self.policy} ({self.reason})"
+
+
+def choose_device(precision: str = "auto") -> Device:
+    """The accelerators that the Keras backend sees, or the CPU; `precision` as in TrainingConfig.
+
+    Several GPUs (or, for tests, several logical CPUs) are used together, data-parallel.
+    """
+    backend = backend_name()
+    if backend == "tensorflow":
+        return _tensorflow_device(precision)
+    if backend == "jax":
+        return _jax_device(precision)
+    raise ConfigError(f"KERAS_BACKEND is {backend!r}; tensorflow and jax are supported")
+
+
+def backend_name() -> str:
+    """`tensorflow` or `jax`, as Keras was told (TensorFlow if it was told nothing)."""
+    import keras
+
+    return keras.backend.backend()
+
+
+def sum_over_replicas(tensors: list) -> tuple[list, int]:
+    """Inside a training step: each tensor summed over the replicas, and how many those are.
+
+    On JAX a gradient is global already: one program sees all devices.
+    """
+    if backend_name() != "tensorflow":
+        return tensors, 1
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensors, 1
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors), context.num_replicas_in_sync
+
+
+def versions() -> dict[str, str]:
+    """The versions that a training record names."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for name in ("keras", "tensorflow", "jax", "transformers", "numpy", "tokenizers"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    found["backend"] = backend_name()
+    return found
+
+
+def _tensorflow_device(precision: str) -> Device:
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    if not gpus:
+        cpus = tf.config.list_logical_devices("CPU")
+        policy, reason = _cpu_policy(precision, fast_bf16=cpu_has_bf16())
+        several = len(cpus) > 1
+        strategy = tf.distribute.MirroredStrategy([c.name for c in cpus]) if several else None
+        # XLA on the CPU is slower than the plain graph: 8.0 s against 4.4 s a BERT-base step.
+        return Device("cpu", cpu_name(), len(cpus), policy, reason, False, strategy)
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    policy, reason = _gpu_policy(precision, details.get("compute_capability"))
+    name = details.get("device_name", "GPU")
+    if len(gpus) == 1:
+        return Device("gpu", name, 1, policy, reason, True)
+    strategy = tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
+    # Keras cannot compile a step under MirroredStrategy with XLA.
+    return Device("gpu", name, len(gpus), policy, reason, False, strategy)
+
+
+def _jax_device(precision: str) -> Device:
+    import jax
+    import keras
+
+    devices = jax.devices()
+    first = devices[0]
+    if len(devices) > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    if first.platform == "cpu":
+        policy, reason = _cpu_policy(precision, fast_bf16=False)
+        return Device("cpu", cpu_name(), len(devices), policy, reason, True)
+    if first.platform == "tpu":
+        policy, reason = _chosen(precision, "bf16", "a TPU multiplies in bf16")
+        return Device("tpu", first.device_kind, len(devices), policy, reason, True)
+    capability = tuple(int(part) for part in str(first.compute_capability).split("."))
+    policy, reason = _gpu_policy(precision, capability)
+    return Device("gpu", first.device_kind, len(devices), policy, reason, True)
+
+
+def _chosen(precision: str, best: str, reason: str) -> tuple[str, str]:
+    if precision != "auto":
+        return POLICIES[precision], "as asked for"
+    return POLICIES[best], reason
+
+
+def _cpu_policy(precision: str, *, fast_bf16: bool) -> tuple[str, str]:
+    if precision == "fp16":
+        raise ConfigError("--precision fp16 needs a GPU; on a CPU choose fp32, bf16 or auto")
+    if fast_bf16:
+        return _chosen(precision, "bf16", "this processor multiplies in bf16")
+    return _chosen(precision, "fp32", "this processor gains nothing from bf16")
+
+
+def _gpu_policy(precision: str, capability: tuple[int, int] | None) -> tuple[str, str]:
+    if capability is None:
+        return _chosen(precision, "fp32", "a GPU of unknown kind")
+    if capability >= (8, 0):
+        return _chosen(precision, "bf16", "this GPU multiplies in bf16")
+    if capability >= (6, 0):
+        return _chosen(precision, "fp16", "this GPU has fp16 but no bf16")
+    return _chosen(precision, "fp32", "this GPU has neither fp16 nor bf16")
+
+
+@lru_cache
+def cpu_has_bf16() -> bool:
+    """True if the processor has bf16 products (AVX-512 BF16 or AMX)."""
+    flags = _cpu_field("flags").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def cpu_name() -> str:
+    """Model and number of usable cores."""
+    model = _cpu_field("model name") or platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores"
+
+
+def _cpu_field(field: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")

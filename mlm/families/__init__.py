@@ -1,0 +1,88 @@
+"""One short file a model family: its Hugging Face config and tensor names <-> our encoder.
+
+A family module offers
+
+    MODEL_TYPE, ARCHITECTURE              as config.json spells them
+    encoder_config(hf_config)             a transformers config -> EncoderConfig
+    tensor_names(config)                  our variable -> the family's tensor name(s)
+    IGNORED                               patterns of tensors that a masked LM has no use for
+    PREFIX                                what older files leave out before the encoder's names
+    ALIASES                               other names of the same tensor
+    EXTRA_SETTINGS                        older config fields that transformers translates
+
+A variable that is several tensors over there (one product for query, key and value) lists them in
+order; they are joined along the output axis.
+"""
+
+import re
+from types import ModuleType
+from typing import Any
+
+from mlm.encoder import EncoderConfig
+from mlm.errors import CheckpointError
+from mlm.families import bert, modernbert
+
+FAMILIES: dict[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, modernbert)}
+
+
+def family_of(model_type: str | None) -> ModuleType:
+    """The family module of a config's `model_type`; CheckpointError if there is none."""
+    if model_type not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise CheckpointError(f"model_type is {model_type!r}; the known families are {known}")
+    return FAMILIES[model_type]
+
+
+def new_config(model_type: str, **overrides: Any):
+    """A transformers config of the family with some fields changed."""
+    from transformers import AutoConfig
+
+    family = family_of(model_type)
+    known = AutoConfig.for_model(model_type).to_dict().keys() | family.EXTRA_SETTINGS
+    unknown = sorted(set(overrides) - known)
+    if unknown:
+        raise CheckpointError(
+            f"{model_type} has no setting {unknown[0]!r}; among others it has hidden_size, "
+            "num_hidden_layers, num_attention_heads, intermediate_size"
+        )
+    try:
+        return AutoConfig.for_model(model_type, architectures=[family.ARCHITECTURE], **overrides)
+    except Exception as error:  # transformers raises its own validation classes
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"the {model_type} settings cannot work: {reason}") from None
+
+
+def encoder_config_of(hf_config) -> EncoderConfig:
+    """The checked EncoderConfig of a transformers config."""
+    family = family_of(hf_config.model_type)
+    config = family.encoder_config(hf_config)
+    check_shape(config)
+    return config
+
+
+def check_shape(config: EncoderConfig) -> None:
+    """CheckpointError if the numbers of a config do not fit together or our layers."""
+    from mlm.encoder import ACTIVATIONS
+
+    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"):
+        if getattr(config, name) < 1:
+            raise CheckpointError(f"{name} is {getattr(config, name)}; it has to be 1 or more")
+    if config.hidden_size % config.num_attention_heads:
+        raise CheckpointError(
+            f"hidden_size {config.hidden_size} does not divide by num_attention_heads "
+            f"{config.num_attention_heads}; choose one that does"
+        )
+    if config.positions == "rotary" and config.head_dim % 2:
+        raise CheckpointError(
+            f"{config.head_dim} numbers a head; rotary positions need an even number"
+        )
+    for name in (config.hidden_act, config.head_act):
+        if name not in ACTIVATIONS:
+            raise CheckpointError(
+                f"activation {name!r} is not among {', '.join(sorted(ACTIVATIONS))}"
+            )
+
+
+def is_ignored(family: ModuleType, name: str) -> bool:
+    """True for a tensor of the family that a masked LM has no use for (a pooler, a buffer)."""
+    return any(re.fullmatch(pattern, name) for pattern in family.IGNORED)

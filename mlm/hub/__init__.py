@@ -1,0 +1,26 @@
+"""Pull a checkpoint from the Hugging Face Hub, checked before a weight is fetched, and push one.
+
+No token is taken as an argument, written to a log or put in an error. HF_ENDPOINT, HF_TOKEN (or
+`hf auth login`), HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to
+`huggingface_hub`, which is imported in this room only, and only when it is needed.
+
+    connection.py  the settings, and every call: tried again, its errors told in one line
+    files.py       which files are a checkpoint's
+    pull.py        fetch_checkpoint, load_checkpoint
+    push.py        check_push, push_checkpoint
+"""
+
+from mlm.hub.connection import HubUnreachableError
+from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, load_checkpoint
+from mlm.hub.push import Published, check_push, push_checkpoint
+
+__all__ = [
+    "DEMO",
+    "Fetched",
+    "HubUnreachableError",
+    "Published",
+    "check_push",
+    "fetch_checkpoint",
+    "load_checkpoint",
+    "push_checkpoint",
+]

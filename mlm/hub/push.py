@@ -1,0 +1,177 @@
+"""Push a checkpoint folder: one commit on top of the one that was read, looked at afterwards."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlm.errors import HubError
+from mlm.hub.connection import checked_id, endpoint, hub_api, is_offline, retrying
+from mlm.hub.files import CHECKPOINT_FILES, matches
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+PUSH_ATTEMPTS = 6  # hours of training are waiting: 31 s of pauses, or as long as the Hub asks
+
+
+@dataclass(frozen=True)
+class Published:
+    """A checkpoint on the Hub."""
+
+    repo_id: str
+    commit: str
+    url: str
+
+
+def check_push(repo_id: str) -> None:
+    """Find out before a training whether its result can be pushed.
+
+    Raises:
+        HubError: off line, no token or one that may not write, a name that the Hub does not take,
+            or somebody else's namespace.
+    """
+    repo_id = checked_id(repo_id)
+    _check_can_push()
+    account = retrying("ask who the token belongs to", lambda: hub_api().whoami(), PUSH_ATTEMPTS)
+    namespace = repo_id.split("/")[0] if "/" in repo_id else account["name"]
+    writable = {account["name"]}
+    writable |= {org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read"}
+    if namespace not in writable:
+        raise HubError(
+            f"{repo_id} cannot be pushed as {account['name']}: "
+            f"expected a name under {' or '.join(sorted(writable))}/"
+        )
+    if not _token_may_write(account, namespace, repo_id):
+        raise HubError(
+            f"the token cannot write to {repo_id}: "
+            f"make one with write permission at {endpoint()}/settings/tokens"
+        )
+
+
+def _token_may_write(account: dict[str, Any], namespace: str, repo_id: str) -> bool:
+    token = account.get("auth", {}).get("accessToken", {})
+    if token.get("role") != "fineGrained":
+        return token.get("role", "write") == "write"
+    return any(
+        scope.get("entity", {}).get("name") in (namespace, repo_id)
+        and "repo.write" in scope.get("permissions", [])
+        for scope in token.get("fineGrained", {}).get("scoped", [])
+    )
+
+
+def push_checkpoint(
+    folder: str | Path, repo_id: str, *, private: bool = False, commit_message: str | None = None
+) -> Published:
+    """Publish a checkpoint folder as one commit, and look whether the Hub has it as it is here.
+
+    The repository is made if need be. Checkpoint files of an earlier publication that this one
+    does not have are removed in the same commit; other files there are left alone.
+
+    Args:
+        folder: the checkpoint; of its files, only those of CHECKPOINT_FILES are sent.
+        repo_id: "name" or "owner/name".
+        private: make a new repository private.
+        commit_message: one line; by default it says what was pushed.
+
+    Raises:
+        CheckpointError: the folder is not whole; nothing was sent.
+        HubError: the Hub said no, could not be reached, or was changed meanwhile.
+    """
+    from mlm.checkpoint import verify_folder
+
+    folder, wanted_id = Path(folder).expanduser(), checked_id(repo_id)
+    verify_folder(folder)
+    _check_can_push()
+    files = {path.name: path for path in _files_to_push(folder)}
+    api = hub_api()
+    repo_id = retrying(
+        f"create {wanted_id}",
+        lambda: api.create_repo(wanted_id, private=private or None, exist_ok=True),
+        PUSH_ATTEMPTS,
+    ).repo_id
+    head = retrying(f"read {repo_id}", lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
+    if private and head.private is False:
+        raise HubError(
+            f"{repo_id} exists and is public: make it private on its page, or push there"
+        )
+    message = commit_message or f"Checkpoint of {len(files)} files"
+    commit = _commit(api, repo_id, head, files, message)
+    wrong = _differences(api, repo_id, commit, files)
+    if wrong:
+        raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: push again")
+    return Published(repo_id, commit, f"{endpoint()}/{repo_id}")
+
+
+def _commit(api: "HfApi", repo_id: str, head: Any, files: dict[str, Path], message: str) -> str:
+    """Commit all files at once on top of `head`; the new commit's id."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    present = [file.rfilename for file in head.siblings or []]
+    stale = [name for name in present if matches(name, CHECKPOINT_FILES) and name not in files]
+    operations: list[CommitOperationAdd | CommitOperationDelete] = [
+        *(CommitOperationAdd(name, path) for name, path in files.items()),
+        *(CommitOperationDelete(name, is_folder=False) for name in stale),
+    ]
+
+    def attempt() -> str:
+        try:
+            return api.create_commit(
+                repo_id, operations, commit_message=message, parent_commit=head.sha
+            ).oid
+        except Exception:
+            if taken := _commit_since(api, repo_id, head.sha, files):
+                return taken  # it arrived; only the answer was lost
+            raise
+
+    return retrying(f"commit to {repo_id}", attempt, PUSH_ATTEMPTS)
+
+
+def _commit_since(api: "HfApi", repo_id: str, parent: str, files: dict[str, Path]) -> str | None:
+    """The head, if it is our commit; None if it is still `parent`. Raises HubError otherwise."""
+    head = retrying(f"read {repo_id}", lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
+    if head.sha == parent:
+        return None
+    if _differences(api, repo_id, str(head.sha), files):
+        raise HubError(
+            f"{repo_id} was changed by someone else during this push; nothing was overwritten: "
+            "look at it, and push again"
+        )
+    return str(head.sha)
+
+
+def _differences(api: "HfApi", repo_id: str, commit: str, files: dict[str, Path]) -> list[str]:
+    """Names of the files that the Hub does not have at this commit byte for byte."""
+    found = retrying(
+        f"check {repo_id}",
+        lambda: api.get_paths_info(repo_id, list(files), revision=commit),
+        PUSH_ATTEMPTS,
+    )
+    same = {info.path for info in found if info.path in files and _is_same(info, files[info.path])}
+    return [name for name in files if name not in same]
+
+
+def _is_same(info: Any, path: Path) -> bool:
+    """Whether a local file has the size and hash that the Hub reports: sha256, or git's own."""
+    if getattr(info, "size", None) != path.stat().st_size:
+        return False
+    if info.lfs:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == info.lfs.sha256
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == info.blob_id
+
+
+def _files_to_push(folder: Path) -> list[Path]:
+    return [
+        p for p in sorted(folder.iterdir()) if p.is_file() and matches(p.name, CHECKPOINT_FILES)
+    ]
+
+
+def _check_can_push() -> None:
+    from huggingface_hub import get_token
+
+    if is_offline():
+        raise HubError("HF_HUB_OFFLINE is set, so nothing can be pushed: unset it")
+    if not get_token():
+        raise HubError("no token: run `hf auth login` or set HF_TOKEN")

@@ -1,0 +1,279 @@
+"""Load and save tokenizers, and say what masking must know about their ids.
+
+A tokenizer is always a `transformers` fast tokenizer; `TokenFacts` is the part of it that batches
+need, as plain numbers and arrays.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlm.errors import CheckpointError
+from mlm.wordpiece import train_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = [
+    "TokenFacts",
+    "encode_texts",
+    "load_tokenizer",
+    "random_word_ids",
+    "save_tokenizer",
+    "special_ids",
+    "tokenizer_hash",
+    "train_tokenizer",
+    "word_starts",
+]
+
+# Entries that vocabularies keep free for later use: no text holds them.
+PLACEHOLDER = re.compile(r"\[unused_?\d+\]|<unused_?\d+>|madeupword\d+")
+
+
+@dataclass(frozen=True, eq=False)
+class TokenFacts:
+    """What batches and masking need to know of a tokenizer."""
+
+    cls_id: int
+    sep_id: int
+    pad_id: int
+    mask_id: int
+    vocab_size: int  # one more than the highest id
+    special_ids: np.ndarray  # (S,) int64, ascending: never chosen, never drawn
+    random_word_ids: np.ndarray  # (R,) int32, ascending: what a random word is drawn from
+    word_starts: np.ndarray  # (V,) bool, True where an id begins a word
+
+    @classmethod
+    def of(cls, tokenizer: "PreTrainedTokenizerFast") -> "TokenFacts":
+        """The facts of one tokenizer. Raises CheckpointError where a special token is missing."""
+        _check_special_tokens(tokenizer, "the tokenizer")
+        return cls(
+            cls_id=tokenizer.cls_token_id,
+            sep_id=tokenizer.sep_token_id,
+            pad_id=tokenizer.pad_token_id,
+            mask_id=tokenizer.mask_token_id,
+            vocab_size=_vocab_size(tokenizer),
+            special_ids=special_ids(tokenizer),
+            random_word_ids=random_word_ids(tokenizer),
+            word_starts=word_starts(tokenizer),
+        )
+
+
+def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
+    """The tokenizer of a checkpoint folder, as `AutoTokenizer` gives it.
+
+    Off line, and never with code from the folder.
+    Reads tokenizer.json, BERT's vocab.txt, or RoBERTa's vocab.json with merges.txt.
+
+    Raises:
+        CheckpointError: no such files, files that cannot be read, code of its own, no mask token.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(folder)
+    kind = _vocabulary_kind(folder)
+    content = _read_json(folder / "tokenizer.json")
+    _refuse_own_code(folder)
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    if kind is not None and not (folder / "config.json").is_file():
+        options["tokenizer_type"] = kind
+    if _is_cased(folder, content):
+        options["do_lower_case"] = False
+    tokenizer: Any
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
+    except Exception as error:  # the Rust side raises bare Exception
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"The tokenizer in {folder} cannot be read ({reason}): fetch or save its files again."
+        ) from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
+            "checkpoint with a tokenizer.json."
+        )
+    _check_special_tokens(tokenizer, str(folder))
+    _forget_lengths(tokenizer)
+    return tokenizer
+
+
+def _vocabulary_kind(folder: Path) -> str | None:
+    """None for a tokenizer.json, else the model type that the vocabulary files stand for."""
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if "tokenizer.json" in present:
+        return None
+    if "vocab.txt" in present:
+        return "bert"
+    if {"vocab.json", "merges.txt"} <= present:
+        return "roberta"
+    raise CheckpointError(
+        f"{folder} has no tokenizer: expected tokenizer.json, or vocab.txt, or vocab.json with "
+        "merges.txt; save the tokenizer into it with save_pretrained."
+    )
+
+
+def _refuse_own_code(folder: Path) -> None:
+    """Such a folder is not opened at all: trust_remote_code=False was by-passed before."""
+    for name in ("tokenizer_config.json", "config.json"):
+        if "auto_map" in _read_json(folder / name):
+            raise CheckpointError(
+                f"{folder / name} names code of its own (auto_map), which is never run here: use a "
+                "checkpoint of a standard BERT or ModernBERT class."
+            )
+
+
+def _is_cased(folder: Path, content: dict[str, Any]) -> bool:
+    """Whether only tokenizer.json's content, or vocab.txt, tells that capitals are kept.
+
+    `BertTokenizer` lower-cases unless tokenizer_config.json says otherwise; it ignores what
+    tokenizer.json says.
+    """
+    if "do_lower_case" in _read_json(folder / "tokenizer_config.json"):
+        return False
+    if content:
+        normalizer = content.get("normalizer") or {}
+        return normalizer.get("type") == "BertNormalizer" and not normalizer.get("lowercase", True)
+    if not (folder / "vocab.txt").is_file():
+        return False
+    words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    return any(word[0] != "[" and word != word.lower() for word in words if word)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON ({error}): fetch or save it again.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds no JSON object: fetch or save it again.")
+    return content
+
+
+def _check_special_tokens(tokenizer: "PreTrainedTokenizerFast", where: str) -> None:
+    names = ("cls_token", "sep_token", "pad_token", "mask_token")
+    missing = [name for name in names if getattr(tokenizer, name) is None]
+    if missing:
+        raise CheckpointError(
+            f"The tokenizer of {where} sets no {', '.join(missing)}: name them in "
+            "tokenizer_config.json, or use a checkpoint made for masked language modelling."
+        )
+
+
+def _forget_lengths(tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Drop the truncation and padding that a tokenizer.json carries from its last use."""
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+
+
+def save_tokenizer(
+    tokenizer: "PreTrainedTokenizerFast", folder: str | Path, *, model_max_length: int
+) -> None:
+    """Write tokenizer.json and tokenizer_config.json, for any `AutoTokenizer` to load.
+
+    `model_max_length`: tokens, special ones included, that the model takes.
+    """
+    _forget_lengths(tokenizer)
+    tokenizer.save_pretrained(str(folder))
+    path = Path(folder) / "tokenizer_config.json"
+    config = _read_json(path)
+    config["model_max_length"] = model_max_length
+    # transformers 5 writes its new name of the class; the old one is known to 4 and 5.
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def tokenizer_hash(tokenizer: "PreTrainedTokenizerFast") -> str:
+    """sha256, in hex, of how texts become ids; the same before and after saving."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    for passing in ("truncation", "padding"):
+        content.pop(passing, None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
+    """The ids of each text: no special token, no truncation, no warning about lengths.
+
+    A text that spells out a special token ("[SEP]") gets the ids of those letters, not the token.
+    """
+    backend = tokenizer.backend_tokenizer
+    _forget_lengths(tokenizer)
+    before = backend.encode_special_tokens
+    backend.encode_special_tokens = True
+    try:
+        encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+    finally:
+        backend.encode_special_tokens = before
+    return [encoding.ids for encoding in encodings]
+
+
+def special_ids(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
+    """(S,) int64, ascending: the ids that are never chosen for prediction."""
+    added = tokenizer.added_tokens_decoder
+    special = {index for index, token in added.items() if token.special}
+    return np.array(sorted(special | set(tokenizer.all_special_ids)), np.int64)
+
+
+def random_word_ids(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
+    """(R,) int32, ascending: every id but the special ones and the placeholders for later use."""
+    vocabulary = tokenizer.get_vocab()
+    words = {index for token, index in vocabulary.items() if not PLACEHOLDER.fullmatch(token)}
+    return np.array(sorted(words - set(special_ids(tokenizer).tolist())), np.int32)
+
+
+def word_starts(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
+    """(V,) bool: True where an id begins a word.
+
+    WordPiece: no "##" before it. Byte-level BPE and SentencePiece: it begins with a space or with
+    punctuation. Special and added tokens are words of their own, ids without a token too.
+
+    Raises:
+        CheckpointError: a tokenizer that marks the ends of words, or nothing.
+    """
+    starts = np.ones(_vocab_size(tokenizer), np.bool_)
+    begins_word = _word_start_rule(tokenizer.backend_tokenizer)
+    added = tokenizer.added_tokens_decoder
+    for token, index in tokenizer.get_vocab().items():
+        if index not in added:
+            starts[index] = begins_word(token)
+    return starts
+
+
+def _word_start_rule(backend: "Tokenizer") -> Callable[[str], bool]:
+    """A function from a token to whether it begins a word, for this kind of tokenizer."""
+    content = json.loads(backend.to_str())
+    model = content["model"]
+    prefix = model.get("continuing_subword_prefix")
+    if prefix:
+        return lambda token: not token.startswith(prefix)
+    if model.get("type") == "WordLevel":
+        return lambda token: True
+    layout = json.dumps([content["pre_tokenizer"], content["normalizer"], content["decoder"]])
+    if "ByteLevel" in layout:
+        return lambda token: _begins_word(backend.decoder.decode([token]))
+    if "Metaspace" in layout or "▁" in layout:
+        return lambda token: _begins_word(token.replace("▁", " "))
+    raise CheckpointError(
+        f"A {model.get('type')} tokenizer that marks no word beginnings is not supported: use one "
+        "of WordPiece, byte-level BPE or SentencePiece."
+    )
+
+
+def _begins_word(text: str) -> bool:
+    """False where a letter, mark, digit or part of a character comes first."""
+    return not text or not (text[0] == "\ufffd" or unicodedata.category(text[0])[0] in "LMN")
+
+
+def _vocab_size(tokenizer: "PreTrainedTokenizerFast") -> int:
+    return max(tokenizer.get_vocab().values()) + 1

@@ -1,0 +1,31 @@
+"""The training batches as Keras takes them; apart from batches.py, which must not import Keras."""
+
+import keras
+
+from mlm.batches import Batch, MaskedBatches
+
+
+class TrainingDataset(keras.utils.PyDataset):
+    """Steps `start_step` to `stop_step - 1` of a run, one batch each, as (x, y, sample_weight).
+
+    Item i is batch start_step + i, so call `fit` with shuffle=False: Keras would reorder the steps.
+    """
+
+    def __init__(
+        self, batches: MaskedBatches, start_step: int, stop_step: int, *, workers: int = 1
+    ):
+        super().__init__(workers=workers, use_multiprocessing=False)
+        self._batches = batches
+        self._start_step = start_step
+        self._stop_step = stop_step
+
+    def __len__(self) -> int:
+        return max(0, self._stop_step - self._start_step)
+
+    def __getitem__(self, index: int) -> Batch:
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
+        inputs, labels, weights = self._batches.batch_at(self._start_step + index)
+        if not self._batches.is_padded:
+            del inputs["attention_mask"]  # all ones: attention is cheaper without a mask
+        return inputs, labels, weights

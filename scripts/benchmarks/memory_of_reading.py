@@ -1,0 +1,81 @@
+"""Peak memory of building a token store from 10,000 and from 1,000,000 rows: it should not grow.
+
+    python scripts/benchmarks/memory_of_reading.py [--rows 10000 1000000] [--format csv parquet]
+
+Writes synthetic rows (a fifth are repeats) to a temporary folder, then reads, cleans, de-duplicates,
+splits and tokenises them, each in a process of its own, and prints that process's peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+WORDS = [a + b for a in "ka lo mi ne ru so ta vi".split() for b in "ben dor fil gam hus".split()]
+
+
+def synthetic_texts(rows: int) -> Iterator[str]:
+    """Yield `rows` texts of 20 words with a break in the middle; every fifth repeats the first."""
+    rng = random.Random(0)
+    for number in range(rows):
+        words = rng.choices(WORDS, k=20) if number % 5 else WORDS[:20]
+        yield " ".join(words[:10]) + "<br />" + " ".join(words[10:])
+
+
+def write_rows(path: Path, rows: int) -> None:
+    """Write the texts as CSV or Parquet, in pieces."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = synthetic_texts(rows)
+    if path.suffix == ".csv":
+        with path.open("w") as stream:
+            stream.write("id,text\n")
+            stream.writelines(f'{number},"{text}"\n' for number, text in enumerate(texts))
+        return
+    schema = pa.schema([("text", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:  # one row group: the hardest to stream
+        writer.write_table(pa.table({"text": list(texts)}, schema), row_group_size=rows)
+
+
+def build(path: Path) -> tuple[float, float, str]:
+    """Build the store; peak resident memory in MiB, seconds, the report."""
+    from mlm.corpus import build_token_store
+    from mlm.tokenizer import train_tokenizer
+
+    tokenizer = train_tokenizer(synthetic_texts(1000), 300)
+    start = time.perf_counter()
+    store = build_token_store(path.parent / f"{path.name}.tokens", tokenizer, train_files=[path])
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), seconds, store.report_line
+
+
+def main() -> None:
+    """Print a line for every format and number of rows."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--format", nargs="+", choices=["csv", "parquet"], default=["csv"])
+    arguments = parser.parse_args()
+    # A spawned process, one a job: neither the writing nor the job before counts as its memory.
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for kind in arguments.format:
+            for rows in arguments.rows:
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / f"rows.{kind}"
+                    pool.apply(write_rows, (path, rows))
+                    peak, seconds, report = pool.apply(build, (path,))
+                print(f"{rows:>9,} rows of {kind}: peak {peak:,.0f} MiB, {seconds:.1f} s; {report}")
+
+
+if __name__ == "__main__":
+    main()

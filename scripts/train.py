@@ -1,0 +1,54 @@
+"""Adapt a checkpoint to texts, or train one from scratch, and publish it.
+
+    python scripts/train.py --train_file reviews.csv --model_name_or_path google-bert/bert-base-uncased
+    python scripts/train.py --config scripts/recipes/imdb_modernbert.yaml --output_dir runs/imdb
+
+Exit codes: 0 done; 2 bad arguments or data, nothing trained; 3 stopped by a signal with a whole
+state (run the same command again to go on); 1 anything else.
+"""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from mlm.config import TrainingConfig, read_recipe
+from mlm.errors import UserError
+
+
+def parse(arguments: list[str]) -> TrainingConfig:
+    """Command line -> TrainingConfig; what is said there overrides the recipe of --config."""
+    from transformers import HfArgumentParser
+
+    parser = HfArgumentParser(TrainingConfig, description=__doc__.splitlines()[0])
+    parser.add_argument("--config", help="Recipe: a YAML file with the same names.")
+    given = vars(parser.parse_args(arguments))
+    recipe = given.pop("config")
+    if recipe is None:
+        return TrainingConfig(**given)
+    said = {word.partition("=")[0].lstrip("-") for word in arguments if word.startswith("--")}
+    return TrainingConfig.from_dict(
+        read_recipe(recipe) | {name: value for name, value in given.items() if name in said}
+    )
+
+
+def main(arguments: list[str]) -> int:
+    from mlm.trainer import TrainingStopped, train
+
+    try:
+        train(parse(arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except TrainingStopped as stopped:
+        command = shlex.join([Path(sys.executable).name, sys.argv[0], *arguments])
+        print(f"{stopped}\nrun the same command to go on: {command}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,355 @@
+"""Batches: what a sequence is, that (seed, step) is all a batch depends on, the fixed protocol."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mlm.batches import Chunking, MaskedBatches, evaluation_batches
+from mlm.errors import ConfigError, CorpusError
+from mlm.tokenizer import TokenFacts
+
+PAD, CLS, SEP, MASK = 0, 1, 2, 3
+FACTS = TokenFacts(
+    cls_id=CLS,
+    sep_id=SEP,
+    pad_id=PAD,
+    mask_id=MASK,
+    vocab_size=1000,
+    special_ids=np.array([PAD, CLS, SEP, MASK]),
+    random_word_ids=np.arange(900, 1000, dtype=np.int32),
+    word_starts=np.arange(1000) % 2 == 0,
+)
+
+
+def split_of(*documents):
+    """A token store's split: each document followed by one separator."""
+    stream = [token for document in documents for token in (*document, SEP)]
+    offsets = np.cumsum([0] + [len(document) + 1 for document in documents])
+    return SimpleNamespace(tokens=np.array(stream, np.uint16), offsets=offsets)
+
+
+def long_split(num_sequences, length):
+    """One document that fills so many sequences, its tokens all different."""
+    return split_of(range(100, 100 + num_sequences * (length - 2) - 1))
+
+
+def training(split, **changes):
+    settings = {"max_seq_length": 12, "global_batch_size": 4, "seed": 7}
+    return MaskedBatches(split, FACTS, **(settings | changes))
+
+
+def evaluation(split, **changes):
+    return evaluation_batches(split, FACTS, **({"max_seq_length": 12, "batch_size": 4} | changes))
+
+
+def assert_same(first, second):
+    for (inputs, *rest), (other_inputs, *other_rest) in zip(first, second, strict=True):
+        assert inputs.keys() == other_inputs.keys()
+        assert all(np.array_equal(inputs[name], other_inputs[name]) for name in inputs)
+        assert all(np.array_equal(a, b) for a, b in zip(rest, other_rest, strict=True))
+
+
+def restored(batch):
+    """The input_ids of a batch before masking."""
+    inputs, labels, weights = batch
+    input_ids = inputs["input_ids"].copy()
+    rows, slots = np.nonzero(weights)
+    input_ids[rows, inputs["masked_positions"][rows, slots]] = labels[rows, slots]
+    return input_ids
+
+
+# ---- sequences
+
+
+def test_packed_documents_run_on_through_the_sequences():
+    split = split_of([10, 11, 12], [20, 21, 22, 23])
+    chunking = Chunking(split, FACTS, max_seq_length=6)
+    input_ids, attention_mask, special = chunking.sequences(np.arange(chunking.num_sequences))
+    assert input_ids.tolist() == [[CLS, 10, 11, 12, SEP, SEP], [CLS, 20, 21, 22, 23, SEP]]
+    assert attention_mask.all()
+    assert special.tolist() == [[1, 0, 0, 0, 1, 1], [1, 0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(("keep", "count"), [(False, 2), (True, 3)])
+def test_the_remainder_is_kept_only_where_asked(keep, count):
+    chunking = Chunking(long_split(2, 6), FACTS, max_seq_length=6, keep_remainder=keep)
+    assert chunking.num_sequences == 2
+    split = split_of([10, 11, 12, 13, 14, 15, 16, 17])
+    chunking = Chunking(split, FACTS, max_seq_length=6, keep_remainder=keep)
+    assert chunking.num_sequences == count
+    last = chunking.sequences(np.array([count - 1]))[0]
+    assert last.tolist() == [[CLS, SEP, SEP, PAD, PAD, PAD] if keep else [CLS, 14, 15, 16, 17, SEP]]
+
+
+def test_line_by_line_is_one_document_a_sequence():
+    split = split_of([10, 11], [], [20, 21, 22, 23, 24, 25])
+    chunking = Chunking(split, FACTS, max_seq_length=6, line_by_line=True)
+    input_ids, attention_mask, special = chunking.sequences(np.arange(chunking.num_sequences))
+    assert input_ids.tolist() == [[CLS, 10, 11, SEP, PAD, PAD], [CLS, 20, 21, 22, 23, SEP]]
+    assert attention_mask.tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]]
+    assert special.tolist() == [[1, 0, 0, 1, 1, 1], [1, 0, 0, 0, 0, 1]]
+
+
+def test_tokens_may_be_memory_mapped(tmp_path):
+    split = long_split(6, 12)
+    split.tokens.tofile(tmp_path / "tokens.bin")
+    mapped = SimpleNamespace(
+        tokens=np.memmap(tmp_path / "tokens.bin", np.uint16, mode="r"), offsets=split.offsets
+    )
+    assert_same([training(mapped).batch_at(3)], [training(split).batch_at(3)])
+
+
+# ---- batch_at
+
+
+def test_shapes_and_types():
+    batches = training(long_split(20, 12))
+    inputs, labels, weights = batches.batch_at(0)
+    slots = batches.num_prediction_slots
+    assert slots == 2
+    assert {name: (part.shape, part.dtype) for name, part in inputs.items()} == {
+        "input_ids": ((4, 12), np.int32),
+        "attention_mask": ((4, 12), np.int32),
+        "masked_positions": ((4, slots), np.int32),
+    }
+    assert (labels.shape, labels.dtype) == ((4, slots), np.int32)
+    assert (weights.shape, weights.dtype) == ((4, slots), np.float32)
+
+
+def test_two_instances_give_the_same_batches_in_any_order():
+    split = long_split(10, 12)
+    first, second = training(split), training(split)
+    forwards = [first.batch_at(step) for step in range(12)]
+    backwards = [second.batch_at(step) for step in reversed(range(12))][::-1]
+    assert_same(forwards, backwards)
+
+
+def test_another_seed_gives_another_order_and_other_masks():
+    split = long_split(10, 12)
+    one, other = training(split, seed=1), training(split, seed=2)
+    assert one.sequence_indices(0).tolist() != other.sequence_indices(0).tolist()
+    single = split_of(range(100, 109))
+    positions = [
+        training(single, seed=seed).batch_at(0)[0]["masked_positions"].tolist() for seed in (1, 2)
+    ]
+    assert positions[0] != positions[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 10])
+def test_every_epoch_holds_every_sequence_once(batch_size):
+    batches = training(long_split(10, 12), global_batch_size=batch_size)
+    steps = -(-30 // batch_size)
+    run = np.concatenate([batches.sequence_indices(step) for step in range(steps)])[:30]
+    epochs = run.reshape(3, 10)
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs.tolist())
+    assert len({tuple(epoch) for epoch in epochs.tolist()}) == 3
+
+
+def test_the_batch_is_the_sequences_it_names():
+    split = long_split(10, 12)
+    batches = training(split)
+    chunking = Chunking(split, FACTS, max_seq_length=12)
+    for step in range(6):
+        expected = chunking.sequences(batches.sequence_indices(step))[0]
+        assert np.array_equal(restored(batches.batch_at(step)), expected)
+
+
+def test_replica_count_does_not_change_the_data():
+    split = long_split(10, 12)
+    small = [training(split, global_batch_size=2).sequence_indices(step) for step in range(4)]
+    large = [training(split, global_batch_size=4).sequence_indices(step) for step in range(2)]
+    assert np.array_equal(np.concatenate(small), np.concatenate(large))
+
+
+def test_masks_are_fresh_each_epoch():
+    batches = training(long_split(4, 102), max_seq_length=102)
+    seen = {}
+    for epoch in range(5):
+        positions = batches.batch_at(epoch)[0]["masked_positions"]
+        for sequence, row in zip(batches.sequence_indices(epoch), positions, strict=True):
+            seen.setdefault(int(sequence), set()).add(tuple(row))
+    assert {sequence: len(masks) for sequence, masks in seen.items()} == dict.fromkeys(range(4), 5)
+
+
+def test_a_corpus_smaller_than_a_batch_wraps_over_epochs():
+    batches = training(long_split(3, 12), global_batch_size=8)
+    assert sorted(np.bincount(batches.sequence_indices(0))) == [2, 3, 3]
+    assert batches.batch_at(1)[0]["input_ids"].shape == (8, 12)
+
+
+def test_a_corpus_shorter_than_a_sequence_is_one_padded_sequence():
+    batches = training(split_of([10, 11, 12]), mlm_probability=1.0)
+    assert batches.num_sequences == 1
+    assert restored(batches.batch_at(0)).tolist() == [[CLS, 10, 11, 12, SEP, SEP] + [PAD] * 6] * 4
+    assert batches.batch_at(0)[0]["masked_positions"][0, :3].tolist() == [1, 2, 3]
+
+
+def test_weights_sum_to_one_over_the_global_batch():
+    split = split_of([10], [11, 12], [13] * 5, [14] * 9)
+    batches = training(split, line_by_line=True, mlm_probability=0.5)
+    for step in range(20):
+        weights = batches.batch_at(step)[2]
+        assert weights.sum() == pytest.approx(1, abs=1e-6)
+        assert len(set(weights[weights > 0].tolist())) == 1
+
+
+def test_weights_stay_zero_where_nothing_is_chosen():
+    weights = training(long_split(4, 12), mlm_probability=0.0).batch_at(0)[2]
+    assert not weights.any()
+
+
+def test_the_rates_and_shares_reach_the_masks():
+    inputs, _, weights = training(
+        long_split(8, 12), mlm_probability=1.0, mask_share=0.0, random_share=1.0
+    ).batch_at(0)
+    assert (weights > 0).sum() == 4 * 10 - (inputs["input_ids"][:, 1:-1] == SEP).sum()
+    shown = inputs["input_ids"][:, 1:-1]
+    assert np.isin(shown[shown != SEP], FACTS.random_word_ids).all()
+
+
+def test_whole_words_reach_the_masks():
+    # Words of two tokens, an even id and an odd one; sequences of ten tokens begin with a word.
+    batches = training(split_of(range(100, 180)), whole_word_mask=True, mlm_probability=0.4)
+    for step in range(10):
+        inputs, labels, weights = batches.batch_at(step)
+        chosen = np.zeros(inputs["input_ids"].shape, bool)
+        rows, slots = np.nonzero(weights)
+        chosen[rows, inputs["masked_positions"][rows, slots]] = True
+        assert np.array_equal(chosen[:, 1:11:2], chosen[:, 2:11:2])
+        assert labels.any()
+
+
+# ---- the fixed protocol
+
+
+def test_evaluation_takes_every_sequence_once_in_order():
+    split = long_split(9, 12)
+    batches = evaluation(split)
+    assert (len(batches), batches.num_sequences) == (3, 9)
+    rows = np.concatenate([restored(batch) for batch in batches])
+    expected = Chunking(split, FACTS, max_seq_length=12).sequences(np.arange(9))[0]
+    assert np.array_equal(rows[:9], expected)
+
+
+def test_evaluation_fills_the_last_batch_with_weightless_rows():
+    inputs, labels, weights = evaluation(long_split(9, 12))[2]
+    assert inputs["input_ids"][1:].tolist() == [[CLS, SEP] + [PAD] * 10] * 3
+    # Two attended tokens: a row that attends to nothing would be nan in a softmax.
+    assert inputs["attention_mask"][1:].sum(axis=1).tolist() == [2, 2, 2]
+    assert not weights[1:].any()
+    assert not labels[1:].any()
+
+
+def test_evaluation_keeps_the_remainder_and_raw_weights():
+    batches = evaluation(split_of(range(100, 125)), batch_size=1)
+    assert batches.num_sequences == 3
+    assert set(np.concatenate([weights for _, _, weights in batches]).ravel()) <= {0.0, 1.0}
+    assert batches[2][0]["attention_mask"].sum() == 2 + 6
+
+
+def test_evaluation_masks_do_not_depend_on_the_batch_size():
+    split = long_split(12, 12)
+    parts = [list(evaluation(split, batch_size=size)) for size in (1, 4, 6)]
+    joined = [
+        [np.concatenate([batch[0][name] for batch in part]) for name in part[0][0]]
+        for part in parts
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(joined[0], joined[1], strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(joined[0], joined[2], strict=True))
+
+
+def test_evaluation_is_the_same_each_time():
+    split = long_split(9, 12)
+    batches = evaluation(split)
+    assert_same(list(batches), list(batches))
+    assert_same(list(batches), list(evaluation(split)))
+
+
+def test_evaluation_chooses_fifteen_in_a_hundred():
+    split = split_of([100] * (102 * 40))
+    weights = [weights for _, _, weights in evaluation(split, max_seq_length=102)]
+    assert np.concatenate(weights)[:40].sum() == 40 * 15
+
+
+def test_evaluation_stops_at_max_sequences():
+    split = long_split(9, 12)
+    batches = evaluation(split, max_sequences=6)
+    assert (len(batches), batches.num_sequences) == (2, 6)
+    assert_same([batches[0]], [evaluation(split)[0]])
+    assert not batches[1][2][2:].any()
+    with pytest.raises(IndexError, match="batch 2 of 2"):
+        batches[2]
+
+
+# ---- wrong settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_seq_length": 2}, "max_seq_length is 2"),
+        ({"global_batch_size": 0}, "global_batch_size is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"mlm_probability": 2.0}, r"mlm_probability is 2\.0"),
+        ({"mask_share": 0.95}, "add up to"),
+    ],
+)
+def test_wrong_settings_are_named_before_the_first_batch(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        training(long_split(4, 12), **changes)
+
+
+def test_wrong_evaluation_settings_are_named():
+    with pytest.raises(ConfigError, match="batch_size is 0"):
+        evaluation(long_split(4, 12), batch_size=0)
+    with pytest.raises(ConfigError, match="max_sequences is 0"):
+        evaluation(long_split(4, 12), max_sequences=0)
+
+
+@pytest.mark.parametrize("line_by_line", [False, True])
+def test_an_empty_split_is_named(line_by_line):
+    with pytest.raises(CorpusError, match="no token"):
+        training(split_of(), line_by_line=line_by_line)
+    with pytest.raises(CorpusError, match="no token"):
+        evaluation(split_of(), line_by_line=line_by_line)
+
+
+def test_a_negative_step_is_named():
+    with pytest.raises(ConfigError, match="step is -1"):
+        training(long_split(4, 12)).batch_at(-1)
+
+
+# ---- as Keras takes them
+
+
+def test_training_dataset_is_a_window_on_the_batches():
+    from mlm.training_dataset import TrainingDataset
+
+    batches = training(split_of([10], [11, 12], [13] * 9), line_by_line=True)
+    dataset = TrainingDataset(batches, 5, 8)
+    assert len(dataset) == dataset.num_batches == 3
+    assert batches.is_padded
+    assert_same(list(dataset), [batches.batch_at(step) for step in (5, 6, 7)])
+    with pytest.raises(IndexError, match="batch 3 of 3"):
+        dataset[3]
+
+
+def test_training_dataset_leaves_out_a_mask_that_masks_nothing():
+    from mlm.training_dataset import TrainingDataset
+
+    batches = training(long_split(10, 12))
+    assert not batches.is_padded
+    inputs, labels, weights = TrainingDataset(batches, 0, 1)[0]
+    expected_inputs, *expected = batches.batch_at(0)
+    assert expected_inputs.pop("attention_mask").all()
+    assert_same([(inputs, labels, weights)], [(expected_inputs, *expected)])
+
+
+def test_batches_need_neither_keras_nor_transformers():
+    heavy = "{'keras', 'tensorflow', 'transformers', 'tokenizers', 'torch', 'jax'}"
+    code = f"import sys, mlm.batches; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

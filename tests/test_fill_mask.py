@@ -1,0 +1,197 @@
+"""FillMask: shapes, own text kept, scores, spellings of the mask, limits, threads."""
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from fake_checkpoint import byte_level_tokenizer, fake_checkpoint
+
+from mlm.errors import CheckpointError, InputError, UserError
+from mlm.fill_mask import MAX_CHARACTERS, MAX_MASKS, FillMask, normalise_masks
+
+SENTENCE = "I have watched this [MASK] and it was awesome."
+
+
+@pytest.fixture
+def fill() -> FillMask:
+    return FillMask(fake_checkpoint(), "fake")
+
+
+@pytest.fixture
+def byte_level() -> FillMask:
+    liked = {"Ġmovie": 9.0, "ing": 8.0, ",": 7.0, "Ġ": 6.0}
+    return FillMask(fake_checkpoint(byte_level_tokenizer(), liked), "fake-bpe")
+
+
+def test_one_mask_is_a_list_of_candidates(fill):
+    answer = fill(SENTENCE, top_k=3)
+    assert [c["token_str"] for c in answer[:2]] == ["movie", "film"]
+    assert set(answer[0]) == {"score", "token", "token_str", "sequence"}
+    assert answer[0]["sequence"] == "I have watched this movie and it was awesome."
+    assert [c["score"] for c in answer] == sorted((c["score"] for c in answer), reverse=True)
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_scores_are_the_softmax_over_the_whole_vocabulary(fill):
+    logits = fill.checkpoint.model.predict_on_batch(fill._batch([fill._question(SENTENCE)]))[0, 0]
+    expected = np.exp(logits.astype(np.float64)) / np.exp(logits.astype(np.float64)).sum()
+    every = fill(SENTENCE, top_k=len(fill.checkpoint.tokenizer))
+    assert {c["token"]: c["score"] for c in every} == pytest.approx(
+        dict(enumerate(expected[: len(every)]))
+    )
+    assert sum(c["score"] for c in every) < 1  # the padding rows count, and are no words
+
+
+def test_several_masks_give_a_list_each_and_keep_the_other_masks(fill):
+    answer = fill("This ___ was  [MASK]!", top_k=2)
+    assert len(answer) == 2
+    assert answer[0][0]["sequence"] == f"This {answer[0][0]['token_str']} was  [MASK]!"
+    assert answer[1][0]["sequence"] == f"This ___ was  {answer[1][0]['token_str']}!"
+
+
+def test_a_list_of_texts_gives_the_same_as_each_alone(fill):
+    texts = [SENTENCE, "[MASK] and [MASK]", "the [MASK]"] * 4
+    together, alone = fill(texts), [fill(text) for text in texts]
+    for one, other in zip(together, alone, strict=True):
+        assert json.dumps(one) == json.dumps(other)
+    assert fill([]) == []
+    assert len(fill([SENTENCE])) == 1
+
+
+def test_own_capitals_and_spacing_are_kept(fill):
+    text = "  I HAVE  Watched\tthis [MASK],\nÉtienne — awesome…  "
+    assert fill(text)[0]["sequence"] == text.replace("[MASK]", "movie")
+
+
+def test_a_continuation_is_joined_to_the_word_before():
+    fill = FillMask(fake_checkpoint(liked={"##ing": 30.0}), "fake")
+    best = fill("He was watch [MASK] it.")[0]
+    assert (best["token_str"], best["sequence"]) == ("##ing", "He was watching it.")
+    assert fill("[MASK] it.")[0]["sequence"] == "ing it."
+
+
+def test_byte_level_marks_are_never_shown(byte_level):
+    by_token = {c["token_str"]: c["sequence"] for c in byte_level("Watch ___ it.", top_k=4)}
+    assert by_token[" movie"] == "Watch movie it."
+    assert by_token["ing"] == "Watching it."
+    assert by_token[","] == "Watch, it."
+    assert not any(mark in text for text in by_token.values() for mark in "Ġ▁")
+
+
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [
+        ("a [MASK] b", None),
+        ("a <mask> b", "<mask> was read as [MASK]."),
+        ("a ___ b ______", "___ was read as [MASK]."),
+        ("a [mask] b <MASK> c [MASK]", "[mask] and <MASK> were read as [MASK]."),
+        ("snake_case __init__", None),
+    ],
+)
+def test_spellings_of_the_mask(written, note):
+    text, said = normalise_masks(written, "[MASK]")
+    assert said == note
+    if note:
+        assert "_" not in text and "<" not in text and "[MASK]" in text
+    else:
+        assert text == written
+
+
+def test_every_spelling_is_the_same_question(fill, byte_level):
+    for model in (fill, byte_level):
+        answers = [model(f"the {mask} was")[0]["score"] for mask in ("[MASK]", "<mask>", "_____")]
+        assert answers[0] == answers[1] == answers[2]
+
+
+def test_targets_are_scored_as_they_are_among_all(fill):
+    size = len(fill.checkpoint.tokenizer)
+    every = {c["token_str"]: c["score"] for c in fill(SENTENCE, top_k=size)}
+    answer = fill(SENTENCE, targets=["soup", "Film", "soup"])
+    assert {c["token_str"]: c["score"] for c in answer} == {w: every[w] for w in ("film", "soup")}
+    assert fill(SENTENCE, targets="soup")[0]["token_str"] == "soup"
+
+
+def test_a_byte_level_target_is_the_word_behind_a_space(byte_level):
+    assert byte_level("the ___ was", targets=["movie"])[0]["token_str"] == " movie"
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (["soup", "watchable"], r"'watchable' .* 2 \(watch ##able\)"),
+        ([], "empty"),
+        ([3], "not a word"),
+        (["☃"], "not one token"),
+    ],
+)
+def test_targets_that_are_no_single_token(fill, targets, message):
+    with pytest.raises(InputError, match=message):
+        fill(SENTENCE, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "NoneType"),
+        (7, "of type int"),
+        ("", r"no mask .*\[MASK\] or ___"),
+        ("Nothing is missing.", "no mask"),
+        ("[MASK] " * 600, f"600 masks; at most {MAX_MASKS}"),
+        ("the " * 200 + "[MASK]", "203 tokens .* 128"),
+        ("[MASK]" + "x" * MAX_CHARACTERS, "20,006 characters"),
+        ("[MASK] \ud800", "surrogate"),
+    ],
+)
+def test_bad_texts_get_one_clear_line(fill, text, message):
+    with pytest.raises(InputError, match=message) as error:
+        fill(text)
+    assert "\n" not in str(error.value)
+    assert fill.checkpoint.model.shapes == []
+
+
+def test_thirty_megabytes_are_refused_before_they_are_read(fill):
+    fill.checkpoint.tokenizer = None  # whoever reads the text needs it
+    with pytest.raises(InputError, match="30,000,000 characters"):
+        fill("[MASK]" * 5_000_000)
+
+
+@pytest.mark.parametrize("top_k", [0, -1, 10**6, 2.5, "5", None, True, math.nan])
+def test_top_k_out_of_range(fill, top_k):
+    with pytest.raises(InputError, match="whole number from 1"):
+        fill(SENTENCE, top_k=top_k)
+
+
+def test_the_model_is_asked_in_few_shapes(fill):
+    for words in range(1, 100):
+        fill("the " * words + "[MASK] " * (words % 5 + 1), top_k=1)
+    shapes = set(fill.checkpoint.model.shapes)
+    assert {t for _, t, _ in shapes} <= {32, 64, 96, 128}
+    assert {p for _, _, p in shapes} <= {1, 2, 4, 8}
+
+
+def test_the_longest_text_is_not_padded_beyond_the_models_positions():
+    fill = FillMask(fake_checkpoint(max_length=50), "fake")
+    fill("the " * 47 + "[MASK]")
+    assert fill.checkpoint.model.shapes == [(1, 50, 1)]
+
+
+def test_threads_get_their_own_answers(fill):
+    texts = [f"{'the ' * n}[MASK] and [MASK]" for n in range(20)]
+    expected = [fill(text) for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(fill, texts)) == expected
+
+
+def test_a_diverged_model_is_named(fill):
+    fill.checkpoint.model._liked[:] = np.nan
+    with pytest.raises(CheckpointError, match="fake answers with values that are no numbers"):
+        fill(SENTENCE)
+
+
+def test_facts_of_the_model(fill, byte_level):
+    assert (fill.name, fill.revision, fill.max_length) == ("fake", None, 128)
+    assert (fill.mask_token, byte_level.mask_token) == ("[MASK]", "<mask>")
+    assert fill.num_parameters == 5_312_345
+    assert issubclass(InputError, UserError)

@@ -1,0 +1,486 @@
+"""mlm.hub against a local Hub, through the real huggingface_hub client over HTTP."""
+
+import json
+import logging
+import os
+import re
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+from huggingface_hub import HfApi, constants
+from huggingface_hub.utils import close_session
+from safetensors.numpy import save_file
+
+from mlm.errors import CheckpointError, HubError
+from mlm.hub import HubUnreachableError, check_push, fetch_checkpoint, pull, push_checkpoint
+from mlm.local_hub import Fault, LocalHub
+from mlm.local_hub.store import Change, RepoStore
+
+# huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+
+TOKEN, READ_TOKEN = "hf_0123456789secret", "hf_9876543210reader"
+REPO = "me/reviews"
+CONFIG = {
+    "model_type": "bert",
+    "vocab_size": 8,
+    "hidden_size": 4,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 8,
+}
+# every request of a push, as (method, address)
+CALLS_OF_A_PUSH = [
+    ("POST", "/api/repos/create"),
+    ("GET", f"/api/models/{REPO}"),
+    ("POST", "/api/validate-yaml"),
+    ("POST", f"/api/models/{REPO}/preupload/main"),
+    ("POST", f"/{REPO}.git/info/lfs/objects/batch"),
+    ("PUT", "/lfs/[0-9a-f]+"),
+    ("POST", "/lfs/[0-9a-f]+/verify"),
+    ("POST", f"/api/models/{REPO}/commit/main"),
+    ("POST", f"/api/models/{REPO}/paths-info/.*"),
+]
+CREATE, LOOK_UP, COMMIT = CALLS_OF_A_PUSH[0], CALLS_OF_A_PUSH[1], CALLS_OF_A_PUSH[7]
+
+
+class Plan:
+    """Faults for chosen requests, each as often as said; keeps what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self._planned: list[list] = []
+
+    def add(self, call: tuple[str, str], fault: Fault | None, times: int = 1, do=None) -> None:
+        """`do` is called instead, just before the request is answered."""
+        self._planned.append([call, fault, times, do])
+
+    def __call__(self, method: str, path: str) -> Fault | None:
+        self.asked.append((method, path))
+        for planned in self._planned:
+            (wanted, pattern), fault, times, do = planned
+            if times and method == wanted and re.fullmatch(pattern, path):
+                planned[2] -= 1
+                if do:
+                    do()
+                return fault
+        return None
+
+    def count(self, call: tuple[str, str]) -> int:
+        return sum(m == call[0] and bool(re.fullmatch(call[1], p)) for m, p in self.asked)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan()
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path, monkeypatch, plan):
+    """A local Hub that the environment points at, with a cache of its own."""
+    with LocalHub(tmp_path / "hub", token=TOKEN, read_token=READ_TOKEN, faults=plan) as local:
+        monkeypatch.setenv("HF_ENDPOINT", local.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        yield local
+        close_session()
+
+
+@pytest.fixture
+def naps(monkeypatch) -> list[float]:
+    """Pauses between attempts, in seconds; noted, not taken."""
+    taken: list[float] = []
+    monkeypatch.setattr("time.sleep", taken.append)
+    return taken
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return make_checkpoint(tmp_path / "run")
+
+
+def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
+    """A folder with the files of a checkpoint; what is in them does not matter to the Hub."""
+    folder.mkdir()
+    weights = np.random.default_rng(seed).normal(size=(8, 4)).astype("float32")
+    save_file({"embeddings": weights}, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(CONFIG | config))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "README.md").write_text("---\ntags: [fill-mask]\n---\n# Reviews\n")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def api() -> HfApi:
+    return HfApi(endpoint=os.environ["HF_ENDPOINT"])
+
+
+def history(repo_id: str = REPO) -> list[str]:
+    return [commit.title for commit in api().list_repo_commits(repo_id)]
+
+
+def test_what_is_pushed_is_what_is_pulled(folder):
+    published = push_checkpoint(folder, REPO, commit_message="first")
+    fetched = fetch_checkpoint(REPO)
+    assert contents(fetched.folder) == contents(folder)
+    assert (fetched.repo_id, fetched.commit) == (REPO, published.commit)
+    assert published.url.endswith(f"/{REPO}")
+
+
+def test_a_publication_is_one_commit(folder):
+    push_checkpoint(folder, REPO, commit_message="first")
+    (folder / "README.md").write_text("# Better\n")
+    push_checkpoint(folder, REPO, commit_message="second")
+    assert history() == ["second", "first", "initial commit"]
+
+
+def test_the_same_files_again_make_no_commit(folder):
+    first = push_checkpoint(folder, REPO)
+    assert push_checkpoint(folder, REPO) == first
+
+
+def test_a_name_without_owner_goes_to_the_account(folder):
+    assert push_checkpoint(folder, "reviews").repo_id == REPO
+
+
+def test_pull_by_commit_branch_and_tag(folder, tmp_path):
+    first = push_checkpoint(folder, REPO)
+    api().create_tag(REPO, tag="v1")
+    second = push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    assert fetch_checkpoint(REPO).commit == second.commit
+    assert fetch_checkpoint(REPO, "main").commit == second.commit
+    for revision in ("v1", first.commit):
+        fetched = fetch_checkpoint(REPO, revision)
+        assert (fetched.commit, contents(fetched.folder)) == (first.commit, contents(folder))
+
+
+def test_only_checkpoint_files_are_pushed(folder):
+    (folder / "state").mkdir()
+    (folder / "state" / "optimizer.bin").write_bytes(b"big")
+    (folder / "notes.txt").write_text("mine")
+    push_checkpoint(folder, REPO)
+    names = {file.rfilename for file in api().model_info(REPO).siblings}
+    assert names == {".gitattributes", *contents(folder)} - {"notes.txt"}
+
+
+def test_files_of_an_earlier_checkpoint_go_and_other_files_stay(folder, tmp_path):
+    (folder / "vocab.txt").write_text("[MASK]\n")
+    push_checkpoint(folder, REPO)
+    api().upload_file(path_or_fileobj=b"x", path_in_repo="curve.txt", repo_id=REPO)
+    push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    names = {file.rfilename for file in api().model_info(REPO).siblings}
+    assert "vocab.txt" not in names
+    assert {"curve.txt", "model.safetensors"} <= names
+
+
+def test_a_broken_folder_is_not_pushed(folder, plan):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(CheckpointError):
+        push_checkpoint(folder, REPO)
+    assert plan.asked == []
+
+
+@pytest.mark.parametrize("call", CALLS_OF_A_PUSH)
+@pytest.mark.parametrize("status", [408, 429, 500, 503, None])
+def test_each_call_of_a_push_is_tried_again(folder, plan, naps, call, status):
+    plan.add(call, Fault(status))
+    push_checkpoint(folder, REPO, commit_message="first")
+    assert plan.count(call) >= 2
+    assert naps
+    assert history() == ["first", "initial commit"]
+
+
+@pytest.mark.parametrize("status", [429, 500, None])
+def test_a_commit_whose_answer_is_lost_is_recognised(folder, plan, naps, status):
+    plan.add(COMMIT, Fault(status, after=True))
+    published = push_checkpoint(folder, REPO, commit_message="first")
+    assert history() == ["first", "initial commit"]
+    assert plan.count(COMMIT) == 1
+    assert fetch_checkpoint(REPO).commit == published.commit
+
+
+def test_pauses_grow_and_end(folder, plan, naps):
+    plan.add(CREATE, Fault(503), times=100)
+    with pytest.raises(HubUnreachableError, match="could not create me/reviews: .* answered 503"):
+        push_checkpoint(folder, REPO)
+    assert naps == [1, 2, 4, 8, 16]
+    assert plan.count(CREATE) == 6
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "86400"}, 300),
+        ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"Retry-After": "soon"}, 1),
+        ({"RateLimit": '"api";r=0;t=55'}, 55),
+        ({"RateLimit": '"api";r=12;t=55'}, 1),
+    ],
+)
+def test_the_hub_says_how_long_to_wait(folder, plan, naps, headers, seconds):
+    plan.add(CREATE, Fault(429, headers))
+    push_checkpoint(folder, REPO)
+    assert naps == [seconds]
+
+
+def test_somebody_elses_commit_is_not_overwritten(folder, tmp_path, plan):
+    push_checkpoint(folder, REPO, commit_message="mine")
+    store = RepoStore(tmp_path / "hub")
+
+    def commit_meanwhile() -> None:
+        added = {"config.json": store.small_file(b"{}")}
+        store.commit("models", REPO, "main", Change("theirs", "", "you", added))
+
+    plan.add(COMMIT, None, do=commit_meanwhile)
+    with pytest.raises(HubError, match="changed by someone else during this push"):
+        push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    assert history() == ["theirs", "mine", "initial commit"]
+
+
+def test_a_file_that_arrived_otherwise_is_noticed(folder, tmp_path, plan):
+    def spoil() -> None:
+        for path in (tmp_path / "hub" / "models" / REPO / "commits").iterdir():
+            commit = json.loads(path.read_text())
+            if "config.json" in commit["files"]:
+                commit["files"]["config.json"]["oid"] = "0" * 40
+                path.write_text(json.dumps(commit))
+
+    plan.add(("POST", ".*/paths-info/.*"), None, do=spoil)
+    with pytest.raises(HubError, match=r"has config\.json not as here"):
+        push_checkpoint(folder, REPO)
+
+
+def test_private_if_asked_for(folder, monkeypatch):
+    push_checkpoint(folder, REPO, private=True)
+    assert api().model_info(REPO).private
+    assert fetch_checkpoint(REPO).repo_id == REPO
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(HubError, match="no such repository, or it is private"):
+        fetch_checkpoint(REPO)
+
+
+def test_a_public_repository_is_not_taken_for_private(folder):
+    push_checkpoint(folder, REPO)
+    with pytest.raises(HubError, match="exists and is public"):
+        push_checkpoint(folder, REPO, private=True)
+
+
+# rights
+
+
+def test_no_token(folder, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    for call in (lambda: check_push(REPO), lambda: push_checkpoint(folder, REPO)):
+        with pytest.raises(HubError, match="no token: run `hf auth login` or set HF_TOKEN"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("token", "repo_id", "said"),
+    [
+        ("hf_unknown", REPO, "does not know the token"),
+        (READ_TOKEN, REPO, "write permission|does not permit"),
+        (TOKEN, "you/reviews", "expected a name under me/|does not permit"),
+        (TOKEN, "me/re--views", "nor a Hub id"),
+        (TOKEN, "a/b/c", "nor a Hub id"),
+    ],
+)
+def test_what_cannot_be_pushed_is_said_before_and_after(folder, monkeypatch, token, repo_id, said):
+    monkeypatch.setenv("HF_TOKEN", token)
+    for call in (lambda: check_push(repo_id), lambda: push_checkpoint(folder, repo_id)):
+        with pytest.raises(HubError, match=said):
+            call()
+
+
+def fine_grained(*permissions: str, name: str = "me") -> dict:
+    scope = {"entity": {"type": "user", "name": name}, "permissions": list(permissions)}
+    return {"accessToken": {"role": "fineGrained", "fineGrained": {"scoped": [scope]}}}
+
+
+@pytest.mark.parametrize(
+    ("account", "repo_id", "may"),
+    [
+        ({}, "me/a", True),
+        ({}, "a", True),
+        ({"orgs": [{"name": "lab", "roleInOrg": "write"}]}, "lab/a", True),
+        ({"orgs": [{"name": "lab", "roleInOrg": "read"}]}, "lab/a", False),
+        ({"auth": fine_grained("repo.write")}, "me/a", True),
+        ({"auth": fine_grained("repo.content.read")}, "me/a", False),
+        ({"auth": fine_grained("repo.write", name="me/a")}, "me/a", True),
+        ({"auth": fine_grained("repo.write", name="me/a")}, "me/b", False),
+    ],
+)
+def test_who_may_push(monkeypatch, account, repo_id, may):
+    monkeypatch.setattr(HfApi, "whoami", lambda self: {"name": "me", **account})
+    if may:
+        check_push(repo_id)
+    else:
+        with pytest.raises(HubError, match="cannot"):
+            check_push(repo_id)
+
+
+# what cannot be pulled
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "said"),
+    [
+        ("me/nothing", None, "no folder here has that name.* no such repository"),
+        ("runs/imdb/step", None, "neither a folder here nor a Hub id"),
+        (REPO, "v9", "no such branch, tag or commit"),
+        (REPO, "0" * 40, "no such branch, tag or commit"),
+        (REPO, "../../x", "is no revision"),
+        (REPO, "", "is no revision"),
+    ],
+)
+def test_what_is_not_there(folder, name, revision, said):
+    push_checkpoint(folder, REPO)
+    with pytest.raises(HubError, match=said):
+        fetch_checkpoint(name, revision)
+
+
+def test_a_gated_repository(folder, monkeypatch):
+    push_checkpoint(folder, REPO)
+    api().update_repo_settings(REPO, gated="auto")
+    monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
+    with pytest.raises(HubError, match="it is gated"):
+        fetch_checkpoint(REPO)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["config.json", "pytorch_model.bin"], r"has only pytorch_model\.bin"),
+        (["config.json"], "no weights at all"),
+        (["model.safetensors"], r"no config\.json"),
+    ],
+)
+def test_a_repository_without_a_checkpoint(plan, names, said):
+    api().create_repo(REPO)
+    for name in names:
+        api().upload_file(path_or_fileobj=b"{}", path_in_repo=name, repo_id=REPO)
+    with pytest.raises(HubError, match=said):
+        fetch_checkpoint(REPO)
+    assert plan.count(("GET", ".*/resolve/.*")) == 0
+
+
+def test_weights_of_an_unknown_family_are_not_fetched(folder, plan, tmp_path):
+    api().create_repo(REPO)
+    other = make_checkpoint(tmp_path / "other", model_type="gpt2")
+    api().upload_folder(folder_path=other, repo_id=REPO)
+    with pytest.raises(CheckpointError, match="model_type is 'gpt2'"):
+        fetch_checkpoint(REPO)
+    assert plan.count(("GET", r".*/config\.json")) == 1
+    assert plan.count(("GET", ".*/model.safetensors")) == 0
+
+
+def test_other_files_are_not_fetched(folder):
+    push_checkpoint(folder, REPO)
+    for name in (
+        "pytorch_model.bin",
+        "modeling.py",
+        "onnx/config.json",
+        "model-00001-of-00001.safetensors",
+    ):
+        api().upload_file(path_or_fileobj=b"no", path_in_repo=name, repo_id=REPO)
+    assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
+
+
+# folders
+
+
+def test_a_folder_is_itself(folder):
+    assert fetch_checkpoint(folder).folder == folder
+    with pytest.raises(HubError, match="is a folder: leave it out"):
+        fetch_checkpoint(folder, "main")
+    with pytest.raises(HubError, match="is a file; expected the folder"):
+        fetch_checkpoint(folder / "config.json")
+
+
+def test_demo_is_the_bundled_checkpoint(folder, monkeypatch):
+    monkeypatch.setattr(pull, "BUNDLED_FOLDER", folder)
+    assert fetch_checkpoint("demo").folder == folder
+
+
+# off line
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_cached_copy_serves_when_the_hub_is_away(folder, plan, naps, caplog, status):
+    published = push_checkpoint(folder, REPO)
+    fetch_checkpoint(REPO)
+    plan.add(LOOK_UP, Fault(status), times=100)
+    plan.add(("GET", f"/api/models/{REPO}/revision/main"), Fault(status), times=100)
+    with caplog.at_level(logging.WARNING, "mlm.hub"):
+        fetched = fetch_checkpoint(REPO)
+    assert (fetched.commit, contents(fetched.folder)) == (published.commit, contents(folder))
+    assert "using the cached copy" in caplog.text
+    assert naps == []
+
+
+def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):
+    push_checkpoint(folder, REPO)
+    fetch_checkpoint(REPO)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    plan.asked.clear()
+    assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
+    for name, revision in ((REPO, "v1"), ("me/other", None)):
+        with pytest.raises(HubError, match="HF_HUB_OFFLINE is set, and neither"):
+            fetch_checkpoint(name, revision)
+    with pytest.raises(HubError, match="nothing can be pushed"):
+        push_checkpoint(folder, REPO)
+    assert plan.asked == []
+
+
+def test_a_cached_commit_asks_nobody(folder, plan):
+    commit = push_checkpoint(folder, REPO).commit
+    fetch_checkpoint(REPO, commit)
+    plan.asked.clear()
+    assert fetch_checkpoint(REPO, commit).commit == commit
+    assert plan.asked == []
+
+
+def test_no_copy_and_no_hub(monkeypatch, naps):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(HubUnreachableError, match=r"127\.0\.0\.1:1 cannot be reached \(ConnectErr"):
+        fetch_checkpoint(REPO)
+    assert naps == [1, 2]
+
+
+def test_a_download_that_breaks_off_is_tried_again(folder, plan, naps):
+    push_checkpoint(folder, REPO)
+    plan.add(("GET", r".*/resolve/.*/model\.safetensors"), Fault(None))
+    plan.add(("GET", ".*/tree/.*"), Fault(503))
+    assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
+
+
+# secrets
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        (CREATE, Fault(400, {"X-Error-Message": f"Bearer {TOKEN} is not liked"})),
+        (CREATE, Fault(400, {"X-Error-Message": "hf_somebodyelses is not liked"})),
+        (LOOK_UP, Fault(None)),
+        (COMMIT, Fault(403, {"X-Error-Message": TOKEN})),
+        (CALLS_OF_A_PUSH[5], Fault(500)),
+    ],
+)
+def test_no_token_in_logs_and_errors(folder, plan, naps, caplog, call, fault):
+    plan.add(call, fault, times=100)
+    with caplog.at_level(logging.DEBUG), pytest.raises(HubError) as caught:
+        push_checkpoint(folder, REPO)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "hf_" not in caplog.text + told
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,349 @@
+"""Masking: degenerate rates are exact; shares and positions hold over many rows, seeds fixed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mlm.masking import mask_tokens, num_prediction_slots
+
+CLS, SEP, PAD, MASK = 1, 2, 0, 3
+FIRST_WORD = 10  # ids 10..99 are words; 100..109 are what random words are drawn from
+RANDOM_WORDS = np.arange(100, 110, dtype=np.int32)
+VOCAB_SIZE = 110
+
+
+def rows_of(*lengths, length=None):
+    """Rows of [CLS], so many different words, [SEP] and padding: input_ids, special_tokens_mask."""
+    length = length or max(lengths) + 2
+    input_ids = np.full((len(lengths), length), PAD, np.int32)
+    for row, count in zip(input_ids, lengths, strict=True):
+        row[0], row[count + 1] = CLS, SEP
+        row[1 : count + 1] = FIRST_WORD + np.arange(count) % 90
+    return input_ids, input_ids < FIRST_WORD
+
+
+def mask(input_ids, special, seed=0, **changes):
+    settings = {
+        "mlm_probability": 0.15,
+        "num_slots": num_prediction_slots(input_ids.shape[1], 0.15),
+        "mask_token_id": MASK,
+        "random_word_ids": RANDOM_WORDS,
+    }
+    return mask_tokens(input_ids, special, np.random.default_rng(seed), **(settings | changes))
+
+
+def chosen_columns(masked, row):
+    return masked.masked_positions[row][masked.weights[row] > 0].tolist()
+
+
+def assert_binomial(count, trials, probability):
+    """Within four standard deviations: a sound generator is outside for one seed in 16,000."""
+    deviation = math.sqrt(trials * probability * (1 - probability))
+    assert abs(count - trials * probability) <= 4 * deviation, (count, trials * probability)
+
+
+# ---- slots
+
+
+@pytest.mark.parametrize(
+    ("length", "rate", "slots"),
+    [(128, 0.15, 19), (128, 0.3, 38), (22, 0.15, 3), (12, 0.5, 5), (12, 1, 10), (12, 0, 1)],
+)
+def test_number_of_slots(length, rate, slots):
+    assert num_prediction_slots(length, rate) == slots
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.15, 0.3, 0.5, 0.999, 1.0])
+@pytest.mark.parametrize("length", [3, 4, 12, 102, 128])
+def test_slots_hold_the_largest_draw_and_no_more(length, rate):
+    largest_draw = 1 - 1e-9
+    candidates = length - 2
+    most = min(candidates, math.floor(candidates * rate + largest_draw))
+    assert num_prediction_slots(length, rate) == max(1, most)
+
+
+# ---- degenerate rates
+
+
+def test_rate_one_chooses_every_candidate_in_order():
+    input_ids, special = rows_of(10, 4, 1)
+    masked = mask(input_ids, special, mlm_probability=1, num_slots=10, mask_share=1, random_share=0)
+    for row, count in enumerate([10, 4, 1]):
+        assert chosen_columns(masked, row) == list(range(1, count + 1))
+        assert masked.labels[row, :count].tolist() == input_ids[row, 1 : count + 1].tolist()
+    assert np.array_equal(masked.masked_ids, np.where(special, input_ids, MASK))
+
+
+def test_rate_zero_chooses_nothing():
+    input_ids, special = rows_of(10, 4)
+    masked = mask(input_ids, special, mlm_probability=0.0)
+    assert not masked.weights.any()
+    assert not masked.labels.any()
+    assert not masked.masked_positions.any()
+    assert np.array_equal(masked.masked_ids, input_ids)
+
+
+def test_rows_without_candidates_get_no_slot():
+    input_ids, special = rows_of(0, 0, length=8)
+    masked = mask(input_ids, special, mlm_probability=1.0)
+    assert not masked.weights.any()
+    assert np.array_equal(masked.masked_ids, input_ids)
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_rows_of_no_one_and_two_tokens(whole_words):
+    input_ids, special = rows_of(0, 1, 2, length=8)
+    starts = np.ones(VOCAB_SIZE, bool) if whole_words else None
+    masked = mask(input_ids, special, mlm_probability=1.0, num_slots=6, word_starts=starts)
+    assert [chosen_columns(masked, row) for row in range(3)] == [[], [1], [1, 2]]
+
+
+def test_mask_share_one_masks_the_chosen_and_nothing_else():
+    input_ids, special = rows_of(40, 30)
+    masked = mask(input_ids, special, mask_share=1, random_share=0)
+    changed = masked.masked_ids != input_ids
+    assert (masked.masked_ids[changed] == MASK).all()
+    assert changed.sum() == masked.weights.sum() > 0
+
+
+def test_random_share_one_draws_from_the_list_alone():
+    input_ids, special = rows_of(40, 30)
+    masked = mask(input_ids, special, mask_share=0, random_share=1)
+    changed = masked.masked_ids != input_ids
+    assert np.isin(masked.masked_ids[changed], RANDOM_WORDS).all()
+    assert changed.sum() == masked.weights.sum() > 0
+
+
+def test_both_shares_zero_leave_the_text_but_predict_it():
+    input_ids, special = rows_of(40, 30)
+    masked = mask(input_ids, special, mask_share=0, random_share=0)
+    assert np.array_equal(masked.masked_ids, input_ids)
+    assert masked.weights.sum() > 0
+
+
+# ---- the arrays
+
+
+def test_shapes_types_and_untouched_input():
+    input_ids, special = rows_of(20, 20, 5)
+    before = input_ids.copy()
+    masked = mask(input_ids, special, num_slots=7)
+    assert masked.masked_ids.shape == input_ids.shape
+    assert {part.shape for part in masked[1:]} == {(3, 7)}
+    assert [part.dtype for part in masked] == [np.int32, np.int32, np.int32, np.float32]
+    assert np.array_equal(input_ids, before)
+
+
+def test_labels_are_what_stood_at_the_positions():
+    input_ids, special = rows_of(60, 60, 12)
+    masked = mask(input_ids, special, mlm_probability=0.4, num_slots=25)
+    used = masked.weights > 0
+    found = np.take_along_axis(input_ids, masked.masked_positions, axis=1)
+    assert np.array_equal(masked.labels, np.where(used, found, 0))
+    for row in range(3):
+        columns = chosen_columns(masked, row)
+        assert columns == sorted(set(columns))
+
+
+def test_same_generator_state_same_masks_other_state_others():
+    input_ids, special = rows_of(60, 60)
+    first, again, other = (mask(input_ids, special, seed=seed) for seed in (5, 5, 6))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first.masked_positions, other.masked_positions)
+
+
+# ---- statistics
+
+
+def test_special_tokens_are_never_chosen_nor_changed():
+    input_ids, special = rows_of(30, 3, 17, 0, length=32)
+    input_ids[0, 12] = SEP  # a document's end inside of a packed row
+    special = input_ids < FIRST_WORD
+    for seed in range(200):
+        masked = mask(input_ids, special, seed, mlm_probability=0.5, num_slots=15)
+        used = masked.weights > 0
+        assert not np.take_along_axis(special, masked.masked_positions, axis=1)[used].any()
+        assert np.array_equal(masked.masked_ids[special], input_ids[special])
+
+
+def test_number_chosen_is_the_floor_or_one_more():
+    input_ids, special = rows_of(*[30] * 64)  # 30 * 0.15 = 4.5
+    counts = mask(input_ids, special).weights.sum(axis=1)
+    assert set(counts) == {4, 5}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_short_rows_are_chosen_at_the_rate_too(count):
+    input_ids, special = rows_of(*[count] * 4000)
+    chosen = mask(input_ids, special, num_slots=1).weights.sum()
+    # floor(n p + u) with n p < 1 is one draw of probability n p.
+    assert_binomial(chosen, 4000, count * 0.15)
+
+
+def test_no_row_passes_its_slots():
+    input_ids, special = rows_of(30, 30)
+    masked = mask(input_ids, special, mlm_probability=0.5, num_slots=3)
+    assert masked.weights.sum(axis=1).tolist() == [3, 3]
+
+
+def test_eighty_ten_ten():
+    input_ids, special = rows_of(*[80] * 64)
+    chosen = masks = randoms = 0
+    for seed in range(40):
+        masked = mask(input_ids, special, seed)
+        chosen += int(masked.weights.sum())
+        masks += int((masked.masked_ids == MASK).sum())
+        randoms += int(np.isin(masked.masked_ids, RANDOM_WORDS).sum())
+    assert chosen == 12 * 64 * 40  # 80 * 0.15 is whole: nothing to round
+    assert_binomial(masks, chosen, 0.8)
+    assert_binomial(randoms, chosen, 0.1)
+    assert_binomial(chosen - masks - randoms, chosen, 0.1)
+
+
+def test_random_words_are_drawn_evenly():
+    input_ids, special = rows_of(*[80] * 64)
+    masked = mask(input_ids, special, mlm_probability=1, num_slots=80, mask_share=0, random_share=1)
+    counts = np.bincount(masked.masked_ids[~special], minlength=VOCAB_SIZE)[RANDOM_WORDS]
+    for count in counts:
+        assert_binomial(count, 64 * 80, 1 / len(RANDOM_WORDS))
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_every_position_is_as_likely(whole_words):
+    input_ids, special = rows_of(*[40] * 100)
+    starts = np.ones(VOCAB_SIZE, bool) if whole_words else None
+    counts = np.zeros(42)
+    for seed in range(40):
+        masked = mask(input_ids, special, seed, word_starts=starts)
+        counts += np.bincount(masked.masked_positions[masked.weights > 0], minlength=42)
+    assert counts.sum() == 6 * 100 * 40
+    assert counts[0] == counts[41] == 0
+    for count in counts[1:41]:
+        assert_binomial(count, 100 * 40, 0.15)
+
+
+# ---- whole words
+
+
+def words_of(lengths, num_rows):
+    """Rows of words of these lengths: input_ids, special, word_starts, the word of each column."""
+    length = sum(lengths) + 2
+    starts = np.zeros(VOCAB_SIZE, bool)
+    starts[FIRST_WORD::2] = True  # even ids begin a word, odd ones go on
+    row = [CLS]
+    word_of_column = [-1]
+    for word, count in enumerate(lengths):
+        row += [FIRST_WORD] + [FIRST_WORD + 1] * (count - 1)
+        word_of_column += [word] * count
+    input_ids = np.array([[*row, SEP]] * num_rows, np.int32)
+    return input_ids, input_ids < FIRST_WORD, starts, np.array([*word_of_column, -1])[:length]
+
+
+def assert_words_whole(masked, word_of_column):
+    for row in range(len(masked.weights)):
+        columns = chosen_columns(masked, row)
+        words = set(word_of_column[columns])
+        assert len(columns) == np.isin(word_of_column, list(words)).sum()
+
+
+@pytest.mark.parametrize("rate", [0.15, 0.3, 0.5, 1.0])
+def test_words_are_never_split_and_slots_never_passed(rate):
+    lengths = [1, 3, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1, 3, 1]
+    input_ids, special, starts, word_of_column = words_of(lengths, num_rows=500)
+    slots = num_prediction_slots(input_ids.shape[1], rate)
+    masked = mask(input_ids, special, mlm_probability=rate, num_slots=slots, word_starts=starts)
+    assert_words_whole(masked, word_of_column)
+    assert masked.weights.sum(axis=1).max() == slots
+
+
+def test_whole_words_at_rate_one_and_zero():
+    input_ids, special, starts, _ = words_of([2, 1, 3], num_rows=4)
+    every = mask(input_ids, special, mlm_probability=1.0, num_slots=6, word_starts=starts)
+    assert every.weights.all()
+    assert every.masked_positions.tolist() == [[1, 2, 3, 4, 5, 6]] * 4
+    assert not mask(input_ids, special, mlm_probability=0.0, word_starts=starts).weights.any()
+
+
+def test_whole_words_keep_the_rate():
+    input_ids, special, starts, word_of_column = words_of([2, 1, 1, 2, 3, 1] * 10, num_rows=1000)
+    # Room to spare, so that no word is refused for lack of slots.
+    masked = mask(input_ids, special, num_slots=20, word_starts=starts)
+    assert_words_whole(masked, word_of_column)
+    mean = masked.weights.sum(axis=1).mean()
+    spread = masked.weights.sum(axis=1).std() / math.sqrt(1000)
+    assert abs(mean - 100 * 0.15) <= 4 * spread
+
+
+def test_a_single_long_word_is_chosen_at_the_rate():
+    input_ids, special, starts, _ = words_of([4], num_rows=4000)
+    counts = mask(input_ids, special, num_slots=4, word_starts=starts).weights.sum(axis=1)
+    assert set(counts) == {0, 4}
+    assert_binomial((counts == 4).sum(), 4000, 0.15)
+
+
+def test_a_word_too_long_for_the_slots_does_not_block_the_others():
+    input_ids, special, starts, word_of_column = words_of([9, 1, 1, 1, 1, 1], num_rows=300)
+    masked = mask(input_ids, special, mlm_probability=0.2, num_slots=3, word_starts=starts)
+    counts = masked.weights.sum(axis=1)
+    assert counts.min() >= 2  # 14 * 0.2 = 2.8: two or three short words, always
+    assert not (word_of_column[masked.masked_positions[masked.weights > 0]] == 0).any()
+
+
+def test_a_word_starts_after_a_special_token_whatever_its_id():
+    inner = FIRST_WORD + 1
+    input_ids = np.array([[CLS, inner, inner, SEP, inner, SEP]] * 200, np.int32)
+    starts = np.zeros(VOCAB_SIZE, bool)
+    masked = mask(
+        input_ids, input_ids < FIRST_WORD, mlm_probability=0.34, num_slots=2, word_starts=starts
+    )
+    seen = {tuple(chosen_columns(masked, row)) for row in range(200)}
+    assert {(1, 2), (4,)} <= seen <= {(), (1, 2), (4,)}
+
+
+def test_tokens_of_one_word_are_corrupted_each_on_its_own():
+    input_ids, special, starts, _ = words_of([2], num_rows=400)
+    masked = mask(
+        input_ids,
+        special,
+        mlm_probability=1,
+        num_slots=2,
+        word_starts=starts,
+        mask_share=0.5,
+        random_share=0,
+    )
+    both = (masked.masked_ids[:, 1:3] == MASK).sum(axis=1)
+    assert_binomial((both == 1).sum(), 400, 0.5)
+    assert_binomial((both == 2).sum(), 400, 0.25)
+
+
+# ---- wrong arguments
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mlm_probability": 1.5}, r"mlm_probability is 1\.5"),
+        ({"mlm_probability": float("nan")}, "mlm_probability is nan"),
+        ({"mask_share": -0.1}, r"mask_share is -0\.1"),
+        ({"mask_share": 0.8, "random_share": 0.3}, r"add up to 1\.1"),
+        ({"random_word_ids": np.empty(0, np.int32)}, "no random word"),
+        ({"num_slots": 0}, "num_slots is 0"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        mask(*rows_of(5), **changes)
+
+
+def test_wrong_arrays_are_named():
+    input_ids, special = rows_of(5)
+    with pytest.raises(ValueError, match=r"\(1, 7\).*\(1, 6\)"):
+        mask(input_ids, special[:, :-1])
+    with pytest.raises(ValueError, match="special_tokens_mask is int64"):
+        mask(input_ids, special.astype(np.int64))
+
+
+def test_slots_refuse_a_length_without_room():
+    with pytest.raises(ValueError, match="max_seq_length is 2"):
+        num_prediction_slots(2, 0.15)
