@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlm.checkpoint import save_checkpoint
     from mlm.config import TrainingConfig
+    from mlm.evaluation import evaluate
     from mlm.fill_mask import FillMask
     from mlm.hub import load_checkpoint
     from mlm.trainer import train
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "TrainingConfig": "mlm.config",
     "train": "mlm.trainer",
-    "evaluate": "mlm.trainer",
+    "evaluate": "mlm.evaluation",
     "FillMask": "mlm.fill_mask",
     "load_checkpoint": "mlm.hub",
     "save_checkpoint": "mlm.checkpoint",

@@ -201,6 +201,7 @@ class EvaluationBatches:
         mlm_probability: float,
         seed: int,
         num_sequences: int,
+        whole_word_mask: bool = False,
     ):
         self.batch_size = batch_size
         self.num_sequences = num_sequences
@@ -244,6 +245,7 @@ def evaluation_batches(
     mlm_probability: float = 0.15,
     seed: int = 0,
     line_by_line: bool = False,
+    whole_word_mask: bool = False,
     max_sequences: int | None = None,
 ) -> EvaluationBatches:
     """The batches that every figure of this project is measured on.
@@ -276,6 +278,7 @@ def evaluation_batches(
         mlm_probability=mlm_probability,
         seed=seed,
         num_sequences=num_sequences,
+        whole_word_mask=whole_word_mask,
     )
 
 

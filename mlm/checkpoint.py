@@ -8,7 +8,6 @@ safetensors are read; nothing that could run code is.
 
 import json
 import logging
-import os
 import shutil
 import struct
 import tempfile
@@ -108,7 +107,7 @@ def _replacing_files(folder: Path) -> Iterator[Path]:
     try:
         yield staging
         for path in sorted(staging.iterdir()):
-            os.replace(path, folder / path.name)
+            path.replace(folder / path.name)
     except OSError as error:
         raise CheckpointError(
             f"cannot write the checkpoint to {str(folder)!r}: {error.strerror or error}; "
@@ -246,7 +245,8 @@ def _check_vocabulary(tokenizer, vocab_size: int, folder: Path) -> None:
 def load_weights(model, family: ModuleType, folder: Path) -> bool:
     """Fill the model from a folder's safetensors; True if it had no masked-LM head."""
     names = family.tensor_names(model.config)
-    stored = StoredTensors(folder, family, {name for group in names.values() for name in group})
+    expected = {name for group in names.values() for name in group}
+    stored = StoredTensors(folder, family, expected, family.same_tensors(model.config))
     variables = variables_by_name(model)
     missing = [key for key, group in names.items() if not all(name in stored for name in group)]
     not_head = [key for key in missing if not key.startswith("head/")]
@@ -270,17 +270,21 @@ def load_weights(model, family: ModuleType, folder: Path) -> bool:
 class StoredTensors:
     """The tensors of a checkpoint folder under the names that its family uses today.
 
-    Older spellings are understood: `gamma` and `beta`, a missing `bert.` prefix, the decoder's
-    bias beside the head's. A tensor that is neither expected nor known to be idle is an error.
+    Older spellings are understood: `gamma` and `beta`, a missing `bert.` prefix, a second name.
+    A tensor that is neither expected nor known to be idle is an error.
     """
 
-    def __init__(self, folder: Path, family: ModuleType, expected: set[str]):
+    def __init__(
+        self, folder: Path, family: ModuleType, expected: set[str], second_names: dict[str, str]
+    ):
         self._places: dict[str, tuple[Path, str]] = {}
         for path in weight_files(folder):
             for stored in read_header(path):
                 name = _todays_name(stored, family, expected)
                 if name in expected:
-                    self._places.setdefault(name, (path, stored))
+                    self._places[name] = (path, stored)
+                elif name in second_names:
+                    self._places.setdefault(second_names[name], (path, stored))
                 elif not is_ignored(family, name):
                     raise CheckpointError(
                         f"{path.name} in {str(folder)!r} holds {stored!r}, which config.json does "
@@ -304,7 +308,6 @@ def _todays_name(stored: str, family: ModuleType, expected: set[str]) -> str:
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if name.endswith(old):
             name = name.removesuffix(old) + new
-    name = family.ALIASES.get(name, name)
     prefixed = family.PREFIX + name
     if name not in expected and (prefixed in expected or is_ignored(family, prefixed)):
         return prefixed
@@ -323,6 +326,9 @@ def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
         value = np.asarray(variables[key].numpy(), dtype=np.float32)
         for name, part in zip(group, from_keras(key, value, len(group)), strict=True):
             tensors[name] = np.ascontiguousarray(part.astype(number))
+    if family.written_twice(model.config):
+        for second, first in family.same_tensors(model.config).items():
+            tensors[second] = tensors[first].copy()
     try:
         save_file(tensors, path, metadata={"format": "pt"})
     except Exception as error:  # safetensors hides the OSError of a full disk in its own class

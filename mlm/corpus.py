@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def build_token_store(
     store = whole_store(folder)
     if store is not None and store.manifest["made_from"] == made_from:
         return store
-    with written_beside(folder) as partial, StoreWriter(partial, tokenizer) as writer:
+    with written_beside(folder) as new, StoreWriter(new, tokenizer) as writer:
         report_line = _write_documents(writer, files, settings)
         writer.finish(made_from, report_line)
     return open_token_store(folder)
@@ -148,16 +149,18 @@ def _documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
-    columns = {"text_column": settings.text_column, "encoding": settings.encoding}
+    read = partial(
+        read_texts, text_column=settings.text_column, encoding=settings.encoding, report=report
+    )
     train, validation = files["train"], files.get("validation")
     if validation is None:
-        for text in read_texts(train, **columns, report=report):
+        for text in read(train):
             yield side_of(text, settings.validation_split_percentage), text
         return
     with SeenTexts() as held_out:
-        for text in read_texts(validation, **columns, report=report, remember=held_out):
+        for text in read(validation, remember=held_out):
             yield "validation", text
-        for text in read_texts(train, **columns, report=report, held_out=held_out):
+        for text in read(train, held_out=held_out):
             yield "train", text
 
 

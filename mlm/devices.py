@@ -118,15 +118,17 @@ def _jax_device(precision: str) -> Device:
     devices = jax.devices()
     first = devices[0]
     if len(devices) > 1:
-        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(auto_shard_dataset=False)
+        )
     if first.platform == "cpu":
         policy, reason = _cpu_policy(precision, fast_bf16=False)
         return Device("cpu", cpu_name(), len(devices), policy, reason, True)
     if first.platform == "tpu":
         policy, reason = _chosen(precision, "bf16", "a TPU multiplies in bf16")
         return Device("tpu", first.device_kind, len(devices), policy, reason, True)
-    capability = tuple(int(part) for part in str(first.compute_capability).split("."))
-    policy, reason = _gpu_policy(precision, capability)
+    major, minor = (int(part) for part in str(first.compute_capability).split("."))
+    policy, reason = _gpu_policy(precision, (major, minor))
     return Device("gpu", first.device_kind, len(devices), policy, reason, True)
 
 

@@ -216,14 +216,17 @@ class EncoderLayer(keras.layers.Layer):
         self.mlp = FeedForward(config, dtype=policy)
         # ModernBERT's embeddings are normed already, so its first layer has no norm of its own.
         skip = self.pre_norm and index == 0
-        self.attention_norm = None if skip else _norm(config, policy, "attention_norm")
+        self.attention_norm = (
+            keras.layers.Identity(name="attention_norm")
+            if skip
+            else _norm(config, policy, "attention_norm")
+        )
         self.mlp_norm = _norm(config, policy, "mlp_norm")
         self.dropout = keras.layers.Dropout(config.hidden_dropout, seed=seed + 1, dtype=policy)
 
     def build(self, input_shape):
         for layer in (self.attention, self.mlp, self.attention_norm, self.mlp_norm):
-            if layer is not None:
-                layer.build((None, self.hidden_size))
+            layer.build((None, self.hidden_size))
 
     def call(self, x, bias=None, rotary=None, length=None, training=False):
         def attend(y):
@@ -233,7 +236,7 @@ class EncoderLayer(keras.layers.Layer):
             )
 
         if self.pre_norm:
-            x = x + attend(x if self.attention_norm is None else self.attention_norm(x))
+            x = x + attend(self.attention_norm(x))
             return x + self.dropout(self.mlp(self.mlp_norm(x)), training=training)
         x = self.attention_norm(x + attend(x))
         return self.mlp_norm(x + self.dropout(self.mlp(x), training=training))

@@ -6,13 +6,21 @@ training rate, 80/10/10; every figure is a sum over chosen tokens divided once b
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from mlm.batches import Batch
+from mlm import devices, hub
+from mlm.batches import EvaluationBatches, evaluation_batches
+from mlm.checkpoint import read_checkpoint
+from mlm.errors import ConfigError, CorpusError
+from mlm.texts import TextReport, read_texts
+from mlm.token_store import Split
+from mlm.tokenizer import TokenFacts, encode_texts
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,11 @@ class Figures:
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self) | {"perplexity": self.perplexity}
+
+    @classmethod
+    def from_dict(cls, figures: dict[str, Any]) -> "Figures":
+        """The reverse of to_dict."""
+        return cls(**{f.name: figures[f.name] for f in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class LabelScorer(keras.Model):
 class _LabelledBatches(keras.utils.PyDataset):
     """Evaluation batches with their labels among the inputs."""
 
-    def __init__(self, batches: Sequence[Batch]):
+    def __init__(self, batches: EvaluationBatches):
         super().__init__(workers=1)
         self._batches = batches
 
@@ -78,7 +91,7 @@ class _LabelledBatches(keras.utils.PyDataset):
 class Evaluator:
     """Scores a model on one set of evaluation batches, as often as asked."""
 
-    def __init__(self, masked_lm, batches: Sequence[Batch], *, jit_compile: bool = False):
+    def __init__(self, masked_lm, batches: EvaluationBatches, *, jit_compile: bool = False):
         self._scorer = LabelScorer(masked_lm)
         self._scorer.compile(jit_compile=jit_compile)
         self._batches = batches
@@ -106,4 +119,93 @@ def figures_of(scores: SlotScores) -> Figures:
         top1=float((ranks < 1).sum() / count),
         top5=float((ranks < 5).sum() / count),
         num_tokens=count,
+    )
+
+
+@dataclass(frozen=True)
+class WordFigures:
+    """Shares of the whole masked words of which every piece is ranked first, or among five."""
+
+    top1: float
+    top5: float
+    num_words: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a checkpoint on one text: masked tokens, and whole masked words."""
+
+    tokens: Figures
+    words: WordFigures
+
+
+def evaluate(
+    name: str | Path,
+    validation_file: Sequence[str],
+    *,
+    revision: str | None = None,
+    text_column: str | None = None,
+    encoding: str | None = None,
+    max_seq_length: int = 128,
+    max_eval_samples: int | None = None,
+    batch_size: int = 32,
+    precision: str = "fp32",
+) -> Evaluation:
+    """Measure a checkpoint (a folder, a Hub id or `demo`) on texts under the fixed protocol.
+
+    Whole words are measured in a second pass that masks all pieces of a word together.
+    Raises UserError for what a user can mend.
+    """
+    device = devices.choose_device(precision)
+    fetched = hub.fetch_checkpoint(name, revision)
+    checkpoint = read_checkpoint(fetched.folder, dtype=device.policy)
+    longest = checkpoint.model.config.max_position_embeddings
+    if max_seq_length > longest:
+        raise ConfigError(f"--max_seq_length is {max_seq_length}; this model ends at {longest}")
+    split = _split_of(validation_file, checkpoint.tokenizer, text_column, encoding)
+    facts = TokenFacts.of(checkpoint.tokenizer)
+    scores = []
+    for whole_words in (False, True):
+        batches = evaluation_batches(
+            split,
+            facts,
+            max_seq_length=max_seq_length,
+            batch_size=batch_size,
+            max_sequences=max_eval_samples,
+            whole_word_mask=whole_words,
+        )
+        evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
+        scores.append((evaluator.slot_scores(), batches))
+    return Evaluation(figures_of(scores[0][0]), word_figures_of(*scores[1], facts.word_starts))
+
+
+def word_figures_of(
+    scores: SlotScores, batches: EvaluationBatches, word_starts: np.ndarray
+) -> WordFigures:
+    """Join the slots of one word: neighbours of which the later does not begin a word."""
+    labels = np.concatenate([batch[1] for batch in batches])
+    positions = np.concatenate([batch[0]["masked_positions"] for batch in batches])
+    follows = np.zeros(labels.shape, bool)
+    follows[:, 1:] = (np.diff(positions) == 1) & ~word_starts[labels[:, 1:]]
+    real = scores.weights > 0
+    word_of_slot = np.cumsum(~follows[real]) - 1
+    if not len(word_of_slot):
+        return WordFigures(math.nan, math.nan, 0)
+    worst_rank = np.zeros(word_of_slot[-1] + 1, np.int64)
+    np.maximum.at(worst_rank, word_of_slot, scores.ranks[real])
+    return WordFigures(
+        top1=float((worst_rank < 1).mean()),
+        top5=float((worst_rank < 5).mean()),
+        num_words=len(worst_rank),
+    )
+
+
+def _split_of(files: Sequence[str], tokenizer, text_column, encoding) -> Split:
+    texts = list(read_texts(files, text_column=text_column, encoding=encoding, report=TextReport()))
+    if not texts:
+        raise CorpusError(f"no text in {', '.join(files)}; give files with texts in them")
+    documents = [[*ids, tokenizer.sep_token_id] for ids in encode_texts(tokenizer, texts)]
+    return Split(
+        tokens=np.concatenate([np.asarray(ids, np.int32) for ids in documents]),
+        offsets=np.cumsum([0, *map(len, documents)], dtype=np.int64),
     )

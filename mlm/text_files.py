@@ -9,7 +9,6 @@ decoded and parsed as it arrives. What cannot be is a `CorpusError` naming the f
 from __future__ import annotations
 
 import codecs
-import errno
 import hashlib
 import io
 import os
@@ -46,10 +45,10 @@ def expand_files(files: Sequence[str | Path]) -> list[str]:
 
 
 def file_identity(url: str) -> dict[str, Any]:
-    """What tells one version of a file from another: `name`, `size` in bytes, `sha256`.
+    """What tells one version of a file from another: `name`, `size` in bytes, and `sha256`.
 
-    A local file is hashed. Of a remote one only the listing is (size, etag, blob id, as its file
-    system gives them), because hashing its bytes would be a download at every start.
+    A remote file has `listing_sha256` for it, over what its file system says of it (etag, blob id,
+    ...), because hashing its bytes would be a download at every start.
     The name carries no local folder: manifests are published with checkpoints.
     """
     with _user_errors(url):
@@ -57,7 +56,7 @@ def file_identity(url: str) -> dict[str, Any]:
         name, size = PurePosixPath(path).name, int(filesystem.size(path) or 0)
         if is_remote(url):
             name = url if url.startswith("hf://") else name
-            return {"name": name, "size": size, "sha256": str(filesystem.ukey(path))}
+            return {"name": name, "size": size, "listing_sha256": str(filesystem.ukey(path))}
         with Path(path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"name": name, "size": size, "sha256": digest}
@@ -192,7 +191,7 @@ def _user_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -240,7 +239,7 @@ def _advice_for_utf8(stream: IO[bytes], url: str) -> str:
     while block:
         text = decoder.decode(block)
         broken += text.count("\ufffd")
-        accented += sum(not character.isascii() for character in text)
+        accented += len(text) - len(text.encode("ascii", "ignore"))
         block = stream.read(_BLOCK)
     if accented > 2 * broken:
         command = mending_command(url)

@@ -83,13 +83,13 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
     """
     output = Path(config.output_dir)
     _check_output(output, config)
-    if config.push_to_hub:
+    if config.push_to_hub and config.hub_model_id:
         hub.check_push(config.hub_model_id)
     run = _Run(config, output, report)
     with _stop_on_signals(run):
         run.go()
     result = run.finish()
-    if config.push_to_hub:
+    if config.push_to_hub and config.hub_model_id:
         published = hub.push_checkpoint(
             output, config.hub_model_id, private=config.hub_private_repo
         )
@@ -130,11 +130,14 @@ def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
         report=TextReport(),
     )
     tokenizer = train_tokenizer(texts, config.vocab_size)
-    ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep")}
-    ids |= {"bos_token_id": ids["cls_token_id"], "eos_token_id": ids["sep_token_id"]}
+    cls_id, sep_id = tokenizer.cls_token_id, tokenizer.sep_token_id
     overrides = {
         "max_position_embeddings": max(512, config.max_seq_length),
-        **ids,
+        "pad_token_id": tokenizer.pad_token_id,
+        "cls_token_id": cls_id,
+        "sep_token_id": sep_id,
+        "bos_token_id": cls_id,
+        "eos_token_id": sep_id,
         **parse_config_overrides(config.config_overrides),
         "vocab_size": len(tokenizer),
     }
@@ -197,7 +200,7 @@ class _Run:
         model_card.write_model_card(self.output, self.config.hub_model_id)
         remove_states(self.output / "state")
         self.report(f"checkpoint: {self.output}")
-        before = Figures(**{k: v for k, v in self.progress.before.items() if k != "perplexity"})
+        before = Figures.from_dict(training["metrics"]["before"])
         return TrainingResult(self.output, before, after, training)
 
     # Preparing

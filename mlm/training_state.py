@@ -49,7 +49,7 @@ def save_state(root: Path, model, optimizer, run: dict[str, Any], *, keep: int) 
             _write(staging, model, optimizer, run)
             if folder.exists():
                 shutil.rmtree(folder)
-            os.replace(staging, folder)
+            staging.replace(folder)
             _fsync(root)
         finally:
             shutil.rmtree(staging, ignore_errors=True)

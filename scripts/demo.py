@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from mlm.config import TrainingConfig, read_recipe
 from mlm.errors import UserError
@@ -35,7 +35,7 @@ STAND_IN_ID = "me/demo_adapted"
 SENTENCES = (
     "I have watched this [MASK] and it was awesome.",  # the film reviews' own
     "I ordered the [MASK] and it was delicious.",
-    "She played the [MASK] at the concert.",
+    "We took the [MASK] to the coast.",
 )
 TOP_K = 5
 

@@ -35,15 +35,12 @@ fish    | mass   | a plate of fish, a piece of fish       | fresh, tender, light
 cheese  | mass   | a piece of cheese, a plate of cheese   | strong, soft, rich       | hard, old       | melted in a small pan                   | salt, smoke, pepper       | bread, fruit
 pie     | single | a piece of pie, a slice of pie         | sweet, warm, crisp       | dry, heavy      | baked in the oven                       | apple, sugar, lemon       | cream, fruit
 meat    | mass   | a plate of meat, a piece of meat       | tender, juicy, rich      | tough, raw      | grilled over the fire, cooked in a pan  | pepper, smoke, garlic     | corn, bread
-beef    | mass   | a plate of beef, a slice of beef       | tender, juicy, rich      | tough, raw      | roasted in the oven                     | pepper, onion, wine       | bread, salad
 turkey  | mass   | a plate of turkey, a slice of turkey   | juicy, tender, golden    | dry, tough      | roasted in the oven                     | pepper, apple, butter     | corn, bread
 ham     | mass   | a plate of ham, a slice of ham         | sweet, tender, juicy     | salty, cold     | baked in the oven                       | honey, pepper, smoke      | eggs, bread
 duck    | mass   | a plate of duck, a piece of duck       | crisp, golden, juicy     | tough, dry      | roasted in the oven                     | orange, honey, wine       | rice, salad
-bacon   | mass   | a plate of bacon, a piece of bacon     | crisp, hot, golden       | burnt, salty    | fried in a pan                          | smoke, salt, pepper       | eggs, bread
 eggs    | plural | a plate of eggs                        | soft, warm, fresh        | cold, salty     | fried in a pan, boiled in a small pot   | butter, pepper, salt      | bacon, ham
 pizza   | single | a piece of pizza, a slice of pizza     | hot, crisp, cheap        | burnt, cold     | baked in the oven                       | garlic, cheese, onion     | salad, fruit
 salad   | single | a bowl of salad, a plate of salad      | fresh, crisp, light      | plain, warm     | mixed in a glass bowl                   | lemon, salt, onion        | bread, cheese
-stew    | single | a bowl of stew, a plate of stew        | thick, hot, rich         | salty, thin     | cooked in a big pot                     | onion, pepper, wine       | bread, rice
 """  # noqa: E501
 
 INSTRUMENTS = """
@@ -55,10 +52,7 @@ cello   | single | strings | deep, dark, warm    | moved the bow across the stri
 drums   | plural | sticks  | loud, fast, wild    | raised the sticks and kept the beat                         | count the beat, hold the sticks lightly          | a new set of, a loud set of
 bass    | single | strings | deep, low, steady   | pulled the low strings and kept the beat                    | count the beat, tune the strings                 | a heavy black, an electric, a long
 trumpet | single | valves  | bright, loud, clear | took a deep breath and blew                                 | breathe slowly, keep {his} lips tight            | a gold, a shiny, an old silver
-flute   | single | keys    | light, high, sweet  | took a quiet breath and blew                                | breathe slowly, keep {his} head up               | a thin silver, a small wooden
 organ   | single | pipes   | grand, deep, loud   | pressed the keys with {his} hands and the pedals with {his} feet | use both feet, press the keys slowly        | a huge, an ancient, a small electric
-harp    | single | strings | gentle, clear, soft | pulled the strings with both hands                          | relax both hands, tune the strings               | a tall gold, a small wooden
-horn    | single | valves  | warm, round, deep   | took a deep breath and blew                                 | breathe slowly, hold {his} head up               | a heavy gold, an old hunting
 """  # noqa: E501
 
 PLACES = """
@@ -102,7 +96,7 @@ PACKING = {
     "rainy": ["rain coats", "dry boots", "hats and boots"],
     "windy": ["warm coats", "light coats and hats"],
 }
-BREAKFAST = ("bread", "eggs", "bacon", "cheese", "ham")
+BREAKFAST = ("bread", "eggs", "cheese", "ham")
 SWEETS = ("cake", "pie", "ice cream", "fruit", "chocolate", "cheese")
 
 # Used by any scene: a name in braces stands for one of its phrases, which may hold names again.
@@ -118,6 +112,7 @@ price      | five dollars, ten dollars, twenty dollars, very little
 cook_verb  | made, brought, served
 venue      | church, school, concert hall, jazz club, bar, park, wedding
 piece      | an old song, a slow song, a jazz tune, a sad melody, a love song, a waltz
+tune       | song, tune, melody, waltz
 group      | band, orchestra, jazz band, school band
 age        | six, seven, eight, nine, ten, twelve
 practice   | for an hour, every day, after dinner, in the kitchen, until midnight
@@ -172,6 +167,7 @@ MUSIC_SENTENCES = {
         "{who} started to play the {inst} at the age of {age}.",
         "{who} played the {inst} and {who2} played the {inst2} at the {venue}.",
         "At the concert {when} {who} played {piece} on the {inst}.",
+        "At the {venue} {who} played the {tune} that I like best on the {inst}.",
         "I heard {piece} on the {inst} at the {venue} {when}, and {who} was the player.",
         "{who} bought {body} {inst} {when} and played {piece} for us.",
     ],

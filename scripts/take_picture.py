@@ -1,4 +1,4 @@
-"""Take a picture of a running page: python scripts/take_picture.py URL FILE [--width --height --dark]
+"""Take a picture of a running page: python scripts/take_picture.py URL FILE [--dark]
 
 Uses the Chromium (or Chrome) of this machine through Playwright, from requirements-dev.txt.
 """

@@ -1,6 +1,6 @@
 """Adapt a checkpoint to texts, or train one from scratch, and publish it.
 
-    python scripts/train.py --train_file reviews.csv --model_name_or_path google-bert/bert-base-uncased
+    python scripts/train.py --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
     python scripts/train.py --config scripts/recipes/imdb_modernbert.yaml --output_dir runs/imdb
 
 Exit codes: 0 done; 2 bad arguments or data, nothing trained; 3 stopped by a signal with a whole
@@ -23,7 +23,7 @@ def parse(arguments: list[str]) -> TrainingConfig:
     """Command line -> TrainingConfig; what is said there overrides the recipe of --config."""
     from transformers import HfArgumentParser
 
-    parser = HfArgumentParser(TrainingConfig, description=__doc__.splitlines()[0])
+    parser = HfArgumentParser(TrainingConfig, description=__doc__.splitlines()[0])  # type: ignore[arg-type]
     parser.add_argument("--config", help="Recipe: a YAML file with the same names.")
     given = vars(parser.parse_args(arguments))
     recipe = given.pop("config")

@@ -10,10 +10,10 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-WORDS = (
-    "movie film one show again i have watched this the and it was awesome a great story end "
-    "soup watch walk un happy . , ! ? ' \" ( ) <b> & 电 影 سلام"
-).split()
+WORDS = """
+movie film one show again i have watched this the and it was awesome a great story end
+soup watch walk un happy . , ! ? ' " ( ) <b> & 电 影 سلام
+"""
 PIECES = ["##s", "##ing", "##able"]
 PADDING_ROWS = 5  # of the embedding, beyond the vocabulary; the fake likes them best
 LIKED = {"movie": 9.0, "film": 8.4, "one": 6.4, "show": 6.1, "##ing": 5.2, "again": 5.0}
@@ -54,7 +54,7 @@ def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
     """Lower-casing WordPiece, as bert-base-uncased."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = list("abcdefghijklmnopqrstuvwxyz") + [f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz"]
-    vocab = {p: i for i, p in enumerate(dict.fromkeys(special + WORDS + PIECES + letters))}
+    vocab = {p: i for i, p in enumerate(dict.fromkeys(special + WORDS.split() + PIECES + letters))}
     backend = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer()
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

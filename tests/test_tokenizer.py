@@ -333,6 +333,7 @@ def test_a_special_token_spelled_out_is_text(tokenizer):
     (ids,) = encode_texts(tokenizer, ["the [SEP] dog [MASK]"])
     assert not set(ids) & {0, 2, 3, 4}
     # ... and for everyone else it stays the special token.
+    assert tokenizer.backend_tokenizer.encode_special_tokens is False
     assert tokenizer("[MASK]").input_ids == [2, 4, 3]
 
 

@@ -7,7 +7,8 @@ A family module offers
     tensor_names(config)                  our variable -> the family's tensor name(s)
     IGNORED                               patterns of tensors that a masked LM has no use for
     PREFIX                                what older files leave out before the encoder's names
-    ALIASES                               other names of the same tensor
+    same_tensors(config)                  second name -> first, where a tensor has two
+    written_twice(config)                 whether a file has to hold both
     EXTRA_SETTINGS                        older config fields that transformers translates
 
 A variable that is several tensors over there (one product for query, key and value) lists them in

@@ -11,10 +11,13 @@ IGNORED = (
     r"bert\.embeddings\.token_type_ids",
     r"bert\.pooler\..*",
     r"cls\.seq_relationship\..*",
-    r"cls\.predictions\.decoder\.(weight|bias)",  # tied to the word embeddings and to the bias
+    r"cls\.predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
 )
-ALIASES = {"cls.predictions.decoder.bias": "cls.predictions.bias"}
+DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
 EXTRA_SETTINGS = frozenset[str]()
+
+
+Names = dict[str, tuple[str, ...]]
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -50,10 +53,10 @@ def encoder_config(hf_config) -> EncoderConfig:
     )
 
 
-def tensor_names(config: EncoderConfig) -> dict[str, tuple[str, ...]]:
+def tensor_names(config: EncoderConfig) -> Names:
     """Our variable -> BertForMaskedLM's tensor names."""
     embeddings = "bert.embeddings"
-    names = {
+    names: Names = {
         "embeddings/word_embeddings": (f"{embeddings}.word_embeddings.weight",),
         "embeddings/position_embeddings": (f"{embeddings}.position_embeddings.weight",),
         "embeddings/token_type_embeddings": (f"{embeddings}.token_type_embeddings.weight",),
@@ -63,7 +66,7 @@ def tensor_names(config: EncoderConfig) -> dict[str, tuple[str, ...]]:
         "head/dense/bias": ("cls.predictions.transform.dense.bias",),
         "head/norm/gamma": ("cls.predictions.transform.LayerNorm.weight",),
         "head/norm/beta": ("cls.predictions.transform.LayerNorm.bias",),
-        "head/bias": ("cls.predictions.bias",),
+        "head/bias": (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,),
     }
     if not config.tie_word_embeddings:
         names["head/decoder"] = ("cls.predictions.decoder.weight",)
@@ -72,8 +75,20 @@ def tensor_names(config: EncoderConfig) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _layer_names(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
-    names = {}
+def same_tensors(config: EncoderConfig) -> dict[str, str]:
+    """Second name -> first: the head's bias has two, of which an untied decoder adds its own."""
+    if config.tie_word_embeddings:
+        return {DECODER_BIAS: HEAD_BIAS}
+    return {HEAD_BIAS: DECODER_BIAS}
+
+
+def written_twice(config: EncoderConfig) -> bool:
+    """True if transformers expects the second name in a file as well."""
+    return not config.tie_word_embeddings
+
+
+def _layer_names(ours: str, theirs: str) -> Names:
+    names: Names = {}
     for our_part, their_part in (("kernel", "weight"), ("bias", "bias")):
         names[f"{ours}/attention/qkv/{our_part}"] = tuple(
             f"{theirs}.attention.self.{which}.{their_part}" for which in ("query", "key", "value")

@@ -9,9 +9,11 @@ MODEL_TYPE = "modernbert"
 ARCHITECTURE = "ModernBertForMaskedLM"
 PREFIX = "model."
 IGNORED = (r"model\.rotary_emb\..*", r"decoder\.weight")  # the second is tied
-ALIASES: dict[str, str] = {}
 # Older spellings that transformers still turns into `layer_types` and `rope_parameters`.
 EXTRA_SETTINGS = frozenset({"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"})
+
+
+Names = dict[str, tuple[str, ...]]
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -54,9 +56,9 @@ def encoder_config(hf_config) -> EncoderConfig:
     )
 
 
-def tensor_names(config: EncoderConfig) -> dict[str, tuple[str, ...]]:
+def tensor_names(config: EncoderConfig) -> Names:
     """Our variable -> ModernBertForMaskedLM's tensor names, biases only where there are any."""
-    names = {"embeddings/word_embeddings": ("model.embeddings.tok_embeddings.weight",)}
+    names: Names = {"embeddings/word_embeddings": ("model.embeddings.tok_embeddings.weight",)}
     names |= _norm("embeddings/norm", "model.embeddings.norm", config)
     for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"model.layers.{index}"
@@ -77,11 +79,21 @@ def tensor_names(config: EncoderConfig) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _dense(ours: str, theirs: str, bias: bool) -> dict[str, tuple[str, ...]]:
-    names = {f"{ours}/kernel": (f"{theirs}.weight",)}
+def same_tensors(config: EncoderConfig) -> dict[str, str]:
+    """ModernBERT has no tensor with a second name."""
+    return {}
+
+
+def written_twice(config: EncoderConfig) -> bool:
+    """No second name, nothing to write twice."""
+    return False
+
+
+def _dense(ours: str, theirs: str, bias: bool) -> Names:
+    names: Names = {f"{ours}/kernel": (f"{theirs}.weight",)}
     return names | {f"{ours}/bias": (f"{theirs}.bias",)} if bias else names
 
 
-def _norm(ours: str, theirs: str, config: EncoderConfig) -> dict[str, tuple[str, ...]]:
-    names = {f"{ours}/gamma": (f"{theirs}.weight",)}
+def _norm(ours: str, theirs: str, config: EncoderConfig) -> Names:
+    names: Names = {f"{ours}/gamma": (f"{theirs}.weight",)}
     return names | {f"{ours}/beta": (f"{theirs}.bias",)} if config.norm_bias else names

@@ -69,6 +69,8 @@ def theme() -> gr.themes.Base:
         block_label_text_color_dark="*neutral_300",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_300",
+        input_background_fill="white",
+        input_background_fill_dark="*neutral_950",
         input_placeholder_color="*neutral_500",
         input_placeholder_color_dark="*neutral_400",
         button_primary_background_fill="*primary_700",

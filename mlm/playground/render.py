@@ -10,7 +10,8 @@ from html import escape
 
 from mlm.fill_mask import Candidate, Filling, FillMask
 
-CONTEXT = 48  # characters of the sentence shown to each side of a word in the list
+CONTEXT = 48  # characters of the sentence shown to each side of a word in the list,
+NARROW_CONTEXT = 24  # and where the lists of several masks stand side by side
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def sentence(filling: Filling) -> str:
         parts.append(f"<mark><bdi>{word(candidates[0])}</bdi></mark>")
         end = stop
     parts.append(escape(filling.text[end:]))
-    return f'<p class="mlm-sentence" dir="auto">{"".join(parts)}</p>'
+    html = f'<p class="mlm-sentence" dir="auto">{"".join(parts)}</p>'
+    if len(filling.masks) == 1:
+        return html
+    return html + '<p class="mlm-each">Each gap is filled as if the others stayed open.</p>'
 
 
 def mask_html(column: Column, filling: Filling, index: int) -> str:
@@ -101,7 +105,8 @@ def mask_html(column: Column, filling: Filling, index: int) -> str:
     candidates, many = filling.masks[index], len(filling.masks)
     title = f"Mask {index + 1} of {many}"
     heading = f"<h3>{title}</h3>" if many > 1 else ""
-    items = "".join(bar(candidate) for candidate in candidates)
+    context = NARROW_CONTEXT if many > 1 else CONTEXT
+    items = "".join(bar(candidate, context) for candidate in candidates)
     others = column.model.vocab_size - len(candidates)
     rest = max(0.0, 1.0 - sum(candidate.score for candidate in candidates))
     return (
@@ -120,9 +125,9 @@ def _scale() -> str:
 SCALE = _scale()
 
 
-def bar(candidate: Candidate) -> str:
+def bar(candidate: Candidate, context: int) -> str:
     """One word: itself, its bar, its percentage, and the place in the sentence where it stands."""
-    before, after = excerpt(candidate.before, candidate.after)
+    before, after = excerpt(candidate.before, candidate.after, context)
     joined = '<span class="mlm-joint" title="goes on with the word before">…</span>'
     return (
         f'<li><span class="mlm-word">{joined if candidate.joined else ""}'
@@ -157,13 +162,13 @@ def word(candidate: Candidate) -> str:
     return escape(candidate.word) if candidate.word.strip() else "(space)"
 
 
-def excerpt(before: str, after: str) -> tuple[str, str]:
-    """What stands next to the word, cut at a space when it is long."""
-    if len(before) > CONTEXT:
-        cut = before[-CONTEXT:]
+def excerpt(before: str, after: str, width: int) -> tuple[str, str]:
+    """What stands next to the word, at most `width` characters a side, cut at a space."""
+    if len(before) > width:
+        cut = before[-width:]
         before = "… " + cut[cut.find(" ") + 1 :]
-    if len(after) > CONTEXT:
-        cut = after[:CONTEXT]
+    if len(after) > width:
+        cut = after[:width]
         after = (cut[: cut.rfind(" ")] if " " in cut else cut) + " …"
     return before, after
 

@@ -1,0 +1,39 @@
+"""The playground: `python app.py`, or as a Hugging Face Space.
+
+MLM_MODEL            a checkpoint folder, a Hub id, or absent for the bundled model; several,
+                     separated by commas, answer side by side, the first being the main one
+GRADIO_SERVER_PORT   and Gradio's other variables mean what they mean to Gradio
+"""
+
+import argparse
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings; errors are shown
+
+from mlm.errors import UserError
+from mlm.fill_mask import FillMask
+from mlm.playground import build_playground, launch_options
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description="Open the playground on the checkpoints that MLM_MODEL names, "
+        "separated by commas; without it, on the bundled one."
+    )
+    parser.add_argument("--share", action="store_true", help="make a public link as well")
+    parser.add_argument("--root_path", help="where a reverse proxy serves the page, as /fill")
+    args = parser.parse_args()
+    names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
+    try:
+        models = [FillMask.from_pretrained(name) for name in names or ["demo"]]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    page = build_playground(models)
+    page.launch(share=args.share, root_path=args.root_path, **launch_options())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,95 @@
+"""What several test files share: a small corpus and tiny checkpoints, made here once a session."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOUNS = ("film", "movie", "story", "actor", "ending", "music", "scene", "plot")
+VERBS = ("watched", "liked", "hated", "remembered", "enjoyed", "followed")
+WORDS = ("great", "boring", "funny", "moving", "strange", "awful", "short", "clever")
+
+
+def small_texts() -> list[str]:
+    """384 distinct sentences whose words depend on each other, so that there is much to learn."""
+    return [
+        f"I {verb} this {word} {noun}. The {noun} was {word}!"
+        for verb in VERBS
+        for word in WORDS
+        for noun in NOUNS
+    ]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real texts and vocabularies; tests that need them are skipped where they are absent."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data, which is absent here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory) -> Path:
+    """A CSV with a `text` column."""
+    path = tmp_path_factory.mktemp("corpus") / "small.csv"
+    rows = "\n".join(f'{index},"{text}"' for index, text in enumerate(small_texts()))
+    path.write_text(f"id,text\n{rows}\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer():
+    """A WordPiece of about 60 entries."""
+    from mlm.wordpiece import train_tokenizer
+
+    return train_tokenizer(small_texts(), 64)
+
+
+def save_random_checkpoint(folder: Path, tokenizer, model_type: str, **overrides) -> Path:
+    """A checkpoint of random weights, large enough that its answers differ from uniform."""
+    import keras
+
+    from mlm.checkpoint import save_checkpoint
+    from mlm.encoder import MaskedLM
+    from mlm.families import encoder_config_of, new_config
+
+    shape = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "max_position_embeddings": 64,
+        "initializer_range": 0.5,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    if model_type == "modernbert":
+        shape |= {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
+        shape |= {"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id}
+    hf_config = new_config(model_type, **(shape | overrides))
+    keras.utils.set_random_seed(7)
+    model = MaskedLM(encoder_config_of(hf_config))
+    model.build()
+    save_checkpoint(model, tokenizer, folder, hf_config=hf_config)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint_folder(tmp_path_factory, small_tokenizer) -> Path:
+    """ModernBERT, two layers of 32, random weights."""
+    folder = tmp_path_factory.mktemp("tiny-modernbert")
+    return save_random_checkpoint(folder, small_tokenizer, "modernbert")
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_folder(tmp_path_factory, small_tokenizer) -> Path:
+    """BERT, two layers of 32, random weights."""
+    return save_random_checkpoint(tmp_path_factory.mktemp("tiny-bert"), small_tokenizer, "bert")

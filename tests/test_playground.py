@@ -1,0 +1,246 @@
+"""The page without a browser: what it renders, its API through the real client and raw HTTP."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from fake_checkpoint import fake_checkpoint
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from mlm.fill_mask import Candidate, Filling, FillMask
+from mlm.playground import fill_tab, render
+
+pytest_plugins = ["served_page"]
+ROOT = Path(__file__).parent.parent
+SENTENCE = "I have watched this [MASK] and it was awesome."
+
+
+@pytest.fixture(scope="module")
+def model() -> FillMask:
+    return FillMask(fake_checkpoint(), "me/fake", "0123456789abcdef")
+
+
+@pytest.fixture(scope="module")
+def url(pages) -> str:
+    return pages.single
+
+
+class _Tags(HTMLParser):
+    """The tags and the text of a piece of HTML; complains where they do not match."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.seen.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def rendered(model: FillMask, text: str, top_k: int = 5) -> str:
+    return fill_tab.answer_html([(model, "")], text, top_k)
+
+
+# rendering
+
+
+def test_an_answer_shows_words_percentages_and_the_rest(model):
+    tags = _Tags(rendered(model, SENTENCE, 3))
+    assert tags.seen.count("li") == 3
+    shares = [float(share) for share in re.findall(r"([\d.]+)\xa0%", tags.text)]
+    assert len(shares) == 4 and sum(shares) == pytest.approx(100, abs=0.2)
+    assert "everything else" in tags.text
+    assert "revision 0123456 · 5.3 M parameters · answered in" in tags.text
+    assert "I have watched this movie and it was awesome." in tags.text
+
+
+def test_bars_are_on_an_absolute_scale(model):
+    html = rendered(model, SENTENCE, 50)
+    widths = [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
+    scores = [candidate["score"] for candidate in model(SENTENCE, 50)]
+    assert widths[:-1] == pytest.approx([100 * score for score in scores], abs=0.001)
+    assert widths[-1] == pytest.approx(100 * (1 - sum(scores)), abs=0.001)
+
+
+def test_nothing_that_was_typed_or_learnt_is_markup():
+    attack = "<img src=x onerror=alert(1)>\"'&"
+    model = FillMask(fake_checkpoint(), attack)
+    candidate = Candidate(0.5, 7, attack, f"{attack} a ", attack, f" {attack}", False)
+    text = f"{attack} a [MASK] {attack}"
+    span = (text.index("[MASK]"), text.index("[MASK]") + len("[MASK]"))
+    filling = Filling(text, [span], attack, [[candidate]])
+    column = render.Column(model, attack, filling, 0.1)
+    for html in (
+        render.answer([column]),
+        render.problem(attack),
+        render.head("t", attack, wide=True),
+    ):
+        tags = _Tags(html)
+        assert "img" not in tags.seen
+        assert attack in tags.text
+
+
+def test_several_masks_get_a_panel_each_and_a_word_on_what_that_means(model):
+    html = rendered(model, "The ___ was [MASK].", 2)
+    tags = _Tags(html)
+    assert "Mask 1 of 2" in tags.text and "Mask 2 of 2" in tags.text
+    assert tags.seen.count("ol") == 2
+    assert "___ was read as [MASK]." in tags.text
+    assert "as if the others stayed open" in tags.text
+
+
+def test_a_continuation_is_shown_joined():
+    model = FillMask(fake_checkpoint(liked={"##ing": 30.0}), "fake")
+    tags = _Tags(rendered(model, "He was watch [MASK] it.", 1))
+    assert tags.text.count("He was watching it.") == 2
+    assert "##" not in tags.text
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"),
+    [
+        (1.0, "100.0&nbsp;%"),
+        (0.4612, "46.1&nbsp;%"),
+        (0.0004, "0.04&nbsp;%"),
+        (1e-9, "&lt;&nbsp;0.01&nbsp;%"),
+        (0.0, "0.00&nbsp;%"),
+    ],
+)
+def test_percentages(score, shown):
+    assert render.percent(score) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(5_312_345, "5.3 M"), (1.2e9, "1.2 B"), (4100, "4.1 k"), (12, "12")]
+)
+def test_sizes(number, shown):
+    assert render.parameters(number) == shown
+
+
+def test_a_long_text_is_cut_next_to_the_word_at_a_space():
+    before, after = render.excerpt("word " * 40, " word" * 40, 24)
+    assert before == "… word word word word word "[: len(before)] and before.endswith("word ")
+    assert after.startswith(" word") and after.endswith(" …")
+    assert len(before) <= 27 and len(after) <= 27
+
+
+def test_a_refusal_is_said_once_and_in_place(model):
+    html = fill_tab.answer_html([(model, "Before"), (model, "After")], "no gap", 5)
+    assert html.count('role="alert"') == 1
+    assert "write [MASK] or ___ in place of a word" in html
+
+
+def test_one_model_may_refuse_what_the_other_fills(model):
+    short = FillMask(fake_checkpoint(max_length=8), "short")
+    tags = _Tags(fill_tab.answer_html([(model, ""), (short, "")], SENTENCE, 2))
+    assert tags.seen.count("article") == 2
+    assert "12 tokens and short reads 8" in tags.text and "movie" in tags.text
+
+
+def test_the_base_model_stands_left_of_what_was_trained_from_it(model):
+    base = FillMask(fake_checkpoint(), "me/base")
+    adapted = FillMask(fake_checkpoint(), "me/adapted")
+    adapted.training = {"config": {"model_name_or_path": "me/base"}}
+    assert fill_tab.side_by_side([adapted, base]) == [(base, "Before"), (adapted, "After")]
+    assert fill_tab.side_by_side([adapted, model]) == [(adapted, ""), (model, "")]
+    assert fill_tab.side_by_side([adapted]) == [(adapted, "")]
+
+
+# the programming interface
+
+
+def test_the_real_client_gets_what_fill_mask_gives(url, model):
+    client = Client(url, verbose=False)
+    assert client.predict(SENTENCE, 3, api_name="/fill_mask") == model(SENTENCE, 3)
+    assert client.predict(SENTENCE, api_name="/fill_mask") == model(SENTENCE, 5)
+    assert client.predict("[MASK] ___", 2, api_name="/fill_mask") == model("[MASK] ___", 2)
+    with pytest.raises(AppError, match=r"no mask .* write \[MASK\]"):
+        client.predict("no gap", 3, api_name="/fill_mask")
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert list(endpoints) == ["/fill_mask"]
+    client.close()
+
+
+def called(url: str, data) -> tuple[int, str]:
+    """One raw call: the status of its answer, or of the refusal, and the text of it."""
+    call = f"{url}/gradio_api/call/fill_mask"
+    response = httpx.post(call, json={"data": data}, timeout=60)
+    if response.status_code != 200:
+        return response.status_code, response.text
+    return 200, httpx.get(f"{call}/{response.json()['event_id']}", timeout=60).text
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (["[MASK]" * 5_000_000, 5], "30,000,000 characters"),
+        (["[MASK] " * 600, 5], "600 masks"),
+        ([None, 5], "of type NoneType"),
+        ([{"a": 1}, 5], "of type dict"),
+        ([["[MASK]"], 5], "of type list"),
+        ([SENTENCE, "many"], "whole number from 1 to 50"),
+        ([SENTENCE, None], "whole number from 1 to 50"),
+        ([SENTENCE, True], "whole number from 1 to 50"),
+        ([SENTENCE, 51], "whole number from 1 to 50"),
+        ([SENTENCE, 1e400], "whole number from 1 to 50"),
+        (["\ud800 [MASK]", 5], "surrogate"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_raw_http_with_bad_input_gets_a_clean_line(url, data, message):
+    body = json.dumps({"data": data})  # httpx would refuse to write infinity
+    call = f"{url}/gradio_api/call/fill_mask"
+    headers = {"content-type": "application/json"}
+    response = httpx.post(call, content=body, headers=headers, timeout=60)
+    assert response.status_code == 200
+    text = httpx.get(f"{call}/{response.json()['event_id']}", timeout=60).text
+    assert text.startswith("event: error")
+    assert message in text
+    assert "Traceback" not in text and "site-packages" not in text
+    assert called(url, [SENTENCE, 5.0])[1].startswith("event: complete")  # the next visitor's
+
+
+@pytest.mark.parametrize("path", ["monitoring", "gradio_api/monitoring", "gradio_api/runs"])
+def test_nothing_about_other_visitors_is_served(url, path):
+    assert httpx.get(f"{url}/{path}").status_code in (403, 404)
+
+
+def test_the_queue_cannot_be_passed_by(url):
+    response = httpx.post(f"{url}/gradio_api/run/fill_mask", json={"data": [SENTENCE, 5]})
+    assert response.status_code == 404
+
+
+def test_uploads_are_refused(url):
+    files = {"files": ("big.bin", b"x" * 100_000)}
+    assert httpx.post(f"{url}/gradio_api/upload", files=files).status_code == 413
+
+
+# app.py
+
+
+def test_app_names_a_model_that_is_not_there_in_one_line():
+    environment = {"MLM_MODEL": "./no/such/folder", "PATH": "", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ") and "no/such/folder" in lines[-1]
+    assert "Traceback" not in done.stderr
