@@ -213,6 +213,7 @@ class EvaluationBatches:
             num_slots=num_prediction_slots(chunking.max_seq_length, mlm_probability),
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
+            word_starts=facts.word_starts if whole_word_mask else None,
         )
 
     def __len__(self) -> int:

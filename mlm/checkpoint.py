@@ -216,19 +216,19 @@ def read_header(path: Path) -> dict[str, Any]:
             if length > min(MAX_HEADER_BYTES, size - 8):
                 raise ValueError("header longer than the file or than 1 MiB")
             header = json.loads(file.read(length))
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        expected = 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        layout = (header.pop("__metadata__", None) or {}).get("format")
+        expected = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"{str(path)!r} is no safetensors file; fetch it again") from None
     if expected != size:
         raise CheckpointError(
             f"{str(path)!r} has {size:,} bytes where its header says {expected:,}; fetch it again"
         )
-    if (header.get("__metadata__") or {}).get("format") not in (None, "pt"):
+    if layout not in (None, "pt"):
         raise CheckpointError(
-            f"{str(path)!r} is in TensorFlow's layout, which cannot be read; save it from PyTorch"
+            f"{str(path)!r} is in the layout {layout!r}, not PyTorch's `pt`; save it from PyTorch"
         )
-    return tensors
+    return header
 
 
 def _check_vocabulary(tokenizer, vocab_size: int, folder: Path) -> None:
@@ -249,9 +249,9 @@ def load_weights(model, family: ModuleType, folder: Path) -> bool:
     stored = StoredTensors(folder, family, expected, family.same_tensors(model.config))
     variables = variables_by_name(model)
     missing = [key for key, group in names.items() if not all(name in stored for name in group)]
-    not_head = [key for key in missing if not key.startswith("head/")]
-    if not_head:
-        lost = next(name for name in names[not_head[0]] if name not in stored)
+    head = {key for key in names if key.startswith("head/")}
+    if missing and set(missing) != head:  # half a head is no encoder-only checkpoint
+        lost = next(name for key in missing for name in names[key] if name not in stored)
         raise CheckpointError(f"{str(folder)!r} lacks the tensor {lost}; fetch it again")
     for key in names.keys() - set(missing):
         value = to_keras(key, [stored.read(name) for name in names[key]])
@@ -296,11 +296,16 @@ class StoredTensors:
 
     def read(self, name: str) -> np.ndarray:
         """One tensor as float32."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
         path, stored = self._places[name]
-        with safe_open(path, framework="numpy") as file:
-            return np.asarray(file.get_tensor(stored)).astype(np.float32)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return np.asarray(file.get_tensor(stored)).astype(np.float32)
+        except (SafetensorError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"{str(path)!r} cannot be read: {error}; fetch it again"
+            ) from None
 
 
 def _todays_name(stored: str, family: ModuleType, expected: set[str]) -> str:
@@ -317,7 +322,7 @@ def _todays_name(stored: str, family: ModuleType, expected: set[str]) -> str:
 def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
     """Write the model's weights as one safetensors file under the family's names."""
     import ml_dtypes
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     number = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     variables = variables_by_name(model)
@@ -329,10 +334,8 @@ def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
     if family.written_twice(model.config):
         for second, first in family.same_tensors(model.config).items():
             tensors[second] = tensors[first].copy()
-    try:
-        save_file(tensors, path, metadata={"format": "pt"})
-    except Exception as error:  # safetensors hides the OSError of a full disk in its own class
-        raise OSError(str(error)) from None
+    # Not save_file: it makes the file readable by its owner alone, and hides a full disk's OSError.
+    path.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def variables_by_name(model) -> dict[str, Any]:

@@ -4,9 +4,12 @@ Names are those of the ecosystem's `run_mlm.py` and `TrainingArguments` wherever
 """
 
 import dataclasses
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
 from mlm.errors import ConfigError
 
@@ -105,11 +108,21 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
+    def to_public_dict(self) -> dict[str, Any]:
+        """The same as to_dict without this machine's folders: of a local path its name is left."""
+        public = self.to_dict()
+        for name in ("train_file", "validation_file"):
+            public[name] = [file if "://" in file else Path(file).name for file in public[name]]
+        public["output_dir"] = Path(self.output_dir).name
+        if self.model_name_or_path and Path(self.model_name_or_path).expanduser().is_dir():
+            public["model_name_or_path"] = Path(self.model_name_or_path).name
+        return public
+
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
         """From plain values, as of a recipe; ConfigError names a field that does not exist."""
         known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(settings) - known)
+        unknown = sorted(set(settings) - known, key=str)
         if unknown:
             raise ConfigError(
                 f"unknown setting {unknown[0]!r}; `python scripts/train.py --help` lists them all"
@@ -125,7 +138,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no recipe at {str(path)!r}; --config takes a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{str(path)!r} is no YAML that can be read: {reason}") from None
     if not isinstance(settings, dict):
@@ -135,8 +148,6 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
 
 def parse_config_overrides(text: str | None) -> dict[str, Any]:
     """`a=1,b=0.5,c=relu,d=true` -> the same as a dict with typed values."""
-    import yaml
-
     overrides = {}
     for item in filter(None, (part.strip() for part in (text or "").split(","))):
         name, equals, value = item.partition("=")
@@ -144,8 +155,48 @@ def parse_config_overrides(text: str | None) -> dict[str, Any]:
             raise ConfigError(
                 f"--config_overrides has {item!r}; write name=value,name=value without spaces"
             )
-        overrides[name.strip()] = yaml.safe_load(value)
+        overrides[name.strip()] = _typed(value.strip())
     return overrides
+
+
+def _typed(text: str) -> Any:
+    import yaml
+
+    if re.fullmatch(r"[\d.]+e[+-]?\d+", text):
+        return float(text)  # YAML takes 1e-5 for text
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return text
+
+
+def _check_types(config: TrainingConfig) -> None:
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if not _fits(value, f.type):
+            kind = f.type.__name__ if isinstance(f.type, type) else f.type
+            raise ConfigError(f"--{f.name} is {value!r}; it takes {kind}{_hint(value, f.type)}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """True if a value has the type of a field; a whole number is a float as well."""
+    if get_origin(kind) is Literal:
+        return True  # _check_choices says more
+    if get_origin(kind) is UnionType:
+        return any(_fits(value, member) for member in get_args(kind))
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(v, get_args(kind)[0]) for v in value)
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
+
+
+def _hint(value: Any, kind: Any) -> str:
+    if get_origin(kind) is list:
+        return f", in a recipe [{value}]"
+    if kind is float and isinstance(value, str):
+        return ", and YAML reads 3e-4 as text: write 3.0e-4"
+    return ""
 
 
 def _check_counts(config: TrainingConfig) -> None:
@@ -218,9 +269,10 @@ def _check_choices(config: TrainingConfig) -> None:
 
 
 _CHECKS = (
+    _check_types,
+    _check_choices,
     _check_counts,
     _check_shares,
     _check_length_of_run,
     _check_publishing,
-    _check_choices,
 )

@@ -16,7 +16,9 @@ import keras
 import numpy as np
 from keras import ops
 
-MASKED_OUT = -1e9  # added to an attention score that may not count; finite, so that no row is NaN
+# Added to an attention score that may not count, twice at most. Finite in every number format, so
+# that no row is NaN: float16 ends at 65504.
+MASKED_OUT = -3e4
 
 
 @dataclass(frozen=True)

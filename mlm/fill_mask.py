@@ -14,13 +14,15 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlm.checkpoint import Checkpoint, read_checkpoint
 from mlm.errors import CheckpointError, InputError
 from mlm.hub import fetch_checkpoint
+
+if TYPE_CHECKING:
+    from mlm.checkpoint import Checkpoint
 
 MAX_CHARACTERS = 20_000  # of a text; looked at before anything else, so that 30 MB cost nothing
 MAX_MASKS = 32  # in a text
@@ -114,7 +116,7 @@ class FillMask:
     checkpoint.
     """
 
-    def __init__(self, checkpoint: Checkpoint, name: str, revision: str | None = None):
+    def __init__(self, checkpoint: "Checkpoint", name: str, revision: str | None = None):
         self.checkpoint, self.name, self.revision = checkpoint, name, revision
         self.training = checkpoint.training
         model, tokenizer = checkpoint.model, checkpoint.tokenizer
@@ -144,6 +146,9 @@ class FillMask:
             CheckpointError: it is not whole, or of a family that is not known here.
         """
         fetched = fetch_checkpoint(name, revision)
+        # Not above: it brings Keras, and a name that is not found need not wait for that.
+        from mlm.checkpoint import read_checkpoint
+
         # The name is shown to visitors: a folder's last two parts, not where this machine has it.
         shown = fetched.repo_id or "/".join(Path(name).parts[-2:])
         return cls(read_checkpoint(fetched.folder), shown, fetched.commit)

@@ -18,7 +18,7 @@ from mlm.config import TrainingConfig, parse_config_overrides
 from mlm.corpus import TokenStore, build_token_store
 from mlm.errors import CheckpointError, ConfigError
 from mlm.evaluation import Evaluator, Figures
-from mlm.families import encoder_config_of, new_config
+from mlm.families import encoder_config_of, new_config, special_token_ids
 from mlm.tokenizer import TokenFacts
 from mlm.training_state import (
     check_same_run,
@@ -108,12 +108,16 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
         )
 
 
-def start_checkpoint(config: TrainingConfig, policy: str) -> Checkpoint:
-    """The checkpoint a run starts from: the named one, or a new model with a new tokenizer."""
-    if config.model_name_or_path:
-        fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
-        return read_checkpoint(fetched.folder, dtype=policy, seed=config.seed)
-    return _from_scratch(config, policy)
+def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, dict | None]:
+    """The checkpoint a run starts from, and which it is for the record.
+
+    That is the named one, or (then the second is None) a new model with a new tokenizer.
+    """
+    if not config.model_name_or_path:
+        return _from_scratch(config, policy), None
+    fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
+    base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
+    return read_checkpoint(fetched.folder, dtype=policy, seed=config.seed), base
 
 
 def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
@@ -130,14 +134,9 @@ def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
         report=TextReport(),
     )
     tokenizer = train_tokenizer(texts, config.vocab_size)
-    cls_id, sep_id = tokenizer.cls_token_id, tokenizer.sep_token_id
     overrides = {
         "max_position_embeddings": max(512, config.max_seq_length),
-        "pad_token_id": tokenizer.pad_token_id,
-        "cls_token_id": cls_id,
-        "sep_token_id": sep_id,
-        "bos_token_id": cls_id,
-        "eos_token_id": sep_id,
+        **special_token_ids(config.model_type, tokenizer),
         **parse_config_overrides(config.config_overrides),
         "vocab_size": len(tokenizer),
     }
@@ -157,7 +156,7 @@ class _Run:
         self.device = devices.choose_device(config.precision)
         report(f"device: {self.device}")
         with self.device.scope():
-            self.start = start_checkpoint(config, self.device.policy)
+            self.start, self.base_model = start_checkpoint(config, self.device.policy)
             self.model = self.start.model
         self._check_length()
         self.store = self._token_store()
@@ -348,7 +347,8 @@ class _Run:
     def _record(self, after: Figures) -> dict[str, Any]:
         progress = self.progress
         return {
-            "config": self.config.to_dict(),
+            "config": self.config.to_public_dict(),
+            "base_model": self.base_model,
             "corpus": {"fingerprint": self.store.fingerprint, **self.store.manifest},
             "metrics": {"before": progress.before, "after": after.to_dict()},
             "loss_curve": progress.loss_curve,

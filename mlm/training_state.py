@@ -60,7 +60,7 @@ def save_state(root: Path, model, optimizer, run: dict[str, Any], *, keep: int) 
             f"cannot save the state to {str(folder)!r}: {error.strerror or error}; {where}; "
             "make room and run the same command again"
         ) from None
-    _prune(root, keep)
+    _prune(root, keep, folder)
     return TrainingState(folder, run)
 
 
@@ -118,7 +118,7 @@ def _write(folder: Path, model, optimizer, run: dict[str, Any]) -> None:
 
     for name, variables in _groups(model, optimizer).items():
         arrays = {
-            f"{index:05d}": np.ascontiguousarray(v.numpy()) for index, v in enumerate(variables)
+            f"{index:05d}": np.array(v.numpy(), order="C") for index, v in enumerate(variables)
         }
         try:
             save_file(arrays, folder / f"{name}.safetensors")
@@ -156,8 +156,11 @@ def _damage(folder: Path) -> str | None:
     return None if "run.json" in hashes else "it is not whole"
 
 
-def _prune(root: Path, keep: int) -> None:
-    for folder in sorted(root.glob("step-*"), reverse=True)[keep:]:
+def _prune(root: Path, keep: int, newest: Path) -> None:
+    # A later state was damaged, or the run would have gone on from it: it must not count.
+    folders = sorted(root.glob("step-*"), reverse=True)
+    later = [folder for folder in folders if folder.name > newest.name]
+    for folder in later + folders[len(later) + keep :]:
         shutil.rmtree(folder, ignore_errors=True)
     for leftover in root.glob(".writing-*"):
         shutil.rmtree(leftover, ignore_errors=True)

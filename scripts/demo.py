@@ -43,14 +43,19 @@ TOP_K = 5
 def main(arguments: list[str]) -> int:
     args = parse(arguments)
     with tempfile.TemporaryDirectory(prefix="mlm_demo_") as workspace:
-        try:
-            models = tell(args, Path(workspace))
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except stopped_training() as stopped:
-            print(f"{stopped}\nmake demo starts anew", file=sys.stderr)
-            return 3
+        use_fresh_cache(Path(workspace, "cache"))
+        with the_hub(args.hub_model_id, Path(workspace, "hub")) as hub_model_id:
+            import_quietly()
+            from mlm.trainer import TrainingStopped
+
+            try:
+                models = tell(args, hub_model_id)
+            except UserError as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
+            except TrainingStopped as stopped:
+                print(f"{stopped}\nmake demo starts anew", file=sys.stderr)
+                return 3
         if args.serve:
             open_playground(models)
     return 0
@@ -66,22 +71,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def tell(args: argparse.Namespace, workspace: Path) -> list["FillMask"]:
+def tell(args: argparse.Namespace, hub_model_id: str) -> list["FillMask"]:
     """Train, publish, pull back, compare. Returns the models for the page: after, before."""
-    started = time.monotonic()
-    use_fresh_cache(workspace / "cache")
-    with the_hub(args.hub_model_id, workspace / "hub") as hub_model_id:
-        from mlm import FillMask, train
+    from mlm import FillMask, train
 
-        config = demo_config(args, hub_model_id)
-        start = str(config.model_name_or_path)
-        headline(f"1. Adapt {start!r} to {', '.join(config.train_file)}, and publish it")
-        result = train(config)
-        headline(f"2. Pull {hub_model_id} back at commit {result.published.commit[:12]}")
-        after = FillMask.from_pretrained(hub_model_id, result.published.commit)
-        print(f"fetched into an empty cache and verified: {after.num_parameters:,} parameters")
-    before = FillMask.from_pretrained(start)
+    started = time.monotonic()
+    config = demo_config(args, hub_model_id)
+    start = str(config.model_name_or_path)
+    files = ", ".join(Path(file).name for file in config.train_file)
+    headline(f"1. Adapt {start!r} to {files}, and publish it")
+    result = train(config)
+    headline(f"2. Pull {hub_model_id} back at commit {result.published.commit[:12]}")
+    after = FillMask.from_pretrained(hub_model_id, result.published.commit)
+    print(f"fetched into an empty cache and verified: {after.num_parameters:,} parameters")
     headline(f"3. The {TOP_K} best words, before and after")
+    before = FillMask.from_pretrained(start)
     print("\n\n".join(comparison(sentence, before, after) for sentence in SENTENCES))
     print(f"\n{summary(result, time.monotonic() - started)}")
     return [after, before]
@@ -91,11 +95,8 @@ def demo_config(args: argparse.Namespace, hub_model_id: str) -> TrainingConfig:
     """The recipe, its files found wherever the command runs, with what the command line says."""
     settings = read_recipe(RECIPE)
     settings["train_file"] = [str(ROOT / file) for file in settings["train_file"]]
-    said = {
-        name: getattr(args, name)
-        for name in ("model_name_or_path", "output_dir", "max_steps")
-        if getattr(args, name) is not None
-    }
+    names = ("model_name_or_path", "output_dir", "max_steps")
+    said = {name: value for name in names if (value := getattr(args, name)) is not None}
     publishing = {"push_to_hub": True, "hub_model_id": hub_model_id}
     return TrainingConfig.from_dict(settings | said | publishing)
 
@@ -125,11 +126,16 @@ def the_hub(hub_model_id: str | None, folder: Path) -> Iterator[str]:
         yield STAND_IN_ID
 
 
-def stopped_training() -> type[Exception]:
-    """The exception of a run that a signal ended; imported late, it brings the library along."""
-    from mlm.trainer import TrainingStopped
-
-    return TrainingStopped
+def import_quietly() -> None:
+    """Import TensorFlow without its greetings, which no log level of its own holds back."""
+    stderr = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def comparison(sentence: str, before: "FillMask", after: "FillMask") -> str:
@@ -144,10 +150,8 @@ def comparison(sentence: str, before: "FillMask", after: "FillMask") -> str:
 
 def summary(result: "TrainingResult", seconds: float) -> str:
     before, after = result.before.perplexity, result.after.perplexity
-    return (
-        f"Masked-token perplexity on held-out documents: {before:.1f} before, {after:.1f} after. "
-        f"{seconds:.0f} s in all."
-    )
+    figures = f"{before:.1f} before, {after:.1f} after"
+    return f"Masked-token perplexity on held-out documents: {figures}. {seconds:.0f} s in all."
 
 
 def headline(text: str) -> None:

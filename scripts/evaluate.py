@@ -4,13 +4,12 @@ python scripts/evaluate.py runs/imdb --validation_file test.csv.gz --text_column
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from mlm.devices import load_backend
 from mlm.errors import UserError
 
 
@@ -29,9 +28,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
+    said = parse(arguments)
+    load_backend()
     from mlm.evaluation import evaluate
 
-    said = parse(arguments)
     try:
         measured = evaluate(
             said.model,

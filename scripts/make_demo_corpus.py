@@ -56,19 +56,19 @@ organ   | single | pipes   | grand, deep, loud   | pressed the keys with {his} h
 """  # noqa: E501
 
 PLACES = """
-name      | at | adjective              | sights                   | activity                                             | lodging       | vehicle                 | weather
-coast     | on | sunny, wild, rocky     | ocean, bridge, cliff     | walked along the water, watched the waves            | hotel, cabin  | train, bus, car, ferry  | windy, rainy
-beach     | at | sunny, sandy, crowded  | ocean, sunset, boats     | swam in the warm water, slept in the sun             | hotel, tent   | bus, car, bike, train   | hot, windy
-island    | on | tropical, quiet, green | beach, ocean, cave       | swam in the clear water, walked around the island    | hotel, cabin  | boat, ship, plane, ferry| hot, rainy
-mountains | in | cold, snowy, high      | snow, forest, lake       | climbed to the top, played in the snow               | cabin, inn    | train, bus, car, plane  | cold, windy
-lake      | at | calm, blue, deep       | forest, boats, hills     | rowed across the water, caught three fish            | cabin, tent   | car, bike, bus, train   | cold, rainy
-city      | in | busy, old, modern      | tower, bridge, palace    | visited the museum, walked through the park          | hotel, motel  | train, plane, bus, car  | rainy, windy
-village   | in | tiny, quiet, pretty    | church, farm, river      | bought fruit at the market, talked to the farmers    | hotel, inn    | bus, car, bike, train   | rainy, cold
-desert    | in | hot, dry, empty        | sand, stars, ruins       | rode a horse over the sand, walked over the hot sand | tent, motel   | car, plane, bus, truck  | hot, windy
-forest    | in | dark, green, silent    | trees, river, cave       | followed the trail, picked wild apples               | tent, cabin   | car, bike, bus, train   | rainy, cold
-valley    | in | green, wide, peaceful  | river, hills, farm       | walked along the river, followed the trail           | cabin, inn    | train, car, bike, bus   | rainy, windy
-castle    | at | ancient, grand, ruined | tower, garden, bridge    | climbed the tower, walked through the garden         | inn, hotel    | bus, car, bike, train   | cold, rainy
-river     | at | wide, slow, muddy      | bridge, village, boats   | caught three fish, rowed to the other side           | tent, farm    | train, car, bike, bus   | rainy, cold
+name      | at | adjective              | sights                 | activity                                             | lodging      | vehicle                  | weather
+coast     | on | sunny, wild, rocky     | ocean, bridge, cliff   | walked along the water, watched the waves            | hotel, cabin | train, bus, car, ferry   | windy, rainy
+beach     | at | sunny, sandy, crowded  | ocean, sunset, boats   | swam in the warm water, slept in the sun             | hotel, tent  | bus, car, bike, train    | hot, windy
+island    | on | tropical, quiet, green | beach, ocean, cave     | swam in the clear water, walked around the island    | hotel, cabin | boat, ship, plane, ferry | hot, rainy
+mountains | in | cold, snowy, high      | snow, forest, lake     | climbed to the top, played in the snow               | cabin, inn   | train, bus, car, plane   | cold, windy
+lake      | at | calm, blue, deep       | forest, boats, hills   | rowed across the water, caught three fish            | cabin, tent  | car, bike, bus, train    | cold, rainy
+city      | in | busy, old, modern      | tower, bridge, palace  | visited the museum, walked through the park          | hotel, motel | train, plane, bus, car   | rainy, windy
+village   | in | tiny, quiet, pretty    | church, farm, river    | bought fruit at the market, talked to the farmers    | hotel, inn   | bus, car, bike, train    | rainy, cold
+desert    | in | hot, dry, empty        | sand, stars, ruins     | rode a horse over the sand, walked over the hot sand | tent, motel  | car, plane, bus, truck   | hot, windy
+forest    | in | dark, green, silent    | trees, river, cave     | followed the trail, picked wild apples               | tent, cabin  | car, bike, bus, train    | rainy, cold
+valley    | in | green, wide, peaceful  | river, hills, farm     | walked along the river, followed the trail           | cabin, inn   | train, car, bike, bus    | rainy, windy
+castle    | at | ancient, grand, ruined | tower, garden, bridge  | climbed the tower, walked through the garden         | inn, hotel   | bus, car, bike, train    | cold, rainy
+river     | at | wide, slow, muddy      | bridge, village, boats | caught three fish, rowed to the other side           | tent, farm   | train, car, bike, bus    | rainy, cold
 """  # noqa: E501
 
 VEHICLES = """

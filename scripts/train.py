@@ -7,15 +7,14 @@ Exit codes: 0 done; 2 bad arguments or data, nothing trained; 3 stopped by a sig
 state (run the same command again to go on); 1 anything else.
 """
 
-import os
 import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from mlm.config import TrainingConfig, read_recipe
+from mlm.devices import load_backend
 from mlm.errors import UserError
 
 
@@ -36,10 +35,15 @@ def parse(arguments: list[str]) -> TrainingConfig:
 
 
 def main(arguments: list[str]) -> int:
-    from mlm.trainer import TrainingStopped, train
-
     try:
-        train(parse(arguments))
+        config = parse(arguments)
+        load_backend()
+        from mlm.trainer import TrainingStopped, train
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        train(config)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

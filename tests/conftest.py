@@ -59,7 +59,7 @@ def save_random_checkpoint(folder: Path, tokenizer, model_type: str, **overrides
 
     from mlm.checkpoint import save_checkpoint
     from mlm.encoder import MaskedLM
-    from mlm.families import encoder_config_of, new_config
+    from mlm.families import encoder_config_of, new_config, special_token_ids
 
     shape = {
         "vocab_size": len(tokenizer),
@@ -69,11 +69,8 @@ def save_random_checkpoint(folder: Path, tokenizer, model_type: str, **overrides
         "intermediate_size": 48,
         "max_position_embeddings": 64,
         "initializer_range": 0.5,
-        "pad_token_id": tokenizer.pad_token_id,
+        **special_token_ids(model_type, tokenizer),
     }
-    if model_type == "modernbert":
-        shape |= {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
-        shape |= {"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id}
     hf_config = new_config(model_type, **(shape | overrides))
     keras.utils.set_random_seed(7)
     model = MaskedLM(encoder_config_of(hf_config))

@@ -195,3 +195,59 @@ def test_facts_of_the_model(fill, byte_level):
     assert (fill.mask_token, byte_level.mask_token) == ("[MASK]", "<mask>")
     assert fill.num_parameters == 5_312_345
     assert issubclass(InputError, UserError)
+
+
+# on real checkpoints, against transformers
+
+TEXTS = [
+    "I watched this [MASK] movie.",
+    "The [MASK] was great! I [MASK] it.",
+    "[MASK]",
+    "I liked this " + "very " * 5 + "[MASK] film. The [MASK] was short!",
+]
+
+
+@pytest.fixture(scope="module", params=["tiny_checkpoint_folder", "tiny_bert_folder"])
+def folder(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder):
+    import transformers
+
+    return transformers.pipeline("fill-mask", model=str(folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def real(folder) -> FillMask:
+    return FillMask.from_pretrained(folder)
+
+
+def flat(answer: list) -> list[dict]:
+    return [c for part in answer for c in (part if isinstance(part, list) else [part])]
+
+
+def test_answers_are_those_of_the_transformers_pipeline(real, pipeline):
+    for ours, text in zip(real(TEXTS, top_k=7), TEXTS, strict=True):
+        theirs = pipeline(text, top_k=7)
+        assert isinstance(ours[0], list) == isinstance(theirs[0], list)
+        for one, other in zip(flat(ours), flat(theirs), strict=True):
+            assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+            assert (one["token"], one["token_str"]) == (other["token"], other["token_str"])
+
+
+def test_targets_are_those_of_the_transformers_pipeline(real, pipeline):
+    words = sorted(piece for piece in real.checkpoint.tokenizer.get_vocab() if piece.isalpha())[:4]
+    ours = real(TEXTS[0], targets=words)
+    theirs = pipeline(TEXTS[0], targets=words)
+    assert [c["token"] for c in ours] == [c["token"] for c in theirs]
+    assert [c["score"] for c in ours] == pytest.approx([c["score"] for c in theirs], abs=1e-4)
+
+
+def test_a_folder_is_known_by_its_name_and_its_facts(real, folder):
+    assert real.name == "/".join(folder.parts[-2:])
+    assert real.max_length == 64
+    assert real.num_parameters == sum(
+        int(np.prod(v.shape)) for v in real.checkpoint.model.trainable_variables
+    )

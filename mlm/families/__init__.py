@@ -9,6 +9,7 @@ A family module offers
     PREFIX                                what older files leave out before the encoder's names
     same_tensors(config)                  second name -> first, where a tensor has two
     written_twice(config)                 whether a file has to hold both
+    TOKEN_ID_FIELDS                       config field -> the special token it numbers
     EXTRA_SETTINGS                        older config fields that transformers translates
 
 A variable that is several tensors over there (one product for query, key and value) lists them in
@@ -28,7 +29,7 @@ FAMILIES: dict[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert
 
 def family_of(model_type: str | None) -> ModuleType:
     """The family module of a config's `model_type`; CheckpointError if there is none."""
-    if model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise CheckpointError(f"model_type is {model_type!r}; the known families are {known}")
     return FAMILIES[model_type]
@@ -51,6 +52,12 @@ def new_config(model_type: str, **overrides: Any):
     except Exception as error:  # transformers raises its own validation classes
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"the {model_type} settings cannot work: {reason}") from None
+
+
+def special_token_ids(model_type: str, tokenizer) -> dict[str, int]:
+    """The config fields of a family that name a tokenizer's special tokens, filled in."""
+    fields = family_of(model_type).TOKEN_ID_FIELDS
+    return {name: getattr(tokenizer, f"{token}_token_id") for name, token in fields.items()}
 
 
 def encoder_config_of(hf_config) -> EncoderConfig:

@@ -14,6 +14,7 @@ IGNORED = (
     r"cls\.predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
 )
 DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
+TOKEN_ID_FIELDS = {"pad_token_id": "pad"}
 EXTRA_SETTINGS = frozenset[str]()
 
 

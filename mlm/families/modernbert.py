@@ -9,6 +9,13 @@ MODEL_TYPE = "modernbert"
 ARCHITECTURE = "ModernBertForMaskedLM"
 PREFIX = "model."
 IGNORED = (r"model\.rotary_emb\..*", r"decoder\.weight")  # the second is tied
+TOKEN_ID_FIELDS = {
+    "pad_token_id": "pad",
+    "cls_token_id": "cls",
+    "sep_token_id": "sep",
+    "bos_token_id": "cls",
+    "eos_token_id": "sep",
+}
 # Older spellings that transformers still turns into `layer_types` and `rope_parameters`.
 EXTRA_SETTINGS = frozenset({"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"})
 
