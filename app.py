@@ -31,7 +31,11 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     page = build_playground(models)
-    page.launch(share=args.share, root_path=args.root_path, **launch_options())
+    try:
+        page.launch(share=args.share, root_path=args.root_path, **launch_options())
+    except OSError as error:  # no free port; Gradio says which it tried and what to set
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mlm.errors import ConfigError
 
@@ -171,11 +171,12 @@ def _typed(text: str) -> Any:
 
 
 def _check_types(config: TrainingConfig) -> None:
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        if not _fits(value, f.type):
-            kind = f.type.__name__ if isinstance(f.type, type) else f.type
-            raise ConfigError(f"--{f.name} is {value!r}; it takes {kind}{_hint(value, f.type)}")
+    # Not the fields' own `type`: HfArgumentParser narrows those in place.
+    for name, kind in get_type_hints(TrainingConfig).items():
+        value = getattr(config, name)
+        if not _fits(value, kind):
+            spelled = kind.__name__ if isinstance(kind, type) else kind
+            raise ConfigError(f"--{name} is {value!r}; it takes {spelled}{_hint(value, kind)}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -261,11 +262,11 @@ def _check_publishing(config: TrainingConfig) -> None:
 
 
 def _check_choices(config: TrainingConfig) -> None:
-    for f in dataclasses.fields(config):
-        choices = getattr(f.type, "__args__", ())
-        value = getattr(config, f.name)
-        if getattr(f.type, "__origin__", None) is Literal and value not in choices:
-            raise ConfigError(f"--{f.name} is {value!r}; it is one of {', '.join(choices)}")
+    for name, kind in get_type_hints(TrainingConfig).items():
+        value = getattr(config, name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            choices = ", ".join(get_args(kind))
+            raise ConfigError(f"--{name} is {value!r}; it is one of {choices}")
 
 
 _CHECKS = (

@@ -5,6 +5,7 @@ UserError
 ├── CorpusError       texts that cannot be read, or that leave nothing to train on
 ├── CheckpointError   a checkpoint folder that is not whole or not of a known family
 ├── HubError          the Hub said no, or cannot be reached
+├── TrainingError     a run that had begun and cannot go on
 └── InputError        a sentence that cannot be filled
 """
 
@@ -27,6 +28,10 @@ class CheckpointError(UserError):
 
 class HubError(UserError):
     """The Hub said no, or cannot be reached."""
+
+
+class TrainingError(UserError):
+    """A run that had begun and cannot go on; scripts exit with 1, what was saved is named."""
 
 
 class InputError(UserError):

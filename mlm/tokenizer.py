@@ -184,7 +184,10 @@ def save_tokenizer(
     `model_max_length`: tokens, special ones included, that the model takes.
     """
     _forget_lengths(tokenizer)
-    tokenizer.save_pretrained(str(folder))
+    try:
+        tokenizer.save_pretrained(str(folder))
+    except Exception as error:  # the Rust side raises bare Exception where a disk is full
+        raise OSError(str(error)) from None
     path = Path(folder) / "tokenizer_config.json"
     config = _read_json(path)
     config["model_max_length"] = model_max_length

@@ -1,7 +1,9 @@
 """config -> trained checkpoint: the order of things, and nothing else's detail."""
 
+import dataclasses
 import logging
 import math
+import shlex
 import signal
 import threading
 import time
@@ -16,7 +18,7 @@ from mlm.batches import MaskedBatches, evaluation_batches
 from mlm.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from mlm.config import TrainingConfig, parse_config_overrides
 from mlm.corpus import TokenStore, build_token_store
-from mlm.errors import CheckpointError, ConfigError
+from mlm.errors import ConfigError, HubError, TrainingError, UserError
 from mlm.evaluation import Evaluator, Figures
 from mlm.families import encoder_config_of, new_config, special_token_ids
 from mlm.tokenizer import TokenFacts
@@ -86,16 +88,29 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
     if config.push_to_hub and config.hub_model_id:
         hub.check_push(config.hub_model_id)
     run = _Run(config, output, report)
-    with _stop_on_signals(run):
-        run.go()
-    result = run.finish()
-    if config.push_to_hub and config.hub_model_id:
-        published = hub.push_checkpoint(
-            output, config.hub_model_id, private=config.hub_private_repo
-        )
-        report(f"published {published.repo_id} at commit {published.commit[:12]}: {published.url}")
-        return TrainingResult(output, result.before, result.after, result.training, published)
-    return result
+    try:
+        with _stop_on_signals(run):
+            run.go()
+        result = run.finish()
+        return _publish(result, config, report) if config.push_to_hub else result
+    except UserError as error:
+        raise TrainingError(str(error)) from None
+
+
+def _publish(
+    result: TrainingResult, config: TrainingConfig, report: Callable[[str], None]
+) -> TrainingResult:
+    repo_id = str(config.hub_model_id)
+    try:
+        published = hub.push_checkpoint(result.folder, repo_id, private=config.hub_private_repo)
+    except HubError as error:
+        folder = shlex.quote(str(result.folder))
+        raise TrainingError(
+            f"{error}; the checkpoint is whole in {folder}: publish it with "
+            f"`python scripts/push.py {folder} {repo_id}`"
+        ) from None
+    report(f"published {published.repo_id} at commit {published.commit[:12]}: {published.url}")
+    return dataclasses.replace(result, published=published)
 
 
 def _check_output(output: Path, config: TrainingConfig) -> None:
@@ -312,7 +327,7 @@ class _Run:
         progress.seconds += time.monotonic() - started
         loss = float(history.history["nats"][-1])
         if not math.isfinite(loss):
-            raise CheckpointError(
+            raise TrainingError(
                 f"the loss is {loss} at step {progress.step}; lower --learning_rate or raise "
                 f"--warmup_steps; the last good state, if any, is in {self.output / 'state'}"
             )

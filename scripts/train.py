@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlm.config import TrainingConfig, read_recipe
 from mlm.devices import load_backend
-from mlm.errors import UserError
+from mlm.errors import TrainingError, UserError
 
 
 def parse(arguments: list[str]) -> TrainingConfig:
@@ -23,6 +23,7 @@ def parse(arguments: list[str]) -> TrainingConfig:
     from transformers import HfArgumentParser
 
     parser = HfArgumentParser(TrainingConfig, description=__doc__.splitlines()[0])  # type: ignore[arg-type]
+    parser.usage = "train.py --train_file FILE ... --model_name_or_path NAME ...; --help lists all"
     parser.add_argument("--config", help="Recipe: a YAML file with the same names.")
     given = vars(parser.parse_args(arguments))
     recipe = given.pop("config")
@@ -46,10 +47,11 @@ def main(arguments: list[str]) -> int:
         train(config)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, TrainingError) else 2
     except TrainingStopped as stopped:
-        command = shlex.join([Path(sys.executable).name, sys.argv[0], *arguments])
-        print(f"{stopped}\nrun the same command to go on: {command}", file=sys.stderr)
+        again = [word for word in arguments if not word.startswith("--overwrite_output_dir")]
+        command = shlex.join([Path(sys.executable).name, sys.argv[0], *again])
+        print(f"{stopped}\nto go on: {command}", file=sys.stderr)
         return 3
     return 0
 

@@ -1,7 +1,9 @@
 """The page without a browser: what it renders, its API through the real client and raw HTTP."""
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -29,6 +31,13 @@ def model() -> FillMask:
 @pytest.fixture(scope="module")
 def url(pages) -> str:
     return pages.single
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class _Tags(HTMLParser):
@@ -159,6 +168,8 @@ def test_the_base_model_stands_left_of_what_was_trained_from_it(model):
     adapted = FillMask(fake_checkpoint(), "me/adapted")
     adapted.training = {"config": {"model_name_or_path": "me/base"}}
     assert fill_tab.side_by_side([adapted, base]) == [(base, "Before"), (adapted, "After")]
+    adapted.training = {"config": {"model_name_or_path": "base"}}  # it was a folder
+    assert fill_tab.side_by_side([adapted, base]) == [(base, "Before"), (adapted, "After")]
     assert fill_tab.side_by_side([adapted, model]) == [(adapted, ""), (model, "")]
     assert fill_tab.side_by_side([adapted]) == [(adapted, "")]
 
@@ -244,3 +255,24 @@ def test_app_names_a_model_that_is_not_there_in_one_line():
     lines = done.stderr.strip().splitlines()
     assert lines[-1].startswith("error: ") and "no/such/folder" in lines[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port):
+    own = {"MLM_MODEL": str(tiny_checkpoint_folder), "GRADIO_SERVER_PORT": str(free_port)}
+    command = [sys.executable, str(ROOT / "app.py")]
+    with subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.PIPE) as app:
+        try:
+            address = f"http://127.0.0.1:{free_port}"
+            assert any(address.encode() in line for line in app.stdout)
+            complete = called(address, ["I watched this ___.", 3])[1]
+            assert complete.startswith("event: complete")
+            expected = FillMask.from_pretrained(tiny_checkpoint_folder)("I watched this ___.", 3)
+            assert json.loads(complete.split("data: ")[1])[0] == expected
+            crowded = subprocess.run(
+                command, env={**os.environ, **own}, capture_output=True, text=True
+            )
+            assert crowded.returncode == 2
+            assert f"port in range: {free_port}" in crowded.stderr
+            assert "Traceback" not in crowded.stderr
+        finally:
+            app.terminate()

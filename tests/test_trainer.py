@@ -1,4 +1,4 @@
-"""The whole run in one process: from texts to a checkpoint that everyone reads; stopping; refusing."""
+"""The whole run in one process: texts to a checkpoint that everyone reads; stopping; refusing."""
 
 import json
 import os

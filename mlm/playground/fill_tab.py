@@ -18,7 +18,7 @@ EXAMPLES = (
     "The plot was so [MASK] that I fell asleep.",
     "She plays a [MASK] who falls in love with the wrong man.",
     "The [MASK] was great, but the [MASK] was terrible.",
-    "This is one of the [MASK] films I have ever seen.",
+    "I ordered the [MASK] and it was delicious.",
 )
 MASK_BUTTON = Path(__file__).with_name("mask_button.js")
 
@@ -96,7 +96,8 @@ def side_by_side(models: Sequence[FillMask]) -> list[tuple[FillMask, str]]:
     if len(models) == 2:
         main, other = models
         config = (main.training or {}).get("config") or {}
-        if str(config.get("model_name_or_path")) == other.name:
+        base = config.get("model_name_or_path")  # of a folder, its last part
+        if base in (other.name, other.name.rpartition("/")[2]):
             return [(other, "Before"), (main, "After")]
     return [(model, "") for model in models]
 
