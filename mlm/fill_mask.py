@@ -111,9 +111,8 @@ class FillMask:
 
     Safe to call from several threads; the model runs for one call at a time.
 
-    Attributes: name; revision (the commit, or None); mask_token; max_length (tokens, special
-    ones counted); vocab_size; num_parameters; training (training.json as a dict, or None);
-    checkpoint.
+    Attributes: name; revision (the commit or None); mask_token; max_length (in tokens, special
+    ones counted); vocab_size; num_parameters; training (training.json or None); checkpoint.
     """
 
     def __init__(self, checkpoint: "Checkpoint", name: str, revision: str | None = None):

@@ -48,6 +48,7 @@ def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
         _what_it_is(folder, training, config),
         _how_to_use(repo_id or folder.resolve().name, mask_token or "[MASK]"),
         _figures(training),
+        _evaluations(training),
         _examples(training),
         _data(training),
         _recipe(training),
@@ -58,6 +59,29 @@ def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
     beside = folder / ".README.md.new"
     beside.write_text(text, encoding="utf-8")
     beside.replace(folder / "README.md")
+
+
+def add_measurements(
+    folder: str | Path,
+    *,
+    evaluation: Mapping[str, Any] | None = None,
+    examples: Iterable[Mapping[str, Any]] = (),
+) -> None:
+    """Record in training.json what was measured after the training; the card is not rewritten.
+
+    Args:
+        evaluation: `files`, `max_seq_length`, and the figures `tokens` and `words` as dicts.
+        examples: `text`, and `output` as FillMask gives it; they replace earlier ones.
+    """
+    path = Path(folder) / "training.json"
+    training = _read(path)
+    if evaluation is not None:
+        training["evaluations"] = [*training.get("evaluations", []), dict(evaluation)]
+    training["examples"] = [dict(each) for each in examples] or training.get("examples", [])
+    beside = path.with_name(".training.json.new")
+    text = json.dumps(training, indent=1, ensure_ascii=False)
+    beside.write_text(text + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 def front_matter(
@@ -166,6 +190,25 @@ def _curve(training: Mapping[str, Any]) -> str:
     chosen = [*points[:-1:stride], points[-1]]
     rows = [(f"{point[0]:,}", f"{point[1]:.4f}") for point in chosen]
     return "On the way:\n\n" + _table(["step", "validation loss"], rows)
+
+
+def _evaluations(training: Mapping[str, Any]) -> str:
+    """Measurements on texts that no training saw, each with the command that repeats it."""
+    parts = []
+    for measured in training.get("evaluations", []):
+        tokens, words = measured["tokens"], measured["words"]
+        rows = [
+            ("masked-token perplexity", f"{tokens['perplexity']:.2f}", ""),
+            ("ranked first", f"{tokens['top1']:.2%}", f"{words['top1']:.2%}"),
+            ("among the first five", f"{tokens['top5']:.2%}", f"{words['top5']:.2%}"),
+            ("measured on", f"{tokens['num_tokens']:,}", f"{words['num_words']:,}"),
+        ]
+        files = " ".join(_public_name(name) for name in measured["files"])
+        command = f"python scripts/evaluate.py FOLDER --validation_file {files}"
+        length = f" --max_seq_length {measured['max_seq_length']}"
+        parts.append(_table(["", "masked tokens", "whole masked words"], rows))
+        parts.append(f"Measured with `{command}{length}`.")
+    return "\n\n".join(["## Measured on other texts", *parts]) if parts else ""
 
 
 def _examples(training: Mapping[str, Any]) -> str:

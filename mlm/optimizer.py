@@ -76,7 +76,7 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> keras.optimizers
     schedule = WarmupThenDecay(
         config.learning_rate, warmup, total_steps, kind=config.lr_scheduler_type
     )
-    decay = config.weight_decay or None
+    decay = float(config.weight_decay)
     if config.optim == "muon":
         optimizer = Muon(
             schedule,
@@ -96,6 +96,5 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> keras.optimizers
             epsilon=config.adam_epsilon,
         )
     optimizer.max_grad_norm = config.max_grad_norm
-    if decay:
-        optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
+    optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return optimizer

@@ -1,26 +1,23 @@
 """config -> trained checkpoint: the order of things, and nothing else's detail."""
 
 import dataclasses
-import logging
 import math
 import shlex
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlm import devices, hub, model_card
 from mlm.batches import MaskedBatches, evaluation_batches
-from mlm.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from mlm.config import TrainingConfig, parse_config_overrides
+from mlm.checkpoint import save_checkpoint
+from mlm.config import TrainingConfig
 from mlm.corpus import TokenStore, build_token_store
 from mlm.errors import ConfigError, HubError, TrainingError, UserError
 from mlm.evaluation import Evaluator, Figures
-from mlm.families import encoder_config_of, new_config, special_token_ids
+from mlm.starting_point import start_checkpoint
 from mlm.tokenizer import TokenFacts
 from mlm.training_state import (
     check_same_run,
@@ -29,8 +26,7 @@ from mlm.training_state import (
     restore_state,
     save_state,
 )
-
-logger = logging.getLogger(__name__)
+from mlm.watching import StepCounter, progress_bar, stop_on_signals, write_line
 
 # Settings that a resumed run may change: they move no weight.
 FREE_ON_RESUME = {
@@ -89,7 +85,7 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
         hub.check_push(config.hub_model_id)
     run = _Run(config, output, report)
     try:
-        with _stop_on_signals(run):
+        with stop_on_signals(run.stop_requested):
             run.go()
         result = run.finish()
         return _publish(result, config, report) if config.push_to_hub else result
@@ -123,45 +119,6 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
         )
 
 
-def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, dict | None]:
-    """The checkpoint a run starts from, and which it is for the record.
-
-    That is the named one, or (then the second is None) a new model with a new tokenizer.
-    """
-    if not config.model_name_or_path:
-        return _from_scratch(config, policy), None
-    fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
-    base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
-    return read_checkpoint(fetched.folder, dtype=policy, seed=config.seed), base
-
-
-def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
-    import keras
-
-    from mlm.encoder import MaskedLM
-    from mlm.texts import TextReport, read_texts
-    from mlm.wordpiece import train_tokenizer
-
-    texts = read_texts(
-        config.train_file,
-        text_column=config.text_column,
-        encoding=config.encoding,
-        report=TextReport(),
-    )
-    tokenizer = train_tokenizer(texts, config.vocab_size)
-    overrides = {
-        "max_position_embeddings": max(512, config.max_seq_length),
-        **special_token_ids(config.model_type, tokenizer),
-        **parse_config_overrides(config.config_overrides),
-        "vocab_size": len(tokenizer),
-    }
-    hf_config = new_config(config.model_type, **overrides)
-    keras.utils.set_random_seed(config.seed)
-    model = MaskedLM(encoder_config_of(hf_config), dtype=policy, seed=config.seed)
-    model.build()
-    return Checkpoint(model, tokenizer, hf_config, None, Path(config.output_dir))
-
-
 class _Run:
     """One training run: built when made, then `go`, then `finish`."""
 
@@ -188,7 +145,7 @@ class _Run:
         progress = self.progress
         if progress.before is None:
             progress.before = self._evaluate("before").to_dict()
-        with _progress_bar(self.total_steps, progress.step) as bar:
+        with progress_bar(self.total_steps, progress.step) as bar:
             for stop in self._boundaries():
                 self._train_until(stop, bar)
                 if self.stop_requested.is_set():
@@ -321,7 +278,7 @@ class _Run:
 
         progress, started = self.progress, time.monotonic()
         steps = TrainingDataset(self._batches, progress.step, stop)
-        counter = _counting_callback(bar, self.stop_requested)
+        counter = StepCounter(bar, self.stop_requested)
         history = self.model.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started
@@ -341,7 +298,7 @@ class _Run:
     def _evaluate(self, when: str) -> Figures:
         figures = self.evaluator.figures()
         self.progress.validation_curve.append([self.progress.step, round(figures.loss, 5)])
-        _write_line(
+        write_line(
             self.report,
             f"{when}: masked-token perplexity {figures.perplexity:.2f} (loss {figures.loss:.4f} "
             f"nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
@@ -379,56 +336,3 @@ class _Run:
             },
             "versions": devices.versions(),
         }
-
-
-def _counting_callback(bar, stop_requested: threading.Event):
-    import keras
-
-    class StepCounter(keras.callbacks.Callback):
-        """Counts the steps of one `fit`, moves the bar, and ends it after a signal."""
-
-        steps = 0
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.steps += 1
-            bar.update(1)
-            if stop_requested.is_set():
-                self.model.stop_training = True
-
-    return StepCounter()
-
-
-def _progress_bar(total: int, done: int):
-    """Step of steps, time left, and what set_postfix_str says; sparse where no one watches."""
-    import sys
-
-    from tqdm import tqdm
-
-    watched = sys.stderr.isatty()
-    return tqdm(total=total, initial=done, unit="step", mininterval=0.2 if watched else 30.0)
-
-
-def _write_line(report: Callable[[str], None], line: str) -> None:
-    """Report a line without tearing the progress bar."""
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode():
-        report(line)
-
-
-@contextmanager
-def _stop_on_signals(run: _Run) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the step in hand; a second one changes nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def request_stop(signum, frame):
-        run.stop_requested.set()
-
-    before = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

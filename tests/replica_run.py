@@ -80,11 +80,12 @@ def train_on(device, folder: str, **changes) -> dict:
     """Losses, final weights, and figures of one run, as the trainer does it."""
     import keras
 
-    from mlm.checkpoint import read_checkpoint, variables_by_name
+    from mlm.checkpoint import read_checkpoint
     from mlm.config import TrainingConfig
     from mlm.evaluation import Evaluator
     from mlm.optimizer import make_optimizer
     from mlm.training_dataset import TrainingDataset
+    from mlm.weights import variables_by_name
 
     with device.scope():
         start = read_checkpoint(folder, dtype=device.policy)
@@ -98,16 +99,14 @@ def train_on(device, folder: str, **changes) -> dict:
             jit_compile=device.jit_compile,
         )
         model.optimizer.build(model.trainable_variables)
-    losses = []
-    record = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda step, logs: losses.append(logs["nats"])
-    )
-    batches = TrainingDataset(Batches(len(start.tokenizer)), 0, STEPS)
-    model.fit(batches, verbose=0, shuffle=False, callbacks=[record])
+    batches, losses = Batches(len(start.tokenizer)), []
+    for step in range(STEPS):
+        steps = TrainingDataset(batches, step, step + 1)
+        losses += model.fit(steps, verbose=0, shuffle=False).history["nats"]
     evaluator = Evaluator(model, held_out(start.tokenizer), jit_compile=device.jit_compile)
     return {
         "replicas": device.num_replicas,
-        "losses": [float(loss) for loss in losses],
+        "losses": losses,
         "figures": evaluator.figures().to_dict(),
         "weights": {
             name: keras.ops.convert_to_numpy(variable).ravel().tolist()
@@ -120,7 +119,7 @@ def main(folder: str, backend: str) -> None:
     prepare(backend)
     from mlm.devices import Device, choose_device
 
-    one = Device("cpu", "one CPU", 1, "float32", "for this test", jit_compile=False)
+    one = Device("cpu", "one CPU", 1, "float32", "for this test", backend == "jax")
     runs = {"one": train_on(one, folder)}
     if backend == "tensorflow":
         runs["one, not clipped"] = train_on(one, folder, max_grad_norm=0.0)

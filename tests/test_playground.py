@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -259,20 +260,27 @@ def test_app_names_a_model_that_is_not_there_in_one_line():
 
 def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port):
     own = {"MLM_MODEL": str(tiny_checkpoint_folder), "GRADIO_SERVER_PORT": str(free_port)}
+    environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, str(ROOT / "app.py")]
-    with subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.PIPE) as app:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as app:
         try:
             address = f"http://127.0.0.1:{free_port}"
             assert any(address.encode() in line for line in app.stdout)
             complete = called(address, ["I watched this ___.", 3])[1]
-            assert complete.startswith("event: complete")
-            expected = FillMask.from_pretrained(tiny_checkpoint_folder)("I watched this ___.", 3)
-            assert json.loads(complete.split("data: ")[1])[0] == expected
-            crowded = subprocess.run(
-                command, env={**os.environ, **own}, capture_output=True, text=True
-            )
-            assert crowded.returncode == 2
-            assert f"port in range: {free_port}" in crowded.stderr
-            assert "Traceback" not in crowded.stderr
         finally:
             app.terminate()
+    expected = FillMask.from_pretrained(tiny_checkpoint_folder)("I watched this ___.", 3)
+    assert json.loads(complete.removeprefix("event: complete\ndata: "))[0] == expected
+
+
+def test_app_says_in_one_line_that_its_port_is_taken(monkeypatch, capsys, model):
+    import app
+
+    def launch(**options):
+        raise OSError("Cannot find empty port in range: 7860-7860.")
+
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    monkeypatch.setattr(app.FillMask, "from_pretrained", lambda name: model)
+    monkeypatch.setattr(app, "build_playground", lambda models: SimpleNamespace(launch=launch))
+    assert app.main() == 2
+    assert capsys.readouterr().err == "error: Cannot find empty port in range: 7860-7860.\n"

@@ -19,11 +19,11 @@ import mlm
 ROOT = Path(mlm.__file__).parents[1]
 LEVELS = (
     {"errors"},
-    {"config", "masking", "encoder", "text_column"},
+    {"config", "masking", "encoder_config", "layers", "encoder", "text_column"},
     {"tokenizer", "wordpiece", "families", "text_formats", "text_files"},
-    {"corpus", "texts", "token_store", "checkpoint"},
+    {"corpus", "texts", "token_store", "checkpoint", "weights"},
     {"batches", "training_dataset", "evaluation", "devices", "optimizer", "training_state", "hub"},
-    {"trainer", "fill_mask", "model_card"},
+    {"trainer", "starting_point", "watching", "fill_mask", "model_card"},
     {"playground"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

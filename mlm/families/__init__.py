@@ -20,7 +20,7 @@ import re
 from types import ModuleType
 from typing import Any
 
-from mlm.encoder import EncoderConfig
+from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 from mlm.families import bert, modernbert
 
@@ -70,7 +70,7 @@ def encoder_config_of(hf_config) -> EncoderConfig:
 
 def check_shape(config: EncoderConfig) -> None:
     """CheckpointError if the numbers of a config do not fit together or our layers."""
-    from mlm.encoder import ACTIVATIONS
+    from mlm.layers import ACTIVATIONS
 
     for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"):
         if getattr(config, name) < 1:

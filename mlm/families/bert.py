@@ -1,6 +1,6 @@
 """BERT (Devlin et al. 2019): learned positions, norm after each sub-layer, exact GELU."""
 
-from mlm.encoder import EncoderConfig
+from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 
 MODEL_TYPE = "bert"

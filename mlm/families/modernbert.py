@@ -2,7 +2,7 @@
 
 import math
 
-from mlm.encoder import EncoderConfig
+from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 
 MODEL_TYPE = "modernbert"

@@ -1,0 +1,47 @@
+"""The checkpoint a run starts from: the one that was named, or a new model and a new tokenizer."""
+
+from pathlib import Path
+
+from mlm import hub
+from mlm.checkpoint import Checkpoint, read_checkpoint
+from mlm.config import TrainingConfig, parse_config_overrides
+from mlm.families import encoder_config_of, new_config, special_token_ids
+
+
+def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, dict | None]:
+    """The checkpoint a run starts from, and which it is for the record.
+
+    That is the named one, or (then the second is None) a new model with a new tokenizer.
+    """
+    if not config.model_name_or_path:
+        return _from_scratch(config, policy), None
+    fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
+    base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
+    return read_checkpoint(fetched.folder, dtype=policy, seed=config.seed), base
+
+
+def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
+    import keras
+
+    from mlm.encoder import MaskedLM
+    from mlm.texts import TextReport, read_texts
+    from mlm.wordpiece import train_tokenizer
+
+    texts = read_texts(
+        config.train_file,
+        text_column=config.text_column,
+        encoding=config.encoding,
+        report=TextReport(),
+    )
+    tokenizer = train_tokenizer(texts, config.vocab_size)
+    overrides = {
+        "max_position_embeddings": max(512, config.max_seq_length),
+        **special_token_ids(config.model_type, tokenizer),
+        **parse_config_overrides(config.config_overrides),
+        "vocab_size": len(tokenizer),
+    }
+    hf_config = new_config(config.model_type, **overrides)
+    keras.utils.set_random_seed(config.seed)
+    model = MaskedLM(encoder_config_of(hf_config), dtype=policy, seed=config.seed)
+    model.build()
+    return Checkpoint(model, tokenizer, hf_config, None, Path(config.output_dir))

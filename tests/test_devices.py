@@ -1,0 +1,132 @@
+"""Which number format the hardware gets, and what people are told of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mlm import devices
+from mlm.devices import Device, choose_device
+from mlm.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "precision", "policy", "reason"),
+    [
+        (True, "auto", "mixed_bfloat16", "multiplies in bf16"),
+        (False, "auto", "float32", "gains nothing from bf16"),
+        (True, "fp32", "float32", "as asked for"),
+        (False, "bf16", "mixed_bfloat16", "as asked for"),
+    ],
+)
+def test_a_processor_gets_the_format_it_is_fast_in(
+    has_bf16, precision, policy, reason, monkeypatch
+):
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: has_bf16)
+    device = choose_device(precision)
+    assert (device.kind, device.num_replicas, device.policy) == ("cpu", 1, policy)
+    assert reason in device.reason
+    assert not device.jit_compile  # XLA on the CPU is slower than the graph
+
+
+def test_fp16_on_a_processor_is_refused():
+    with pytest.raises(ConfigError, match=r"--precision fp16 needs a GPU; .* bf16 or auto"):
+        choose_device("fp16")
+
+
+@pytest.mark.parametrize(
+    ("capability", "policy"),
+    [
+        ((9, 0), "mixed_bfloat16"),
+        ((8, 0), "mixed_bfloat16"),
+        ((7, 5), "mixed_float16"),
+        ((6, 0), "mixed_float16"),
+        ((5, 2), "float32"),
+        (None, "float32"),
+    ],
+)
+def test_a_gpu_gets_the_format_of_its_generation(capability, policy):
+    assert devices._gpu_policy("auto", capability)[0] == policy
+    assert devices._gpu_policy("fp32", capability) == ("float32", "as asked for")
+
+
+def test_a_backend_that_is_not_known_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ConfigError, match="KERAS_BACKEND is 'torch'; tensorflow and jax"):
+        choose_device()
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ("model name\t: Xeon\nflags\t\t: fpu avx512_bf16 sse\n", True),
+        ("model name\t: Xeon\nflags\t\t: fpu amx_bf16\n", True),
+        ("model name\t: Xeon\nflags\t\t: fpu avx512f\n", False),
+        ("", False),
+    ],
+)
+def test_bf16_is_read_from_the_processors_flags(info, expected, monkeypatch):
+    monkeypatch.setattr(devices.Path, "read_text", lambda path, encoding: info)
+    assert devices.cpu_has_bf16.__wrapped__() is expected
+
+
+def test_a_device_says_what_it_is():
+    one = Device("cpu", "Xeon, 2 cores", 1, "float32", "as asked for", False)
+    assert str(one) == "Xeon, 2 cores, float32 (as asked for)"
+    several = Device("gpu", "T4", 2, "mixed_float16", "no bf16", True)
+    assert str(several) == "2 x T4, mixed_float16 (no bf16)"
+
+
+def test_the_record_names_versions_and_backend():
+    found = devices.versions()
+    assert found["backend"] == "tensorflow"
+    assert found["keras"] == keras.__version__
+    assert {"python", "tensorflow", "numpy", "transformers"} <= found.keys()
+
+
+@pytest.fixture(scope="module")
+def replica_runs(tiny_checkpoint_folder):
+    """Backend -> what replica_run.py prints: the same run on one device and on two."""
+    program = [sys.executable, str(Path(__file__).with_name("replica_run.py"))]
+    return {
+        backend: json.loads(
+            subprocess.run(
+                [*program, str(tiny_checkpoint_folder), backend],
+                stdout=subprocess.PIPE,
+                check=True,
+                timeout=280,
+            ).stdout
+        )
+        for backend in ("tensorflow", "jax")
+    }
+
+
+def assert_same_run(run: dict, other: dict, tolerance: float) -> None:
+    np.testing.assert_allclose(run["losses"], other["losses"], atol=tolerance)
+    assert run["figures"] == pytest.approx(other["figures"], rel=tolerance)
+    assert run["weights"].keys() == other["weights"].keys()
+    for name, values in run["weights"].items():
+        np.testing.assert_allclose(values, other["weights"][name], atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_replicas_train_as_one_device(replica_runs, backend):
+    runs = replica_runs[backend]
+    assert (runs["one"]["replicas"], runs["two"]["replicas"]) == (1, 2)
+    assert len(set(runs["one"]["losses"])) == 5
+    assert_same_run(runs["two"], runs["one"], 1e-5)
+
+
+def test_clipping_acted_on_what_the_replicas_agree_in(replica_runs):
+    runs = replica_runs["tensorflow"]
+    free, clipped = (runs[name]["losses"] for name in ("one, not clipped", "one"))
+    assert free[0] == clipped[0]
+    assert min(abs(a - b) for a, b in zip(free[1:], clipped[1:], strict=True)) > 1e-3
+
+
+def test_both_backends_train_alike(replica_runs):
+    assert_same_run(replica_runs["jax"]["one"], replica_runs["tensorflow"]["one"], 1e-4)

@@ -1,0 +1,143 @@
+"""The optimizer's arithmetic, to the last digit: schedule, clipping, weight decay, who gets what."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from mlm.checkpoint import read_checkpoint
+from mlm.config import TrainingConfig
+from mlm.optimizer import Muon, WarmupThenDecay, make_optimizer
+
+RATE = 0.1
+START = {
+    "dense/kernel": np.array([[1.0, -2.0], [3.0, 0.5]], "float32"),
+    "dense/bias": np.array([1.0, -1.0], "float32"),
+    "norm/gamma": np.array([1.0, 2.0], "float32"),
+    "norm/beta": np.array([0.5, -0.5], "float32"),
+}
+GRADIENTS = [
+    np.array([[3.0, 0.0], [0.0, -4.0]], "float32"),
+    np.array([0.0, 12.0], "float32"),
+    np.array([1.0, 2.0], "float32"),
+    np.array([0.0, -0.1], "float32"),
+]
+
+
+def variables() -> list[keras.Variable]:
+    return [keras.Variable(value, name=name.split("/")[1]) for name, value in START.items()]
+
+
+def optimizer_for(total_steps: int = 10, **changes):
+    settings = {"lr_scheduler_type": "constant", "learning_rate": RATE, "max_grad_norm": 0.0}
+    return make_optimizer(TrainingConfig(**(settings | changes)), total_steps)
+
+
+def stepped(optimizer, gradients, steps: int = 1) -> list[np.ndarray]:
+    """The values of the START variables after some steps with the same gradients."""
+    values = variables()
+    for _ in range(steps):
+        optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients], values)
+    return [value.numpy() for value in values]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("linear", {0: 0.5, 1: 1.0, 2: 2.0, 4: 2.0, 7: 1.0, 9: 1 / 3, 10: 0.0, 11: 0.0}),
+        ("constant", {0: 0.5, 1: 1.0, 3: 2.0, 4: 2.0, 10: 2.0, 99: 2.0}),
+    ],
+)
+def test_the_learning_rate_of_each_step(kind, expected):
+    schedule = WarmupThenDecay(2.0, warmup_steps=4, total_steps=10, kind=kind)
+    if kind == "linear":
+        expected = expected | {2: 1.5, 3: 2.0}
+    actual = {step: float(schedule(step)) for step in expected}
+    assert actual == pytest.approx(expected)
+    again = WarmupThenDecay.from_config(schedule.get_config())
+    assert float(again(7)) == float(schedule(7))
+
+
+def test_without_warm_up_the_first_step_has_the_peak():
+    schedule = WarmupThenDecay(2.0, warmup_steps=0, total_steps=4)
+    assert [float(schedule(step)) for step in range(5)] == [2.0, 1.5, 1.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        ({"warmup_steps": 5}, RATE / 5),
+        ({"warmup_ratio": 0.2}, RATE / 4),
+        ({"warmup_steps": 5, "warmup_ratio": 0.2}, RATE / 5),
+    ],
+)
+def test_warm_up_in_steps_goes_before_its_share(changes, first):
+    assert float(optimizer_for(20, **changes).learning_rate) == pytest.approx(first)
+
+
+@pytest.mark.parametrize("largest", [1.0, 6.5, 1000.0, 0.0])
+def test_clipping_scales_all_gradients_by_one_factor(largest):
+    optimizer = optimizer_for(max_grad_norm=largest)
+    norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in GRADIENTS))
+    factor = min(1.0, largest / norm) if largest else 1.0
+    clipped = optimizer._clipped([*map(keras.ops.convert_to_tensor, GRADIENTS), None])
+    assert clipped.pop() is None
+    for actual, gradient in zip(clipped, GRADIENTS, strict=True):
+        np.testing.assert_allclose(actual.numpy(), gradient * factor, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optim", ["adamw", "muon"])
+def test_weight_decay_is_for_matrices_alone(optim):
+    nothing = [np.zeros_like(gradient) for gradient in GRADIENTS]
+    kernel, *others = stepped(optimizer_for(optim=optim, weight_decay=0.25), nothing)
+    np.testing.assert_allclose(kernel, START["dense/kernel"] * (1 - RATE * 0.25), rtol=1e-6)
+    for actual, before in zip(others, list(START.values())[1:], strict=True):
+        np.testing.assert_array_equal(actual, before)
+
+
+def test_no_weight_decay_leaves_everything():
+    nothing = [np.zeros_like(gradient) for gradient in GRADIENTS]
+    for actual, before in zip(
+        stepped(optimizer_for(weight_decay=0.0), nothing), START.values(), strict=True
+    ):
+        np.testing.assert_array_equal(actual, before)
+
+
+def test_three_steps_are_those_of_pytorchs_adamw():
+    settings = {"adam_beta1": 0.8, "adam_beta2": 0.95, "adam_epsilon": 1e-7, "weight_decay": 0.25}
+    ours = stepped(optimizer_for(**settings, max_grad_norm=2.0), GRADIENTS, steps=3)
+    theirs = [torch.nn.Parameter(torch.from_numpy(value.copy())) for value in START.values()]
+    groups = [
+        {"params": theirs[:1], "weight_decay": 0.25},
+        {"params": theirs[1:], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=RATE, betas=(0.8, 0.95), eps=1e-7)
+    for _ in range(3):
+        for parameter, gradient in zip(theirs, GRADIENTS, strict=True):
+            parameter.grad = torch.from_numpy(gradient.copy())
+        torch.nn.utils.clip_grad_norm_(theirs, 2.0)
+        adamw.step()
+    for actual, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(actual, expected.detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("folder", ["tiny_checkpoint_folder", "tiny_bert_folder"])
+def test_muon_has_the_matrices_inside_the_layers_and_no_other(folder, request):
+    model = read_checkpoint(request.getfixturevalue(folder)).model
+    optimizer = optimizer_for(optim="muon")
+    assert isinstance(optimizer, Muon)
+    muons = {
+        variable.path.split("/", 1)[1]
+        for variable in model.trainable_variables
+        if not optimizer._should_use_adamw(variable)
+    }
+    kernels = ("attention/qkv", "attention/output", "mlp/input", "mlp/output")
+    assert muons == {f"layer_{index}/{name}/kernel" for index in range(2) for name in kernels}
+
+
+def test_muon_moves_a_matrix_along_all_its_directions():
+    gradients = [np.array([[100.0, 0.0], [0.0, 1.0]], "float32"), *GRADIENTS[1:]]
+    kernel, *_ = stepped(optimizer_for(optim="muon", weight_decay=0.0), gradients)
+    moved = np.linalg.svd(START["dense/kernel"] - kernel, compute_uv=False)
+    # Orthogonal but for the five Newton-Schulz steps, then scaled by 0.2 * sqrt(2).
+    assert moved == pytest.approx(RATE * 0.2 * np.sqrt(2), rel=0.35)

@@ -1,0 +1,224 @@
+"""The resumable state: put back to the bit, pruned, and never trusted when it is damaged."""
+
+import json
+import logging
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mlm import training_state
+from mlm.config import TrainingConfig
+from mlm.errors import CheckpointError, ConfigError
+from mlm.optimizer import make_optimizer
+from mlm.training_state import check_same_run, newest_state, restore_state, save_state
+
+
+def small_run(seed: int):
+    """A model with dropout and an optimizer, both with values of their own."""
+    keras.utils.set_random_seed(seed)
+    layers = [keras.layers.Dense(4, name="dense"), keras.layers.Dropout(0.5, seed=seed)]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    optimizer = make_optimizer(TrainingConfig(), total_steps=10)
+    optimizer.build(model.trainable_variables)
+    rng = np.random.default_rng(seed)
+    for variable in (*model.variables, *optimizer.variables):
+        noise = rng.integers(0, 1000, variable.shape)
+        variable.assign((noise / 7).astype(variable.dtype))
+    return model, optimizer
+
+
+@pytest.fixture(scope="module")
+def saved_run():
+    return small_run(1)
+
+
+@pytest.fixture
+def other_run():
+    return small_run(2)
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return tmp_path / "state"
+
+
+def values(run) -> list[np.ndarray]:
+    model, optimizer = run
+    return [variable.numpy() for variable in (*model.variables, *optimizer.variables)]
+
+
+def save(root: Path, run, step: int, keep: int = 2):
+    return save_state(root, *run, {"step": step, "curve": [[step, 0.1]]}, keep=keep)
+
+
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+def test_a_state_puts_everything_back_to_the_bit(root, saved_run, other_run):
+    assert any("seed" in variable.path for variable in saved_run[0].variables)
+    assert not all(map(np.array_equal, values(other_run), values(saved_run)))
+    saved = save(root, saved_run, 7)
+    found = newest_state(root)
+    assert found == saved
+    assert (found.step, found.run["curve"]) == (7, [[7, 0.1]])
+    restore_state(found, *other_run)
+    for actual, expected in zip(values(other_run), values(saved_run), strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_dropout_goes_on_as_it_would_have(root, saved_run, other_run):
+    save(root, saved_run, 1)
+    restore_state(newest_state(root), *other_run)
+    ones = np.ones((4, 3), "float32")
+    ours, theirs = ([run[0](ones, training=True) for _ in range(2)] for run in (other_run, saved_run))
+    assert not np.array_equal(ours[0], ours[1])
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_folder_without_states_has_no_newest(root):
+    assert newest_state(root) is None
+    root.mkdir()
+    assert newest_state(root) is None
+
+
+def test_the_newest_stay(root, saved_run):
+    for step in (5, 90, 100, 1000):
+        save(root, saved_run, step)
+    assert names(root) == ["step-00000100", "step-00001000"]
+    save(root, saved_run, 1001, keep=3)
+    assert names(root) == ["step-00000100", "step-00001000", "step-00001001"]
+
+
+def test_the_same_step_can_be_saved_again(root, saved_run, other_run):
+    save(root, other_run, 4)
+    save(root, saved_run, 4)
+    restore_state(newest_state(root), *other_run)
+    np.testing.assert_array_equal(values(other_run)[0], values(saved_run)[0])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+FILES = ("model.safetensors", "optimizer.safetensors", "run.json", "manifest.json")
+DAMAGE = [(break_it, name) for break_it in (flip_a_bit, truncate, Path.unlink) for name in FILES]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "name"), DAMAGE, ids=[f"{b.__name__} {name}" for b, name in DAMAGE]
+)
+def test_a_damaged_state_is_passed_over(break_it, name, root, saved_run, caplog):
+    save(root, saved_run, 1)
+    newest = save(root, saved_run, 2)
+    break_it(newest.folder / name)
+    with caplog.at_level(logging.WARNING, logger="mlm.training_state"):
+        assert newest_state(root).step == 1
+    assert len(caplog.records) == 1
+    assert f"{newest.folder} is not used" in caplog.text
+
+
+def test_where_every_state_is_damaged_there_is_none(root, saved_run, caplog):
+    for step in (1, 2):
+        truncate(save(root, saved_run, step).folder / "manifest.json")
+    assert newest_state(root) is None
+    assert len(caplog.records) == 2
+
+
+def test_damaged_later_states_do_not_push_out_the_new_one(root, saved_run):
+    for step in (100, 200, 300):
+        save(root, saved_run, step, keep=3)
+    for step in (200, 300):
+        truncate(root / f"step-{step:08d}" / "run.json")
+    save(root, saved_run, 150)  # the run went on from 100
+    assert names(root) == ["step-00000100", "step-00000150"]
+
+
+def test_what_a_killed_save_left_is_cleaned_up(root, saved_run):
+    save(root, saved_run, 1)
+    shutil.copytree(root / "step-00000001", root / ".writing-abc")
+    assert newest_state(root).step == 1
+    save(root, saved_run, 2)
+    assert names(root) == ["step-00000001", "step-00000002"]
+
+
+def no_space(*args):
+    raise OSError(28, "No space left on device")
+
+
+def assert_save_fails(root: Path, run, said: str) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match=said) as refusal:
+        save(root, run, 3)
+    assert "\n" not in str(refusal.value)
+    assert "last good state is" in str(refusal.value)
+    assert "step-00000002" in str(refusal.value)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert names(root) == ["step-00000001", "step-00000002"]
+
+
+def test_a_full_disk_keeps_the_older_states(root, saved_run, monkeypatch):
+    for step in (1, 2):
+        save(root, saved_run, step)
+    monkeypatch.setattr(training_state, "_fsync", no_space)
+    assert_save_fails(root, saved_run, "No space left on device")
+
+
+def test_weights_that_do_not_fit_keep_the_older_states(root, saved_run):
+    for step in (1, 2):
+        save(root, saved_run, step)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        assert_save_fails(root, saved_run, "too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_save_that_fails_first_says_that_there_is_none(root, saved_run, monkeypatch):
+    monkeypatch.setattr(training_state, "_fsync", no_space)
+    with pytest.raises(CheckpointError, match="there is none yet"):
+        save(root, saved_run, 1)
+    assert names(root) == []
+
+
+def test_another_models_state_is_refused(root, saved_run):
+    save(root, saved_run, 1)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    with pytest.raises(CheckpointError, match="holds 3 arrays, this model and optimizer have 2"):
+        restore_state(newest_state(root), model, saved_run[1])
+
+
+@pytest.fixture
+def state(root, saved_run):
+    run = {"step": 1, "config": {"seed": 1, "logging_steps": 5}, "fingerprint": "a" * 64}
+    return save_state(root, *saved_run, run, keep=2)
+
+
+def test_the_same_run_goes_on(state):
+    config = {"seed": 1, "logging_steps": 9}
+    check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
+
+
+def test_another_setting_is_named_with_both_values(state):
+    config = {"seed": 2, "logging_steps": 5}
+    with pytest.raises(ConfigError, match="--seed was 1 when this run was saved and is 2 now"):
+        check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
+
+
+def test_other_texts_are_named_with_both_fingerprints(state):
+    config = json.loads(json.dumps(state.run["config"]))
+    with pytest.raises(ConfigError, match="aaaaaaaaaaaa then, bbbbbbbbbbbb now"):
+        check_same_run(state, config, "b" * 64, may_differ=set())
