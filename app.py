@@ -9,8 +9,7 @@ import argparse
 import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings; errors are shown
-
+from mlm.devices import load_backend
 from mlm.errors import UserError
 from mlm.fill_mask import FillMask
 from mlm.playground import build_playground, launch_options
@@ -24,16 +23,12 @@ def main() -> int:
     parser.add_argument("--share", action="store_true", help="make a public link as well")
     parser.add_argument("--root_path", help="where a reverse proxy serves the page, as /fill")
     args = parser.parse_args()
+    load_backend()
     names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
     try:
-        models = [FillMask.from_pretrained(name) for name in names or ["demo"]]
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    page = build_playground(models)
-    try:
+        page = build_playground([FillMask.from_pretrained(name) for name in names or ["demo"]])
         page.launch(share=args.share, root_path=args.root_path, **launch_options())
-    except OSError as error:  # no free port; Gradio says which it tried and what to set
+    except (UserError, OSError) as error:  # an OSError of launch says that no port is free
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -11,7 +11,9 @@ from keras import ops
 from mlm.encoder_config import EncoderConfig
 from mlm.layers import Embeddings, EncoderLayer, PredictionHead, layer_norm
 
-MASKED_OUT = -1e9  # added to an attention score that may not count; finite, so that no row is NaN
+# Added to an attention score that may not count, twice at most. Finite in every number format, so
+# that no row is NaN: float16 ends at 65504.
+MASKED_OUT = -3e4
 
 
 class MaskedLM(keras.Model):

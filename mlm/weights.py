@@ -79,7 +79,7 @@ def load_weights(model, family: ModuleType, folder: Path) -> bool:
     if missing and set(missing) != head:  # half a head is no encoder-only checkpoint
         lost = next(name for key in missing for name in names[key] if name not in stored)
         raise CheckpointError(f"{str(folder)!r} lacks the tensor {lost}; fetch it again")
-    for key in names.keys() - set(missing):
+    for key in (key for key in names if key not in missing):
         value = to_keras(key, [stored.read(name) for name in names[key]])
         variable = variables[key]
         if value.shape != tuple(variable.shape):

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from mlm.config import TrainingConfig, read_recipe
+from mlm.devices import load_backend
 from mlm.errors import UserError
 from mlm.local_hub import LocalHub
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mlm_demo_") as workspace:
         use_fresh_cache(Path(workspace, "cache"))
         with the_hub(args.hub_model_id, Path(workspace, "hub")) as hub_model_id:
-            import_quietly()
+            load_backend()
             from mlm.trainer import TrainingStopped
 
             try:
@@ -124,18 +124,6 @@ def the_hub(hub_model_id: str | None, folder: Path) -> Iterator[str]:
         print(f"The Hub is a local stand-in at {hub.url}; for the real one, set HF_TOKEN and")
         print("run: make demo HUB_MODEL_ID=me/my_model")
         yield STAND_IN_ID
-
-
-def import_quietly() -> None:
-    """Import TensorFlow without its greetings, which no log level of its own holds back."""
-    stderr = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def comparison(sentence: str, before: "FillMask", after: "FillMask") -> str:

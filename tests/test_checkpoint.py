@@ -273,9 +273,7 @@ def test_shards_of_an_index_are_joined(folder, plain):
     path = folder / "model.safetensors"
     tensors = load_file(path)
     path.unlink()
-    places = {
-        name: f"model-{index % 2 + 1}-of-2.safetensors" for index, name in enumerate(tensors)
-    }
+    places = {name: f"model-{index % 2 + 1}-of-2.safetensors" for index, name in enumerate(tensors)}
     for shard in set(places.values()):
         part = {name: tensors[name] for name, place in places.items() if place == shard}
         save_file(part, folder / shard, metadata={"format": "pt"})

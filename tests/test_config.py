@@ -87,7 +87,7 @@ def test_the_default_list_is_not_shared():
 
 @pytest.mark.parametrize("settings", [{"learning_rat": 1e-4}, {1: 2, "learning_rat": 3}])
 def test_an_unknown_setting_is_named(settings):
-    with pytest.raises(ConfigError, match="unknown setting .*--help"):
+    with pytest.raises(ConfigError, match=r"unknown setting .*--help"):
         TrainingConfig.from_dict(settings)
 
 

@@ -32,9 +32,7 @@ def facts(read):
 
 
 def batches_of(read, facts, batch_size: int = 4, **options):
-    documents = [
-        [*ids, read.tokenizer.sep_token_id] for ids in encode_texts(read.tokenizer, TEXTS)
-    ]
+    documents = [[*ids, read.tokenizer.sep_token_id] for ids in encode_texts(read.tokenizer, TEXTS)]
     split = Split(
         np.concatenate([np.array(ids, "int32") for ids in documents]),
         np.cumsum([0, *map(len, documents)]),

@@ -1,4 +1,4 @@
-"""The optimizer's arithmetic, to the last digit: schedule, clipping, weight decay, who gets what."""
+"""The optimizer's arithmetic: schedule, clipping, weight decay, which variable gets what."""
 
 import keras
 import numpy as np

@@ -77,7 +77,9 @@ def test_dropout_goes_on_as_it_would_have(root, saved_run, other_run):
     save(root, saved_run, 1)
     restore_state(newest_state(root), *other_run)
     ones = np.ones((4, 3), "float32")
-    ours, theirs = ([run[0](ones, training=True) for _ in range(2)] for run in (other_run, saved_run))
+    ours, theirs = (
+        [run[0](ones, training=True) for _ in range(2)] for run in (other_run, saved_run)
+    )
     assert not np.array_equal(ours[0], ours[1])
     np.testing.assert_array_equal(ours, theirs)
 

@@ -68,7 +68,7 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
     folder = BUNDLED_FOLDER if str(name) == DEMO else Path(name).expanduser()
     if folder.is_file():
         raise HubError(f"{name} is a file; expected the folder of a checkpoint, or a Hub id")
-    if folder.is_dir():
+    if folder.is_dir() or str(name) == DEMO:
         if revision is not None:
             raise HubError(f"revision {revision!r} was given, but {name} is a folder: leave it out")
         fetched = Fetched(folder, None, None)

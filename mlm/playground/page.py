@@ -9,7 +9,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 
 import gradio as gr
 
-from mlm.fill_mask import FillMask
+from mlm.fill_mask import MAX_MASKS, FillMask
 from mlm.playground import render
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
 
@@ -26,6 +26,8 @@ def build_playground(models: Sequence[FillMask]) -> gr.Blocks:
 
     Its programming interface is `/fill_mask(text, top_k)`, answered by the main model.
     """
+    for model in models:
+        _warm_up(model)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         wide = len(models) > 1
         gr.HTML(render.head(TITLE, models[0].mask_token, wide=wide), elem_id="mlm-head")
@@ -33,6 +35,17 @@ def build_playground(models: Sequence[FillMask]) -> gr.Blocks:
         add_fill_api(models[0])
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE, api_open=False)
     return page
+
+
+def _warm_up(model: FillMask) -> None:
+    """Trace the model's graph before the first visitor waits for it.
+
+    Twice: TensorFlow's first graph is for one shape alone; the second, asked for with every size
+    different, leaves the sizes open and serves all that come after.
+    """
+    many = " ".join([model.mask_token] * min(MAX_MASKS, model.max_length - 2))
+    model([model.mask_token])
+    model([many, many])
 
 
 def launch_options() -> dict[str, Any]:
