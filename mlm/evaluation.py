@@ -69,7 +69,9 @@ class LabelScorer(keras.Model):
         )
         of_label = ops.take_along_axis(logits, inputs["labels"][..., None], axis=-1)
         nats = ops.logsumexp(logits, axis=-1) - of_label[..., 0]
-        ranks = ops.sum(ops.cast(logits > of_label, "int32"), axis=-1)
+        # Counted from the words that are no better, so that a label that is no number ranks last.
+        no_better = ops.sum(ops.cast(logits <= of_label, "int32"), axis=-1)
+        ranks = self.masked_lm.config.vocab_size - no_better
         return {"nats": nats, "ranks": ranks}
 
 
@@ -158,7 +160,8 @@ def evaluate(
     """
     device = devices.choose_device(precision)
     fetched = hub.fetch_checkpoint(name, revision)
-    checkpoint = read_checkpoint(fetched.folder, dtype=device.policy)
+    with device.scope():
+        checkpoint = read_checkpoint(fetched.folder, dtype=device.policy)
     longest = checkpoint.model.config.max_position_embeddings
     if max_seq_length > longest:
         raise ConfigError(f"--max_seq_length is {max_seq_length}; this model ends at {longest}")
@@ -174,7 +177,8 @@ def evaluate(
             max_sequences=max_eval_samples,
             whole_word_mask=whole_words,
         )
-        evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
+        with device.scope():
+            evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
         scores.append((evaluator.slot_scores(), batches))
     return Evaluation(figures_of(scores[0][0]), word_figures_of(*scores[1], facts.word_starts))
 

@@ -135,9 +135,10 @@ class _Run:
         self._batches = self._training_batches()
         self.total_steps = self._count_steps()
         self._compile()
-        self.evaluator = Evaluator(
-            self.model, self._evaluation_batches(), jit_compile=self.device.jit_compile
-        )
+        with self.device.scope():
+            self.evaluator = Evaluator(
+                self.model, self._evaluation_batches(), jit_compile=self.device.jit_compile
+            )
         self.progress = self._resume()
 
     def go(self) -> None:
