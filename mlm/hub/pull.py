@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEMO = "demo"  # the checkpoint that comes with the project
-BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled" / "model"
+BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled" / "imdb_modernbert"
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 LOOKUP_TIMEOUT = 10.0  # seconds
 PULL_ATTEMPTS = 3  # someone is waiting: 3 s of pauses

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import os
 import secrets
+import signal
 
 from mlm.local_hub.server import LocalHub
 
@@ -17,6 +18,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8808)
     parser.add_argument("--user", default="me", help="the namespace that can be written to")
     given = parser.parse_args()
+    # A shell starts what runs in the background with Ctrl-C ignored; here it has to work.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     token = os.environ.get("HF_TOKEN")
     made_up = None if token else "hf_" + secrets.token_hex(8)
     with LocalHub(
