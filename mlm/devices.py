@@ -19,11 +19,12 @@ POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"
 
 
 def load_backend() -> None:
-    """Import Keras and its backend without the greetings that TensorFlow's C++ side prints.
+    """Import Keras and its backend without TensorFlow's greetings or transformers' advice.
 
     Entry points call this first. What Python raises is raised; only the file descriptor is muted.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
     with _muted_stderr():
         import keras
 
