@@ -53,6 +53,9 @@ def main(arguments: list[str]) -> int:
         command = shlex.join([Path(sys.executable).name, sys.argv[0], *again])
         print(f"{stopped}\nto go on: {command}", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        print("stopped before the first step; nothing was trained", file=sys.stderr)
+        return 1
     return 0
 
 
