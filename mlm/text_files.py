@@ -191,6 +191,8 @@ def _user_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
+    if type(error).__name__ == "EmptyDataError":  # pandas: "No columns to parse from file"
+        return "it is empty; give a file with a header and texts"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return " ".join(str(error).split()) or type(error).__name__

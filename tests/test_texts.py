@@ -112,7 +112,7 @@ def test_parquet_of_dictionaries_and_nulls(tmp_path):
         ("a.csv", "text,n\nhello, world,1\nx,2\n", "more fields than its header"),
         ("a.csv", "text,n\nx,2\nhello, world,1\n", "Expected 2 fields in line 3, saw 3"),
         ("a.csv", 'text\nok\n"never closed\n', "EOF inside string"),
-        ("a.csv", "", "No columns"),
+        ("a.csv", "", "it is empty; give a file"),
         ("a.jsonl", '{"text": "ok"}\n{"text": \n', "line 2"),
         ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object a line"),
         ("a.jsonl", '{"text": {"de": "ja"}}\n', "'text' holds a dict"),
