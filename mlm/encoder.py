@@ -9,7 +9,13 @@ import numpy as np
 from keras import ops
 
 from mlm.encoder_config import EncoderConfig
-from mlm.layers import Embeddings, EncoderLayer, PredictionHead, layer_norm
+from mlm.layers import (
+    Embeddings,
+    EncoderLayer,
+    PredictionHead,
+    RelativePositions,
+    layer_norm,
+)
 
 # Added to an attention score that may not count, twice at most. Finite in every number format, so
 # that no row is NaN: float16 ends at 65504.
@@ -30,15 +36,20 @@ class MaskedLM(keras.Model):
         self.config = config
         self.embeddings = Embeddings(config, dtype=policy, seed=seed)
         self.encoder_layers = [
-            EncoderLayer(config, index, dtype=policy, seed=seed + 1 + 2 * index)
+            EncoderLayer(config, index, dtype=policy, seed=seed + 1 + 3 * index)
             for index in range(config.num_hidden_layers)
         ]
+        self.relative_positions = (
+            RelativePositions(config, dtype=policy)
+            if config.relative_attention_num_buckets
+            else None
+        )
         self.final_norm = layer_norm(config, policy, "final_norm") if config.norm == "pre" else None
         self.head = PredictionHead(config, dtype=policy)
 
     def build(self, input_shape=None):
         self.embeddings.build((None, None))
-        for layer in (*self.encoder_layers, self.final_norm, self.head):
+        for layer in (self.relative_positions, *self.encoder_layers, self.final_norm, self.head):
             if layer is not None:
                 layer.build((None, self.config.hidden_size))
         self.built = True
@@ -50,7 +61,8 @@ class MaskedLM(keras.Model):
         x = self.embeddings(input_ids, training=training)
         biases = self._attention_biases(inputs.get("attention_mask"), length)
         rotary = self._rotary_tables(length)
-        for index, layer in enumerate(self.encoder_layers):
+        for index in self.config.depths:
+            layer = self.encoder_layers[index]
             bias = biases[self.config.attention_windows[index]]
             x = layer(x, bias=bias, rotary=rotary[index], length=length, training=training)
         x = gather_positions(x, inputs["masked_positions"], length)
@@ -65,10 +77,11 @@ class MaskedLM(keras.Model):
         if attention_mask is not None:
             hidden = 1.0 - ops.cast(attention_mask, "float32")
             padding = MASKED_OUT * hidden[:, None, None, :]
+        relative = None if self.relative_positions is None else self.relative_positions(length=length)
         biases = {}
         for window in set(self.config.attention_windows):
             band = None if window is None else _outside_window(length, window)
-            parts = [part for part in (padding, band) if part is not None]
+            parts = [part for part in (padding, band, relative) if part is not None]
             biases[window] = sum(parts[1:], start=parts[0]) if parts else None
         return biases
 

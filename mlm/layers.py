@@ -5,15 +5,37 @@ that every backend has, and its weight gradient is one product as well.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from mlm.encoder_config import EncoderConfig
 
-ACTIVATIONS = {
-    "gelu": lambda x: ops.gelu(x, approximate=False),
-    "gelu_new": lambda x: ops.gelu(x, approximate=True),
-    "gelu_pytorch_tanh": lambda x: ops.gelu(x, approximate=True),
+
+def _exact_gelu(x):
+    return ops.gelu(x, approximate=False)
+
+
+def _tanh_gelu(x):
+    return ops.gelu(x, approximate=True)
+
+
+ACTIVATIONS = {  # as transformers names them; several names are one function
+    "gelu": _exact_gelu,
+    "gelu_python": _exact_gelu,
+    "gelu_accurate": _tanh_gelu,
+    "gelu_fast": _tanh_gelu,
+    "gelu_new": _tanh_gelu,
+    "gelu_python_tanh": _tanh_gelu,
+    "gelu_pytorch_tanh": _tanh_gelu,
+    "hardswish": ops.hard_silu,
+    "leaky_relu": lambda x: ops.leaky_relu(x, negative_slope=0.01),
+    "linear": lambda x: x,
+    "mish": lambda x: x * ops.tanh(ops.softplus(x)),
+    "quick_gelu": lambda x: x * ops.sigmoid(1.702 * x),
     "relu": ops.relu,
+    "relu2": lambda x: ops.square(ops.relu(x)),
+    "relu6": ops.relu6,
+    "sigmoid": ops.sigmoid,
     "silu": ops.silu,
     "swish": ops.silu,
     "tanh": ops.tanh,
@@ -38,47 +60,97 @@ def layer_norm(config: EncoderConfig, dtype, name: str) -> keras.layers.LayerNor
 
 
 class Embeddings(keras.layers.Layer):
-    """Token (+ position + segment) embeddings, normalised: ids (B, T) -> hidden (B*T, H)."""
+    """Token (+ position + segment) embeddings, normalised: ids (B, T) -> hidden (B*T, H).
+
+    Positions count from the left; a family that starts behind its padding id has an offset.
+    """
 
     def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="embeddings"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
-        self.norm = layer_norm(config, self.dtype_policy, "norm")
-        self.dropout = keras.layers.Dropout(
-            config.embedding_dropout, seed=seed, dtype=self.dtype_policy
-        )
+        policy = self.dtype_policy
+        self.norm = layer_norm(config, policy, "norm")
+        self.dropout = keras.layers.Dropout(config.embedding_dropout, seed=seed, dtype=policy)
+        if config.project_embeddings:
+            std = config.initializer_range
+            self.projection = _dense(
+                config.hidden_size, std, bias=True, dtype=policy, name="projection"
+            )
 
     def build(self, input_shape):
         config = self.config
         self.word_embeddings = self._table(config.vocab_size, "word_embeddings")
         if config.positions == "learned":
-            rows = config.max_position_embeddings
+            rows = config.max_position_embeddings + config.position_offset
             self.position_embeddings = self._table(rows, "position_embeddings")
         if config.type_vocab_size:
             self.token_type_embeddings = self._table(
                 config.type_vocab_size, "token_type_embeddings"
             )
-        self.norm.build((None, config.hidden_size))
+        self.norm.build((None, config.embedding_width))
+        if config.project_embeddings:
+            self.projection.build((None, config.embedding_width))
 
     def _table(self, rows: int, name: str):
         initializer = keras.initializers.TruncatedNormal(stddev=self.config.initializer_range)
-        shape = (rows, self.config.hidden_size)
+        shape = (rows, self.config.embedding_width)
         return self.add_weight(shape=shape, initializer=initializer, name=name)
 
     def call(self, input_ids, training=False):
+        config = self.config
         x = ops.take(self.word_embeddings, input_ids, axis=0)
-        if self.config.positions == "learned":
-            x = x + self.position_embeddings[: ops.shape(input_ids)[1]]
-        if self.config.type_vocab_size:
+        if config.positions == "learned":
+            first = config.position_offset
+            x = x + self.position_embeddings[first : first + ops.shape(input_ids)[1]]
+        if config.type_vocab_size:
             x = x + self.token_type_embeddings[0]
-        x = ops.reshape(x, (-1, self.config.hidden_size))
-        return self.dropout(self.norm(x), training=training)
+        x = ops.reshape(x, (-1, config.embedding_width))
+        x = self.dropout(self.norm(x), training=training)
+        return self.projection(x) if config.project_embeddings else x
+
+
+class RelativePositions(keras.layers.Layer):
+    """A learned bias on the attention scores by distance (MPNet): length T -> (1, N, T, T)."""
+
+    def __init__(self, config: EncoderConfig, *, dtype=None, name="relative_positions"):
+        super().__init__(dtype=dtype, name=name)
+        self.config = config
+        self.buckets = _distance_buckets(config.max_position_embeddings)
+
+    def build(self, input_shape):
+        config = self.config
+        self.table = self.add_weight(
+            shape=(config.relative_attention_num_buckets, config.num_attention_heads),
+            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            name="relative_attention_bias",
+        )
+
+    def call(self, length):
+        position = ops.arange(length)
+        distance = position[None, :] - position[:, None]
+        bucket = ops.take(self.buckets, distance + self.config.max_position_embeddings - 1)
+        bias = ops.take(self.table, bucket, axis=0)
+        return ops.transpose(bias, (2, 0, 1))[None]
+
+
+def _distance_buckets(longest: int, buckets: int = 32, furthest: int = 128) -> np.ndarray:
+    """The bucket of each distance -(longest-1)..longest-1, int32 (Raffel et al. 2020, T5).
+
+    Half the buckets are for tokens ahead; of each half, the near half hold one distance each, the
+    others ever more of them. MPNet has 32 of them, whatever its config says.
+    """
+    distance = np.arange(-(longest - 1), longest)
+    half, near = buckets // 2, buckets // 4
+    far = np.log(np.maximum(np.abs(distance), 1).astype("float32") / np.float32(near))
+    far = near + (far / np.float32(np.log(furthest / near)) * (half - near)).astype("int64")
+    bucket = np.where(np.abs(distance) < near, np.abs(distance), np.minimum(far, half - 1))
+    return (bucket + half * (distance > 0)).astype("int32")
 
 
 class SelfAttention(keras.layers.Layer):
     """Multi-head attention of one layer; queries, keys and values come from one product.
 
-    Call: hidden (B*T, H); bias (B, 1, T, T) or (1, 1, T, T) to add to the scores, or None;
+    Call: hidden (B*T, H); bias (B or 1, N or 1, T, T) to add to the scores, or None;
     rotary (cos, sin), each (T, 1, D/2), or None; length T. Returns (B*T, H).
     """
 
@@ -171,7 +243,10 @@ class EncoderLayer(keras.layers.Layer):
             else layer_norm(config, policy, "attention_norm")
         )
         self.mlp_norm = layer_norm(config, policy, "mlp_norm")
-        self.dropout = keras.layers.Dropout(config.hidden_dropout, seed=seed + 1, dtype=policy)
+        self.attention_dropout, self.mlp_dropout = (
+            keras.layers.Dropout(rate, seed=seed + 1 + which, dtype=policy)
+            for which, rate in enumerate((config.attention_output_dropout, config.mlp_dropout))
+        )
 
     def build(self, input_shape):
         for layer in (self.attention, self.mlp, self.attention_norm, self.mlp_norm):
@@ -179,16 +254,16 @@ class EncoderLayer(keras.layers.Layer):
 
     def call(self, x, bias=None, rotary=None, length=None, training=False):
         def attend(y):
-            return self.dropout(
+            return self.attention_dropout(
                 self.attention(y, bias=bias, rotary=rotary, length=length, training=training),
                 training=training,
             )
 
         if self.pre_norm:
             x = x + attend(self.attention_norm(x))
-            return x + self.dropout(self.mlp(self.mlp_norm(x)), training=training)
+            return x + self.mlp_dropout(self.mlp(self.mlp_norm(x)), training=training)
         x = self.attention_norm(x + attend(x))
-        return self.mlp_norm(x + self.dropout(self.mlp(x), training=training))
+        return self.mlp_norm(x + self.mlp_dropout(self.mlp(x), training=training))
 
 
 class PredictionHead(keras.layers.Layer):
@@ -199,7 +274,7 @@ class PredictionHead(keras.layers.Layer):
         self.config = config
         policy = self.dtype_policy
         self.dense = _dense(
-            config.hidden_size,
+            config.embedding_width,
             config.residual_initializer_range,
             bias=config.head_bias,
             dtype=policy,
@@ -210,10 +285,10 @@ class PredictionHead(keras.layers.Layer):
     def build(self, input_shape):
         config = self.config
         self.dense.build((None, config.hidden_size))
-        self.norm.build((None, config.hidden_size))
+        self.norm.build((None, config.embedding_width))
         if not config.tie_word_embeddings:
             initializer = keras.initializers.TruncatedNormal(stddev=config.initializer_range)
-            shape = (config.vocab_size, config.hidden_size)
+            shape = (config.vocab_size, config.embedding_width)
             self.decoder = self.add_weight(shape=shape, initializer=initializer, name="decoder")
         if config.decoder_bias:
             self.bias = self.add_weight(

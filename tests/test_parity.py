@@ -8,7 +8,7 @@ import transformers
 
 from mlm.checkpoint import read_checkpoint, save_checkpoint
 from mlm.encoder import MaskedLM
-from mlm.families import encoder_config_of, new_config
+from mlm.families import FAMILIES, encoder_config_of, family_of, new_config
 
 TOLERANCE = 1e-4
 SMALL = {
@@ -20,38 +20,85 @@ SMALL = {
     "max_position_embeddings": 160,
     "pad_token_id": 0,
 }
-TOKEN_IDS = {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
-CASES = {
-    "bert": ("bert", SMALL),
-    "bert, wide init": ("bert", SMALL | {"initializer_range": 0.3}),
-    "bert, relu, eps": ("bert", SMALL | {"hidden_act": "relu", "layer_norm_eps": 1e-3}),
-    "bert, tanh gelu": ("bert", SMALL | {"hidden_act": "gelu_new"}),
-    "bert, untied": ("bert", SMALL | {"tie_word_embeddings": False}),
-    "modernbert": ("modernbert", SMALL | TOKEN_IDS),
-    "modernbert, wide init": ("modernbert", SMALL | TOKEN_IDS | {"initializer_range": 0.3}),
-    "modernbert, short windows": ("modernbert", SMALL | TOKEN_IDS | {"local_attention": 8}),
-    "modernbert, biases": (
-        "modernbert",
-        SMALL
-        | TOKEN_IDS
-        | {"norm_bias": True, "attention_bias": True, "mlp_bias": True, "classifier_bias": True},
-    ),
-    "modernbert, silu, all global": (
-        "modernbert",
-        SMALL
-        | TOKEN_IDS
-        | {
+SMALL_OF = {
+    "albert": {"embedding_size": 16, "num_hidden_groups": 3, "hidden_dropout_prob": 0.0},
+    "bert": {},
+    "camembert": {"pad_token_id": 1},
+    "distilbert": {"hidden_dim": 64},
+    "electra": {"embedding_size": 16},
+    "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
+    "mpnet": {"pad_token_id": 1},
+    "roberta": {"pad_token_id": 1},
+    "xlm-roberta": {"pad_token_id": 1},
+}
+# What each family is tried with, beside its defaults; ModernBERT spells some of it differently.
+VARIANTS = {
+    "defaults": {},
+    "wide init": {"initializer_range": 0.3},
+    "relu": {"hidden_act": "relu"},
+    "tanh gelu": {"hidden_act": "gelu_new"},
+    "silu, eps": {"hidden_act": "silu", "layer_norm_eps": 1e-3},
+    "untied": {"tie_word_embeddings": False},
+}
+VARIANTS_OF = {
+    "albert": VARIANTS | {"one group": {"num_hidden_groups": 1}},
+    "distilbert": {
+        "defaults": {},
+        "wide init": {"initializer_range": 0.3},
+        "relu": {"activation": "relu"},
+        "silu": {"activation": "silu"},
+        "sinusoids": {"sinusoidal_pos_embds": True},
+        "untied": {"tie_word_embeddings": False},
+    },
+    "electra": VARIANTS | {"embeddings as wide as layers": {"embedding_size": 48}},
+    "modernbert": {
+        "defaults": {},
+        "wide init": {"initializer_range": 0.3},
+        "short windows": {"local_attention": 8},
+        "biases": {
+            "norm_bias": True,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "classifier_bias": True,
+        },
+        "silu, all global, eps": {
             "hidden_activation": "silu",
             "classifier_activation": "silu",
             "global_attn_every_n_layers": 1,
+            "norm_eps": 1e-3,
         },
-    ),
-    "modernbert, untied": ("modernbert", SMALL | TOKEN_IDS | {"tie_word_embeddings": False}),
-    "modernbert, no decoder bias": ("modernbert", SMALL | TOKEN_IDS | {"decoder_bias": False}),
+        "untied": {"tie_word_embeddings": False},
+        "no decoder bias": {"decoder_bias": False},
+    },
+    "mpnet": VARIANTS | {"a larger table": {"relative_attention_num_buckets": 40}},
+    "roberta": VARIANTS | {"another padding id": {"pad_token_id": 4}},
 }
-BASE_CASES = {
-    "bert-base": ("bert", {}),
-    "modernbert-base": ("modernbert", {}),
+
+
+# The published base size, but for the vocabulary: 250,000 rows of an embedding prove nothing more.
+BASE_SIZE = {"vocab_size": 3000}
+BASE_SIZE_OF = {
+    "albert": {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    "modernbert": SMALL_OF["modernbert"] | {"pad_token_id": 0},
+    "xlm-roberta": {"max_position_embeddings": 514},
+    "camembert": {"max_position_embeddings": 514},
+    "roberta": {"max_position_embeddings": 514},
+    "mpnet": {"max_position_embeddings": 514},
+}
+BASE_LENGTH = 512  # the longest of most; ModernBERT takes 8192
+
+
+def small_settings(family: str, variant: str) -> dict:
+    settings = SMALL | SMALL_OF[family] | VARIANTS_OF.get(family, VARIANTS)[variant]
+    if family == "distilbert":
+        settings.pop("intermediate_size")
+    return settings
+
+
+CASES = {
+    f"{family}, {variant}": (family, small_settings(family, variant))
+    for family in FAMILIES
+    for variant in VARIANTS_OF.get(family, VARIANTS)
 }
 
 
@@ -68,13 +115,15 @@ def torch_model(model_type: str, settings: dict):
     return model
 
 
-def padded_batch(vocab_size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Three sequences: full, half, and two tokens."""
-    input_ids = np.random.default_rng(0).integers(5, vocab_size, (3, length)).astype("int32")
+def padded_batch(config, longest: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Three sequences, as long as the config allows, half of that, and two tokens."""
+    length = longest or encoder_config_of(config).max_position_embeddings
+    random = np.random.default_rng(0)
+    input_ids = random.integers(5, config.vocab_size, (3, length)).astype("int32")
     attention_mask = np.ones((3, length), "int32")
     attention_mask[1, length // 2 :] = 0
     attention_mask[2, 2:] = 0
-    return input_ids * attention_mask, attention_mask
+    return np.where(attention_mask, input_ids, config.pad_token_id), attention_mask
 
 
 def torch_logits(model, input_ids, attention_mask) -> np.ndarray:
@@ -108,7 +157,7 @@ def test_a_checkpoint_saved_there_gives_the_same_logits_here(name, tmp_path, sma
     small_tokenizer.save_pretrained(tmp_path)
     ours = read_checkpoint(tmp_path)
     assert not ours.fresh_head
-    batch = padded_batch(settings["vocab_size"], settings["max_position_embeddings"])
+    batch = padded_batch(theirs.config)
     expected = torch_logits(theirs, *batch)
     assert np.abs(expected).max() > 0.1
     assert largest_difference(our_logits(ours.model, *batch), expected, batch[1]) < TOLERANCE
@@ -128,7 +177,7 @@ def test_a_checkpoint_saved_here_loads_there_whole(name, tmp_path, small_tokeniz
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]
     assert not loading["mismatched_keys"]
-    batch = padded_batch(settings["vocab_size"], settings["max_position_embeddings"])
+    batch = padded_batch(hf_config)
     expected = torch_logits(theirs.eval(), *batch)
     assert largest_difference(our_logits(ours, *batch), expected, batch[1]) < TOLERANCE
 
@@ -144,23 +193,24 @@ def test_there_and_back_is_bit_identical(name, tmp_path, small_tokenizer):
     save_checkpoint(read.model, read.tokenizer, tmp_path / "back", hf_config=read.hf_config)
     before = load_file(tmp_path / "there" / "model.safetensors")
     after = load_file(tmp_path / "back" / "model.safetensors")
-    if "cls.predictions.decoder.bias" in before:  # then the other of its two names is idle there
-        before["cls.predictions.bias"] = before["cls.predictions.decoder.bias"]
+    second_names = family_of(model_type).same_tensors(read.model.config)
+    for second, first in second_names.items():  # where there are two, the second is idle there
+        if second in before:
+            before[second] = before[first]
     assert before.keys() == after.keys()
     for tensor_name, value in before.items():
         np.testing.assert_array_equal(after[tensor_name], value, err_msg=tensor_name)
 
 
-@pytest.mark.parametrize("name", BASE_CASES)
-def test_at_base_size(name, tmp_path, small_tokenizer):
-    model_type, settings = BASE_CASES[name]
-    theirs = torch_model(model_type, settings)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_at_base_size(family, tmp_path, small_tokenizer):
+    theirs = torch_model(family, BASE_SIZE | BASE_SIZE_OF.get(family, {}))
     theirs.save_pretrained(tmp_path)
     small_tokenizer.save_pretrained(tmp_path)
     ours = read_checkpoint(tmp_path)
-    batch = padded_batch(theirs.config.vocab_size, 144)
+    batch = padded_batch(theirs.config, BASE_LENGTH)
     difference = largest_difference(
         our_logits(ours.model, *batch), torch_logits(theirs, *batch), batch[1]
     )
-    print(f"{name}: largest difference of a logit {difference:.1e}")
+    print(f"{family}: largest difference of a logit {difference:.1e}")
     assert difference < TOLERANCE

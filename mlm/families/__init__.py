@@ -20,15 +20,48 @@ import re
 from types import ModuleType
 from typing import Any
 
-from mlm.encoder_config import EncoderConfig
+from mlm.encoder_config import EncoderConfig, Shape, variable_shapes
 from mlm.errors import CheckpointError
-from mlm.families import bert, modernbert
+from mlm.families import (
+    albert,
+    bert,
+    camembert,
+    distilbert,
+    electra,
+    modernbert,
+    mpnet,
+    roberta,
+    xlm_roberta,
+)
 
-FAMILIES: dict[str, ModuleType] = {module.MODEL_TYPE: module for module in (bert, modernbert)}
+FAMILIES: dict[str, ModuleType] = {
+    module.MODEL_TYPE: module
+    for module in (
+        albert,
+        bert,
+        camembert,
+        distilbert,
+        electra,
+        modernbert,
+        mpnet,
+        roberta,
+        xlm_roberta,
+    )
+}
+# Masked-LM families of transformers that are not here, and why.
+LEFT_OUT = dict.fromkeys(
+    ("deberta", "deberta-v2"),
+    "its attention scores are sums of three products, two of them with relative positions",
+)
 
 
 def family_of(model_type: str | None) -> ModuleType:
     """The family module of a config's `model_type`; CheckpointError if there is none."""
+    if isinstance(model_type, str) and model_type in LEFT_OUT:
+        raise CheckpointError(
+            f"model_type is {model_type!r}, which this encoder does not have: "
+            f"{LEFT_OUT[model_type]}; choose a checkpoint of another family"
+        )
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise CheckpointError(f"model_type is {model_type!r}; the known families are {known}")
@@ -66,6 +99,17 @@ def encoder_config_of(hf_config) -> EncoderConfig:
     config = family.encoder_config(hf_config)
     check_shape(config)
     return config
+
+
+def tensor_shapes(model_type: str, config: EncoderConfig) -> dict[str, Shape]:
+    """The tensors that a checkpoint of this shape holds: name -> shape, in PyTorch's layout."""
+    shapes = variable_shapes(config)
+    tensors = {}
+    for key, group in family_of(model_type).tensor_names(config).items():
+        shape = shapes[key]
+        rows, *columns = reversed(shape) if key.endswith("/kernel") else shape
+        tensors |= dict.fromkeys(group, (rows // len(group), *columns))
+    return tensors
 
 
 def check_shape(config: EncoderConfig) -> None:

@@ -2,13 +2,13 @@
 
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
+from mlm.families.naming import Names, dense, embeddings, norm
 
 MODEL_TYPE = "bert"
 ARCHITECTURE = "BertForMaskedLM"
 PREFIX = "bert."
 IGNORED = (
-    r"bert\.embeddings\.position_ids",
-    r"bert\.embeddings\.token_type_ids",
+    r"bert\.embeddings\.(position_ids|token_type_ids)",
     r"bert\.pooler\..*",
     r"cls\.seq_relationship\..*",
     r"cls\.predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
@@ -16,9 +16,6 @@ IGNORED = (
 DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
 TOKEN_ID_FIELDS = {"pad_token_id": "pad"}
 EXTRA_SETTINGS = frozenset[str]()
-
-
-Names = dict[str, tuple[str, ...]]
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -37,7 +34,7 @@ def encoder_config(hf_config) -> EncoderConfig:
         num_attention_heads=hf_config.num_attention_heads,
         intermediate_size=hf_config.intermediate_size,
         max_position_embeddings=hf_config.max_position_embeddings,
-        type_vocab_size=hf_config.type_vocab_size,
+        type_vocab_size=getattr(hf_config, "type_vocab_size", 0),
         hidden_act=hf_config.hidden_act,
         head_act=hf_config.hidden_act,
         layer_norm_eps=hf_config.layer_norm_eps,
@@ -46,8 +43,9 @@ def encoder_config(hf_config) -> EncoderConfig:
         attention_windows=(None,) * hf_config.num_hidden_layers,
         tie_word_embeddings=hf_config.tie_word_embeddings,
         embedding_dropout=hf_config.hidden_dropout_prob,
-        hidden_dropout=hf_config.hidden_dropout_prob,
         attention_dropout=hf_config.attention_probs_dropout_prob,
+        attention_output_dropout=hf_config.hidden_dropout_prob,
+        mlp_dropout=hf_config.hidden_dropout_prob,
         initializer_range=hf_config.initializer_range,
         residual_initializer_range=hf_config.initializer_range,
         pad_token_id=hf_config.pad_token_id,
@@ -56,23 +54,12 @@ def encoder_config(hf_config) -> EncoderConfig:
 
 def tensor_names(config: EncoderConfig) -> Names:
     """Our variable -> BertForMaskedLM's tensor names."""
-    embeddings = "bert.embeddings"
-    names: Names = {
-        "embeddings/word_embeddings": (f"{embeddings}.word_embeddings.weight",),
-        "embeddings/position_embeddings": (f"{embeddings}.position_embeddings.weight",),
-        "embeddings/token_type_embeddings": (f"{embeddings}.token_type_embeddings.weight",),
-        "embeddings/norm/gamma": (f"{embeddings}.LayerNorm.weight",),
-        "embeddings/norm/beta": (f"{embeddings}.LayerNorm.bias",),
-        "head/dense/kernel": ("cls.predictions.transform.dense.weight",),
-        "head/dense/bias": ("cls.predictions.transform.dense.bias",),
-        "head/norm/gamma": ("cls.predictions.transform.LayerNorm.weight",),
-        "head/norm/beta": ("cls.predictions.transform.LayerNorm.bias",),
-        "head/bias": (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,),
-    }
+    names = encoder_names(config, "bert")
+    names |= dense("head/dense", "cls.predictions.transform.dense")
+    names |= norm("head/norm", "cls.predictions.transform.LayerNorm")
+    names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
     if not config.tie_word_embeddings:
         names["head/decoder"] = ("cls.predictions.decoder.weight",)
-    for index in range(config.num_hidden_layers):
-        names |= _layer_names(f"layer_{index}", f"bert.encoder.layer.{index}")
     return names
 
 
@@ -88,19 +75,18 @@ def written_twice(config: EncoderConfig) -> bool:
     return not config.tie_word_embeddings
 
 
-def _layer_names(ours: str, theirs: str) -> Names:
-    names: Names = {}
-    for our_part, their_part in (("kernel", "weight"), ("bias", "bias")):
-        names[f"{ours}/attention/qkv/{our_part}"] = tuple(
-            f"{theirs}.attention.self.{which}.{their_part}" for which in ("query", "key", "value")
+def encoder_names(config: EncoderConfig, prefix: str) -> Names:
+    """The embeddings and layers, which RoBERTa and ELECTRA name the same behind another prefix."""
+    names = embeddings(f"{prefix}.embeddings", "word", "position", "token_type")
+    for index in range(config.num_hidden_layers):
+        ours, theirs = f"layer_{index}", f"{prefix}.encoder.layer.{index}"
+        names |= dense(
+            f"{ours}/attention/qkv",
+            *(f"{theirs}.attention.self.{which}" for which in ("query", "key", "value")),
         )
-        for our_layer, their_layer in (
-            ("attention/output", "attention.output.dense"),
-            ("mlp/input", "intermediate.dense"),
-            ("mlp/output", "output.dense"),
-        ):
-            names[f"{ours}/{our_layer}/{our_part}"] = (f"{theirs}.{their_layer}.{their_part}",)
-    for our_norm, their_norm in (("attention_norm", "attention.output"), ("mlp_norm", "output")):
-        names[f"{ours}/{our_norm}/gamma"] = (f"{theirs}.{their_norm}.LayerNorm.weight",)
-        names[f"{ours}/{our_norm}/beta"] = (f"{theirs}.{their_norm}.LayerNorm.bias",)
+        names |= dense(f"{ours}/attention/output", f"{theirs}.attention.output.dense")
+        names |= dense(f"{ours}/mlp/input", f"{theirs}.intermediate.dense")
+        names |= dense(f"{ours}/mlp/output", f"{theirs}.output.dense")
+        names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.output.LayerNorm")
+        names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
     return names

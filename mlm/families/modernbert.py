@@ -4,6 +4,7 @@ import math
 
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
+from mlm.families.naming import Names, dense, norm
 
 MODEL_TYPE = "modernbert"
 ARCHITECTURE = "ModernBertForMaskedLM"
@@ -18,9 +19,6 @@ TOKEN_ID_FIELDS = {
 }
 # Older spellings that transformers still turns into `layer_types` and `rope_parameters`.
 EXTRA_SETTINGS = frozenset({"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"})
-
-
-Names = dict[str, tuple[str, ...]]
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -55,8 +53,9 @@ def encoder_config(hf_config) -> EncoderConfig:
         decoder_bias=hf_config.decoder_bias,
         tie_word_embeddings=hf_config.tie_word_embeddings,
         embedding_dropout=hf_config.embedding_dropout,
-        hidden_dropout=hf_config.mlp_dropout,
         attention_dropout=hf_config.attention_dropout,
+        attention_output_dropout=hf_config.attention_dropout,
+        mlp_dropout=hf_config.mlp_dropout,
         initializer_range=range_,
         residual_initializer_range=range_ / math.sqrt(2 * hf_config.num_hidden_layers),
         pad_token_id=hf_config.pad_token_id,
@@ -66,19 +65,19 @@ def encoder_config(hf_config) -> EncoderConfig:
 def tensor_names(config: EncoderConfig) -> Names:
     """Our variable -> ModernBertForMaskedLM's tensor names, biases only where there are any."""
     names: Names = {"embeddings/word_embeddings": ("model.embeddings.tok_embeddings.weight",)}
-    names |= _norm("embeddings/norm", "model.embeddings.norm", config)
+    names |= norm("embeddings/norm", "model.embeddings.norm", bias=config.norm_bias)
     for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"model.layers.{index}"
         if index:
-            names |= _norm(f"{ours}/attention_norm", f"{theirs}.attn_norm", config)
-        names |= _dense(f"{ours}/attention/qkv", f"{theirs}.attn.Wqkv", config.attention_bias)
-        names |= _dense(f"{ours}/attention/output", f"{theirs}.attn.Wo", config.attention_bias)
-        names |= _norm(f"{ours}/mlp_norm", f"{theirs}.mlp_norm", config)
-        names |= _dense(f"{ours}/mlp/input", f"{theirs}.mlp.Wi", config.mlp_bias)
-        names |= _dense(f"{ours}/mlp/output", f"{theirs}.mlp.Wo", config.mlp_bias)
-    names |= _norm("final_norm", "model.final_norm", config)
-    names |= _dense("head/dense", "head.dense", config.head_bias)
-    names |= _norm("head/norm", "head.norm", config)
+            names |= norm(f"{ours}/attention_norm", f"{theirs}.attn_norm", bias=config.norm_bias)
+        names |= dense(f"{ours}/attention/qkv", f"{theirs}.attn.Wqkv", bias=config.attention_bias)
+        names |= dense(f"{ours}/attention/output", f"{theirs}.attn.Wo", bias=config.attention_bias)
+        names |= norm(f"{ours}/mlp_norm", f"{theirs}.mlp_norm", bias=config.norm_bias)
+        names |= dense(f"{ours}/mlp/input", f"{theirs}.mlp.Wi", bias=config.mlp_bias)
+        names |= dense(f"{ours}/mlp/output", f"{theirs}.mlp.Wo", bias=config.mlp_bias)
+    names |= norm("final_norm", "model.final_norm", bias=config.norm_bias)
+    names |= dense("head/dense", "head.dense", bias=config.head_bias)
+    names |= norm("head/norm", "head.norm", bias=config.norm_bias)
     if not config.tie_word_embeddings:
         names["head/decoder"] = ("decoder.weight",)
     if config.decoder_bias:
@@ -94,13 +93,3 @@ def same_tensors(config: EncoderConfig) -> dict[str, str]:
 def written_twice(config: EncoderConfig) -> bool:
     """No second name, nothing to write twice."""
     return False
-
-
-def _dense(ours: str, theirs: str, bias: bool) -> Names:
-    names: Names = {f"{ours}/kernel": (f"{theirs}.weight",)}
-    return names | {f"{ours}/bias": (f"{theirs}.bias",)} if bias else names
-
-
-def _norm(ours: str, theirs: str, config: EncoderConfig) -> Names:
-    names: Names = {f"{ours}/gamma": (f"{theirs}.weight",)}
-    return names | {f"{ours}/beta": (f"{theirs}.bias",)} if config.norm_bias else names

@@ -1,0 +1,64 @@
+"""MPNet (Song et al. 2020): RoBERTa's positions, and a bias by distance on the scores."""
+
+from dataclasses import replace
+
+from mlm.encoder_config import EncoderConfig
+from mlm.errors import CheckpointError
+from mlm.families import bert
+from mlm.families.naming import Names, dense, embeddings, norm
+from mlm.families.roberta import behind_offset, head_names, same_tensors, written_twice
+
+__all__ = [
+    "ARCHITECTURE",
+    "EXTRA_SETTINGS",
+    "IGNORED",
+    "MODEL_TYPE",
+    "PREFIX",
+    "TOKEN_ID_FIELDS",
+    "encoder_config",
+    "same_tensors",
+    "tensor_names",
+    "written_twice",
+]
+
+MODEL_TYPE = "mpnet"
+ARCHITECTURE = "MPNetForMaskedLM"
+PREFIX = "mpnet."
+IGNORED = (
+    r"mpnet\.embeddings\.position_ids",
+    r"mpnet\.pooler\..*",
+    r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+)
+TOKEN_ID_FIELDS = {"pad_token_id": "pad", "bos_token_id": "cls", "eos_token_id": "sep"}
+EXTRA_SETTINGS = frozenset[str]()
+POSITION_OFFSET = 2  # written into its code, whatever the padding id
+BUCKETS_USED = 32  # likewise
+
+
+def encoder_config(hf_config) -> EncoderConfig:
+    """An MPNetConfig as our EncoderConfig; refuses a table of fewer distances than it looks up."""
+    buckets = hf_config.relative_attention_num_buckets
+    if buckets < BUCKETS_USED:
+        raise CheckpointError(
+            f"relative_attention_num_buckets is {buckets}; MPNet looks up {BUCKETS_USED}"
+        )
+    config = behind_offset(bert.encoder_config(hf_config), POSITION_OFFSET)
+    return replace(config, relative_attention_num_buckets=buckets)
+
+
+def tensor_names(config: EncoderConfig) -> Names:
+    """Our variable -> MPNetForMaskedLM's tensor names."""
+    names = embeddings("mpnet.embeddings", "word", "position")
+    bias = "relative_attention_bias"
+    names[f"relative_positions/{bias}"] = (f"mpnet.encoder.{bias}.weight",)
+    for index in range(config.num_hidden_layers):
+        ours, theirs = f"layer_{index}", f"mpnet.encoder.layer.{index}"
+        names |= dense(
+            f"{ours}/attention/qkv", *(f"{theirs}.attention.attn.{which}" for which in "qkv")
+        )
+        names |= dense(f"{ours}/attention/output", f"{theirs}.attention.attn.o")
+        names |= dense(f"{ours}/mlp/input", f"{theirs}.intermediate.dense")
+        names |= dense(f"{ours}/mlp/output", f"{theirs}.output.dense")
+        names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.LayerNorm")
+        names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
+    return names | head_names(config)
