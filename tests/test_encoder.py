@@ -128,7 +128,10 @@ def test_padding_far_from_any_token_is_no_nan_in_float16():
     np.testing.assert_allclose(rough, exact, atol=0.03 * np.abs(exact).max())
 
 
-@pytest.mark.parametrize("rate", ["embedding_dropout", "hidden_dropout", "attention_dropout"])
+@pytest.mark.parametrize(
+    "rate",
+    ["embedding_dropout", "attention_dropout", "attention_output_dropout", "mlp_dropout"],
+)
 def test_each_dropout_acts_in_training_alone_and_differs_each_time(rate, one_layer):
     dropping = made(dataclasses.replace(one_layer.config, **{rate: 0.5}))
     input_ids = some_ids()

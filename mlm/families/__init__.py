@@ -135,6 +135,10 @@ def check_shape(config: EncoderConfig) -> None:
             )
 
 
+# Heads of other tasks, which a masked LM has no use for.
+OTHER_HEADS = (r"(pre_)?classifier\..*", r"qa_outputs\..*")
+
+
 def is_ignored(family: ModuleType, name: str) -> bool:
     """True for a tensor of the family that a masked LM has no use for (a pooler, a buffer)."""
-    return any(re.fullmatch(pattern, name) for pattern in family.IGNORED)
+    return any(re.fullmatch(pattern, name) for pattern in (*family.IGNORED, *OTHER_HEADS))
