@@ -124,7 +124,9 @@ def _what_it_is(folder: Path, training: Mapping[str, Any], config: Mapping[str, 
         f"{config[key]:,} {name}"
         for key, name in (
             ("num_hidden_layers", "layers"),
+            ("n_layers", "layers"),  # DistilBERT's word for it
             ("hidden_size", "wide"),
+            ("dim", "wide"),
             ("vocab_size", "entries in its vocabulary"),
         )
         if isinstance(config.get(key), int)
