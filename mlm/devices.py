@@ -6,7 +6,7 @@ Everything else is written in Keras and runs on either backend (`KERAS_BACKEND=t
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -105,6 +105,37 @@ def sum_over_replicas(tensors: list) -> tuple[list, int]:
     if context is None or context.num_replicas_in_sync == 1:
         return tensors, 1
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors), context.num_replicas_in_sync
+
+
+def update_if(condition, update: Callable, skip: Callable, gradients: list) -> None:
+    """Inside a TensorFlow training step: `update(gradients)` if the condition holds, else `skip()`.
+
+    The condition is the same on every replica. With several, the branch is taken outside of them:
+    an update talks to the other replicas, which TensorFlow has no way to do inside a branch.
+    """
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        tf.cond(condition, lambda: _done(update, gradients), lambda: _done(skip))
+        return
+
+    def outside(strategy, condition, gradients):
+        first = strategy.experimental_local_results(condition)[0]
+        replicas = strategy.extended
+        tf.cond(
+            first,
+            lambda: _done(replicas.call_for_each_replica, update, args=(gradients,)),
+            lambda: _done(skip),
+        )
+
+    context.merge_call(outside, args=(condition, gradients))
+
+
+def _done(call: Callable, *arguments, **options) -> bool:
+    """True after the call: both branches of a condition have to give back the same."""
+    call(*arguments, **options)
+    return True
 
 
 def versions() -> dict[str, str]:

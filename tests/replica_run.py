@@ -6,6 +6,7 @@ The two devices are two logical CPUs; they see halves of the batches that the on
 whole. A process of its own, because devices and backend are fixed before anything else is done.
 """
 
+import dataclasses
 import json
 import os
 import sys
@@ -55,11 +56,14 @@ class Batches:
 
     is_padded = True
 
-    def __init__(self, vocab_size: int):
-        self.vocab_size = vocab_size
+    def __init__(self, vocab_size: int, poisoned: int | None):
+        self.vocab_size, self.poisoned = vocab_size, poisoned
 
     def batch_at(self, step: int):
-        return batch_at(step, self.vocab_size)
+        inputs, labels, weights = batch_at(step, self.vocab_size)
+        if step == self.poisoned:
+            weights[-1, 0] = float("nan")  # in a row of the second replica
+        return inputs, labels, weights
 
 
 def held_out(tokenizer):
@@ -76,7 +80,7 @@ def held_out(tokenizer):
     return evaluation_batches(split, facts, max_seq_length=LENGTH, batch_size=ROWS)
 
 
-def train_on(device, folder: str, **changes) -> dict:
+def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     """Losses, final weights, and figures of one run, as the trainer does it."""
     import keras
 
@@ -85,32 +89,33 @@ def train_on(device, folder: str, **changes) -> dict:
     from mlm.evaluation import Evaluator
     from mlm.optimizer import make_optimizer
     from mlm.training_dataset import TrainingDataset
+    from mlm.training_step import Learner
     from mlm.weights import variables_by_name
 
+    poisoned = changes.pop("poisoned", None)
     with device.scope():
         start = read_checkpoint(folder, dtype=device.policy)
-        model = start.model
-        model.compile(
-            make_optimizer(TrainingConfig(**(SETTINGS | changes)), STEPS),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
-            weighted_metrics=[
-                keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="nats")
-            ],
-            jit_compile=device.jit_compile,
+        learner = Learner(start.model, parts)
+        optimizer = make_optimizer(
+            TrainingConfig(**(SETTINGS | changes)),
+            STEPS,
+            scales_loss=device.policy == "mixed_float16",
         )
-        model.optimizer.build(model.trainable_variables)
-    batches, losses = Batches(len(start.tokenizer)), []
+        learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
+    batches, losses = Batches(len(start.tokenizer), poisoned), []
     for step in range(STEPS):
         steps = TrainingDataset(batches, step, step + 1)
-        losses += model.fit(steps, verbose=0, shuffle=False).history["nats"]
-    evaluator = Evaluator(model, held_out(start.tokenizer), jit_compile=device.jit_compile)
+        losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
+    evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)
     return {
         "replicas": device.num_replicas,
         "losses": losses,
         "figures": evaluator.figures().to_dict(),
+        "skipped": [int(optimizer.skipped_steps.numpy()), int(optimizer.last_skipped_step.numpy())],
+        "loss_scale": float(optimizer.loss_scale.numpy()),
         "weights": {
             name: keras.ops.convert_to_numpy(variable).ravel().tolist()
-            for name, variable in variables_by_name(model).items()
+            for name, variable in variables_by_name(start.model).items()
         },
     }
 
@@ -119,11 +124,24 @@ def main(folder: str, backend: str) -> None:
     prepare(backend)
     from mlm.devices import Device, choose_device
 
-    one = Device("cpu", "one CPU", 1, "float32", "for this test", backend == "jax")
-    runs = {"one": train_on(one, folder)}
+    def one(policy: str = "float32") -> Device:
+        return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")
+
+    two = choose_device("fp32")
+    runs = {
+        "one": train_on(one(), folder),
+        "two": train_on(two, folder),
+        "one, in parts": train_on(one(), folder, parts=4),
+        "two, in parts": train_on(two, folder, parts=2),
+        "one, poisoned": train_on(one(), folder, poisoned=2),
+        "two, poisoned": train_on(two, folder, poisoned=2),
+    }
     if backend == "tensorflow":
-        runs["one, not clipped"] = train_on(one, folder, max_grad_norm=0.0)
-    runs["two"] = train_on(choose_device("fp32"), folder)
+        runs["one, not clipped"] = train_on(one(), folder, max_grad_norm=0.0)
+        half = dataclasses.replace(two, policy="mixed_float16")
+        runs["one, fp16"] = train_on(one("mixed_float16"), folder)
+        runs["two, fp16"] = train_on(half, folder)
+        runs["two, fp16, poisoned"] = train_on(half, folder, poisoned=2)
     json.dump(runs, sys.stdout)
 
 

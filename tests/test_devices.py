@@ -130,3 +130,31 @@ def test_clipping_acted_on_what_the_replicas_agree_in(replica_runs):
 
 def test_both_backends_train_alike(replica_runs):
     assert_same_run(replica_runs["jax"]["one"], replica_runs["tensorflow"]["one"], 1e-4)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("devices", ["one", "two"])
+def test_micro_batches_give_the_step_of_the_whole_batch(replica_runs, backend, devices):
+    runs = replica_runs[backend]
+    assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_poisoned_batch_is_passed_over_on_every_replica(replica_runs, backend):
+    runs = replica_runs[backend]
+    one, two = runs["one, poisoned"], runs["two, poisoned"]
+    assert one["skipped"] == two["skipped"] == [1, 2]
+    assert one["losses"][:2] == pytest.approx(runs["one"]["losses"][:2], abs=1e-5)
+    assert_same_run(two, one, 1e-5)
+    assert np.isfinite(one["losses"]).all()
+
+
+def test_fp16_scales_its_loss_alike_on_every_replica(replica_runs):
+    runs = replica_runs["tensorflow"]
+    exact, one, two = (runs[name] for name in ("one", "one, fp16", "two, fp16"))
+    assert one["loss_scale"] == two["loss_scale"] > 1
+    assert one["losses"] == pytest.approx(exact["losses"], abs=0.02)
+    assert_same_run(two, one, 0.02)
+    poisoned = runs["two, fp16, poisoned"]
+    assert poisoned["loss_scale"] == two["loss_scale"] / 2
+    assert np.isfinite(poisoned["losses"]).all()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlm import guarded_update
 from mlm.checkpoint import read_checkpoint
 from mlm.config import TrainingConfig
 from mlm.optimizer import Muon, WarmupThenDecay, make_optimizer
@@ -36,6 +37,7 @@ def optimizer_for(total_steps: int = 10, **changes):
 def stepped(optimizer, gradients, steps: int = 1) -> list[np.ndarray]:
     """The values of the START variables after some steps with the same gradients."""
     values = variables()
+    optimizer.build(values)
     for _ in range(steps):
         optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients], values)
     return [value.numpy() for value in values]
@@ -46,6 +48,7 @@ def stepped(optimizer, gradients, steps: int = 1) -> list[np.ndarray]:
     [
         ("linear", {0: 0.5, 1: 1.0, 2: 2.0, 4: 2.0, 7: 1.0, 9: 1 / 3, 10: 0.0, 11: 0.0}),
         ("constant", {0: 0.5, 1: 1.0, 3: 2.0, 4: 2.0, 10: 2.0, 99: 2.0}),
+        ("cosine", {0: 0.5, 3: 2.0, 4: 2.0, 6: 1.5, 7: 1.0, 8: 0.5, 10: 0.0, 11: 0.0}),
     ],
 )
 def test_the_learning_rate_of_each_step(kind, expected):
@@ -78,9 +81,12 @@ def test_warm_up_in_steps_goes_before_its_share(changes, first):
 @pytest.mark.parametrize("largest", [1.0, 6.5, 1000.0, 0.0])
 def test_clipping_scales_all_gradients_by_one_factor(largest):
     optimizer = optimizer_for(max_grad_norm=largest)
+    optimizer.build(variables())
     norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in GRADIENTS))
     factor = min(1.0, largest / norm) if largest else 1.0
-    clipped = optimizer._clipped([*map(keras.ops.convert_to_tensor, GRADIENTS), None])
+    gradients = [*map(keras.ops.convert_to_tensor, GRADIENTS), None]
+    clipped, finite = optimizer._global_gradient(gradients)
+    assert finite
     assert clipped.pop() is None
     for actual, gradient in zip(clipped, GRADIENTS, strict=True):
         np.testing.assert_allclose(actual.numpy(), gradient * factor, rtol=1e-6)
@@ -141,3 +147,55 @@ def test_muon_moves_a_matrix_along_all_its_directions():
     moved = np.linalg.svd(START["dense/kernel"] - kernel, compute_uv=False)
     # Orthogonal but for the five Newton-Schulz steps, then scaled by 0.2 * sqrt(2).
     assert moved == pytest.approx(RATE * 0.2 * np.sqrt(2), rel=0.35)
+
+
+@pytest.mark.parametrize("optim", ["adamw", "muon"])
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
+def test_a_step_that_is_not_finite_moves_the_counters_alone(optim, poison):
+    optimizer, values = optimizer_for(optim=optim), variables()
+    optimizer.build(values)
+    optimizer.apply([keras.ops.convert_to_tensor(g) for g in GRADIENTS], values)
+    before = {v.path: v.numpy() for v in (*values, *optimizer.variables)}
+    bad = [np.full_like(GRADIENTS[0], poison), *GRADIENTS[1:]]
+    optimizer.apply([keras.ops.convert_to_tensor(g) for g in bad], values)
+    counters = (optimizer.iterations, optimizer.skipped_steps, optimizer.last_skipped_step)
+    assert [int(counter) for counter in counters] == [2, 1, 1]
+    for variable in (*values, *optimizer.variables):
+        if all(variable is not counter for counter in counters):
+            np.testing.assert_array_equal(variable.numpy(), before[variable.path])
+
+
+def test_loss_scaling_falls_on_overflow_and_rises_after_many_finite_steps(monkeypatch):
+    monkeypatch.setattr(guarded_update, "STEPS_TO_DOUBLE", 3)
+    values, plain = variables(), variables()
+    config = TrainingConfig(learning_rate=RATE, lr_scheduler_type="constant", max_grad_norm=1.0)
+    scaling, unscaled = make_optimizer(config, 10, scales_loss=True), make_optimizer(config, 10)
+    scaling.build(values)
+    unscaled.build(plain)
+    first = float(scaling.loss_scale)
+    assert float(scaling.scale_loss(keras.ops.convert_to_tensor(2.0))) == 2.0 * first
+    overflowed = [np.full_like(gradient, np.inf) for gradient in GRADIENTS]
+    scaling.apply([keras.ops.convert_to_tensor(g) for g in overflowed], values)
+    assert float(scaling.loss_scale) == first / 2
+    assert int(scaling.skipped_steps) == 0  # as it is meant to be: the scale was too large
+    for variable, before in zip(values, START.values(), strict=True):
+        np.testing.assert_array_equal(variable.numpy(), before)
+    unscaled.iterations.assign(1)
+    for _ in range(3):
+        scale = float(scaling.loss_scale)
+        scaling.apply([keras.ops.convert_to_tensor(g * scale) for g in GRADIENTS], values)
+        unscaled.apply([keras.ops.convert_to_tensor(g) for g in GRADIENTS], plain)
+    assert float(scaling.loss_scale) == first
+    assert (int(scaling.finite_steps), int(scaling.iterations)) == (0, 4)
+
+
+def test_what_overflows_without_any_scale_left_is_counted(monkeypatch):
+    monkeypatch.setattr(guarded_update, "FIRST_LOSS_SCALE", 2.0)
+    values = variables()
+    optimizer = make_optimizer(TrainingConfig(), 10, scales_loss=True)
+    optimizer.build(values)
+    overflowed = [keras.ops.convert_to_tensor(np.full_like(g, np.inf)) for g in GRADIENTS]
+    for _ in range(3):
+        optimizer.apply(overflowed, values)
+    assert float(optimizer.loss_scale) == 1.0
+    assert (int(optimizer.skipped_steps), int(optimizer.last_skipped_step)) == (2, 2)

@@ -1,0 +1,112 @@
+"""An optimizer's update made safe: clipped over all replicas, unscaled, skipped where not finite.
+
+A mix-in for Keras optimizers. Keras' own clipping sees one replica's share of a gradient, and its
+LossScaleOptimizer asks the first replica alone whether a gradient is finite.
+"""
+
+from keras import ops
+
+from mlm.devices import backend_name, sum_over_replicas, update_if
+
+FIRST_LOSS_SCALE = 2.0**15
+STEPS_TO_DOUBLE = 2000  # finite ones in a row, before fp16's loss scale is tried twice as large
+
+
+class GuardedUpdate:
+    """A step whose gradient is not finite moves the step counter and nothing else.
+
+    max_grad_norm: largest norm of the global batch's gradient; 0 leaves it alone.
+    scales_loss: fp16's loss scaling; a step that only overflowed is not counted as skipped.
+
+    Variables: `skipped_steps` how many, `last_skipped_step` the newest (-1: none), int32;
+    `loss_scale` float32 and `finite_steps` int32, in a row.
+    """
+
+    max_grad_norm: float = 0.0
+    scales_loss: bool = False
+
+    def build(self, variables):
+        super().build(variables)
+        self.skipped_steps = self._own("skipped_steps", "int32", 0)
+        self.last_skipped_step = self._own("last_skipped_step", "int32", -1)
+        first = FIRST_LOSS_SCALE if self.scales_loss else 1.0
+        self.loss_scale = self._own("loss_scale", "float32", first)
+        self.finite_steps = self._own("finite_steps", "int32", 0)
+
+    def _own(self, name: str, dtype: str, value: float):
+        return self.add_variable(
+            shape=(), dtype=dtype, initializer=_constant(value), aggregation="none", name=name
+        )
+
+    def scale_loss(self, loss):
+        return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
+
+    def apply(self, grads, trainable_variables=None):
+        grads = [None if grad is None else ops.convert_to_tensor(grad) for grad in grads]
+        grads, finite = self._global_gradient(grads)
+        if backend_name() == "jax":  # stateless_apply chooses between the old values and these
+            super().apply(grads, trainable_variables)
+            self._count_finite()
+            return
+
+        def update(grads):
+            super(GuardedUpdate, self).apply(grads, trainable_variables)
+            self._count_finite()
+
+        update_if(finite, update, self._skip, grads)
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        """JAX: both outcomes are computed, one is kept; XLA makes one pass of it."""
+        import keras
+
+        mapping = list(zip(self.variables, optimizer_variables, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            _, finite = self._global_gradient(grads)
+            self._skip()
+        skipped = [scope.get_current_value(variable) for variable in self.variables]
+        old = [
+            value if new is None else new
+            for new, value in zip(skipped, optimizer_variables, strict=True)
+        ]
+        moved, new = super().stateless_apply(optimizer_variables, grads, trainable_variables)
+        return _chosen(finite, moved, trainable_variables), _chosen(finite, new, old)
+
+    def _global_gradient(self, grads):
+        """The gradient of the global batch, clipped, as one replica hands it in; is it finite."""
+        real = [grad for grad in grads if grad is not None]
+        summed, replicas = sum_over_replicas(real)
+        squares = [ops.sum(ops.square(ops.cast(grad, "float32"))) for grad in summed]
+        norm = ops.sqrt(sum(squares[1:], start=squares[0])) / self.loss_scale
+        # Keras sums over the replicas once more, so each hands in its share of the sum.
+        factor = 1.0 / (replicas * ops.convert_to_tensor(self.loss_scale))
+        if self.max_grad_norm:
+            factor = factor * self.max_grad_norm / ops.maximum(norm, self.max_grad_norm)
+        shares = iter([grad * ops.cast(factor, grad.dtype) for grad in summed])
+        return [None if grad is None else next(shares) for grad in grads], ops.isfinite(norm)
+
+    def _skip(self) -> None:
+        counts = ops.cast(ops.convert_to_tensor(self.loss_scale) <= 1.0, "int32")
+        last = counts * ops.cast(self.iterations, "int32") + (1 - counts) * self.last_skipped_step
+        self.last_skipped_step.assign(last)
+        self.skipped_steps.assign(self.skipped_steps + counts)
+        self.iterations.assign(self.iterations + 1)
+        if self.scales_loss:
+            self.loss_scale.assign(ops.maximum(self.loss_scale * 0.5, 1.0))
+            self.finite_steps.assign(self.finite_steps * 0)
+
+    def _count_finite(self) -> None:
+        if not self.scales_loss:
+            return
+        grown = ops.cast(self.finite_steps + 1 >= STEPS_TO_DOUBLE, "int32")
+        self.loss_scale.assign(self.loss_scale * ops.cast(1 + grown, "float32"))
+        self.finite_steps.assign((self.finite_steps + 1) * (1 - grown))
+
+
+def _constant(value: float):
+    import keras
+
+    return keras.initializers.Constant(value)
+
+
+def _chosen(condition, these: list, those: list) -> list:
+    return [ops.where(condition, a, b) for a, b in zip(these, those, strict=True)]

@@ -1,0 +1,62 @@
+"""One optimizer update of a MaskedLM, in one pass or in several over parts of its batch.
+
+The weights of a batch sum to 1, so its gradient is the sum of its parts' gradients, however its
+rows fall on micro-batches and replicas: k micro-batches give the step of the whole batch. Keras'
+own accumulation averages over parts whose numbers of masked tokens differ, and does not work on
+several TensorFlow replicas.
+
+    tensorflow.py, jax.py  the loop over the micro-batches, in the backend's own terms
+"""
+
+import keras
+from keras import ops
+
+
+class Learner(keras.Model):
+    """A MaskedLM as `fit` trains it; its variables are the MaskedLM's own.
+
+    gradient_accumulation_steps: micro-batches in one step. A replica's rows have to divide by it.
+    """
+
+    def __init__(self, masked_lm, gradient_accumulation_steps: int = 1):
+        super().__init__(dtype=masked_lm.dtype_policy, name="learner")
+        self.masked_lm = masked_lm
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.masked_lm(inputs, training=training)
+
+    def compile_for_training(self, optimizer, *, jit_compile: bool) -> None:
+        """The loss of a batch whose weights sum to 1; the metric `nats` is its mean over steps."""
+        # The sum of weighted losses is the mean over all masked tokens of the global batch.
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+        self.compile(
+            optimizer,
+            loss=loss,
+            weighted_metrics=[MeanNats(name="nats")],
+            jit_compile=jit_compile,
+            auto_scale_loss=False,  # the optimizer does it, and looks at all replicas
+        )
+        self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, *arguments):
+        if self.gradient_accumulation_steps == 1:
+            return super().train_step(*arguments)
+        if keras.backend.backend() == "jax":
+            from mlm.training_step.jax import train_step
+        else:
+            from mlm.training_step.tensorflow import train_step  # type: ignore[assignment]
+        return train_step(self, *arguments)
+
+
+class MeanNats(keras.metrics.Mean):
+    """Nats per masked token over the finite ones: a skipped step does not spoil the others."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true = ops.cast(y_true, "int32")
+        of_label = ops.take_along_axis(y_pred, y_true[..., None], axis=-1)[..., 0]
+        nats = ops.logsumexp(y_pred, axis=-1) - of_label
+        finite = ops.isfinite(nats * sample_weight)
+        nats = ops.where(finite, nats, 0.0)
+        return super().update_state(nats, ops.where(finite, sample_weight, 0.0))
