@@ -53,22 +53,35 @@ class TrainingConfig:
         None, "Changes to the family's default shape, e.g. hidden_size=256,num_hidden_layers=4."
     )
     vocab_size: int = _setting(8192, "Entries of a vocabulary trained from scratch.")
+    add_words_file: str | None = _setting(
+        None, "Words of the domain, one a line, that become tokens of their own."
+    )
+    freeze_layers: int = _setting(
+        0, "Leave the embeddings and that many of the lowest layers as they are; 0 trains all."
+    )
 
     # Masking
     max_seq_length: int = _setting(128, "Tokens a sequence, special tokens included.")
     mlm_probability: float = _setting(0.15, "Share of the tokens to predict.")
+    final_mlm_probability: float | None = _setting(
+        None, "The share at the last step, approached in a line from the first; else it stays."
+    )
     mask_replace_prob: float = _setting(0.8, "Of those, the share that shows the mask token.")
     random_replace_prob: float = _setting(0.1, "Of those, the share that shows a random word.")
     whole_word_mask: bool = _setting(False, "Choose whole words rather than single tokens.")
+    span_mask: bool = _setting(False, "Choose spans of words, as SpanBERT does.")
 
     # Optimisation
     per_device_train_batch_size: int = _setting(16, "Sequences a replica in one training step.")
     per_device_eval_batch_size: int = _setting(32, "Sequences a replica in one evaluation step.")
+    gradient_accumulation_steps: int = _setting(
+        1, "Batches a replica whose gradients make one step together."
+    )
     max_steps: int = _setting(-1, "Optimizer updates; overrides --num_train_epochs if positive.")
     num_train_epochs: float = _setting(3.0, "Passes over the training texts.")
     learning_rate: float = _setting(5e-5, "Highest learning rate.")
-    lr_scheduler_type: Literal["linear", "constant"] = _setting(
-        "linear", "What follows the warm-up: decay to zero, or none."
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = _setting(
+        "linear", "What follows the warm-up: decay to zero, in a line or a cosine, or none."
     )
     warmup_steps: int = _setting(0, "Steps in which the learning rate rises from zero.")
     warmup_ratio: float = _setting(0.0, "The same as a share of all steps, if steps are not given.")
@@ -83,6 +96,9 @@ class TrainingConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
         "auto", "Number format of the arithmetic; auto chooses from the hardware and says why."
     )
+    skip_bad_steps: int = _setting(
+        0, "Steps with a loss or gradient that is not finite to pass over before giving up."
+    )
     seed: int = _setting(42, "Seed of everything that is drawn.")
 
     # Run
@@ -92,6 +108,21 @@ class TrainingConfig:
     eval_steps: int = _setting(500, "Steps between two evaluations.")
     save_steps: int = _setting(500, "Steps between two saved states.")
     save_total_limit: int = _setting(2, "Saved states to keep; the newest stay. At least 2.")
+    max_train_minutes: float | None = _setting(
+        None, "End in order, with a state to go on from, before the run has taken that long."
+    )
+    early_stopping_patience: int | None = _setting(
+        None, "End after that many evaluations in a row without a lower validation loss."
+    )
+    load_best_model_at_end: bool = _setting(
+        False, "Keep the weights of the lowest validation loss rather than the last ones."
+    )
+    dry_run: bool = _setting(
+        False, "Read everything, time a few steps, say what a run would take; write nothing."
+    )
+    report_to: Literal["none", "tensorboard"] = _setting(
+        "none", "Where the curves go besides training.json: tensorboard, in OUTPUT_DIR/logs."
+    )
     save_dtype: Literal["float32", "float16", "bfloat16"] = _setting(
         "float32", "Number format of the checkpoint's weights."
     )
@@ -100,6 +131,10 @@ class TrainingConfig:
     push_to_hub: bool = _setting(False, "Publish the checkpoint when the run ends.")
     hub_model_id: str | None = _setting(None, "Where to publish: owner/name.")
     hub_private_repo: bool = _setting(False, "Make a repository that is created here private.")
+    resume_from_hub: bool = _setting(
+        False, "Keep the state of the run on a branch of --hub_model_id, and go on from there."
+    )
+    hub_state_minutes: float = _setting(30.0, "Minutes between two states sent to the Hub.")
 
     def __post_init__(self):
         for check in _CHECKS:
@@ -209,6 +244,7 @@ def _check_counts(config: TrainingConfig) -> None:
         "eval_steps",
         "save_steps",
         "vocab_size",
+        "gradient_accumulation_steps",
     )
     for name in positive:
         if getattr(config, name) < 1:
@@ -220,18 +256,28 @@ def _check_counts(config: TrainingConfig) -> None:
             f"--save_total_limit is {config.save_total_limit}; keep 2 or more, so that a state "
             "stays whole while the next is written"
         )
-    for name in ("max_train_samples", "max_eval_samples"):
+    for name in ("max_train_samples", "max_eval_samples", "early_stopping_patience"):
         value = getattr(config, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; give 1 or more, or leave it out")
 
 
 def _check_shares(config: TrainingConfig) -> None:
-    for name in ("mlm_probability", "mask_replace_prob", "random_replace_prob", "warmup_ratio"):
-        if not 0 <= getattr(config, name) <= 1:
+    shares = (
+        "mlm_probability",
+        "final_mlm_probability",
+        "mask_replace_prob",
+        "random_replace_prob",
+        "warmup_ratio",
+    )
+    for name in shares:
+        if not 0 <= (getattr(config, name) or 0) <= 1:
             raise ConfigError(f"--{name} is {getattr(config, name)}; it is a share from 0 to 1")
-    if config.mlm_probability == 0:
-        raise ConfigError("--mlm_probability is 0: nothing would be predicted; the usual is 0.15")
+    for name in ("mlm_probability", "final_mlm_probability"):
+        if getattr(config, name) == 0:
+            raise ConfigError(f"--{name} is 0: nothing would be predicted; the usual is 0.15")
+    if config.whole_word_mask and config.span_mask:
+        raise ConfigError("--span_mask chooses whole words already; leave --whole_word_mask out")
     if config.mask_replace_prob + config.random_replace_prob > 1 + 1e-9:
         raise ConfigError(
             f"--mask_replace_prob {config.mask_replace_prob} and --random_replace_prob "
@@ -251,14 +297,27 @@ def _check_length_of_run(config: TrainingConfig) -> None:
         raise ConfigError(
             f"--num_train_epochs is {config.num_train_epochs}; give more than 0, or --max_steps"
         )
-    for name in ("warmup_steps", "weight_decay", "max_grad_norm", "learning_rate"):
+    not_negative = (
+        "warmup_steps",
+        "weight_decay",
+        "max_grad_norm",
+        "learning_rate",
+        "skip_bad_steps",
+        "freeze_layers",
+        "hub_state_minutes",
+    )
+    for name in not_negative:
         if getattr(config, name) < 0:
             raise ConfigError(f"--{name} is {getattr(config, name)}; it cannot be negative")
+    if config.max_train_minutes is not None and config.max_train_minutes <= 0:
+        raise ConfigError(f"--max_train_minutes is {config.max_train_minutes}; give more than 0")
 
 
 def _check_publishing(config: TrainingConfig) -> None:
     if config.push_to_hub and not config.hub_model_id:
         raise ConfigError("--push_to_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
+    if config.resume_from_hub and not config.hub_model_id:
+        raise ConfigError("--resume_from_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
 
 
 def _check_choices(config: TrainingConfig) -> None:
