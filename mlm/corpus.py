@@ -47,6 +47,7 @@ __all__ = [
     "open_token_store",
     "read_texts",
     "side_of",
+    "texts_of_side",
 ]
 
 FORMAT_VERSION = 1  # raise it when the split or the files change: stores are then built anew
@@ -86,9 +87,7 @@ def build_token_store(
     """
     folder = Path(folder)
     settings = _Settings(text_column, encoding, validation_split_percentage, max_train_samples)
-    files = {"train": expand_files(train_files)}
-    if validation_files:
-        files["validation"] = expand_files(validation_files)
+    files = _files_of_sides(train_files, validation_files)
     _check(settings, files)
     made_from = _made_from(files, tokenizer, settings)
     store = whole_store(folder)
@@ -104,6 +103,34 @@ def side_of(text: str, validation_split_percentage: float) -> str:
     """ "train" or "validation", by the text alone: the same in any file, order or run."""
     share = int.from_bytes(text_digest(text)[:8], "big") / 2.0**64
     return "validation" if share < validation_split_percentage / 100 else "train"
+
+
+def texts_of_side(
+    side: str,
+    *,
+    train_files: Sequence[str],
+    validation_files: Sequence[str] = (),
+    text_column: str | None = None,
+    encoding: str | None = None,
+    validation_split_percentage: float = 5,
+) -> Iterator[str]:
+    """Yield the clean texts of "train" or "validation", those that `build_token_store` puts there.
+
+    Raises CorpusError as it does. `max_train_samples` is not heeded.
+    """
+    settings = _Settings(text_column, encoding, validation_split_percentage, None)
+    files = _files_of_sides(train_files, validation_files)
+    _check(settings, files)
+    return (text for found, text in _documents(files, settings, TextReport()) if found == side)
+
+
+def _files_of_sides(
+    train_files: Sequence[str], validation_files: Sequence[str]
+) -> dict[str, list[str]]:
+    files = {"train": expand_files(train_files)}
+    if validation_files:
+        files["validation"] = expand_files(validation_files)
+    return files
 
 
 def _check(settings: _Settings, files: dict[str, list[str]]) -> None:

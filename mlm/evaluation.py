@@ -6,7 +6,7 @@ training rate, 80/10/10; every figure is a sum over chosen tokens divided once b
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from keras import ops
 
 from mlm import devices, hub
 from mlm.batches import EvaluationBatches, evaluation_batches
-from mlm.checkpoint import read_checkpoint
+from mlm.checkpoint import Checkpoint, read_checkpoint, read_training
 from mlm.errors import ConfigError, CorpusError
-from mlm.texts import TextReport, read_texts
+from mlm.held_out import HeldOut, held_out
 from mlm.token_store import Split
 from mlm.tokenizer import TokenFacts, encode_texts
 
@@ -135,52 +135,81 @@ class WordFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of a checkpoint on one text: masked tokens, and whole masked words."""
+    """Figures of a checkpoint on some texts: masked tokens, and whole masked words.
+
+    held_out: those texts, with all settings.
+    recorded_loss: where they are those of the checkpoint's own run, the loss that it ended at.
+    """
 
     tokens: Figures
     words: WordFigures
+    held_out: HeldOut
+    recorded_loss: float | None
 
 
 def evaluate(
     name: str | Path,
-    validation_file: Sequence[str],
+    validation_file: Sequence[str] = (),
     *,
     revision: str | None = None,
-    text_column: str | None = None,
-    encoding: str | None = None,
-    max_seq_length: int = 128,
-    max_eval_samples: int | None = None,
-    batch_size: int = 32,
-    precision: str = "fp32",
+    **settings: Any,
 ) -> Evaluation:
     """Measure a checkpoint (a folder, a Hub id or `demo`) on texts under the fixed protocol.
 
+    `settings` are fields of HeldOut: `train_file` in the place of validation files, `text_column`,
+    `max_seq_length`, `precision`, ... What is left out is what the checkpoint's own run did.
     Whole words are measured in a second pass that masks all pieces of a word together.
     Raises UserError for what a user can mend.
     """
-    device = devices.choose_device(precision)
-    fetched = hub.fetch_checkpoint(name, revision)
+    folder = hub.fetch_checkpoint(name, revision).folder
+    files = tuple(validation_file)
+    asked, recorded_loss = held_out(read_training(folder), validation_file=files, **settings)
+    asked, device = _with_device(asked, settings.get("precision"))
     with device.scope():
-        checkpoint = read_checkpoint(fetched.folder, dtype=device.policy)
-    longest = checkpoint.model.config.max_position_embeddings
-    if max_seq_length > longest:
-        raise ConfigError(f"--max_seq_length is {max_seq_length}; this model ends at {longest}")
-    split = _split_of(validation_file, checkpoint.tokenizer, text_column, encoding)
-    facts = TokenFacts.of(checkpoint.tokenizer)
+        checkpoint = read_checkpoint(folder, dtype=device.policy)
+    of_tokens, of_words = _score(checkpoint, asked, device)
+    starts = TokenFacts.of(checkpoint.tokenizer).word_starts
+    return Evaluation(
+        figures_of(of_tokens[0]),
+        word_figures_of(*of_words, starts),
+        asked,
+        recorded_loss,
+    )
+
+
+def _with_device(asked: HeldOut, said: str | None) -> tuple[HeldOut, devices.Device]:
+    """The run's number format where nothing else was said and this hardware has it; else fp32."""
+    try:
+        return asked, devices.choose_device(asked.precision)
+    except ConfigError:
+        if said is not None:
+            raise
+    return replace(asked, precision="fp32"), devices.choose_device("fp32")
+
+
+def _score(
+    checkpoint: Checkpoint, asked: HeldOut, device: devices.Device
+) -> list[tuple[SlotScores, EvaluationBatches]]:
+    """Scores and batches with single tokens masked, then with whole words masked."""
+    longest, length = checkpoint.model.config.max_position_embeddings, asked.max_seq_length
+    if length > longest:
+        raise ConfigError(f"--max_seq_length is {length}; this model ends at {longest}")
+    split = _split_of(asked, checkpoint.tokenizer)
     scores = []
     for whole_words in (False, True):
         batches = evaluation_batches(
             split,
-            facts,
-            max_seq_length=max_seq_length,
-            batch_size=batch_size,
-            max_sequences=max_eval_samples,
+            TokenFacts.of(checkpoint.tokenizer),
+            max_seq_length=length,
+            batch_size=asked.per_device_eval_batch_size * device.num_replicas,
+            line_by_line=asked.line_by_line,
+            max_sequences=asked.max_eval_samples,
             whole_word_mask=whole_words,
         )
         with device.scope():
             evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
         scores.append((evaluator.slot_scores(), batches))
-    return Evaluation(figures_of(scores[0][0]), word_figures_of(*scores[1], facts.word_starts))
+    return scores
 
 
 def word_figures_of(
@@ -204,10 +233,11 @@ def word_figures_of(
     )
 
 
-def _split_of(files: Sequence[str], tokenizer, text_column, encoding) -> Split:
-    texts = list(read_texts(files, text_column=text_column, encoding=encoding, report=TextReport()))
+def _split_of(asked: HeldOut, tokenizer) -> Split:
+    texts = list(asked.texts())
     if not texts:
-        raise CorpusError(f"no text in {', '.join(files)}; give files with texts in them")
+        files = ", ".join(asked.validation_file or asked.train_file)
+        raise CorpusError(f"no text to measure on in {files}; give files with more texts in them")
     documents = [[*ids, tokenizer.sep_token_id] for ids in encode_texts(tokenizer, texts)]
     return Split(
         tokens=np.concatenate([np.asarray(ids, np.int32) for ids in documents]),

@@ -23,15 +23,18 @@ def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, d
 def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
     import keras
 
+    from mlm.corpus import texts_of_side
     from mlm.encoder import MaskedLM
-    from mlm.texts import TextReport, read_texts
     from mlm.wordpiece import train_tokenizer
 
-    texts = read_texts(
-        config.train_file,
+    # Not of the texts that are held out: a vocabulary is learned too.
+    texts = texts_of_side(
+        "train",
+        train_files=config.train_file,
+        validation_files=config.validation_file,
         text_column=config.text_column,
         encoding=config.encoding,
-        report=TextReport(),
+        validation_split_percentage=config.validation_split_percentage,
     )
     tokenizer = train_tokenizer(texts, config.vocab_size)
     overrides = {

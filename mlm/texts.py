@@ -1,4 +1,4 @@
-"""Raw rows to clean texts: mark-up and control characters out, white space folded, repeats dropped.
+"""Raw rows to clean texts: mark-up and control characters out, spaces and forms folded, each once.
 
     report = TextReport()
     texts = read_texts(["reviews/*.csv.gz"], text_column=None, encoding=None, report=report)
@@ -15,6 +15,7 @@ import hashlib
 import html
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -30,7 +31,7 @@ from mlm.text_files import (
     read_rows,
 )
 
-CLEANING_VERSION = 1  # raise it when clean_text gives another result: stores are then built anew
+CLEANING_VERSION = 2  # raise it when clean_text gives another result: stores are then built anew
 
 # Tags that separate words become a space, tags inside a line vanish. Others (`<grin>`) are words.
 _ATTRIBUTES = r"(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>"
@@ -71,9 +72,11 @@ class TextReport:
 
 
 def clean_text(text: str) -> tuple[str, bool]:
-    """The text as one line of plain characters, and whether it held HTML.
+    """The text as one line of plain characters in Unicode's form C, and whether it held HTML.
 
-    Entities are resolved before tags are removed, because scraped text often holds `&lt;br /&gt;`.
+    In one form, because `é` and `e` with an accent after it are one text to a reader: it must not
+    train a model in one spelling and measure it in the other. Entities are resolved before tags are
+    removed, because scraped text often holds `&lt;br /&gt;`.
     """
     plain = _ENTITY.sub(_resolve_entity, text) if "&" in text else text
     if "<" in plain:
@@ -82,7 +85,7 @@ def clean_text(text: str) -> tuple[str, bool]:
     plain = " ".join(plain.split())
     if not plain.isprintable():
         plain = " ".join(_UNPRINTABLE.sub("", plain).split())
-    return plain, had_html
+    return unicodedata.normalize("NFC", plain), had_html
 
 
 def text_digest(text: str) -> bytes:

@@ -1,16 +1,29 @@
 """The figures against a slow plain computation of the same protocol."""
 
 import csv
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT, small_texts
+from huggingface_hub.utils import close_session
 
 from mlm.batches import evaluation_batches
 from mlm.checkpoint import read_checkpoint
+from mlm.config import TrainingConfig
 from mlm.errors import ConfigError, CorpusError
 from mlm.evaluation import Evaluator, Figures, SlotScores, evaluate, figures_of, word_figures_of
+from mlm.held_out import HeldOut, held_out
+from mlm.hub import push_checkpoint
+from mlm.local_hub import LocalHub
 from mlm.token_store import Split
 from mlm.tokenizer import TokenFacts, encode_texts
+from mlm.trainer import train
 
 LENGTH = 20
 TEXTS = [
@@ -181,17 +194,23 @@ def test_without_a_slot_there_is_no_figure(facts):
 
 @pytest.fixture
 def texts_csv(tmp_path):
-    path = tmp_path / "texts.csv"
+    return write_texts(tmp_path / "texts.csv", TEXTS)
+
+
+def write_texts(path: Path, texts: list[str], column: str = "text") -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["text"], *([text] for text in TEXTS)])
+        csv.writer(file).writerows([["title", column], *(["A title", text] for text in texts)])
     return path
 
 
 def test_evaluate_measures_a_folder_on_a_file(tiny_bert_folder, texts_csv, read, facts):
-    measured = evaluate(tiny_bert_folder, [str(texts_csv)], max_seq_length=LENGTH, batch_size=4)
+    measured = evaluate(
+        tiny_bert_folder, [str(texts_csv)], max_seq_length=LENGTH, per_device_eval_batch_size=4
+    )
     expected = Evaluator(read.model, batches_of(read, facts)).figures()
     assert measured.tokens.to_dict() == pytest.approx(expected.to_dict(), rel=1e-6)
     assert 0 < measured.words.num_words < measured.tokens.num_tokens
+    assert measured.recorded_loss is None
 
 
 def test_a_length_beyond_the_models_positions_is_refused(tiny_bert_folder, texts_csv):
@@ -201,5 +220,196 @@ def test_a_length_beyond_the_models_positions_is_refused(tiny_bert_folder, texts
 
 def test_a_file_without_a_text_is_refused(tiny_bert_folder, tmp_path):
     (tmp_path / "empty.csv").write_text("text\n\n", encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"empty\.csv"):
+    with pytest.raises(CorpusError, match=r"no text to measure on in .*empty\.csv"):
         evaluate(tiny_bert_folder, [str(tmp_path / "empty.csv")], max_seq_length=LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "give either --validation_file, or --train_file"),
+        ({"validation_file": ["a.csv"], "train_file": ["b.csv"]}, "give either"),
+        ({"validation_file": ["a.csv"], "validation_split_percentage": 5}, "leave it out"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        held_out(None, **settings)
+
+
+# The figures of a run, measured again ------------------------------------------------------------
+
+NOTHING_LIKE_THE_DEFAULTS = {
+    "line_by_line": True,
+    "text_column": "review",
+    "encoding": "utf-16",
+    "max_eval_samples": 40,
+    "per_device_eval_batch_size": 7,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_bert_folder):
+    """run(**settings) -> the result of a short training on texts in UTF-16 beside its folder."""
+
+    def go(**settings):
+        folder = tmp_path_factory.mktemp("run")
+        texts = small_texts()
+        files = {}
+        for name, some in {
+            "train": texts,
+            "held_out": [*texts[::6], "Only here.", texts[0]],
+        }.items():
+            path = write_texts(folder / f"{name}.csv", some, column="review")
+            path.write_text(path.read_text(encoding="utf-8"), encoding="utf-16")
+            files[name] = str(path)
+        by_file = settings.pop("by_file")
+        config = TrainingConfig(
+            train_file=[files["train"]],
+            validation_file=[files["held_out"]] if by_file else [],
+            validation_split_percentage=20,
+            output_dir=str(folder / "model"),
+            model_name_or_path=str(tiny_bert_folder),
+            max_seq_length=20,
+            max_steps=3,
+            learning_rate=1e-3,
+            **(NOTHING_LIKE_THE_DEFAULTS | settings),
+        )
+        return train(config, report=lambda line: None), files
+
+    return go
+
+
+@pytest.fixture(scope="module")
+def by_file(run):
+    return run(by_file=True, precision="fp32")
+
+
+def test_the_runs_own_file_gives_the_runs_own_figures(by_file):
+    result, files = by_file
+    measured = evaluate(result.folder, [files["held_out"]])
+    assert measured.tokens == result.after
+    assert measured.tokens != result.before
+    assert measured.recorded_loss == result.after.loss
+    assert result.after.to_dict() == result.training["metrics"]["after"]
+    assert result.training["validation_curve"][-1] == [3, round(measured.tokens.loss, 5)]
+
+
+def test_the_name_of_the_file_does_not_matter_but_its_content_does(by_file, tmp_path):
+    result, files = by_file
+    copy = tmp_path / "another name.csv"
+    copy.write_bytes(Path(files["held_out"]).read_bytes())
+    assert evaluate(result.folder, [str(copy)]).tokens == result.after
+    other = write_texts(tmp_path / "other.csv", TEXTS)
+    measured = evaluate(result.folder, [str(other)])
+    assert measured.held_out == HeldOut(
+        (str(other),),
+        validation_split_percentage=20,  # idle here
+        max_seq_length=20,
+        line_by_line=True,
+    )
+    assert measured.recorded_loss is None
+
+
+def test_what_is_said_goes_before_what_the_run_did(by_file):
+    result, files = by_file
+    packed = evaluate(result.folder, [files["held_out"]], line_by_line=False, max_seq_length=16)
+    assert (packed.held_out.line_by_line, packed.held_out.max_seq_length) == (False, 16)
+    assert packed.held_out.max_eval_samples == 40
+    assert packed.tokens != result.after
+    assert packed.recorded_loss is None
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    with LocalHub(tmp_path / "hub", token="hf_of_the_evaluation") as local:
+        monkeypatch.setenv("HF_ENDPOINT", local.url)
+        monkeypatch.setenv("HF_TOKEN", "hf_of_the_evaluation")
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        yield
+        close_session()
+
+
+def test_what_was_published_gives_the_same_figures_to_the_last_digit(by_file, hub):
+    result, files = by_file
+    push_checkpoint(result.folder, "me/measured")
+    pulled = evaluate("me/measured", [files["held_out"]])
+    assert pulled.tokens == result.after
+    assert pulled.words == evaluate(result.folder, [files["held_out"]]).words
+
+
+@pytest.fixture(scope="module")
+def by_percentage(run):
+    """Sequences packed, the weights of the folder rounded to float16."""
+    return run(by_file=False, precision="bf16", save_dtype="float16", line_by_line=False)
+
+
+def test_the_split_is_found_again_from_the_training_file(by_percentage):
+    result, files = by_percentage
+    measured = evaluate(result.folder, train_file=[files["train"]])
+    assert measured.held_out.precision == "bf16"
+    assert measured.tokens.num_tokens == result.after.num_tokens
+    assert measured.recorded_loss == result.after.loss
+    # The run measured the weights before they were rounded.
+    assert measured.tokens.loss == pytest.approx(result.after.loss, rel=2e-3)
+    share = evaluate(result.folder, train_file=[files["train"]], validation_split_percentage=5)
+    assert share.tokens.num_tokens < result.after.num_tokens
+    assert share.held_out.encoding == "utf-16"
+    assert share.recorded_loss is None
+
+
+ON_TWO_DEVICES = """
+import json, sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from replica_run import prepare
+prepare("tensorflow")
+from mlm.devices import choose_device
+from mlm.evaluation import evaluate
+figures = evaluate({folder!r}, [{file!r}]).tokens.to_dict()
+print(json.dumps([choose_device("fp32").num_replicas, figures]))
+"""
+
+
+def test_two_replicas_give_the_figures_of_one(by_file):
+    result, files = by_file
+    places = {"tests": str(ROOT / "tests"), "root": str(ROOT)}
+    code = ON_TWO_DEVICES.format(folder=str(result.folder), file=files["held_out"], **places)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, timeout=200
+    )
+    replicas, figures = json.loads(ended.stdout)
+    assert replicas == 2
+    assert figures == pytest.approx(result.after.to_dict(), rel=1e-6)
+
+
+def test_a_record_of_the_wrong_shape_is_as_good_as_none(by_file, tmp_path):
+    files = {"validation_file": [by_file[1]["held_out"]]}
+    expected = (HeldOut(**files), None)
+    assert held_out(None, **files) == held_out({}, **files) == held_out([1], **files) == expected
+    torn = {"config": {"max_seq_length": "long", "line_by_line": 1}, "corpus": 3, "hardware": []}
+    assert held_out(torn, **files) == expected
+
+
+def test_a_format_that_this_hardware_lacks_is_replaced_unless_it_was_asked_for(by_file, tmp_path):
+    result, files = by_file
+    copy = shutil.copytree(result.folder, tmp_path / "copy")
+    record = json.loads((copy / "training.json").read_text(encoding="utf-8"))
+    record["hardware"]["policy"] = "mixed_float16"
+    (copy / "training.json").write_text(json.dumps(record), encoding="utf-8")
+    assert evaluate(copy, [files["held_out"]]).held_out.precision == "fp32"
+    with pytest.raises(ConfigError, match="fp16 needs a GPU"):
+        evaluate(copy, [files["held_out"]], precision="fp16")
+
+
+def test_the_script_prints_the_runs_figures(by_file, capsys):
+    result, files = by_file
+    main = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["main"]
+    assert main([str(result.folder), "--validation_file", files["held_out"]]) == 0
+    first, figures, *_, last = capsys.readouterr().out.splitlines()
+    assert first.endswith("sequences of 20 tokens, one document each, 40 at most, fp32")
+    assert figures == (
+        f"masked-token perplexity {result.after.perplexity:.2f} (loss {result.after.loss:.4f} nats)"
+    )
+    assert last == f"training.json says a loss of {result.after.loss:.4f} for the same texts"
+    assert main([str(result.folder), "--train_file", "no/such.csv"]) == 2
+    assert "no/such.csv" in capsys.readouterr().err
