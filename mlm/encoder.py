@@ -8,14 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from mlm.attention import RelativeEmbeddings, RelativePositions
 from mlm.encoder_config import EncoderConfig
-from mlm.layers import (
-    Embeddings,
-    EncoderLayer,
-    PredictionHead,
-    RelativePositions,
-    layer_norm,
-)
+from mlm.errors import ConfigError
+from mlm.layers import Embeddings, EncoderLayer, PredictionHead
+from mlm.primitives import layer_norm
 
 # Added to an attention score that may not count, twice at most. Finite in every number format, so
 # that no row is NaN: float16 ends at 65504.
@@ -39,11 +36,7 @@ class MaskedLM(keras.Model):
             EncoderLayer(config, index, dtype=policy, seed=seed + 1 + 3 * index)
             for index in range(config.num_hidden_layers)
         ]
-        self.relative_positions = (
-            RelativePositions(config, dtype=policy)
-            if config.relative_attention_num_buckets
-            else None
-        )
+        self.relative_positions = _relative_positions(config, policy, seed)
         self.final_norm = layer_norm(config, policy, "final_norm") if config.norm == "pre" else None
         self.head = PredictionHead(config, dtype=policy)
 
@@ -54,6 +47,26 @@ class MaskedLM(keras.Model):
                 layer.build((None, self.config.hidden_size))
         self.built = True
 
+    def freeze_lower_layers(self, count: int) -> None:
+        """Training leaves the embeddings and the `count` lowest layers as they are; 0: nothing.
+
+        Raises ConfigError: there are not so many, or they are run at other depths as well (ALBERT).
+        """
+        config = self.config
+        if count > config.num_hidden_layers:
+            raise ConfigError(
+                f"--freeze_layers is {count}; this model has {config.num_hidden_layers} layers"
+            )
+        if count and len(config.depths) > config.num_hidden_layers:
+            raise ConfigError(
+                f"--freeze_layers is {count}, but the layers of this model are run at several "
+                "depths; leave it out"
+            )
+        lowest = (self.embeddings, self.relative_positions, *self.encoder_layers[:count])
+        for layer in lowest if count else ():
+            if layer is not None:
+                layer.trainable = False
+
     def call(self, inputs, training=False):
         # On several replicas Keras builds a model from the mean of its batches: float ids.
         input_ids = ops.cast(inputs["input_ids"], "int32")
@@ -61,10 +74,20 @@ class MaskedLM(keras.Model):
         x = self.embeddings(input_ids, training=training)
         biases = self._attention_biases(inputs.get("attention_mask"), length)
         rotary = self._rotary_tables(length)
+        distances = None
+        if self.config.positions == "disentangled":
+            distances = self.relative_positions(length=length, training=training)
         for index in self.config.depths:
             layer = self.encoder_layers[index]
             bias = biases[self.config.attention_windows[index]]
-            x = layer(x, bias=bias, rotary=rotary[index], length=length, training=training)
+            x = layer(
+                x,
+                bias=bias,
+                rotary=rotary[index],
+                distances=distances,
+                length=length,
+                training=training,
+            )
         x = gather_positions(x, inputs["masked_positions"], length)
         x = x if self.final_norm is None else self.final_norm(x)
         logits = self.head(x, self.embeddings.word_embeddings)
@@ -77,7 +100,9 @@ class MaskedLM(keras.Model):
         if attention_mask is not None:
             hidden = 1.0 - ops.cast(attention_mask, "float32")
             padding = MASKED_OUT * hidden[:, None, None, :]
-        relative = None if self.relative_positions is None else self.relative_positions(length=length)
+        relative = None
+        if self.config.relative_attention_num_buckets:
+            relative = self.relative_positions(length=length)
         biases = {}
         for window in set(self.config.attention_windows):
             band = None if window is None else _outside_window(length, window)
@@ -94,6 +119,15 @@ class MaskedLM(keras.Model):
             for theta in set(config.rotary_thetas)
         }
         return [tables[theta] for theta in config.rotary_thetas]
+
+
+def _relative_positions(config: EncoderConfig, policy, seed: int):
+    """The layer that knows of distances, None where the layers need none."""
+    if config.positions == "disentangled":
+        return RelativeEmbeddings(config, dtype=policy, seed=seed)
+    if config.relative_attention_num_buckets:
+        return RelativePositions(config, dtype=policy)
+    return None
 
 
 def gather_positions(x, positions, length):

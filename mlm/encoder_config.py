@@ -6,6 +6,7 @@ What families differ in:
     DistilBERT                        the same without segments
     ELECTRA, ALBERT                   embeddings narrower than the layers; ALBERT's layers shared
     MPNet                             learned positions, and a bias by distance on the scores
+    DeBERTa-v2, DeBERTa-v3            embeddings of distances, projected anew in each layer
     ModernBERT                        rotary positions, norm before, gated MLP, local attention
 """
 
@@ -26,6 +27,8 @@ class EncoderConfig:
     attention_windows: a layer's half window (a token sees that many to each side), None for all.
     rotary_thetas: a layer's rotary base; used with `positions="rotary"` only.
     relative_attention_num_buckets: rows of the table of biases by distance; 0 for no such bias.
+    position_buckets, max_relative_positions: with `positions="disentangled"`, how many distances
+    to each side have an embedding (0: each one up to the second), and where they end.
     """
 
     vocab_size: int
@@ -37,7 +40,7 @@ class EncoderConfig:
     hidden_act: str
     layer_norm_eps: float
     norm: Literal["pre", "post"]
-    positions: Literal["learned", "rotary"]
+    positions: Literal["learned", "rotary", "disentangled"]
     attention_windows: tuple[int | None, ...]
     rotary_thetas: tuple[float, ...] = ()
     embedding_size: int | None = None
@@ -46,6 +49,8 @@ class EncoderConfig:
     type_vocab_size: int = 0
     layer_order: tuple[int, ...] | None = None
     relative_attention_num_buckets: int = 0
+    position_buckets: int = 0
+    max_relative_positions: int = 0
     gated_mlp: bool = False
     attention_bias: bool = True
     mlp_bias: bool = True
@@ -71,6 +76,11 @@ class EncoderConfig:
         return self.embedding_size or self.hidden_size
 
     @property
+    def distance_span(self) -> int:
+        """Embeddings of distances to each side."""
+        return self.position_buckets or self.max_relative_positions
+
+    @property
     def depths(self) -> tuple[int, ...]:
         """The index of the layer at each depth."""
         return self.layer_order or tuple(range(self.num_hidden_layers))
@@ -86,6 +96,9 @@ def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
     if config.relative_attention_num_buckets:
         buckets = config.relative_attention_num_buckets
         shapes["relative_positions/relative_attention_bias"] = (buckets, config.num_attention_heads)
+    if config.positions == "disentangled":
+        shapes["relative_positions/embeddings"] = (2 * config.distance_span, hidden)
+        shapes |= _norm("relative_positions/norm", hidden, config)
     for index in range(config.num_hidden_layers):
         shapes |= _layer_shapes(f"layer_{index}", config, first=index == 0)
     if config.norm == "pre":

@@ -38,6 +38,10 @@ class GuardedUpdate:
             shape=(), dtype=dtype, initializer=_constant(value), aggregation="none", name=name
         )
 
+    def skipped(self) -> tuple[int, int]:
+        """How many steps were skipped, and which was the last, counted from 0 (-1: none)."""
+        return int(self.skipped_steps.numpy()), int(self.last_skipped_step.numpy())
+
     def scale_loss(self, loss):
         return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
 

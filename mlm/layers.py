@@ -5,58 +5,11 @@ that every backend has, and its weight gradient is one product as well.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
+from mlm.attention import SelfAttention
 from mlm.encoder_config import EncoderConfig
-
-
-def _exact_gelu(x):
-    return ops.gelu(x, approximate=False)
-
-
-def _tanh_gelu(x):
-    return ops.gelu(x, approximate=True)
-
-
-ACTIVATIONS = {  # as transformers names them; several names are one function
-    "gelu": _exact_gelu,
-    "gelu_python": _exact_gelu,
-    "gelu_accurate": _tanh_gelu,
-    "gelu_fast": _tanh_gelu,
-    "gelu_new": _tanh_gelu,
-    "gelu_python_tanh": _tanh_gelu,
-    "gelu_pytorch_tanh": _tanh_gelu,
-    "hardswish": ops.hard_silu,
-    "leaky_relu": lambda x: ops.leaky_relu(x, negative_slope=0.01),
-    "linear": lambda x: x,
-    "mish": lambda x: x * ops.tanh(ops.softplus(x)),
-    "quick_gelu": lambda x: x * ops.sigmoid(1.702 * x),
-    "relu": ops.relu,
-    "relu2": lambda x: ops.square(ops.relu(x)),
-    "relu6": ops.relu6,
-    "sigmoid": ops.sigmoid,
-    "silu": ops.silu,
-    "swish": ops.silu,
-    "tanh": ops.tanh,
-}
-
-
-def _dense(units: int, std: float, *, bias: bool, dtype, name: str) -> keras.layers.Dense:
-    # A new initializer for each layer: one instance would give all of them the same weights.
-    return keras.layers.Dense(
-        units,
-        use_bias=bias,
-        kernel_initializer=keras.initializers.TruncatedNormal(stddev=std),
-        dtype=dtype,
-        name=name,
-    )
-
-
-def layer_norm(config: EncoderConfig, dtype, name: str) -> keras.layers.LayerNormalization:
-    return keras.layers.LayerNormalization(
-        epsilon=config.layer_norm_eps, center=config.norm_bias, dtype=dtype, name=name
-    )
+from mlm.primitives import ACTIVATIONS, dense, layer_norm
 
 
 class Embeddings(keras.layers.Layer):
@@ -73,7 +26,7 @@ class Embeddings(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(config.embedding_dropout, seed=seed, dtype=policy)
         if config.project_embeddings:
             std = config.initializer_range
-            self.projection = _dense(
+            self.projection = dense(
                 config.hidden_size, std, bias=True, dtype=policy, name="projection"
             )
 
@@ -109,87 +62,6 @@ class Embeddings(keras.layers.Layer):
         return self.projection(x) if config.project_embeddings else x
 
 
-class RelativePositions(keras.layers.Layer):
-    """A learned bias on the attention scores by distance (MPNet): length T -> (1, N, T, T)."""
-
-    def __init__(self, config: EncoderConfig, *, dtype=None, name="relative_positions"):
-        super().__init__(dtype=dtype, name=name)
-        self.config = config
-        self.buckets = _distance_buckets(config.max_position_embeddings)
-
-    def build(self, input_shape):
-        config = self.config
-        self.table = self.add_weight(
-            shape=(config.relative_attention_num_buckets, config.num_attention_heads),
-            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
-            name="relative_attention_bias",
-        )
-
-    def call(self, length):
-        position = ops.arange(length)
-        distance = position[None, :] - position[:, None]
-        bucket = ops.take(self.buckets, distance + self.config.max_position_embeddings - 1)
-        bias = ops.take(self.table, bucket, axis=0)
-        return ops.transpose(bias, (2, 0, 1))[None]
-
-
-def _distance_buckets(longest: int, buckets: int = 32, furthest: int = 128) -> np.ndarray:
-    """The bucket of each distance -(longest-1)..longest-1, int32 (Raffel et al. 2020, T5).
-
-    Half the buckets are for tokens ahead; of each half, the near half hold one distance each, the
-    others ever more of them. MPNet has 32 of them, whatever its config says.
-    """
-    distance = np.arange(-(longest - 1), longest)
-    half, near = buckets // 2, buckets // 4
-    far = np.log(np.maximum(np.abs(distance), 1).astype("float32") / np.float32(near))
-    far = near + (far / np.float32(np.log(furthest / near)) * (half - near)).astype("int64")
-    bucket = np.where(np.abs(distance) < near, np.abs(distance), np.minimum(far, half - 1))
-    return (bucket + half * (distance > 0)).astype("int32")
-
-
-class SelfAttention(keras.layers.Layer):
-    """Multi-head attention of one layer; queries, keys and values come from one product.
-
-    Call: hidden (B*T, H); bias (B or 1, N or 1, T, T) to add to the scores, or None;
-    rotary (cos, sin), each (T, 1, D/2), or None; length T. Returns (B*T, H).
-    """
-
-    def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="attention"):
-        super().__init__(dtype=dtype, name=name)
-        self.config = config
-        hidden, policy = config.hidden_size, self.dtype_policy
-        std, out_std = config.initializer_range, config.residual_initializer_range
-        self.qkv = _dense(3 * hidden, std, bias=config.attention_bias, dtype=policy, name="qkv")
-        self.output_dense = _dense(
-            hidden, out_std, bias=config.attention_bias, dtype=policy, name="output"
-        )
-        self.dropout = keras.layers.Dropout(config.attention_dropout, seed=seed, dtype=policy)
-
-    def build(self, input_shape):
-        shape = (None, self.config.hidden_size)
-        self.qkv.build(shape)
-        self.output_dense.build(shape)
-
-    def call(self, x, bias=None, rotary=None, length=None, training=False):
-        config = self.config
-        heads, head_dim = config.num_attention_heads, config.head_dim
-        # Split, not sliced: a slice's gradient pads with zeros, three times the width of a split's.
-        query, key, value = (
-            ops.reshape(part, (-1, length, heads, head_dim))
-            for part in ops.split(self.qkv(x), 3, axis=-1)
-        )
-        if rotary is not None:
-            query, key = rotate(query, *rotary), rotate(key, *rotary)
-        query = ops.transpose(query * head_dim**-0.5, (0, 2, 1, 3))
-        scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
-        if bias is not None:
-            scores = scores + ops.cast(bias, scores.dtype)
-        shares = self.dropout(ops.softmax(scores, axis=-1), training=training)
-        mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
-        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, config.hidden_size))
-        return self.output_dense(mixed)
-
-
 class FeedForward(keras.layers.Layer):
     """The MLP of one layer, gated (`act(a) * b`) or plain: (B*T, H) -> (B*T, H)."""
 
@@ -197,14 +69,14 @@ class FeedForward(keras.layers.Layer):
         super().__init__(dtype=dtype, name=name)
         self.config = config
         width, policy = config.intermediate_size, self.dtype_policy
-        self.input_dense = _dense(
+        self.input_dense = dense(
             width * (2 if config.gated_mlp else 1),
             config.initializer_range,
             bias=config.mlp_bias,
             dtype=policy,
             name="input",
         )
-        self.output_dense = _dense(
+        self.output_dense = dense(
             config.hidden_size,
             config.residual_initializer_range,
             bias=config.mlp_bias,
@@ -252,12 +124,17 @@ class EncoderLayer(keras.layers.Layer):
         for layer in (self.attention, self.mlp, self.attention_norm, self.mlp_norm):
             layer.build((None, self.hidden_size))
 
-    def call(self, x, bias=None, rotary=None, length=None, training=False):
+    def call(self, x, bias=None, rotary=None, distances=None, length=None, training=False):
         def attend(y):
-            return self.attention_dropout(
-                self.attention(y, bias=bias, rotary=rotary, length=length, training=training),
+            mixed = self.attention(
+                y,
+                bias=bias,
+                rotary=rotary,
+                distances=distances,
+                length=length,
                 training=training,
             )
+            return self.attention_dropout(mixed, training=training)
 
         if self.pre_norm:
             x = x + attend(self.attention_norm(x))
@@ -273,7 +150,7 @@ class PredictionHead(keras.layers.Layer):
         super().__init__(dtype=dtype, name=name)
         self.config = config
         policy = self.dtype_policy
-        self.dense = _dense(
+        self.dense = dense(
             config.embedding_width,
             config.residual_initializer_range,
             bias=config.head_bias,
@@ -301,9 +178,3 @@ class PredictionHead(keras.layers.Layer):
         logits = ops.matmul(x, ops.transpose(ops.cast(table, x.dtype)))
         logits = ops.cast(logits, "float32")
         return logits + ops.cast(self.bias, "float32") if self.config.decoder_bias else logits
-
-
-def rotate(x, cos, sin):
-    """Rotary position embedding of x (B, T, N, D) with tables (T, 1, D/2)."""
-    first, second = ops.split(x, 2, axis=-1)
-    return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

@@ -26,6 +26,15 @@ SHAPE = {
 }
 SHAPE_OF = {
     "albert": {"embedding_size": 8, "intermediate_size": 32},
+    "deberta-v2": {
+        "intermediate_size": 32,
+        "relative_attention": True,
+        "position_biased_input": False,
+        "pos_att_type": ["p2c", "c2p"],
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+        "position_buckets": 16,
+    },
     "distilbert": {"hidden_dim": 32},
     "electra": {"embedding_size": 8, "intermediate_size": 32},
     "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
@@ -176,15 +185,15 @@ def test_saved_here_and_read_here_is_the_same_to_the_bit(family, saved, tmp_path
     assert_same_values(values(read_checkpoint(again).model), values(first.model))
 
 
-@pytest.mark.parametrize("model_type", ["deberta", "deberta-v2", "gpt2", "t5", None])
+@pytest.mark.parametrize("model_type", ["deberta", "gpt2", "t5", None])
 def test_what_is_not_here_is_refused_by_name(model_type):
     with pytest.raises(CheckpointError, match=str(model_type)):
         family_of(model_type)
 
 
 def test_deberta_is_refused_with_the_reason():
-    with pytest.raises(CheckpointError, match="sums of three products"):
-        family_of("deberta-v2")
+    with pytest.raises(CheckpointError, match="joins query, key and value"):
+        family_of("deberta")
 
 
 REFUSED = {
@@ -192,6 +201,11 @@ REFUSED = {
     "num_hidden_groups is 3": ("albert", {"num_hidden_groups": 3}),
     "relative_attention_num_buckets is 8": ("mpnet", {"relative_attention_num_buckets": 8}),
     "nothing is left for a text": ("roberta", {"max_position_embeddings": 1}),
+    "share_att_key is False": ("deberta-v2", {"share_att_key": False}),
+    "legacy is False": ("deberta-v2", {"legacy": False}),
+    "position_biased_input is True": ("deberta-v2", {"position_biased_input": True}),
+    "pos_att_type is \\['c2p'\\]": ("deberta-v2", {"pos_att_type": ["c2p"]}),
+    "conv_kernel_size is 3": ("deberta-v2", {"conv_kernel_size": 3}),
     "is_decoder is true": ("roberta", {"is_decoder": True}),
     "does not divide by num_attention_heads 5": ("distilbert", {"num_attention_heads": 5}),
     "activation 'prelu' is not among": ("electra", {"hidden_act": "prelu"}),

@@ -24,6 +24,14 @@ SMALL_OF = {
     "albert": {"embedding_size": 16, "num_hidden_groups": 3, "hidden_dropout_prob": 0.0},
     "bert": {},
     "camembert": {"pad_token_id": 1},
+    "deberta-v2": {
+        "relative_attention": True,
+        "position_biased_input": False,
+        "pos_att_type": ["p2c", "c2p"],
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+        "position_buckets": 32,
+    },
     "distilbert": {"hidden_dim": 64},
     "electra": {"embedding_size": 16},
     "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
@@ -42,6 +50,8 @@ VARIANTS = {
 }
 VARIANTS_OF = {
     "albert": VARIANTS | {"one group": {"num_hidden_groups": 1}},
+    "deberta-v2": VARIANTS
+    | {"all distances": {"position_buckets": -1}, "segments": {"type_vocab_size": 2}},
     "distilbert": {
         "defaults": {},
         "wide init": {"initializer_range": 0.3},
@@ -76,9 +86,17 @@ VARIANTS_OF = {
 
 
 # The published base size, but for the vocabulary: 250,000 rows of an embedding prove nothing more.
-BASE_SIZE = {"vocab_size": 3000}
+BASE_SIZE = {"vocab_size": 120}
 BASE_SIZE_OF = {
     "albert": {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    "deberta-v2": SMALL_OF["deberta-v2"]
+    | {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "position_buckets": 256,
+    },
     "modernbert": SMALL_OF["modernbert"] | {"pad_token_id": 0},
     "xlm-roberta": {"max_position_embeddings": 514},
     "camembert": {"max_position_embeddings": 514},

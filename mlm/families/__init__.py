@@ -26,6 +26,7 @@ from mlm.families import (
     albert,
     bert,
     camembert,
+    deberta_v2,
     distilbert,
     electra,
     modernbert,
@@ -40,6 +41,7 @@ FAMILIES: dict[str, ModuleType] = {
         albert,
         bert,
         camembert,
+        deberta_v2,
         distilbert,
         electra,
         modernbert,
@@ -49,10 +51,7 @@ FAMILIES: dict[str, ModuleType] = {
     )
 }
 # Masked-LM families of transformers that are not here, and why.
-LEFT_OUT = dict.fromkeys(
-    ("deberta", "deberta-v2"),
-    "its attention scores are sums of three products, two of them with relative positions",
-)
+LEFT_OUT = {"deberta": "its first version joins query, key and value in a way of its own"}
 
 
 def family_of(model_type: str | None) -> ModuleType:
@@ -114,7 +113,7 @@ def tensor_shapes(model_type: str, config: EncoderConfig) -> dict[str, Shape]:
 
 def check_shape(config: EncoderConfig) -> None:
     """CheckpointError if the numbers of a config do not fit together or our layers."""
-    from mlm.layers import ACTIVATIONS
+    from mlm.primitives import ACTIVATIONS
 
     for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"):
         if getattr(config, name) < 1:

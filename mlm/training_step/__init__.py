@@ -22,6 +22,7 @@ class Learner(keras.Model):
         super().__init__(dtype=masked_lm.dtype_policy, name="learner")
         self.masked_lm = masked_lm
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.nats = MeanNats(name="nats")
         self.built = True
 
     def call(self, inputs, training=False):
@@ -34,7 +35,7 @@ class Learner(keras.Model):
         self.compile(
             optimizer,
             loss=loss,
-            weighted_metrics=[MeanNats(name="nats")],
+            weighted_metrics=[self.nats],
             jit_compile=jit_compile,
             auto_scale_loss=False,  # the optimizer does it, and looks at all replicas
         )
@@ -51,7 +52,26 @@ class Learner(keras.Model):
 
 
 class MeanNats(keras.metrics.Mean):
-    """Nats per masked token over the finite ones: a skipped step does not spoil the others."""
+    """Nats per masked token over the finite ones: a skipped step does not spoil the others.
+
+    `sums` and `carry` take a mean that is not finished from one `fit`, or one process, to the next.
+    """
+
+    _carried: list[float] | None = None
+
+    def sums(self) -> list[float]:
+        """The weighted sum so far, and the sum of the weights."""
+        return [float(variable.numpy()) for variable in (self.total, self.count)]
+
+    def carry(self, sums: list[float] | None) -> None:
+        """Begin the next mean from these sums, None for a new one."""
+        self._carried = sums
+
+    def reset_state(self):
+        super().reset_state()
+        if self._carried is not None:
+            for variable, value in zip((self.total, self.count), self._carried, strict=True):
+                variable.assign(value)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_true = ops.cast(y_true, "int32")

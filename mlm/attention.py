@@ -1,0 +1,167 @@
+"""Self-attention, and how it knows where a token stands: rotations, and two kinds of distances."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from mlm.encoder_config import EncoderConfig
+from mlm.primitives import dense, layer_norm
+
+
+class RelativePositions(keras.layers.Layer):
+    """A learned bias on the attention scores by distance (MPNet): length T -> (1, N, T, T)."""
+
+    def __init__(self, config: EncoderConfig, *, dtype=None, name="relative_positions"):
+        super().__init__(dtype=dtype, name=name)
+        self.config = config
+        self.buckets = _t5_buckets(config.max_position_embeddings)
+
+    def build(self, input_shape):
+        config = self.config
+        self.table = self.add_weight(
+            shape=(config.relative_attention_num_buckets, config.num_attention_heads),
+            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            name="relative_attention_bias",
+        )
+
+    def call(self, length):
+        bias = ops.take(self.table, _by_distance(self.buckets, length), axis=0)
+        return ops.transpose(bias, (2, 0, 1))[None]
+
+
+class RelativeEmbeddings(keras.layers.Layer):
+    """An embedding for each distance (DeBERTa-v2), which each layer projects for itself.
+
+    Call: length T -> the embeddings (2S, H), normed, and which of them a pair has, (T, T) int32.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="relative_positions"
+    ):
+        super().__init__(dtype=dtype, name=name)
+        self.config = config
+        self.buckets = _deberta_buckets(config)
+        self.norm = layer_norm(config, self.dtype_policy, "norm")
+        self.dropout = keras.layers.Dropout(
+            config.attention_output_dropout, seed=seed, dtype=self.dtype_policy
+        )
+
+    def build(self, input_shape):
+        config = self.config
+        self.table = self.add_weight(
+            shape=(2 * config.distance_span, config.hidden_size),
+            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            name="embeddings",
+        )
+        self.norm.build((None, config.hidden_size))
+
+    def call(self, length, training=False):
+        table = self.dropout(self.norm(ops.convert_to_tensor(self.table)), training=training)
+        return table, _by_distance(self.buckets, length)
+
+
+def _by_distance(values: np.ndarray, length):
+    """(T, T): values[i - j] of tokens i, j; `values` (2L - 1,) begins with that of -(L - 1)."""
+    position = ops.arange(length)
+    return ops.take(values, position[:, None] - position[None, :] + len(values) // 2)
+
+
+def _t5_buckets(longest: int, buckets: int = 32, furthest: int = 128) -> np.ndarray:
+    """The bucket of each distance -(longest-1)..longest-1, int32 (Raffel et al. 2020, T5).
+
+    Half the buckets are for tokens ahead; of each half, the near half hold one distance each, the
+    others ever more of them. MPNet has 32 of them, whatever its config says.
+    """
+    distance = np.arange(-(longest - 1), longest)
+    half, near = buckets // 2, buckets // 4
+    far = np.log(np.maximum(np.abs(distance), 1).astype("float32") / np.float32(near))
+    far = near + (far / np.float32(np.log(furthest / near)) * (half - near)).astype("int64")
+    bucket = np.where(np.abs(distance) < near, np.abs(distance), np.minimum(far, half - 1))
+    return (bucket + half * (distance < 0)).astype("int32")
+
+
+def _deberta_buckets(config: EncoderConfig) -> np.ndarray:
+    """The row of each distance, int32: the near half one each, the others by their logarithm.
+
+    Source: He et al. 2021 (DeBERTa), and transformers' make_log_bucket_position.
+    """
+    longest, span = config.max_position_embeddings, config.distance_span
+    distance = np.arange(-(longest - 1), longest)
+    if config.position_buckets:
+        near = span // 2
+        size = np.maximum(np.abs(distance), near).astype("float32")
+        log_ratio = np.log(np.float32((config.max_relative_positions - 1) / near))
+        far = np.ceil(np.log(size / np.float32(near)) / log_ratio * np.float32(near - 1)) + near
+        distance = np.where(np.abs(distance) <= near, distance, far * np.sign(distance))
+    return np.clip(distance + span, 0, 2 * span - 1).astype("int32")
+
+
+class SelfAttention(keras.layers.Layer):
+    """Multi-head attention of one layer; queries, keys and values come from one product.
+
+    Call: hidden (B*T, H); bias (B or 1, N or 1, T, T) to add to the scores, or None;
+    rotary (cos, sin), each (T, 1, D/2), or None; distances, what RelativeEmbeddings gives, or
+    None; length T. Returns (B*T, H).
+    """
+
+    def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="attention"):
+        super().__init__(dtype=dtype, name=name)
+        self.config = config
+        hidden, policy = config.hidden_size, self.dtype_policy
+        std, out_std = config.initializer_range, config.residual_initializer_range
+        self.qkv = dense(3 * hidden, std, bias=config.attention_bias, dtype=policy, name="qkv")
+        self.output_dense = dense(
+            hidden, out_std, bias=config.attention_bias, dtype=policy, name="output"
+        )
+        self.dropout = keras.layers.Dropout(config.attention_dropout, seed=seed, dtype=policy)
+
+    def build(self, input_shape):
+        shape = (None, self.config.hidden_size)
+        self.qkv.build(shape)
+        self.output_dense.build(shape)
+
+    def call(self, x, bias=None, rotary=None, distances=None, length=None, training=False):
+        config = self.config
+        heads, head_dim = config.num_attention_heads, config.head_dim
+        terms = 1 if distances is None else 3  # of a score, which keeps its variance
+        # Split, not sliced: a slice's gradient pads with zeros, three times the width of a split's.
+        query, key, value = (
+            ops.reshape(part, (-1, length, heads, head_dim))
+            for part in ops.split(self.qkv(x), 3, axis=-1)
+        )
+        if rotary is not None:
+            query, key = rotate(query, *rotary), rotate(key, *rotary)
+        query = ops.transpose(query * (terms * head_dim) ** -0.5, (0, 2, 1, 3))
+        scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
+        if distances is not None:
+            scores = scores + self._relative_scores(query, key, *distances)
+        if bias is not None:
+            scores = scores + ops.cast(bias, scores.dtype)
+        shares = self.dropout(ops.softmax(scores, axis=-1), training=training)
+        mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
+        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, config.hidden_size))
+        return self.output_dense(mixed)
+
+    def _relative_scores(self, query, key, table, row):
+        """Content by position and position by content; query (B, N, T, D) scaled, key (B, T, N, D).
+
+        table (2S, H) holds an embedding for each distance, row (T, T) which one a pair has.
+        """
+        heads, head_dim = self.config.num_attention_heads, self.config.head_dim
+        far_query, far_key = (
+            ops.transpose(ops.reshape(part, (-1, heads, head_dim)), (1, 2, 0))[None]
+            for part in ops.split(self.qkv(table), 3, axis=-1)[:2]
+        )
+        row = row[None, None]
+        content = ops.take_along_axis(ops.matmul(query, far_key), row, axis=-1)
+        key = ops.transpose(key * (3 * head_dim) ** -0.5, (0, 2, 1, 3))
+        position = ops.take_along_axis(
+            ops.matmul(key, far_query), ops.transpose(row, (0, 1, 3, 2)), axis=-1
+        )
+        return content + ops.transpose(position, (0, 1, 3, 2))
+
+
+def rotate(x, cos, sin):
+    """Rotary position embedding of x (B, T, N, D) with tables (T, 1, D/2)."""
+    first, second = ops.split(x, 2, axis=-1)
+    return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

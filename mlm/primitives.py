@@ -1,0 +1,54 @@
+"""What the layers are made of: activations by their transformers names, dense layers, norms."""
+
+import keras
+from keras import ops
+
+from mlm.encoder_config import EncoderConfig
+
+
+def _exact_gelu(x):
+    return ops.gelu(x, approximate=False)
+
+
+def _tanh_gelu(x):
+    return ops.gelu(x, approximate=True)
+
+
+ACTIVATIONS = {  # as transformers names them; several names are one function
+    "gelu": _exact_gelu,
+    "gelu_python": _exact_gelu,
+    "gelu_accurate": _tanh_gelu,
+    "gelu_fast": _tanh_gelu,
+    "gelu_new": _tanh_gelu,
+    "gelu_python_tanh": _tanh_gelu,
+    "gelu_pytorch_tanh": _tanh_gelu,
+    "hardswish": ops.hard_silu,
+    "leaky_relu": lambda x: ops.leaky_relu(x, negative_slope=0.01),
+    "linear": lambda x: x,
+    "mish": lambda x: x * ops.tanh(ops.softplus(x)),
+    "quick_gelu": lambda x: x * ops.sigmoid(1.702 * x),
+    "relu": ops.relu,
+    "relu2": lambda x: ops.square(ops.relu(x)),
+    "relu6": ops.relu6,
+    "sigmoid": ops.sigmoid,
+    "silu": ops.silu,
+    "swish": ops.silu,
+    "tanh": ops.tanh,
+}
+
+
+def dense(units: int, std: float, *, bias: bool, dtype, name: str) -> keras.layers.Dense:
+    # A new initializer for each layer: one instance would give all of them the same weights.
+    return keras.layers.Dense(
+        units,
+        use_bias=bias,
+        kernel_initializer=keras.initializers.TruncatedNormal(stddev=std),
+        dtype=dtype,
+        name=name,
+    )
+
+
+def layer_norm(config: EncoderConfig, dtype, name: str) -> keras.layers.LayerNormalization:
+    return keras.layers.LayerNormalization(
+        epsilon=config.layer_norm_eps, center=config.norm_bias, dtype=dtype, name=name
+    )
