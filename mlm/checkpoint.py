@@ -16,15 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlm.checkpoint_files import CHECKPOINT_FILES, check_sizes, matches
+from mlm.config_json import read_config
+from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 from mlm.families import encoder_config_of, family_of
 from mlm.tokenizer import load_tokenizer, save_tokenizer
-from mlm.weights import WEIGHTS, load_weights, read_header, save_weights, weight_files
+from mlm.tokenizer_files import check_tokenizer_files
+from mlm.weights import (
+    SHARD_NAME,
+    WEIGHTS,
+    check_tensors,
+    load_weights,
+    read_headers,
+    save_weights,
+)
 
 logger = logging.getLogger(__name__)
-
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model")
-MAX_CONFIG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,16 +55,17 @@ class Checkpoint:
 def read_checkpoint(folder: str | Path, *, dtype: str = "float32", seed: int = 0) -> Checkpoint:
     """Load a checkpoint folder; CheckpointError names the file and what is wrong with it.
 
+    Nothing large is made before the sizes of the files, config.json, the weights' headers and the
+    tokenizer's files agree. The model is float32, so what the weights take in memory is at most
+    their files' size, twice that where these hold 16-bit numbers, and a head that is missing there.
+
     dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
     """
     from mlm.encoder import MaskedLM
 
     folder = Path(folder)
-    verify_folder(folder)
-    hf_config = read_config(folder)
-    config = encoder_config_of(hf_config)
-    tokenizer = load_tokenizer(folder)
-    _check_vocabulary(tokenizer, config.vocab_size, folder)
+    hf_config, config = _verified(folder)
+    tokenizer = load_tokenizer(folder, config.vocab_size)
     model = MaskedLM(config, dtype=dtype, seed=seed)
     model.build()
     fresh = load_weights(model, family_of(hf_config.model_type), folder)
@@ -119,70 +128,48 @@ def _write_json(path: Path, content: dict) -> None:
 
 
 def verify_folder(folder: str | Path) -> None:
-    """CheckpointError if a file that a checkpoint needs is missing, cut short or unreadable."""
+    """CheckpointError if a checkpoint's file is missing, cut short, unreadable or does not fit.
+
+    All that can be told before the tokenizer is opened and a weight is read.
+    """
     folder = Path(folder)
+    _, config = _verified(folder)
+    check_tokenizer_files(folder, config.vocab_size)
+
+
+def _verified(folder: Path) -> tuple[Any, EncoderConfig]:
+    """The folder's transformers config and our own, once its weights are found to fit them."""
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint folder at {str(folder)!r}")
-    model_type = read_raw_config(folder).get("model_type")
-    family_of(model_type)
-    for path in weight_files(folder):
-        read_header(path)
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise CheckpointError(
-            f"{str(folder)!r} has no tokenizer; one of {', '.join(TOKENIZER_FILES)} was expected"
-        )
+    _check_file_sizes(folder)
+    hf_config = read_config(folder)
+    config = encoder_config_of(hf_config)
+    family = family_of(hf_config.model_type)
+    check_tensors(read_headers(folder), family, config, repr(str(folder)))
+    return hf_config, config
 
 
-def read_raw_config(folder: Path) -> dict[str, Any]:
-    """config.json as a dict; CheckpointError if absent, too large, torn or with remote code."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise CheckpointError(
-            f"{str(folder)!r} has no config.json; is it the folder of a checkpoint?"
-        )
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise CheckpointError(
-            f"{str(path)!r} has {path.stat().st_size:,} bytes; a config has {MAX_CONFIG_BYTES:,} "
-            "at most"
-        )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise CheckpointError(f"{str(path)!r} is no JSON; fetch the checkpoint again") from None
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{str(path)!r} holds no settings; fetch the checkpoint again")
-    if "auto_map" in config:
-        raise CheckpointError(f"{str(path)!r} asks for code of its own (auto_map); that is not run")
-    return config
-
-
-def read_config(folder: Path):
-    """The folder's transformers config."""
-    from transformers import CONFIG_MAPPING
-
-    raw = read_raw_config(folder)
-    family_of(raw.get("model_type"))
-    try:
-        return CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
-    except Exception as error:  # transformers raises its own validation classes
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{str(folder / 'config.json')!r} cannot be used: {reason}") from None
+def _check_file_sizes(folder: Path) -> None:
+    """Those of the checkpoint's own files; training state beside them is not read."""
+    sizes: dict[str, int | None] = {
+        path.name: path.stat().st_size
+        for path in folder.iterdir()
+        if path.is_file() and matches(path.name, CHECKPOINT_FILES)
+    }
+    if WEIGHTS in sizes:  # then shards beside it are not read
+        sizes = {name: size for name, size in sizes.items() if not SHARD_NAME.fullmatch(name)}
+    check_sizes(sizes, repr(str(folder)))
 
 
 def read_training(folder: Path) -> dict | None:
     """training.json as a dict, None if there is none or it is torn."""
     try:
-        return json.loads((Path(folder) / "training.json").read_text(encoding="utf-8"))
+        training = json.loads((Path(folder) / "training.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError:
-        logger.warning("%s is no JSON; the training record is left out", folder / "training.json")
-        return None
-
-
-def _check_vocabulary(tokenizer, vocab_size: int, folder: Path) -> None:
-    if len(tokenizer) > vocab_size:
-        raise CheckpointError(
-            f"{str(folder)!r} has a tokenizer of {len(tokenizer):,} entries and a model of "
-            f"{vocab_size:,}; they do not belong together"
-        )
+    except (ValueError, RecursionError):
+        training = None
+    if isinstance(training, dict):
+        return training
+    logger.warning("%s is no JSON; the training record is left out", folder / "training.json")
+    return None

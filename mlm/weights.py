@@ -1,148 +1,256 @@
 """The weights of a checkpoint: safetensors under a family's names <-> the variables of a MaskedLM.
 
-A file's header is held against the file's size, and its names and shapes against what config.json
-implies, before a value is used.
+What the headers name has to be what config.json implies, tensor for tensor and shape for shape,
+before a model is built or a value read; headers read from the Hub are checked the same way.
 """
 
-import json
 import logging
-import struct
+import re
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlm.encoder_config import EncoderConfig, variable_shapes
 from mlm.errors import CheckpointError
-from mlm.families import is_ignored
+from mlm.families import is_ignored, tensor_shapes
+from mlm.safetensors_header import (
+    FLOAT_BYTES,
+    MAX_TENSORS,
+    Header,
+    StoredTensor,
+    header_of_file,
+)
+from mlm.strict_json import parse_strictly, shown
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
-MAX_HEADER_BYTES = 1024 * 1024
+MAX_INDEX_BYTES = 8 * 1024 * 1024
+SHARD_NAME = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+MAX_SHARDS = 64
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint, one or the shards of an index."""
+# Which files, and what their headers say
+
+
+def read_headers(folder: Path) -> dict[str, Header]:
+    """The checked header of each weight file of a folder, by the file's name."""
     if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    if not (folder / WEIGHTS_INDEX).is_file():
+        return {WEIGHTS: header_of_file(folder / WEIGHTS)}
+    index = _read_index(folder)
+    headers: dict[str, Header] = {}
+    for file in sorted(set(index.values())):
+        if not (folder / file).is_file():
+            raise CheckpointError(f"{str(folder)!r} lacks {file}; fetch the checkpoint again")
+        headers[file] = header_of_file(folder / file)
+        # At once, so that the headers together hold no more tensors than one index may name.
+        check_shard(file, headers[file], index, repr(str(folder)))
+    return headers
+
+
+def _read_index(folder: Path) -> dict[str, str]:
+    path = folder / WEIGHTS_INDEX
+    if not path.is_file():
         others = sorted(p.name for p in folder.glob("*") if p.suffix in {".bin", ".h5", ".ckpt"})
         found = f"it has {', '.join(others)}, which is not read" if others else "it has none"
         raise CheckpointError(f"{str(folder)!r} has no {WEIGHTS}; {found}")
-    try:
-        index = json.loads((folder / WEIGHTS_INDEX).read_text(encoding="utf-8"))
-        names = sorted(set(index["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise CheckpointError(f"{str(folder / WEIGHTS_INDEX)!r} is no shard index") from None
-    for name in names:
-        if not isinstance(name, str) or Path(name).name != name:
-            raise CheckpointError(f"{WEIGHTS_INDEX} names {name!r}, which is no file beside it")
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{str(folder)!r} lacks {name}; fetch the checkpoint again")
-    return [folder / name for name in names]
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file, whose offsets have to match the file's size."""
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(MAX_HEADER_BYTES, size - 8):
-                raise ValueError("header longer than the file or than 1 MiB")
-            header = json.loads(file.read(length))
-        layout = (header.pop("__metadata__", None) or {}).get("format")
-        expected = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
-    except (struct.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise CheckpointError(f"{str(path)!r} is no safetensors file; fetch it again") from None
-    if expected != size:
+    if path.stat().st_size > MAX_INDEX_BYTES:
         raise CheckpointError(
-            f"{str(path)!r} has {size:,} bytes where its header says {expected:,}; fetch it again"
+            f"{str(path)!r} has {path.stat().st_size:,} bytes; an index has {MAX_INDEX_BYTES:,} "
+            "at most"
         )
-    if layout not in (None, "pt"):
-        raise CheckpointError(
-            f"{str(path)!r} is in the layout {layout!r}, not PyTorch's `pt`; save it from PyTorch"
-        )
-    return header
+    return parse_index(path.read_bytes(), repr(str(path)))
 
 
-def load_weights(model, family: ModuleType, folder: Path) -> bool:
-    """Fill the model from a folder's safetensors; True if it had no masked-LM head."""
-    names = family.tensor_names(model.config)
-    expected = {name for group in names.values() for name in group}
-    stored = StoredTensors(folder, family, expected, family.same_tensors(model.config))
-    variables = variables_by_name(model)
-    missing = [key for key, group in names.items() if not all(name in stored for name in group)]
-    head = {key for key in names if key.startswith("head/")}
-    if missing and set(missing) != head:  # half a head is no encoder-only checkpoint
-        lost = next(name for key in missing for name in names[key] if name not in stored)
-        raise CheckpointError(f"{str(folder)!r} lacks the tensor {lost}; fetch it again")
-    for key in (key for key in names if key not in missing):
-        value = to_keras(key, [stored.read(name) for name in names[key]])
-        variable = variables[key]
-        if value.shape != tuple(variable.shape):
+def parse_index(content: bytes, where: str) -> dict[str, str]:
+    """The checked map of a shard index: tensor -> file.
+
+    content: of model.safetensors.index.json, whose length the caller has bounded by
+    MAX_INDEX_BYTES; where: what to call it in a message. Raises CheckpointError.
+    """
+    try:
+        index = parse_strictly(content)
+    except ValueError as error:
+        raise CheckpointError(f"{where} is no shard index: {error}; fetch it again") from None
+    places = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(places, dict) or not places:
+        raise CheckpointError(f"{where} is no shard index: it has no weight_map; fetch it again")
+    if len(places) > MAX_TENSORS:
+        raise CheckpointError(f"{where} names {len(places):,} tensors, beyond {MAX_TENSORS:,}")
+    for file in places.values():
+        if not isinstance(file, str) or not SHARD_NAME.fullmatch(file):
             raise CheckpointError(
-                f"{names[key][0]} in {str(folder)!r} has shape {value.shape}; config.json implies "
-                f"{tuple(variable.shape)}"
+                f"{where} names the file {shown(file)}; expected model-00001-of-00002.safetensors "
+                "or the like, beside it"
             )
-        variable.assign(value)
-    if missing:
-        logger.warning("the checkpoint has no masked-LM head (%s); a new one starts", missing[0])
-    return bool(missing)
+    if len(set(places.values())) > MAX_SHARDS:
+        raise CheckpointError(f"{where} names more than {MAX_SHARDS} files; join some of them")
+    return places
 
 
-class StoredTensors:
-    """The tensors of a checkpoint folder under the names that its family uses today.
+def check_shard(file: str, header: Header, index: Mapping[str, str], where: str) -> None:
+    """CheckpointError unless a shard holds the tensors that the index places in it, no other."""
+    for name in header:
+        if index.get(name) != file:
+            said = f"places in {index[name]}" if name in index else "does not name"
+            raise CheckpointError(
+                f"{file} in {where} holds {shown(name)}, which {WEIGHTS_INDEX} {said}; fetch the "
+                "checkpoint again"
+            )
+    lost = next((name for name, place in index.items() if place == file and name not in header), "")
+    if lost:
+        raise CheckpointError(
+            f"{file} in {where} lacks {shown(lost)}, which {WEIGHTS_INDEX} places in it; fetch "
+            "the checkpoint again"
+        )
+
+
+# The headers against the config
+
+
+class Place(NamedTuple):
+    """Where a tensor lies: the file, its name there, and what the header says of it."""
+
+    file: str
+    name: str
+    tensor: StoredTensor
+
+
+def check_tensors(
+    headers: Mapping[str, Header], family: ModuleType, config: EncoderConfig, where: str
+) -> None:
+    """CheckpointError unless files hold the tensors that the config implies, in those shapes.
+
+    The masked-LM head may be missing as a whole; further tensors may be there if the family knows
+    them as idle. No value is read: it does for files that are still on the Hub.
+
+    Args:
+        headers: file name -> its header, all weight files of the checkpoint.
+        where: what to call the checkpoint in a message.
+    """
+    places_of(headers, family, config, where)
+
+
+def places_of(
+    headers: Mapping[str, Header], family: ModuleType, config: EncoderConfig, where: str
+) -> dict[str, Place]:
+    """Each tensor that the config implies, under the name that its family uses today.
 
     Older spellings are understood: `gamma` and `beta`, a missing `bert.` prefix, a second name.
-    A tensor that is neither expected nor known to be idle is an error.
+    All are there, or all but the head's. Raises as check_tensors does.
     """
-
-    def __init__(
-        self, folder: Path, family: ModuleType, expected: set[str], second_names: dict[str, str]
-    ):
-        self._places: dict[str, tuple[Path, str]] = {}
-        for path in weight_files(folder):
-            for stored in read_header(path):
-                name = _todays_name(stored, family, expected)
-                if name in expected:
-                    self._places[name] = (path, stored)
-                elif name in second_names:
-                    self._places.setdefault(second_names[name], (path, stored))
-                elif not is_ignored(family, name):
-                    raise CheckpointError(
-                        f"{path.name} in {str(folder)!r} holds {stored!r}, which config.json does "
-                        "not imply; the two do not belong together"
-                    )
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._places
-
-    def read(self, name: str) -> np.ndarray:
-        """One tensor as float32."""
-        from safetensors import SafetensorError, safe_open
-
-        path, stored = self._places[name]
-        try:
-            with safe_open(path, framework="numpy") as file:
-                return np.asarray(file.get_tensor(stored)).astype(np.float32)
-        except (SafetensorError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(
-                f"{str(path)!r} cannot be read: {error}; fetch it again"
-            ) from None
+    expected = tensor_shapes(family.MODEL_TYPE, config)
+    second_names = family.same_tensors(config)
+    known = expected.keys() | second_names.keys()
+    places: dict[str, Place] = {}
+    for file, header in headers.items():
+        for stored, tensor in header.items():
+            name = _todays_name(stored, family, known)
+            if name not in known:
+                _check_is_idle(stored, name, family, f"{file} in {where}")
+                continue
+            place = Place(file, stored, tensor)
+            if name in places:
+                raise CheckpointError(
+                    f"{where} holds {name} twice, as {_told(places[name])} and as {_told(place)}; "
+                    "fetch it again"
+                )
+            places[name] = place
+            _check_kind(place, expected[second_names.get(name, name)], where)
+    for second, first in second_names.items():
+        if second in places:
+            places.setdefault(first, places.pop(second))
+    _check_complete(places, family, config, where)
+    return places
 
 
-def _todays_name(stored: str, family: ModuleType, expected: set[str]) -> str:
+def _todays_name(stored: str, family: ModuleType, known: Set[str]) -> str:
     name = stored
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if name.endswith(old):
             name = name.removesuffix(old) + new
     prefixed = family.PREFIX + name
-    if name not in expected and (prefixed in expected or is_ignored(family, prefixed)):
+    if name not in known and (prefixed in known or is_ignored(family, prefixed)):
         return prefixed
     return name
+
+
+def _told(place: Place) -> str:
+    return f"{shown(place.name)} of {place.file}"
+
+
+def _check_is_idle(stored: str, name: str, family: ModuleType, where: str) -> None:
+    if not is_ignored(family, name):
+        raise CheckpointError(
+            f"{where} holds {shown(stored)}, which config.json does not imply; the two do not "
+            "belong together"
+        )
+
+
+def _check_kind(place: Place, shape: tuple[int, ...], where: str) -> None:
+    if place.tensor.shape != shape:
+        raise CheckpointError(
+            f"{_told(place)} in {where} has shape {place.tensor.shape}; config.json implies {shape}"
+        )
+    if place.tensor.dtype not in FLOAT_BYTES:
+        raise CheckpointError(
+            f"{_told(place)} in {where} is {place.tensor.dtype}; expected weights as "
+            f"{', '.join(FLOAT_BYTES)}: save them as float32"
+        )
+
+
+def _check_complete(
+    places: Mapping[str, Place], family: ModuleType, config: EncoderConfig, where: str
+) -> None:
+    names = family.tensor_names(config)
+    if extra := variable_shapes(config).keys() - names.keys():
+        raise CheckpointError(
+            f"config.json of {where} asks for {min(extra)}, which {family.MODEL_TYPE} does not have"
+        )
+    lost = [name for group in names.values() for name in group if name not in places]
+    head = [name for key in _head_keys(names) for name in names[key]]
+    if lost and lost != head:  # half a head is no encoder-only checkpoint
+        raise CheckpointError(f"{where} lacks the tensor {lost[0]}; fetch it again")
+
+
+def _head_keys(names: Mapping[str, Any]) -> list[str]:
+    return [key for key in names if key.startswith("head/")]
+
+
+# Values
+
+
+def load_weights(model, family: ModuleType, folder: Path) -> bool:
+    """Fill the model from a folder's safetensors; True if it had no masked-LM head.
+
+    Memory beside the model's own: one variable at a time.
+    """
+    places = places_of(read_headers(folder), family, model.config, repr(str(folder)))
+    names = family.tensor_names(model.config)
+    variables = variables_by_name(model)
+    missing = [key for key, group in names.items() if not all(name in places for name in group)]
+    for key in (key for key in names if key not in missing):
+        value = to_keras(key, [_read(folder, places[name]) for name in names[key]])
+        variables[key].assign(value)
+    if missing:
+        logger.warning("the checkpoint has no masked-LM head (%s); a new one starts", missing[0])
+    return bool(missing)
+
+
+def _read(folder: Path, place: Place) -> np.ndarray:
+    """One tensor as float32, exactly that of a narrower format."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / place.file
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return np.asarray(file.get_tensor(place.name)).astype(np.float32)
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read: {error}; fetch it again") from None
 
 
 def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
@@ -165,8 +273,8 @@ def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
 
 
 def variables_by_name(model) -> dict[str, Any]:
-    """The model's trainable variables under their path inside the model."""
-    return {variable.path.split("/", 1)[1]: variable for variable in model.trainable_variables}
+    """The model's weights, frozen ones too, under their path inside the model."""
+    return {variable.path.split("/", 1)[1]: variable for variable in model.weights}
 
 
 def to_keras(key: str, parts: list[np.ndarray]) -> np.ndarray:

@@ -74,13 +74,13 @@ def keep(count: int) -> Callable[[Path], None]:
 BROKEN_FILES = {
     "no config": ("config.json", Path.unlink, "no config.json"),
     "torn config": ("config.json", keep(100), "no JSON"),
-    "config of bytes": ("config.json", lambda p: p.write_bytes(b"\xff\xfe\x00"), "no JSON"),
+    "config of bytes": ("config.json", lambda p: p.write_bytes(b"\xff\xfe\x00"), "not UTF-8"),
     "config too large": ("config.json", lambda p: p.write_text(" " * 70_000), "70,000 bytes"),
     "config too deep": ("config.json", lambda p: p.write_text("[" * 60_000), "no JSON"),
     "config a list": ("config.json", lambda p: p.write_text("[]"), "holds no settings"),
     "no weights": ("model.safetensors", Path.unlink, "no model.safetensors"),
     "empty weights": ("model.safetensors", keep(0), "no safetensors"),
-    "weights cut short": ("model.safetensors", keep(-1000), "bytes where its header says"),
+    "weights cut short": ("model.safetensors", keep(-1000), "bytes of data where"),
     "header cut short": ("model.safetensors", keep(200), "no safetensors"),
     "header of noise": (
         "model.safetensors",
@@ -141,7 +141,7 @@ def test_pickled_weights_are_named_and_not_read(folder):
     ("changes", "said"),
     [
         ({"auto_map": {"AutoModel": "evil.py"}}, "auto_map"),
-        ({"model_type": "gpt2"}, "'gpt2'; the known families are bert, modernbert"),
+        ({"model_type": "gpt2"}, "'gpt2'; the known families are albert, bert, "),
         ({"model_type": ["bert"]}, "['bert']"),
         ({"model_type": None}, "None"),
         ({"hidden_size": "large"}, "hidden_size"),
@@ -149,8 +149,8 @@ def test_pickled_weights_are_named_and_not_read(folder):
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"hidden_act": "laugh"}, "'laugh' is not among"),
         ({"is_decoder": True}, "is_decoder"),
-        ({"intermediate_size": 50}, "(32, 48); config.json implies (32, 50)"),
-        ({"vocab_size": 63}, "a tokenizer of 64 entries and a model of 63"),
+        ({"intermediate_size": 50}, "(48,); config.json implies (50,)"),
+        ({"vocab_size": 63}, "(64, 32); config.json implies (63, 32)"),
         ({"num_hidden_layers": 3}, "lacks the tensor bert.encoder.layer.2."),
         ({"num_hidden_layers": 1}, "'bert.encoder.layer.1."),
     ],
@@ -187,13 +187,64 @@ def test_tensorflows_layout_is_refused(folder):
     assert_refused(folder, "the layout 'tf'")
 
 
-def test_a_whole_header_over_unreadable_tensors_is_refused(folder):
+def assert_no_model_is_built(folder: Path, said: str, monkeypatch) -> None:
+    """The refusal comes before anything large is made."""
+    monkeypatch.setattr("mlm.encoder.MaskedLM.__init__", forbidden)
+    assert_refused(folder, said)
+
+
+def forbidden(*args, **options):
+    raise AssertionError("a model is built")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden_size": 16_384, "intermediate_size": 65_536}, "config.json implies (16384,)"),
+        ({"num_hidden_layers": 128}, "lacks the tensor bert.encoder.layer.2."),
+        ({"vocab_size": 2**21}, "config.json implies (2097152, 32)"),
+        ({"hidden_size": 2**20}, "hidden_size is 1048576; expected an integer from 1 to 16,384"),
+    ],
+    ids=["width", "depth", "vocabulary", "beyond bounds"],
+)
+def test_a_config_larger_than_the_weights_makes_no_model(changes, said, folder, monkeypatch):
+    change_config(folder, **changes)
+    assert_no_model_is_built(folder, said, monkeypatch)
+
+
+def test_a_header_that_the_file_does_not_fill_makes_no_model(folder, monkeypatch):
     path = folder / "model.safetensors"
-    content = path.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    torn = content[8 : 8 + length].replace(b'"F32"', b'"F99"')
-    path.write_bytes(content[:8] + torn + content[8 + length :])
-    assert_refused(folder, "cannot be read")
+    with path.open("r+b") as file:
+        file.truncate(2**31)
+    assert_no_model_is_built(folder, "bytes of data where its header says", monkeypatch)
+
+
+def test_a_tokenizer_of_more_words_makes_no_model(folder, monkeypatch):
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["one more"] = 64
+    path.write_text(json.dumps(content))
+    assert_no_model_is_built(folder, "is 64; the model has ids from 0 to 63", monkeypatch)
+
+
+def test_a_tokenizer_whose_ids_have_a_hole_makes_no_model(folder, monkeypatch):
+    """64 entries, but the last of them has no row in the embedding."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocab = content["model"]["vocab"]
+    vocab[max(vocab, key=vocab.get)] = 1000
+    path.write_text(json.dumps(content))
+    assert_no_model_is_built(folder, "is 1000; the model has ids from 0 to 63", monkeypatch)
+
+
+def test_weights_that_change_after_the_check_are_refused(folder, monkeypatch):
+    read = checkpoint.read_headers
+    monkeypatch.setattr(checkpoint, "read_headers", lambda path: (read(path), swap(path))[0])
+
+    def swap(path: Path) -> None:
+        rewrite(path, lambda tensors: tensors | {"cls.predictions.bias": np.zeros(9, "float32")})
+
+    assert_refused(folder, "has shape (9,); config.json implies (64,)")
 
 
 @pytest.mark.parametrize(
@@ -201,9 +252,12 @@ def test_a_whole_header_over_unreadable_tensors_is_refused(folder):
     [
         ("{", "no shard index"),
         ('{"weight_map": []}', "no shard index"),
-        ('{"weight_map": {"a": "../../secret.safetensors"}}', "no file beside it"),
-        ('{"weight_map": {"a": 3}}', "no file beside it"),
-        ('{"weight_map": {"a": "model-2.safetensors"}}', "lacks model-2.safetensors"),
+        ('{"weight_map": {"a": "../../secret.safetensors"}}', "beside it"),
+        ('{"weight_map": {"a": 3}}', "beside it"),
+        (
+            '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}',
+            "lacks model-00001-of-00002.safetensors",
+        ),
     ],
 )
 def test_a_broken_index_is_refused(index, said, folder):
@@ -273,7 +327,10 @@ def test_shards_of_an_index_are_joined(folder, plain):
     path = folder / "model.safetensors"
     tensors = load_file(path)
     path.unlink()
-    places = {name: f"model-{index % 2 + 1}-of-2.safetensors" for index, name in enumerate(tensors)}
+    places = {
+        name: f"model-0000{index % 2 + 1}-of-00002.safetensors"
+        for index, name in enumerate(tensors)
+    }
     for shard in set(places.values()):
         part = {name: tensors[name] for name, place in places.items() if place == shard}
         save_file(part, folder / shard, metadata={"format": "pt"})
@@ -291,8 +348,10 @@ def test_an_encoder_alone_gets_a_new_head_and_says_so(folder, plain, caplog):
     assert np.abs(weights_of(read)["head/dense/kernel"]).max() > 0
 
 
-def test_a_torn_training_record_is_left_out_with_a_warning(folder, caplog):
-    (folder / "training.json").write_text('{"steps": 3')
+@pytest.mark.parametrize("content", ['{"steps": 3', "[]", "[" * 100_000, b"\xff\xfe"])
+def test_a_torn_training_record_is_left_out_with_a_warning(content, folder, caplog):
+    content = content if isinstance(content, bytes) else content.encode()
+    (folder / "training.json").write_bytes(content)
     assert read_checkpoint(folder).training is None
     assert "training.json" in caplog.text
 

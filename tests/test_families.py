@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from mlm.checkpoint import read_checkpoint, save_checkpoint
 from mlm.config import TrainingConfig
 from mlm.encoder import MaskedLM
-from mlm.encoder_config import variable_shapes
+from mlm.encoder_config import ACTIVATION_NAMES, variable_shapes
 from mlm.errors import CheckpointError
 from mlm.families import FAMILIES, encoder_config_of, family_of, new_config, tensor_shapes
+from mlm.primitives import ACTIVATIONS
 from mlm.trainer import train
 from mlm.weights import variables_by_name
 
@@ -196,7 +197,16 @@ def test_deberta_is_refused_with_the_reason():
         family_of("deberta")
 
 
+def test_the_activations_that_are_named_are_those_that_are_there():
+    assert set(ACTIVATIONS) == ACTIVATION_NAMES
+
+
 REFUSED = {
+    "intermediate_size is 0": ("bert", {"intermediate_size": 0}),
+    "max_position_embeddings is 2": ("bert", {"max_position_embeddings": 2}),
+    "attention_dropout is 2": ("bert", {"attention_probs_dropout_prob": 2.0}),
+    "pad_token_id is 99": ("bert", {"pad_token_id": 99}),
+    "look at type_vocab_size": ("bert", {"type_vocab_size": 0}),
     "inner_group_num is 2": ("albert", {"inner_group_num": 2}),
     "num_hidden_groups is 3": ("albert", {"num_hidden_groups": 3}),
     "relative_attention_num_buckets is 8": ("mpnet", {"relative_attention_num_buckets": 8}),

@@ -20,7 +20,7 @@ import re
 from types import ModuleType
 from typing import Any
 
-from mlm.encoder_config import EncoderConfig, Shape, variable_shapes
+from mlm.encoder_config import ACTIVATION_NAMES, EncoderConfig, Shape, variable_shapes
 from mlm.errors import CheckpointError
 from mlm.families import (
     albert,
@@ -34,6 +34,7 @@ from mlm.families import (
     roberta,
     xlm_roberta,
 )
+from mlm.strict_json import shown
 
 FAMILIES: dict[str, ModuleType] = {
     module.MODEL_TYPE: module
@@ -97,6 +98,12 @@ def encoder_config_of(hf_config) -> EncoderConfig:
     family = family_of(hf_config.model_type)
     config = family.encoder_config(hf_config)
     check_shape(config)
+    names, shapes = family.tensor_names(config).keys(), variable_shapes(config).keys()
+    if names != shapes:
+        raise CheckpointError(
+            f"the config asks for {family.MODEL_TYPE} with or without {min(names ^ shapes)}, which "
+            "it is not made for; look at type_vocab_size"
+        )
     return config
 
 
@@ -111,13 +118,31 @@ def tensor_shapes(model_type: str, config: EncoderConfig) -> dict[str, Shape]:
     return tensors
 
 
+SMALLEST = {
+    "vocab_size": 1,
+    "hidden_size": 1,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 1,
+    "max_position_embeddings": 3,  # two go to special tokens
+}
+DROPOUTS = ("embedding_dropout", "attention_dropout", "attention_output_dropout", "mlp_dropout")
+
+
 def check_shape(config: EncoderConfig) -> None:
     """CheckpointError if the numbers of a config do not fit together or our layers."""
-    from mlm.primitives import ACTIVATIONS
-
-    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"):
-        if getattr(config, name) < 1:
-            raise CheckpointError(f"{name} is {getattr(config, name)}; it has to be 1 or more")
+    for name, least in SMALLEST.items():
+        if getattr(config, name) < least:
+            raise CheckpointError(
+                f"{name} is {getattr(config, name)}; it has to be {least} or more"
+            )
+    for name in DROPOUTS:
+        if not 0 <= getattr(config, name) < 1:
+            raise CheckpointError(f"{name} is {getattr(config, name)}; it is from 0 to below 1")
+    if config.pad_token_id is not None and not 0 <= config.pad_token_id < config.vocab_size:
+        raise CheckpointError(
+            f"pad_token_id is {config.pad_token_id}, beyond a vocab_size of {config.vocab_size}"
+        )
     if config.hidden_size % config.num_attention_heads:
         raise CheckpointError(
             f"hidden_size {config.hidden_size} does not divide by num_attention_heads "
@@ -128,9 +153,9 @@ def check_shape(config: EncoderConfig) -> None:
             f"{config.head_dim} numbers a head; rotary positions need an even number"
         )
     for name in (config.hidden_act, config.head_act):
-        if name not in ACTIVATIONS:
+        if name not in ACTIVATION_NAMES:
             raise CheckpointError(
-                f"activation {name!r} is not among {', '.join(sorted(ACTIVATIONS))}"
+                f"activation {shown(name)} is not among {', '.join(sorted(ACTIVATION_NAMES))}"
             )
 
 

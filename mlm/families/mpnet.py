@@ -43,7 +43,7 @@ def encoder_config(hf_config) -> EncoderConfig:
             f"relative_attention_num_buckets is {buckets}; MPNet looks up {BUCKETS_USED}"
         )
     config = behind_offset(bert.encoder_config(hf_config), POSITION_OFFSET)
-    return replace(config, relative_attention_num_buckets=buckets)
+    return replace(config, relative_attention_num_buckets=buckets, type_vocab_size=0)
 
 
 def tensor_names(config: EncoderConfig) -> Names:

@@ -1,0 +1,89 @@
+"""Which files of a folder or a repository are a checkpoint's, and how large each may be."""
+
+import os
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from mlm.errors import CheckpointError, ConfigError
+
+KILOBYTE, MEGABYTE, GIGABYTE = 2**10, 2**20, 10**9  # files are told in decimal GB
+SIZE_SETTING = "MLM_MAX_CHECKPOINT_GB"
+DEFAULT_GIGABYTES = 4.0  # what a Space with 2 cores and 16 GB of memory can load
+
+LARGEST_SMALL_FILE = {  # bytes
+    "config.json": 64 * KILOBYTE,
+    "model.safetensors.index.json": MEGABYTE,
+    "tokenizer.json": 64 * MEGABYTE,
+    "tokenizer_config.json": MEGABYTE,
+    "special_tokens_map.json": MEGABYTE,
+    "added_tokens.json": MEGABYTE,
+    "vocab.txt": 64 * MEGABYTE,
+    "vocab.json": 64 * MEGABYTE,
+    "merges.txt": 64 * MEGABYTE,
+    "spiece.model": 64 * MEGABYTE,  # this and the next three: SentencePiece
+    "spm.model": 64 * MEGABYTE,
+    "sentencepiece.bpe.model": 64 * MEGABYTE,
+    "tokenizer.model": 64 * MEGABYTE,
+    "training.json": 4 * MEGABYTE,
+    "README.md": MEGABYTE,
+}
+WEIGHT_FILES = ("model.safetensors", "model-?????-of-?????.safetensors")
+# What is ever pulled or pushed; training state beside them stays at home.
+CHECKPOINT_FILES = (*LARGEST_SMALL_FILE, *WEIGHT_FILES)
+OTHER_WEIGHTS = (  # never read: many of these formats can run code
+    "*.bin", "*.h5", "*.ckpt", "*.ckpt.*", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.msgpack",
+    "*.ot", "*.onnx", "*.safetensors", "*.gguf", "*.tflite", "*.keras",
+)  # fmt: skip
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a file at the top of a repository has a name like one of these."""
+    return "/" not in name and any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def max_checkpoint_bytes() -> int:
+    """The most that a weight file, and a whole checkpoint, may have; MLM_MAX_CHECKPOINT_GB."""
+    given = os.environ.get(SIZE_SETTING) or str(DEFAULT_GIGABYTES)
+    try:
+        gigabytes = float(given)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < 1e6:
+        raise ConfigError(
+            f"{SIZE_SETTING} is {given[:40]!r}; expected gigabytes above 0, such as "
+            f"{DEFAULT_GIGABYTES:g}"
+        )
+    return int(gigabytes * GIGABYTE)
+
+
+def check_sizes(sizes: Mapping[str, int | None], where: str) -> None:
+    """CheckpointError unless every size is known, and in bounds for the file and in sum.
+
+    Args:
+        sizes: file name -> bytes, None where the Hub does not say. Files that are not a
+            checkpoint's are nobody's to read and are left out.
+        where: what to call the checkpoint in a message.
+    """
+    known = {name: size for name, size in sizes.items() if matches(name, CHECKPOINT_FILES)}
+    for name, size in sorted(known.items()):
+        _check_size(name, size, where)
+    total, most = sum(size or 0 for size in known.values()), max_checkpoint_bytes()
+    if total > most:
+        raise CheckpointError(
+            f"{where} has {total:,} bytes in {len(known)} files, expected {most:,} at most; "
+            f"{SIZE_SETTING} raises the limit"
+        )
+
+
+def _check_size(name: str, size: int | None, where: str) -> None:
+    if type(size) is not int or size < 0:
+        raise CheckpointError(
+            f"the size of {name} in {where} is not known, so it is not read; upload it again"
+        )
+    fixed = LARGEST_SMALL_FILE.get(name)
+    most = max_checkpoint_bytes() if fixed is None else fixed
+    if size > most:
+        remedy = f"{SIZE_SETTING} raises the limit" if fixed is None else "it is no such file"
+        raise CheckpointError(
+            f"{name} in {where} has {size:,} bytes, expected {most:,} at most; {remedy}"
+        )
