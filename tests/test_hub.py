@@ -28,11 +28,12 @@ TOKEN, READ_TOKEN = "hf_0123456789secret", "hf_9876543210reader"
 REPO = "me/reviews"
 CONFIG = {
     "model_type": "bert",
-    "vocab_size": 8,
+    "vocab_size": 64,
     "hidden_size": 4,
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 8,
+    "max_position_embeddings": 16,
 }
 # every request of a push, as (method, address)
 CALLS_OF_A_PUSH = [
@@ -110,10 +111,18 @@ def folder(tmp_path) -> Path:
 def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
     """A folder with the files of a checkpoint; what is in them does not matter to the Hub."""
     folder.mkdir()
-    weights = np.random.default_rng(seed).normal(size=(8, 4)).astype("float32")
-    save_file({"embeddings": weights}, folder / "model.safetensors", {"format": "pt"})
+    from conftest import small_texts
+
+    from mlm.families import encoder_config_of, new_config, tensor_shapes
+    from mlm.wordpiece import train_tokenizer
+
+    settings = {k: v for k, v in CONFIG.items() if k != "model_type"}
+    shapes = tensor_shapes("bert", encoder_config_of(new_config("bert", **settings)))
+    rng = np.random.default_rng(seed)
+    weights = {n: rng.normal(size=shape).astype("float32") for n, shape in shapes.items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(CONFIG | config))
-    (folder / "tokenizer.json").write_text("{}")
+    train_tokenizer(small_texts(), 64).save_pretrained(folder)
     (folder / "README.md").write_text("---\ntags: [fill-mask]\n---\n# Reviews\n")
     return folder
 

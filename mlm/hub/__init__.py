@@ -5,7 +5,8 @@ No token is taken as an argument, written to a log or put in an error. HF_ENDPOI
 `huggingface_hub`, which is imported in this room only, and only when it is needed.
 
     connection.py  the settings, and every call: tried again, its errors told in one line
-    files.py       which files are a checkpoint's
+    snapshot.py    one commit of a repository: its list of files, the files, ranges of their bytes
+    inspection.py  what can be told of a repository before its weights are fetched
     pull.py        fetch_checkpoint, load_checkpoint
     push.py        check_push, push_checkpoint
 """

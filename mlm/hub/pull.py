@@ -2,10 +2,7 @@
 
 import logging
 import os
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +12,10 @@ from mlm.hub.connection import (
     cache_folder,
     checked_id,
     checked_revision,
-    endpoint,
-    hub_api,
     is_offline,
-    retrying,
 )
-from mlm.hub.files import CHECKPOINT_FILES, OTHER_WEIGHTS, matches
+from mlm.hub.inspection import fetch_all_but_weights, told_of
+from mlm.hub.snapshot import COMMIT_ID, Snapshot, look_up
 
 if TYPE_CHECKING:
     from mlm.checkpoint import Checkpoint
@@ -29,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 DEMO = "demo"  # the checkpoint that comes with the project
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled" / "imdb_modernbert"
-COMMIT_ID = re.compile(r"[0-9a-f]{40}")
-LOOKUP_TIMEOUT = 10.0  # seconds
 PULL_ATTEMPTS = 3  # someone is waiting: 3 s of pauses
 
 
@@ -71,112 +64,64 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
     if folder.is_dir() or str(name) == DEMO:
         if revision is not None:
             raise HubError(f"revision {revision!r} was given, but {name} is a folder: leave it out")
-        fetched = Fetched(folder, None, None)
-    else:
-        fetched = _fetch_from_hub(checked_id(name), checked_revision(revision))
-    verify_folder(fetched.folder)
-    return fetched
+        verify_folder(folder)
+        return Fetched(folder, None, None)
+    return _fetch_from_hub(checked_id(name), checked_revision(revision))
 
 
 def _fetch_from_hub(repo_id: str, revision: str) -> Fetched:
-    """The cached copy where nothing newer can be had, else a download."""
+    """The cached copy where nothing newer can be had, else a download; both verified."""
     cached = _cached(repo_id, revision)
     if cached and (is_offline() or COMMIT_ID.fullmatch(revision)):
         return cached
     if is_offline():
         raise HubError(
-            f"HF_HUB_OFFLINE is set, and neither a folder here nor the cache has {repo_id} "
+            f"HF_HUB_OFFLINE is set, and neither a folder here nor the cache has a whole {repo_id} "
             f"at {revision!r}: unset it to fetch"
         )
     try:
-        return _download(repo_id, revision, attempts=1 if cached else PULL_ATTEMPTS)
+        snapshot = look_up(repo_id, revision, attempts=1 if cached else PULL_ATTEMPTS)
+        if cached is None or cached.commit != snapshot.commit:
+            return _download(snapshot, revision)
     except HubUnreachableError as error:
         if cached is None:
             raise
         logger.warning("%s; using the cached copy of %s at %s", error, repo_id, cached.commit)
-        return cached
+    return cached
 
 
-def _download(repo_id: str, revision: str, attempts: int) -> Fetched:
-    """Fetch the checkpoint's files at one commit: the config first, the rest if it will do."""
-    api = hub_api()
-    info = retrying(
-        f"look up {repo_id} at {revision!r} (no folder here has that name)",
-        lambda: api.model_info(repo_id, revision=revision, timeout=LOOKUP_TIMEOUT),
-        attempts,
-    )
-    commit = str(info.sha)
-    wanted = _files_to_fetch(repo_id, [file.rfilename for file in info.siblings or []])
-    _check_config(_fetch_files(repo_id, commit, ["config.json"], attempts))
-    folder = _fetch_files(repo_id, commit, wanted, attempts)
-    _remember(repo_id, revision, commit)
-    return Fetched(folder, repo_id, commit)
+def _download(snapshot: Snapshot, revision: str) -> Fetched:
+    """Fetch a checkpoint, its weights last and only if everything else will do."""
+    from mlm.checkpoint import verify_folder
 
-
-def _check_config(folder: Path) -> None:
-    """Raise CheckpointError for a config that this project has no model for."""
-    from mlm.checkpoint import read_config
-    from mlm.families import encoder_config_of
-
-    encoder_config_of(read_config(folder))
-
-
-def _fetch_files(repo_id: str, commit: str, names: list[str], attempts: int) -> Path:
-    from huggingface_hub import snapshot_download
-
-    return Path(
-        retrying(
-            f"download {repo_id} at {commit}",
-            lambda: snapshot_download(
-                repo_id,
-                revision=commit,
-                allow_patterns=names,
-                cache_dir=cache_folder(),
-                endpoint=endpoint(),
-            ),
-            attempts,
-        )
-    )
-
-
-def _files_to_fetch(repo_id: str, names: Sequence[str]) -> list[str]:
-    """Those of a repository's files that make a checkpoint. Raises HubError where they do not."""
-    weights = {"model.safetensors", "model.safetensors.index.json"} & set(names)
-    if not weights:
-        other = [name for name in names if matches(name, OTHER_WEIGHTS)]
-        found = f"only {', '.join(sorted(other)[:3])}" if other else "no weights at all"
-        raise HubError(
-            f"{repo_id} has {found}; expected model.safetensors: save it once with "
-            "transformers' model.save_pretrained() and push that"
-        )
-    if "config.json" not in names:
-        raise HubError(f"{repo_id} has no config.json, so it is not a transformers checkpoint")
-    wanted = [name for name in names if matches(name, CHECKPOINT_FILES)]
-    if "model.safetensors" in weights:  # some repositories have the shards as well
-        wanted = [name for name in wanted if not fnmatchcase(name, "model[-.]*safetensors*")]
-        wanted.append("model.safetensors")
-    return wanted
+    fetched = _cached(snapshot.repo_id, snapshot.commit)
+    if fetched is None:
+        paths = [snapshot.fetch(name) for name in fetch_all_but_weights(snapshot)]
+        folder = paths[0].parent
+        with told_of(snapshot, folder):
+            verify_folder(folder)
+        fetched = Fetched(folder, snapshot.repo_id, snapshot.commit)
+    _remember(snapshot.repo_id, revision, snapshot.commit)
+    return fetched
 
 
 def _cached(repo_id: str, revision: str) -> Fetched | None:
     """A whole copy of this revision from an earlier download, if there is one."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
 
     from mlm.checkpoint import verify_folder
 
-    try:
-        folder = snapshot_download(
-            repo_id,
-            revision=revision,
-            allow_patterns=list(CHECKPOINT_FILES),
-            cache_dir=cache_folder(),
-            local_files_only=True,
-        )
-        verify_folder(Path(folder))
-    except (LocalEntryNotFoundError, CheckpointError):
+    config = try_to_load_from_cache(
+        repo_id, "config.json", cache_dir=cache_folder(), revision=revision
+    )
+    if not isinstance(config, str):
         return None
-    return Fetched(Path(folder), repo_id, Path(folder).name)
+    folder = Path(config).parent
+    try:
+        verify_folder(folder)
+    except CheckpointError:
+        return None
+    return Fetched(folder, repo_id, folder.name)
 
 
 def _remember(repo_id: str, revision: str, commit: str) -> None:

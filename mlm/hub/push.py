@@ -1,13 +1,13 @@
 """Push a checkpoint folder: one commit on top of the one that was read, looked at afterwards."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlm.checkpoint_files import CHECKPOINT_FILES, matches
 from mlm.errors import HubError
 from mlm.hub.connection import checked_id, endpoint, hub_api, is_offline, retrying
-from mlm.hub.files import CHECKPOINT_FILES, matches
+from mlm.hub.snapshot import is_same
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -147,19 +147,8 @@ def _differences(api: "HfApi", repo_id: str, commit: str, files: dict[str, Path]
         lambda: api.get_paths_info(repo_id, list(files), revision=commit),
         PUSH_ATTEMPTS,
     )
-    same = {info.path for info in found if info.path in files and _is_same(info, files[info.path])}
+    same = {info.path for info in found if info.path in files and is_same(info, files[info.path])}
     return [name for name in files if name not in same]
-
-
-def _is_same(info: Any, path: Path) -> bool:
-    """Whether a local file has the size and hash that the Hub reports: sha256, or git's own."""
-    if getattr(info, "size", None) != path.stat().st_size:
-        return False
-    if info.lfs:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == info.lfs.sha256
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == info.blob_id
 
 
 def _files_to_push(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,7 +49,7 @@ class Refusal(Exception):
 class HubServer(ThreadingHTTPServer):
     """The HTTP server and what its exchanges share.
 
-    store, user, faults: as LocalHub has them. roles: token -> "write" or "read".
+    store, user, faults, ranges, served: as LocalHub has them. roles: token -> "write" or "read".
     tickets: secret of a permitted upload -> (sha256, size). routes: see routes.py.
     """
 
@@ -63,10 +64,13 @@ class HubServer(ThreadingHTTPServer):
         user: str,
         roles: Mapping[str, str],
         faults: Faults | None,
+        ranges: bool,
     ) -> None:
         self.routes, self.store, self.user = routes, store, user
-        self.roles, self.faults = roles, faults
+        self.roles, self.faults, self.ranges = roles, faults, ranges
         self.tickets: dict[str, tuple[str, int]] = {}
+        self.served: Counter[str] = Counter()
+        self._served_lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
         super().__init__(("127.0.0.1", port), Exchange)
@@ -82,6 +86,11 @@ class HubServer(ThreadingHTTPServer):
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)
+
+    def note_served(self, file: str, count: int) -> None:
+        """Add to the bytes of a file's content that were sent off."""
+        with self._served_lock:
+            self.served[file] += count
 
     def shutdown_request(self, request: Any) -> None:
         with self._connections_lock:

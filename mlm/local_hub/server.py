@@ -20,6 +20,11 @@ class LocalHub:
         read_token: who shows it is `user` too, but may not write.
         port: 0 takes any free one.
         faults: asked before each request what is to go wrong; for tests.
+        ranges: False answers a request for a part of a file with all of it, as some proxies do.
+
+    Attributes:
+        served: "owner/name/path" of a file -> bytes of its content that were sent off, over all
+            commits; the last chunk counts as a whole where the client hangs up.
     """
 
     def __init__(
@@ -31,11 +36,14 @@ class LocalHub:
         read_token: str | None = None,
         port: int = 0,
         faults: Faults | None = None,
+        ranges: bool = True,
     ) -> None:
         roles = {token: "write"} | ({read_token: "read"} if read_token else {})
         store = RepoStore(folder)
-        self._server = HubServer(port, ROUTES, store=store, user=user, roles=roles, faults=faults)
-        self.url = self._server.url
+        self._server = HubServer(
+            port, ROUTES, store=store, user=user, roles=roles, faults=faults, ranges=ranges
+        )
+        self.url, self.served = self._server.url, self._server.served
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )

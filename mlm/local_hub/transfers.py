@@ -131,16 +131,19 @@ def resolve(request: Exchange, repo: str, rev: str, path: str, kind: str = "mode
     if entry is None:
         raise Refusal(404, "Entry not found", "EntryNotFound")
     etag = entry.sha256 if entry.lfs else entry.oid
-    headers = {"ETag": f'"{etag}"', "X-Repo-Commit": found.id, "Accept-Ranges": "bytes"}
+    headers = {"ETag": f'"{etag}"', "X-Repo-Commit": found.id}
     headers["Content-Type"] = "application/octet-stream"
+    if request.server.ranges:
+        headers["Accept-Ranges"] = "bytes"
     if entry.lfs:
         headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(entry.size)}
-    _send_file(request, entry, headers)
+    _send_file(request, f"{repo}/{path}", entry, headers)
 
 
-def _send_file(request: Exchange, entry: FileEntry, headers: dict[str, str]) -> None:
-    first, last = _asked_range(request.headers.get("Range"), entry.size)
-    if first > last and request.headers.get("Range"):
+def _send_file(request: Exchange, name: str, entry: FileEntry, headers: dict[str, str]) -> None:
+    asked = request.headers.get("Range") if request.server.ranges else None
+    first, last = _asked_range(asked, entry.size)
+    if first > last and asked:
         request.start_reply(416, {"Content-Range": f"bytes */{entry.size}"}, 0)
         return
     partial = (first, last) != (0, entry.size - 1)
@@ -153,7 +156,9 @@ def _send_file(request: Exchange, entry: FileEntry, headers: dict[str, str]) -> 
     with request.store.blob_path(entry.sha256).open("rb") as file:
         file.seek(first)
         while length > 0:
-            length -= request.wfile.write(file.read(min(CHUNK, length)))
+            chunk = file.read(min(CHUNK, length))
+            request.server.note_served(name, len(chunk))  # before anyone can have it
+            length -= request.wfile.write(chunk)
 
 
 def _asked_range(header: str | None, size: int) -> tuple[int, int]:
