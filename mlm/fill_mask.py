@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlm.errors import CheckpointError, InputError
+from mlm.filling import Candidate, Filling, find_masks, normalise_masks, put_in_place
 from mlm.hub import fetch_checkpoint
+from mlm.tokenizer import tokenizer_errors
 
 if TYPE_CHECKING:
     from mlm.checkpoint import Checkpoint
@@ -29,70 +31,7 @@ MAX_MASKS = 32  # in a text
 TEXTS_A_CALL = 8  # of the model, when a list of texts is filled
 LENGTH_STEP = 32  # tokens; lengths are padded up to it, so that few graphs are traced
 
-ANY_SPELLING = r"\[mask\]|<mask>|_{3,}"
 SPACE_MARKS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece write the space before a word
-
-
-def find_masks(text: str, mask_token: str) -> list[re.Match[str]]:
-    """Every mask of the text: `[MASK]`, `<mask>`, `___` or longer, and the model's own token."""
-    return list(re.finditer(f"{re.escape(mask_token)}|{ANY_SPELLING}", text, re.IGNORECASE))
-
-
-def normalise_masks(text: str, mask_token: str) -> tuple[str, str | None]:
-    """The text with every mask spelt as the model's own, and a note on the ones that were not."""
-    masks = find_masks(text, mask_token)
-    spellings = ("___" if mask[0].startswith("___") else mask[0] for mask in masks)
-    foreign = [spelt for spelt in dict.fromkeys(spellings) if spelt != mask_token]
-    if not foreign:
-        return text, None
-    pieces, end = [], 0
-    for mask in masks:
-        pieces += [text[end : mask.start()], mask_token]
-        end = mask.end()
-    verb = "was" if len(foreign) == 1 else "were"
-    note = f"{' and '.join(foreign)} {verb} read as {mask_token}."
-    return "".join(pieces) + text[end:], note
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One word for one mask. `before + word + after` is the user's text with the word put in."""
-
-    score: float  # probability in [0, 1], over the whole vocabulary
-    token: int
-    token_str: str  # as transformers' pipeline gives it: "##ing", " film"
-    before: str
-    word: str  # as a reader sees it: "ing", "film"
-    after: str
-    joined: bool  # True where the word goes on the one before it ("watch" + "ing")
-
-    @property
-    def sequence(self) -> str:
-        return self.before + self.word + self.after
-
-    def as_dict(self) -> dict[str, Any]:
-        """What `transformers.pipeline("fill-mask")` gives for a candidate."""
-        return {
-            "score": self.score,
-            "token": self.token,
-            "token_str": self.token_str,
-            "sequence": self.sequence,
-        }
-
-
-@dataclass(frozen=True)
-class Filling:
-    """The answer to one text: for each mask, from left to right, its candidates, best first."""
-
-    text: str  # as the user wrote it
-    spans: list[tuple[int, int]]  # where each mask stands in `text`
-    note: str | None  # what was read otherwise than it was written
-    masks: list[list[Candidate]]
-
-    def as_pipeline(self) -> list:
-        """A list of dicts for one mask, a list of such lists for several."""
-        lists = [[candidate.as_dict() for candidate in mask] for mask in self.masks]
-        return lists[0] if len(lists) == 1 else lists
 
 
 @dataclass(frozen=True)
@@ -122,18 +61,22 @@ class FillMask:
         if tokenizer.mask_token is None:
             raise CheckpointError(f"{name} cannot fill masks: its tokenizer has no mask token.")
         self.mask_token: str = tokenizer.mask_token
-        self.max_length = min(model.config.max_position_embeddings, tokenizer.model_max_length)
+        longest = min(model.config.max_position_embeddings, tokenizer.model_max_length)
+        self.max_length = int(longest)
         self.num_parameters: int = model.count_params()
         self._vocab: dict[str, int] = tokenizer.get_vocab()
         self._pieces = {token_id: piece for piece, token_id in self._vocab.items()}
         self._ids = np.array(sorted(self._pieces))
         self.vocab_size = len(self._vocab)
         self._special = set(tokenizer.all_special_ids)
+        # Words of their own, although spelt without the space before them.
+        self._apart = self._special | set(tokenizer.added_tokens_decoder)
         backend = tokenizer.backend_tokenizer.model
         self._prefix = getattr(backend, "continuing_subword_prefix", None) or ""  # "##"
         self._marked = not self._prefix and any(p.startswith(SPACE_MARKS) for p in self._vocab)
-        mask = tokenizer.added_tokens_decoder.get(tokenizer.mask_token_id)
-        self._mask_eats_space = self._prefix != "" or bool(mask and mask.lstrip)
+        apart, together = (f"a{space}{self.mask_token}" for space in (" ", ""))
+        self._mask_eats_space = self._read(apart) == self._read(together)
+        self._undecoded = tokenizer.backend_tokenizer.decoder is None  # decode() keeps the marks
         self._lock = threading.Lock()
 
     @classmethod
@@ -217,31 +160,49 @@ class FillMask:
         if not isinstance(word, str) or not word.strip():
             raise InputError(f"The target {_shown(word)} is not a word.")
         if self._marked:  # inside a sentence a word stands behind a space
-            pieces = self.checkpoint.tokenizer.tokenize(" " + word.strip())
-            if len(pieces) == 1:
-                return self._vocab[pieces[0]]
+            ids = self._read_plain(" " + word.strip())
+            if len(ids) == 1:
+                return ids[0]
         if word in self._vocab:
             return self._vocab[word]
-        pieces = self.checkpoint.tokenizer.tokenize(word)
-        if len(pieces) == 1 and self._vocab[pieces[0]] not in self._special:
-            return self._vocab[pieces[0]]
+        ids = self._read_plain(word)
+        if len(ids) == 1 and ids[0] not in self._special:
+            return ids[0]
+        shown = " ".join(self.checkpoint.tokenizer.decode([token]).strip() for token in ids[:20])
         raise InputError(
-            f"The target {_shown(word)} is not one token for {self.name} but {len(pieces)} "
-            f"({' '.join(pieces[:20])}): choose a word that the vocabulary holds whole."
+            f"The target {_shown(word)} is not one token for {self.name} but {len(ids)} "
+            f"({shown}): choose a word that the vocabulary holds whole."
         )
+
+    def _read_plain(self, word: str) -> list[int]:
+        """The ids of a word alone. Not its tokens: an added word's is the text it was found in."""
+        return self.checkpoint.tokenizer(word, add_special_tokens=False)["input_ids"]
 
     def _question(self, text: Any) -> _Question:
         masks = self._checked_masks(text)
         plain, note = normalise_masks(text, self.mask_token)
-        tokenizer = self.checkpoint.tokenizer
-        input_ids = tokenizer(plain, verbose=False)["input_ids"]
+        input_ids = self._read(plain)
         if len(input_ids) > self.max_length:
             raise InputError(
                 f"The text has {len(input_ids)} tokens and {self.name} reads {self.max_length} "
                 f"at most: shorten it."
             )
-        positions = [i for i, t in enumerate(input_ids) if t == tokenizer.mask_token_id]
+        mask_id = self.checkpoint.tokenizer.mask_token_id
+        positions = [i for i, t in enumerate(input_ids) if t == mask_id]
+        if (
+            len(positions) != len(masks)
+            or max(input_ids) >= self.checkpoint.model.config.vocab_size
+        ):
+            raise CheckpointError(
+                f"{self.name} cannot read this text: its tokenizer finds {len(positions)} of "
+                f"{len(masks)} masks, or gives ids that the model has no row for."
+            )
         return _Question(text, [mask.span() for mask in masks], note, input_ids, positions)
+
+    def _read(self, text: str) -> list[int]:
+        """The ids of a text with the special tokens around it."""
+        with tokenizer_errors(f"The tokenizer of {self.name} breaks on this text"):
+            return self.checkpoint.tokenizer(text, verbose=False)["input_ids"]
 
     def _checked_masks(self, text: Any) -> list[re.Match[str]]:
         if not isinstance(text, str):
@@ -316,21 +277,16 @@ class FillMask:
 
     def _candidate(self, text: str, span: tuple[int, int], token: int, score: float) -> Candidate:
         token_str = self.checkpoint.tokenizer.decode([token])
-        before, after = text[: span[0]], text[span[1] :]
-        joined = self._goes_on(token, before)
-        return Candidate(
-            score=score,
-            token=token,
-            token_str=token_str,
-            before=before.rstrip() if joined else before,
-            word=token_str.removeprefix(self._prefix).strip(),
-            after=after,
-            joined=joined,
-        )
+        joined = self._goes_on(token, text[: span[0]])
+        word = token_str.removeprefix(self._prefix).strip()
+        if self._undecoded:
+            word = word.lstrip("".join(SPACE_MARKS))
+        before, after = put_in_place(text, span, word, joined)
+        return Candidate(score, token, token_str, before, word, after, joined)
 
     def _goes_on(self, token: int, before: str) -> bool:
         """Whether the token belongs to the word before it, without a space."""
-        if not before.strip() or token in self._special:
+        if not before.strip() or token in self._apart:
             return False
         if before[-1].isspace() and not self._mask_eats_space:
             return False

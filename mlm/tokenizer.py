@@ -8,7 +8,8 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlm.errors import CheckpointError
+from mlm.tokenizer_files import check_tokenizer_files
 from mlm.wordpiece import train_tokenizer
 
 if TYPE_CHECKING:
@@ -29,13 +31,17 @@ __all__ = [
     "random_word_ids",
     "save_tokenizer",
     "special_ids",
+    "tokenizer_errors",
     "tokenizer_hash",
     "train_tokenizer",
     "word_starts",
 ]
 
 # Entries that vocabularies keep free for later use: no text holds them.
-PLACEHOLDER = re.compile(r"\[unused_?\d+\]|<unused_?\d+>|madeupword\d+")
+PLACEHOLDER = re.compile(
+    r"\[unused_?\d+\]|<unused_?\d+>|madeupword\d+|<(/?s|unk)>NOTUSED"  # the last: CamemBERT's
+)
+LARGEST_VOCABULARY = 2**21  # ids, where no embedding says how many rows there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,34 +73,32 @@ class TokenFacts:
         )
 
 
-def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
+def load_tokenizer(
+    folder: str | Path, vocab_size: int = LARGEST_VOCABULARY
+) -> "PreTrainedTokenizerFast":
     """The tokenizer of a checkpoint folder, as `AutoTokenizer` gives it.
 
-    Off line, and never with code from the folder.
+    Off line, and never with code from the folder; its files are checked before they are opened.
     Reads tokenizer.json, BERT's vocab.txt, or RoBERTa's vocab.json with merges.txt.
+    vocab_size: rows of the embedding, which every id has to have.
 
     Raises:
-        CheckpointError: no such files, files that cannot be read, code of its own, no mask token.
+        CheckpointError: no such files, files that cannot be read or break a rule of
+            `tokenizer_files`, no mask token, ids beyond the embedding.
     """
     from transformers import AutoTokenizer
 
     folder = Path(folder)
-    kind = _vocabulary_kind(folder)
+    check_tokenizer_files(folder, vocab_size)
     content = _read_json(folder / "tokenizer.json")
-    _refuse_own_code(folder)
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if kind is not None and not (folder / "config.json").is_file():
-        options["tokenizer_type"] = kind
+    if not content:
+        options |= _vocabulary_options(folder)
     if _is_cased(folder, content):
         options["do_lower_case"] = False
     tokenizer: Any
-    try:
+    with tokenizer_errors(f"The tokenizer in {folder} cannot be read"):
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
-    except Exception as error:  # the Rust side raises bare Exception
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"The tokenizer in {folder} cannot be read ({reason}): fetch or save its files again."
-        ) from error
     if not tokenizer.is_fast:
         raise CheckpointError(
             f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
@@ -102,32 +106,63 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
         )
     _check_special_tokens(tokenizer, str(folder))
     _forget_lengths(tokenizer)
+    with tokenizer_errors(f"The tokenizer in {folder} cannot be used"):
+        _check_ids(tokenizer, vocab_size, folder)
     return tokenizer
 
 
-def _vocabulary_kind(folder: Path) -> str | None:
-    """None for a tokenizer.json, else the model type that the vocabulary files stand for."""
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if "tokenizer.json" in present:
-        return None
-    if "vocab.txt" in present:
-        return "bert"
-    if {"vocab.json", "merges.txt"} <= present:
-        return "roberta"
-    raise CheckpointError(
-        f"{folder} has no tokenizer: expected tokenizer.json, or vocab.txt, or vocab.json with "
-        "merges.txt; save the tokenizer into it with save_pretrained."
-    )
+def _vocabulary_options(folder: Path) -> dict[str, Any]:
+    """What `AutoTokenizer` has to be told where there is no tokenizer.json."""
+    from tokenizers import AddedToken
+
+    kind = "bert" if (folder / "vocab.txt").is_file() else "roberta"
+    options = {} if (folder / "config.json").is_file() else {"tokenizer_type": kind}
+    names = ("tokenizer_config.json", "special_tokens_map.json")
+    said = [_read_json(folder / name).get("mask_token") for name in names]
+    if kind == "roberta" and not any(isinstance(mask, dict) for mask in said):
+        # RoBERTa's mask takes the space before it; transformers 5 forgets that without the file.
+        return options | {"mask_token": AddedToken("<mask>", lstrip=True, special=True)}
+    return options
 
 
-def _refuse_own_code(folder: Path) -> None:
-    """Such a folder is not opened at all: trust_remote_code=False was by-passed before."""
-    for name in ("tokenizer_config.json", "config.json"):
-        if "auto_map" in _read_json(folder / name):
-            raise CheckpointError(
-                f"{folder / name} names code of its own (auto_map), which is never run here: use a "
-                "checkpoint of a standard BERT or ModernBERT class."
-            )
+@contextmanager
+def tokenizer_errors(what_failed: str) -> Iterator[None]:
+    """Name what a tokenizer library breaks on, its panics too, in one CheckpointError.
+
+    Rust raises bare Exceptions, and where it panics a BaseException, past any `except Exception`.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{what_failed} ({reason}): fetch or save its files again.") from None
+
+
+def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Path) -> None:
+    """Every id that the opened tokenizer can give has a row in the embedding; most rows are used.
+
+    transformers adds the special tokens that a vocabulary lacks behind its end, and makes up a
+    vocabulary of five where the class it chose does not know the files.
+    """
+    entries = _vocab_size(tokenizer)
+    text = f"A word, {tokenizer.mask_token} and 2 (two)."
+    ids = tokenizer(text, verbose=False).input_ids
+    highest = max(entries - 1, len(tokenizer) - 1, *tokenizer.all_special_ids, *ids)
+    too_few = vocab_size < LARGEST_VOCABULARY and 2 * entries < vocab_size
+    if highest >= vocab_size or too_few:
+        raise CheckpointError(
+            f"{folder} has a tokenizer of {entries:,} entries, the last of which is {highest:,}, "
+            f"and a model of {vocab_size:,}; they do not belong together."
+        )
+    if ids.count(tokenizer.mask_token_id) != 1:
+        raise CheckpointError(
+            f"The tokenizer in {folder} does not know its own mask token "
+            f"{tokenizer.mask_token!r} in a text: fetch or save its files again."
+        )
 
 
 def _is_cased(folder: Path, content: dict[str, Any]) -> bool:
@@ -148,16 +183,8 @@ def _is_cased(folder: Path, content: dict[str, Any]) -> bool:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON ({error}): fetch or save it again.") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no JSON object: fetch or save it again.")
-    return content
+    """The object in a JSON file that was checked; empty where there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _check_special_tokens(tokenizer: "PreTrainedTokenizerFast", where: str) -> None:
@@ -215,7 +242,8 @@ def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list
     before = backend.encode_special_tokens
     backend.encode_special_tokens = True
     try:
-        encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+        with tokenizer_errors("The tokenizer breaks on these texts"):
+            encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
     finally:
         backend.encode_special_tokens = before
     return [encoding.ids for encoding in encodings]

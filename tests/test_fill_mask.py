@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from conftest import save_random_checkpoint
 from fake_checkpoint import byte_level_tokenizer, fake_checkpoint
+from family_tokenizers import KINDS
 
 from mlm.errors import CheckpointError, InputError, UserError
 from mlm.fill_mask import MAX_CHARACTERS, MAX_MASKS, FillMask, normalise_masks
+from mlm.filling import wants_space
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 
@@ -251,3 +254,116 @@ def test_a_folder_is_known_by_its_name_and_its_facts(real, folder):
     assert real.num_parameters == sum(
         int(np.prod(v.shape)) for v in real.checkpoint.model.trainable_variables
     )
+
+
+# every kind of tokenizer: no mark is shown, and the sentence reads as it should
+
+
+def kind(model_type: str, liked: dict[str, float] | None = None) -> FillMask:
+    return FillMask(fake_checkpoint(KINDS[model_type](), liked or {}), model_type)
+
+
+@pytest.mark.parametrize("model_type", KINDS)
+def test_no_mark_of_a_space_is_ever_shown(model_type):
+    fill = kind(model_type)
+    (filling,) = fill.answer(["Watch ___ it"], top_k=fill.vocab_size)
+    for candidate in filling.masks[0]:
+        assert not any(mark in candidate.word + candidate.sequence for mark in "Ġ▁")
+        assert candidate.word == candidate.word.strip()
+        assert not candidate.word.startswith("##")
+    with pytest.raises(InputError, match="not one token") as error:
+        fill("Watch ___ it", targets=["filmographies"])
+    assert not any(mark in str(error.value) for mark in "Ġ▁")
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])
+def test_a_mark_that_decoding_leaves_is_not_shown_either(model_type):
+    tokenizer = KINDS[model_type]()
+    content = json.loads(tokenizer.backend_tokenizer.to_str()) | {"decoder": None}
+    tokenizer._tokenizer = type(tokenizer.backend_tokenizer).from_str(json.dumps(content))
+    fill = FillMask(fake_checkpoint(tokenizer, {}), model_type)
+    words = [c["sequence"] for c in fill("Watch ___ it", top_k=fill.vocab_size)]
+    assert "Watch film it" in words
+    assert not any(mark in word for word in words for mark in "Ġ▁")
+
+
+NEW_WORD = {  # a piece that begins a word, one that goes on, and a sign, of each kind
+    "bert": ("film", "##l", ","),
+    "mpnet": ("film", "##l", ","),
+    "roberta": ("Ġfilm", "l", ","),
+    "modernbert": ("Ġfilm", "l", ","),
+    "xlm-roberta": ("▁film", "l", ","),
+    "camembert": ("▁film", "l", ","),
+    "albert": ("▁film", "l", ","),
+}
+WRITTEN = [
+    ("The ___ was", "The film was", "Thel was"),
+    ("The___ was", "The film was", "Thel was"),
+    ("The (___) was", "The (film) was", "The (l) was"),
+    ("Café___!", "Café film!", "Cafél!"),
+    ("Yes,___!", "Yes, film!", "Yes,l!"),
+    ("___ was", "film was", "l was"),
+]
+
+
+@pytest.mark.parametrize("model_type", NEW_WORD)
+@pytest.mark.parametrize(("text", "new", "joined"), WRITTEN)
+def test_the_sentence_reads_right_with_and_without_a_space(model_type, text, new, joined):
+    word, rest, _ = NEW_WORD[model_type]
+    fill = kind(model_type, {word: 30.0, rest: 20.0})
+    first, second = fill(text, top_k=2)
+    assert (first["sequence"], second["sequence"]) == (new, joined)
+
+
+@pytest.mark.parametrize("model_type", set(NEW_WORD) - {"bert", "mpnet"})
+def test_a_sign_is_put_on_the_word_before(model_type):
+    fill = kind(model_type, {",": 30.0})
+    assert fill("The film ___ it was", top_k=1)[0]["sequence"] == "The film, it was"
+
+
+def test_a_script_without_spaces_gets_none():
+    assert wants_space("film", "was") and wants_space("Фильм", "был") and wants_space("in", "1999")
+    assert not wants_space("我看了", "电影") and not wants_space("", "film")
+    assert not wants_space("(", "film") and not wants_space("don", "'") and not wants_space("a", "")
+
+
+@pytest.mark.parametrize("setting", [{"single_word": True}, {"content": "<other>"}])
+def test_a_mask_that_the_tokenizer_does_not_find_is_named(setting):
+    from tokenizers import AddedToken
+
+    checkpoint = fake_checkpoint(byte_level_tokenizer(), {})
+    fill = FillMask(checkpoint, "fake-bpe")
+    options = {"content": "<mask>", "special": True} | setting
+    checkpoint.tokenizer = byte_level_tokenizer()
+    checkpoint.tokenizer.add_tokens([AddedToken(**options)])
+    if "single_word" in setting:
+        with pytest.raises(CheckpointError, match="finds 0 of 1 masks"):
+            fill("a<mask>b")
+    else:
+        assert len(fill("a<mask>b")) == 5
+
+
+def test_ids_beyond_the_embedding_never_reach_it(fill):
+    fill.checkpoint.model.config.vocab_size = 9
+    with pytest.raises(CheckpointError, match="ids that the model has no row for"):
+        fill(SENTENCE)
+    assert fill.checkpoint.model.shapes == []
+
+
+@pytest.fixture(scope="module", params=["roberta", "xlm-roberta", "albert"])
+def other_folder(request, tmp_path_factory):
+    """Byte-level BPE and Unigram under random weights."""
+    folder = tmp_path_factory.mktemp(f"tiny-{request.param}")
+    return save_random_checkpoint(folder, KINDS[request.param](), request.param)
+
+
+def test_other_tokenizers_answer_as_the_transformers_pipeline(other_folder):
+    import transformers
+
+    fill = FillMask.from_pretrained(other_folder)
+    theirs = transformers.pipeline("fill-mask", model=str(other_folder), device="cpu")
+    for text in ("The film [MASK] was (quick).", "[MASK], the movie[MASK]!"):
+        asked = text.replace("[MASK]", fill.mask_token)
+        for one, other in zip(flat(fill(text, top_k=7)), flat(theirs(asked, top_k=7)), strict=True):
+            assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+            assert (one["token"], one["token_str"]) == (other["token"], other["token_str"])

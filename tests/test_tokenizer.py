@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from family_tokenizers import KINDS, save_as_on_the_hub
 
 from mlm.batches import evaluation_batches
 from mlm.errors import CheckpointError, ConfigError, CorpusError
@@ -274,7 +275,7 @@ def test_a_broken_file_is_named_in_one_line(tokenizer, tmp_path, name, content):
 def test_a_tokenizer_json_that_is_none_is_named_in_one_line(tokenizer, tmp_path):
     save_tokenizer(tokenizer, tmp_path, model_max_length=64)
     write_json(tmp_path / "tokenizer.json", {"model": {"type": "nonsense"}})
-    with pytest.raises(CheckpointError, match="cannot be read") as caught:
+    with pytest.raises(CheckpointError, match=r"model\.type is 'nonsense'") as caught:
         load_tokenizer(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -511,3 +512,114 @@ def test_a_real_tokenizer_feeds_batches(tmp_path):
     assert weights.sum() > 0
     assert not np.isin(labels[weights > 0], facts.special_ids).any()
     assert inputs["input_ids"][:, 0].tolist() == [101, 101]
+
+
+# ---- every kind that the families have
+
+
+NAMES_OF = {  # cls, sep, pad, mask of each family
+    "bert": ("[CLS]", "[SEP]", "[PAD]", "[MASK]"),
+    "distilbert": ("[CLS]", "[SEP]", "[PAD]", "[MASK]"),
+    "electra": ("[CLS]", "[SEP]", "[PAD]", "[MASK]"),
+    "modernbert": ("[CLS]", "[SEP]", "[PAD]", "[MASK]"),
+    "mpnet": ("<s>", "</s>", "<pad>", "<mask>"),
+    "roberta": ("<s>", "</s>", "<pad>", "<mask>"),
+    "xlm-roberta": ("<s>", "</s>", "<pad>", "<mask>"),
+    "camembert": ("<s>", "</s>", "<pad>", "<mask>"),
+    "albert": ("[CLS]", "[SEP]", "<pad>", "[MASK]"),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def published(request, tmp_path_factory):
+    """A family's name and its tokenizer, loaded from files as they are on the Hub."""
+    folder = tmp_path_factory.mktemp(request.param)
+    size = save_as_on_the_hub(request.param, folder)
+    return request.param, load_tokenizer(folder, size), folder
+
+
+def test_the_facts_of_every_kind(published):
+    kind, loaded, _ = published
+    facts, vocabulary = TokenFacts.of(loaded), loaded.get_vocab()
+    ids = (facts.cls_id, facts.sep_id, facts.pad_id, facts.mask_id)
+    assert ids == tuple(vocabulary[name] for name in NAMES_OF[kind])
+    special = {token for token in vocabulary if token[0] in "[<" and len(token) > 1}
+    assert facts.special_ids.tolist() == sorted(vocabulary[token] for token in special)
+    drawn = set(facts.random_word_ids.tolist())
+    assert drawn == set(vocabulary.values()) - {vocabulary[token] for token in special}
+    assert all(facts.word_starts[vocabulary[token]] for token in special)
+    assert loaded("film").input_ids[0] == facts.cls_id
+    assert loaded("film").input_ids[-1] == facts.sep_id
+
+
+def test_every_kind_gives_the_ids_of_auto_tokenizer_and_after_saving(published, tmp_path):
+    from transformers import AutoTokenizer
+
+    _, loaded, folder = published
+    text = f"The lazy film{loaded.mask_token} (quick), {loaded.mask_token} café 1!"
+    expected = AutoTokenizer.from_pretrained(folder)(text).input_ids
+    assert loaded(text).input_ids == expected
+    assert expected.count(loaded.mask_token_id) == 2
+    save_tokenizer(loaded, tmp_path, model_max_length=64)
+    shutil.copyfile(folder / "config.json", tmp_path / "config.json")
+    assert load_tokenizer(tmp_path)(text).input_ids == expected
+
+
+def test_the_mask_of_every_kind_takes_the_space_before_it(published):
+    _, loaded, _ = published
+    with_space, without = (loaded(f"The film{space}{loaded.mask_token}") for space in (" ", ""))
+    assert with_space.input_ids == without.input_ids
+
+
+def test_whole_words_of_every_kind(published):
+    kind, loaded, _ = published
+    assert len(loaded.tokenize(" waltzing")) > 1
+    words = whole_words(loaded, "The waltzing dog, lazy!")
+    lower = kind in {"bert", "distilbert", "electra", "mpnet", "albert"}
+    assert words == {"the" if lower else "The", "waltzing", "dog", ",", "lazy", "!"}
+
+
+def test_camemberts_unused_entries_are_no_words_even_if_not_special():
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    names = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "NOTUSED"]
+    backend = Tokenizer(models.Unigram([(name, 0.0) for name in names], 3))
+    loaded = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", cls_token="<s>")
+    assert random_word_ids(loaded).tolist() == [3, 6]
+
+
+@pytest.mark.parametrize("said", [None, {"mask_token": "<mask>"}])
+def test_robertas_mask_takes_the_space_without_tokenizer_json(tmp_path, said):
+    vocabulary, merges = real("roberta-base-vocab.json", "roberta-base-merges.txt")
+    for name, source in (("vocab.json", vocabulary), ("merges.txt", merges)):
+        shutil.copyfile(source, tmp_path / name)
+    if said:
+        write_json(tmp_path / "tokenizer_config.json", said)
+    loaded = load_tokenizer(tmp_path, 50_265)
+    assert loaded("Hello I'm a <mask> model.").input_ids == [
+        *(0, 31414, 38, 437, 10, 50264, 1421, 4, 2)
+    ]
+
+
+def test_real_roberta_json_equals_vocab_and_merges(tmp_path):
+    names = ("roberta-base-vocab.json", "roberta-base-merges.txt", "roberta-base-tokenizer.json")
+    vocabulary, merges, content = real(*names)
+    (cases,) = real("bert-cases.inp")
+    texts = cases.read_bytes().decode().split("\n__ggml_vocab_test__\n")
+    from_files = load_renamed(tmp_path / "files", vocab_json=vocabulary, merges=merges)
+    write_json(tmp_path / "config.json", {"model_type": "roberta"})
+    shutil.copyfile(content, tmp_path / "tokenizer.json")
+    assert encode_texts(load_tokenizer(tmp_path), texts) == encode_texts(from_files, texts)
+
+
+def test_real_bert_json_gives_the_same_ids(tmp_path):
+    content, cases, expected = real(
+        "bert-base-uncased-tokenizer.json", "bert-cases.inp", "bert-cases.out"
+    )
+    write_json(tmp_path / "config.json", {"model_type": "bert"})
+    shutil.copyfile(content, tmp_path / "tokenizer.json")
+    texts = cases.read_bytes().decode().split("\n__ggml_vocab_test__\n")
+    ids = [[int(word) for word in line.split()] for line in expected.read_text().split("\n")]
+    assert len(texts) == len(ids) > 45
+    assert encode_texts(load_tokenizer(tmp_path, 30_522), texts) == ids

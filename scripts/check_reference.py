@@ -1,0 +1,62 @@
+"""Hold a checkpoint against the numbers published for its model: top 5 words, log-likelihoods.
+
+    python scripts/check_reference.py bert-base-uncased
+    python scripts/check_reference.py runs/download --model roberta-base --reference_file ref.json
+
+Exit codes: 0 all agree to 1e-3; 1 some do not; 2 bad arguments or a checkpoint that is not read.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mlm.devices import load_backend
+from mlm.errors import ConfigError, UserError
+
+BESIDE = Path(__file__).resolve().parents[2]
+REFERENCE = BESIDE / "shared" / "data" / "fill_mask_reference.json"
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    about = (__doc__ or "").split("\n\n")[0]
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("folder", type=Path, help="a checkpoint folder of a published model")
+    parser.add_argument("--model", help="its name, e.g. roberta-base, where the folder tells none")
+    parser.add_argument("--reference_file", type=Path, help="JSON as mlm/reference.py describes it")
+    return parser.parse_args(arguments)
+
+
+def check(given: argparse.Namespace) -> bool:
+    from mlm.reference import compare, read_reference, table, told_model
+
+    path = given.reference_file or REFERENCE
+    if given.reference_file is None and not path.is_file():
+        raise ConfigError("No published numbers are here: name them with --reference_file FILE")
+    if not given.folder.is_dir():
+        raise ConfigError(f"{given.folder} is no folder: name one that holds a checkpoint")
+    published = read_reference(path)
+    model, said_by = given.model, "--model"
+    if model is None:
+        model, said_by = told_model(given.folder, published)
+    print(f"{given.folder} as {model} ({said_by})")
+    comparisons = compare(given.folder, published, model)
+    print(table(comparisons))
+    agreeing = sum(comparison.agrees for comparison in comparisons)
+    print(f"{agreeing} of {len(comparisons)} agree to 0.001")
+    return agreeing == len(comparisons)
+
+
+def main(arguments: list[str]) -> int:
+    given = parse(arguments)
+    load_backend()
+    try:
+        return 0 if check(given) else 1
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
