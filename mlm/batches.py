@@ -11,7 +11,13 @@ from typing import Protocol
 import numpy as np
 
 from mlm.errors import ConfigError, CorpusError
-from mlm.masking import Masked, check_shares, mask_tokens, num_prediction_slots
+from mlm.masking import (
+    Masked,
+    RateSchedule,
+    check_shares,
+    mask_tokens,
+    num_prediction_slots,
+)
 from mlm.tokenizer import TokenFacts
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
@@ -120,14 +126,18 @@ class MaskedBatches:
         global_batch_size: int,
         seed: int,
         mlm_probability: float = 0.15,
+        final_mlm_probability: float | None = None,
+        total_steps: int | None = None,
         mask_share: float = 0.8,
         random_share: float = 0.1,
         whole_word_mask: bool = False,
+        span_mask: bool = False,
         line_by_line: bool = False,
     ):
         _check_positive("global_batch_size", global_batch_size)
         _check_seed(seed)
         check_shares(mask_share, random_share, facts.random_word_ids)
+        self._rates = RateSchedule(mlm_probability, final_mlm_probability, total_steps)
         self._chunking = Chunking(
             split, facts, max_seq_length=max_seq_length, line_by_line=line_by_line
         )
@@ -135,17 +145,17 @@ class MaskedBatches:
         self.global_batch_size = global_batch_size
         self.num_sequences = self._chunking.num_sequences
         self.is_padded = self._chunking.is_padded
-        self.num_prediction_slots = num_prediction_slots(max_seq_length, mlm_probability)
+        self.num_prediction_slots = num_prediction_slots(max_seq_length, self._rates.highest)
         self._seed = seed
         self._mask = partial(
             mask_tokens,
-            mlm_probability=mlm_probability,
             num_slots=self.num_prediction_slots,
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
             mask_share=mask_share,
             random_share=random_share,
-            word_starts=facts.word_starts if whole_word_mask else None,
+            word_starts=facts.word_starts if whole_word_mask or span_mask else None,
+            span_mask=span_mask,
         )
         self._epoch_order = (-1, np.empty(0, np.int64))
 
@@ -161,10 +171,15 @@ class MaskedBatches:
             raise ConfigError(f"step is {step}: give 0 for the first batch.")
         input_ids, attention_mask, special = self._chunking.sequences(self.sequence_indices(step))
         rng = np.random.default_rng([self._seed, MASKS, step])
-        masked = self._mask(input_ids, special, rng)
+        rate = self.mlm_probability_at(step)
+        masked = self._mask(input_ids, special, rng, mlm_probability=rate)
         num_chosen = int(np.count_nonzero(masked.weights))
         weights = masked.weights / np.float32(max(1, num_chosen))
         return _batch(masked._replace(weights=weights), attention_mask)
+
+    def mlm_probability_at(self, step: int) -> float:
+        """The share of its candidates that a step's batch predicts."""
+        return self._rates.at(step)
 
     def sequence_indices(self, step: int) -> np.ndarray:
         """(B,) int64: which sequences a step takes from the endless run of shuffled epochs."""

@@ -149,6 +149,8 @@ class TrainingConfig:
         for name in ("train_file", "validation_file"):
             public[name] = [file if "://" in file else Path(file).name for file in public[name]]
         public["output_dir"] = Path(self.output_dir).name
+        if self.add_words_file:
+            public["add_words_file"] = Path(self.add_words_file).name
         if self.model_name_or_path and Path(self.model_name_or_path).expanduser().is_dir():
             public["model_name_or_path"] = Path(self.model_name_or_path).name
         return public
@@ -256,6 +258,8 @@ def _check_counts(config: TrainingConfig) -> None:
             f"--save_total_limit is {config.save_total_limit}; keep 2 or more, so that a state "
             "stays whole while the next is written"
         )
+    if not 0 <= config.seed < 2**32:
+        raise ConfigError(f"--seed is {config.seed}; it has to be from 0 to {2**32 - 1}")
     for name in ("max_train_samples", "max_eval_samples", "early_stopping_patience"):
         value = getattr(config, name)
         if value is not None and value < 1:
@@ -287,6 +291,30 @@ def _check_shares(config: TrainingConfig) -> None:
         raise ConfigError(
             f"--validation_split_percentage is {config.validation_split_percentage}; "
             "it has to be between 0 and 100, or give a --validation_file"
+        )
+
+
+def _check_optimizer(config: TrainingConfig) -> None:
+    for name in ("adam_beta1", "adam_beta2"):
+        if not 0 <= getattr(config, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(config, name)}; it is from 0 to below 1")
+    if config.adam_epsilon <= 0:
+        raise ConfigError(f"--adam_epsilon is {config.adam_epsilon}; it has to be above 0")
+
+
+def _check_from_scratch(config: TrainingConfig) -> None:
+    """What only a new model heeds is not to be set beside a checkpoint, nor twice."""
+    if "vocab_size" in parse_config_overrides(config.config_overrides):
+        raise ConfigError("--config_overrides has vocab_size; give --vocab_size instead")
+    if config.add_words_file and config.freeze_layers:
+        raise ConfigError(
+            "--freeze_layers leaves the embeddings as they are: the words of --add_words_file "
+            "could not learn; leave one of them out"
+        )
+    if config.model_name_or_path and config.config_overrides:
+        raise ConfigError(
+            f"--config_overrides is {config.config_overrides!r}, but the shape comes from "
+            "--model_name_or_path; leave one of them out"
         )
 
 
@@ -333,6 +361,8 @@ _CHECKS = (
     _check_choices,
     _check_counts,
     _check_shares,
+    _check_optimizer,
+    _check_from_scratch,
     _check_length_of_run,
     _check_publishing,
 )

@@ -1,14 +1,17 @@
-"""Which tokens to predict, and what the model sees in their place: BERT's 80/10/10 rule in NumPy.
+"""What the model sees in place of the tokens it is to predict: BERT's 80/10/10 rule in NumPy.
 
 A *chosen* position is one to be predicted; a *masked* one shows the mask token. Nothing here reads
-a file or keeps a state: the same generator state and the same batch give the same output.
+a file or keeps a state: the same generator state and the same batch give the same output. Which
+positions are chosen is in choosing.py.
 """
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from mlm.choosing import choose_spans, choose_tokens, choose_words, draw_budgets, number_words
 from mlm.errors import ConfigError
 
 
@@ -23,6 +26,42 @@ class Masked(NamedTuple):
     masked_positions: np.ndarray  # (B, P) int32, columns of the chosen tokens
     labels: np.ndarray  # (B, P) int32, the ids that stood there
     weights: np.ndarray  # (B, P) float32, 1 for a slot in use, else 0
+
+
+@dataclass(frozen=True)
+class RateSchedule:
+    """The masking rate: in a line from the first step's to the last's, or one that stays.
+
+    Raises ConfigError: a rate outside [0, 1], a last rate without a number of steps or the reverse.
+    Source: Ankner et al. 2024, Dynamic Masking Rate Schedules for MLM Pretraining.
+    """
+
+    mlm_probability: float
+    final_mlm_probability: float | None = None
+    total_steps: int | None = None
+
+    def __post_init__(self):
+        _check_rate("mlm_probability", self.mlm_probability)
+        if (self.final_mlm_probability is None) != (self.total_steps is None):
+            raise ConfigError(
+                f"final_mlm_probability is {self.final_mlm_probability} and total_steps "
+                f"{self.total_steps}: a rate that changes needs both, one that stays neither."
+            )
+        if self.final_mlm_probability is not None:
+            _check_rate("final_mlm_probability", self.final_mlm_probability)
+        if self.total_steps is not None and self.total_steps < 1:
+            raise ConfigError(f"total_steps is {self.total_steps}: give 1 or more.")
+
+    @property
+    def highest(self) -> float:
+        return max(self.mlm_probability, self.at(self.total_steps or 0))
+
+    def at(self, step: int) -> float:
+        """The rate of a step; behind the last step the last one's."""
+        if self.final_mlm_probability is None or self.total_steps is None:
+            return self.mlm_probability
+        done = min(1.0, step / max(1, self.total_steps - 1))
+        return (1 - done) * self.mlm_probability + done * self.final_mlm_probability
 
 
 def num_prediction_slots(max_seq_length: int, mlm_probability: float) -> int:
@@ -51,12 +90,14 @@ def mask_tokens(
     mask_share: float = 0.8,
     random_share: float = 0.1,
     word_starts: np.ndarray | None = None,
+    span_mask: bool = False,
 ) -> Masked:
     """Corrupt a batch for masked-LM training.
 
     Of a row's n candidates, floor(n * mlm_probability + u) are chosen, u uniform in [0, 1): the
     expected share is the rate itself however short the row is. Each chosen token then becomes, on
-    its own, the mask token, a random word, or stays as it is.
+    its own, the mask token, a random word, or stays as it is; the tokens of a span all become the
+    same of the three, though each its own random word.
 
     Args:
         input_ids: (B, T) int32. Not changed.
@@ -68,100 +109,42 @@ def mask_tokens(
         random_word_ids: (R,) int32, what a random word is drawn from.
         mask_share, random_share: shares of the chosen tokens; the rest stays unchanged.
         word_starts: (V,) bool, True where an id begins a word: then words are chosen whole.
+        span_mask: whether words are chosen in spans of up to ten; needs word_starts.
 
     Raises:
         ConfigError (a ValueError): a share outside [0, 1], shapes that differ, no word to draw.
 
-    Source: Devlin et al. 2019, section 3.1; whole words: google-research/bert, 31 May 2019.
+    Source: Devlin et al. 2019, section 3.1; whole words: google-research/bert, 31 May 2019; spans:
+    Joshi et al. 2020, section 3.1.
     """
     _check_rate("mlm_probability", mlm_probability)
     check_shares(mask_share, random_share, random_word_ids)
     _check_shapes(input_ids, special_tokens_mask, num_slots)
+    if span_mask and word_starts is None:
+        raise ConfigError("span_mask is True, but word_starts is None: spans are made of words.")
 
     candidates = ~special_tokens_mask
-    budgets = _budgets(candidates.sum(axis=1), mlm_probability, num_slots, rng)
+    budgets = draw_budgets(candidates.sum(axis=1), mlm_probability, num_slots, rng)
+    spans = None
     if word_starts is None:
-        chosen = _choose_tokens(candidates, budgets, rng)
+        chosen = choose_tokens(candidates, budgets, rng)
     else:
-        words = _number_words(input_ids, candidates, word_starts)
-        chosen = _choose_words(words, budgets, num_slots, rng)
+        words = number_words(input_ids, candidates, word_starts)
+        if span_mask:
+            chosen, spans = choose_spans(words, budgets, num_slots, rng)
+        else:
+            chosen = choose_words(words, budgets, num_slots, rng)
 
     positions, used = _slots(chosen, num_slots)
     labels = np.where(used, np.take_along_axis(input_ids, positions, axis=1), 0)
-    shown = _corrupt(labels, rng, mask_token_id, random_word_ids, mask_share, random_share)
+    fates = _fates(positions, spans, rng)
+    shown = _corrupt(labels, fates, rng, mask_token_id, random_word_ids, mask_share, random_share)
     masked_ids = input_ids.astype(np.int32)  # a copy
     rows, slots = np.nonzero(used)
     masked_ids[rows, positions[rows, slots]] = shown[rows, slots]
     return Masked(
         masked_ids, positions.astype(np.int32), labels.astype(np.int32), used.astype(np.float32)
     )
-
-
-def _budgets(
-    num_candidates: np.ndarray, rate: float, num_slots: int, rng: np.random.Generator
-) -> np.ndarray:
-    """How many tokens each row may choose: (B,) int64, its expectation rate * num_candidates."""
-    budgets = np.floor(num_candidates * rate + rng.random(len(num_candidates))).astype(np.int64)
-    return np.minimum(budgets, np.minimum(num_candidates, num_slots))
-
-
-def _choose_tokens(
-    candidates: np.ndarray, budgets: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """(B, T) bool: `budgets[b]` candidates of row b, each subset equally likely."""
-    ranks = _random_ranks(candidates, rng)
-    return candidates & (ranks < budgets[:, None])
-
-
-def _number_words(
-    input_ids: np.ndarray, candidates: np.ndarray, word_starts: np.ndarray
-) -> np.ndarray:
-    """(B, T) int64: which word of its row, from 0, a candidate belongs to; -1 for the rest."""
-    after_special = np.ones_like(candidates)  # the first column counts as one
-    after_special[:, 1:] = ~candidates[:, :-1]
-    starts = candidates & (word_starts[input_ids] | after_special)
-    return np.where(candidates, starts.cumsum(axis=1) - 1, -1)
-
-
-def _choose_words(
-    words: np.ndarray, budgets: np.ndarray, num_slots: int, rng: np.random.Generator
-) -> np.ndarray:
-    """(B, T) bool: whole words in random order, as many as the row's budget holds.
-
-    The word that would cross the budget is taken with the chance (what is left / its length), which
-    keeps the expected number of tokens, unless it needs more than the slots there are.
-    """
-    num_rows, length = words.shape
-    lengths = _word_lengths(words)
-    # A word that no row can hold would only stand in the way of those after it.
-    fits = (lengths > 0) & (lengths <= num_slots)
-    ranks = _random_ranks(fits, rng)
-    in_order = np.zeros_like(lengths)
-    np.put_along_axis(in_order, ranks, np.where(fits, lengths, 0), axis=1)
-
-    after = in_order.cumsum(axis=1)
-    left = budgets[:, None] - (after - in_order)
-    lucky = rng.random((num_rows, length)) * in_order < left
-    taken_in_order = (after <= num_slots) & (in_order > 0) & ((in_order <= left) | lucky)
-    taken = np.take_along_axis(taken_in_order, ranks, axis=1)
-    return (words >= 0) & np.take_along_axis(taken, np.maximum(words, 0), axis=1)
-
-
-def _word_lengths(words: np.ndarray) -> np.ndarray:
-    """(B, T) int64: how many tokens word w of row b has, 0 past the row's last word."""
-    num_rows, length = words.shape
-    flat = (words + np.arange(num_rows)[:, None] * length)[words >= 0]
-    return np.bincount(flat, minlength=num_rows * length).reshape(num_rows, length)
-
-
-def _random_ranks(eligible: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(B, T) int64: a random order of each row's columns, the eligible ones first."""
-    keys = rng.random(eligible.shape)
-    keys[~eligible] = 1.0  # past every draw of [0, 1)
-    order = np.argsort(keys, axis=1)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(eligible.shape[1])[None, :], axis=1)
-    return ranks
 
 
 def _slots(chosen: np.ndarray, num_slots: int) -> tuple[np.ndarray, np.ndarray]:
@@ -174,20 +157,28 @@ def _slots(chosen: np.ndarray, num_slots: int) -> tuple[np.ndarray, np.ndarray]:
     return positions, used
 
 
+def _fates(positions: np.ndarray, spans: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """(B, P) float64 in [0, 1): a draw for each slot, or, where there are spans, for each span."""
+    if spans is None:
+        return rng.random(positions.shape)
+    spans_of_slots = np.take_along_axis(spans, positions, axis=1)
+    return np.take_along_axis(rng.random(spans.shape), spans_of_slots, axis=1)
+
+
 def _corrupt(
     labels: np.ndarray,
+    fates: np.ndarray,
     rng: np.random.Generator,
     mask_token_id: int,
     random_word_ids: np.ndarray,
     mask_share: float,
     random_share: float,
 ) -> np.ndarray:
-    """(B, P): for each slot the mask token, a random word or the label itself."""
-    draw = rng.random(labels.shape)
-    shown = np.where(draw < mask_share, mask_token_id, labels)
+    """(B, P): for each slot the mask token, a random word or the label itself, as was drawn."""
+    shown = np.where(fates < mask_share, mask_token_id, labels)
     if random_share > 0:
         words = random_word_ids[rng.integers(len(random_word_ids), size=labels.shape)]
-        shown = np.where((draw >= mask_share) & (draw < mask_share + random_share), words, shown)
+        shown = np.where((fates >= mask_share) & (fates < mask_share + random_share), words, shown)
     return shown
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mlm import hub
+from mlm.added_words import add_words, read_words
 from mlm.checkpoint import Checkpoint, read_checkpoint
 from mlm.config import TrainingConfig, parse_config_overrides
 from mlm.families import encoder_config_of, new_config, special_token_ids
@@ -11,13 +12,19 @@ from mlm.families import encoder_config_of, new_config, special_token_ids
 def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, dict | None]:
     """The checkpoint a run starts from, and which it is for the record.
 
-    That is the named one, or (then the second is None) a new model with a new tokenizer.
+    That is the named one, or (then the second is None) a new model with a new tokenizer; either
+    with the words of `add_words_file`.
     """
-    if not config.model_name_or_path:
-        return _from_scratch(config, policy), None
-    fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
-    base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
-    return read_checkpoint(fetched.folder, dtype=policy, seed=config.seed), base
+    if config.model_name_or_path:
+        fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
+        base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
+        start = read_checkpoint(fetched.folder, dtype=policy, seed=config.seed)
+    else:
+        start, base = _from_scratch(config, policy), None
+    if config.add_words_file:
+        words = read_words(config.add_words_file)
+        start = add_words(start, words, policy=policy, seed=config.seed)
+    return start, base
 
 
 def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:

@@ -25,11 +25,13 @@ def parse(arguments: list[str]) -> TrainingConfig:
     parser = HfArgumentParser(TrainingConfig, description=__doc__.splitlines()[0])  # type: ignore[arg-type]
     parser.usage = "train.py --train_file FILE ... --model_name_or_path NAME ...; --help lists all"
     parser.add_argument("--config", help="Recipe: a YAML file with the same names.")
+    parser.allow_abbrev = False  # `said` below knows whole names only
     given = vars(parser.parse_args(arguments))
     recipe = given.pop("config")
     if recipe is None:
         return TrainingConfig(**given)
-    said = {word.partition("=")[0].lstrip("-") for word in arguments if word.startswith("--")}
+    flags = (word.partition("=")[0] for word in arguments if word.startswith("--"))
+    said = {flag.removeprefix("--").replace("-", "_") for flag in flags}
     return TrainingConfig.from_dict(
         read_recipe(recipe) | {name: value for name, value in given.items() if name in said}
     )

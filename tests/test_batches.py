@@ -1,5 +1,6 @@
 """Batches: what a sequence is, that (seed, step) is all a batch depends on, the fixed protocol."""
 
+import hashlib
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -222,6 +223,93 @@ def test_whole_words_reach_the_masks():
         assert labels.any()
 
 
+def test_spans_reach_the_masks():
+    # Words of two tokens, as above: chosen whole, and both tokens of one fate.
+    split = split_of(range(100, 180))
+    batches = training(split, span_mask=True, mlm_probability=0.4)
+    shown = set()
+    for step in range(30):
+        inputs, _, weights = batches.batch_at(step)
+        state = np.zeros(inputs["input_ids"].shape, int)  # 1 where chosen, 2 where also masked
+        rows, slots = np.nonzero(weights)
+        state[rows, inputs["masked_positions"][rows, slots]] = 1
+        state[inputs["input_ids"] == MASK] = 2
+        assert np.array_equal(state[:, 1:11:2], state[:, 2:11:2])
+        shown |= set(state.ravel().tolist())
+    assert shown == {0, 1, 2}
+    words = training(split, whole_word_mask=True, mlm_probability=0.4)
+    assert not np.array_equal(batches.batch_at(0)[1], words.batch_at(0)[1])
+
+
+# ---- a rate that changes
+
+
+def test_the_rate_of_a_step_is_that_of_its_batch():
+    split = split_of([100] * 10)  # ten candidates a row: nothing to round
+    batches = training(split, mlm_probability=1.0, final_mlm_probability=0.0, total_steps=11)
+    for step in range(14):
+        count = max(0, 10 - step)
+        assert batches.mlm_probability_at(step) == pytest.approx(count / 10)
+        assert (batches.batch_at(step)[2] > 0).sum(axis=1).tolist() == [count] * 4
+
+
+def test_a_rising_rate_has_the_slots_of_its_end_from_the_start():
+    rising = {"mlm_probability": 0.1, "final_mlm_probability": 0.5, "total_steps": 5}
+    batches = training(long_split(10, 12), **rising)
+    assert batches.num_prediction_slots == 5
+    shapes = {batches.batch_at(step)[1].shape for step in range(6)}
+    assert shapes == {(4, 5)}
+
+
+def test_a_changing_rate_leaves_batches_a_function_of_seed_and_step():
+    falling = {"mlm_probability": 0.5, "final_mlm_probability": 0.1, "total_steps": 12}
+    first, second = (training(long_split(10, 12), **falling) for _ in range(2))
+    forwards = [first.batch_at(step) for step in range(12)]
+    backwards = [second.batch_at(step) for step in reversed(range(12))][::-1]
+    assert_same(forwards, backwards)
+
+
+# ---- the same batches as ever
+
+
+@pytest.mark.parametrize(
+    ("settings", "digest"),
+    [
+        ({}, "368c5ebf777c8c08"),
+        ({"whole_word_mask": True}, "f1fe28068430e894"),
+        ({"line_by_line": True}, "3841649242c50355"),
+        ({"mlm_probability": 0.4}, "4cf4a8c3c0a31ee1"),
+        ({"mask_share": 0.5, "random_share": 0.0}, "f38809b0a8380232"),
+        ({"span_mask": True}, "4e722394b271a8d4"),
+    ],
+)
+def test_batches_are_what_they_were(settings, digest):
+    """A run that is gone on with after an update of this code sees the batches it would have seen.
+
+    All but the last were computed before there were spans and changing rates.
+    """
+    split = split_of(*[range(100 + n, 100 + n + 37 * n % 61) for n in range(40)])
+    batches = training(split, max_seq_length=32, global_batch_size=8, **settings)
+    assert digest_of(batches.batch_at(step) for step in range(20)) == digest
+
+
+@pytest.mark.parametrize(
+    ("whole_words", "digest"), [(False, "0c04a816f57d3d83"), (True, "71c328426751c396")]
+)
+def test_the_fixed_protocol_is_what_it_was(whole_words, digest):
+    split = split_of(*[range(100 + n, 100 + n + 37 * n % 61) for n in range(40)])
+    batches = evaluation(split, max_seq_length=32, batch_size=8, whole_word_mask=whole_words)
+    assert digest_of(batches) == digest
+
+
+def digest_of(batches):
+    digest = hashlib.sha256()
+    for inputs, labels, weights in batches:
+        for part in (*inputs.values(), labels, weights):
+            digest.update(part.tobytes())
+    return digest.hexdigest()[:16]
+
+
 # ---- the fixed protocol
 
 
@@ -295,6 +383,8 @@ def test_evaluation_stops_at_max_sequences():
         ({"seed": -1}, "seed is -1"),
         ({"mlm_probability": 2.0}, r"mlm_probability is 2\.0"),
         ({"mask_share": 0.95}, "add up to"),
+        ({"final_mlm_probability": 0.3}, "total_steps None"),
+        ({"final_mlm_probability": 2.0, "total_steps": 9}, r"final_mlm_probability is 2\.0"),
     ],
 )
 def test_wrong_settings_are_named_before_the_first_batch(changes, message):

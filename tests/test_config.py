@@ -55,6 +55,11 @@ REFUSED = [
     {"whole_word_mask": True, "span_mask": True},
     {"hub_state_minutes": -1.0},
     {"resume_from_hub": True},
+    {"seed": -1},
+    {"seed": 2**32},
+    {"adam_beta1": 1.0},
+    {"adam_beta2": -0.1},
+    {"adam_epsilon": 0.0},
     {"report_to": "wandb"},
     {"save_dtype": "int8"},
 ]
@@ -69,6 +74,19 @@ def test_a_setting_that_cannot_work_is_refused_by_its_flag_and_value(settings):
     for name, value in settings.items():
         assert f"--{name}" in message
         assert value is True or str(value).removesuffix(".0") in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"config_overrides": "vocab_size=50"}, "give --vocab_size instead"),
+        ({"config_overrides": "hidden_size=8", "model_name_or_path": "demo"}, "leave one of them"),
+        ({"add_words_file": "words.txt", "freeze_layers": 1}, "could not learn"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        TrainingConfig.from_dict(settings)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mlm.masking import mask_tokens, num_prediction_slots
+from mlm.choosing import SPAN_LENGTHS, SPAN_SHARES, choose_spans, draw_budgets, number_words
+from mlm.masking import RateSchedule, mask_tokens, num_prediction_slots
 
 CLS, SEP, PAD, MASK = 1, 2, 0, 3
 FIRST_WORD = 10  # ids 10..99 are words; 100..109 are what random words are drawn from
@@ -315,6 +316,135 @@ def test_tokens_of_one_word_are_corrupted_each_on_its_own():
     both = (masked.masked_ids[:, 1:3] == MASK).sum(axis=1)
     assert_binomial((both == 1).sum(), 400, 0.5)
     assert_binomial((both == 2).sum(), 400, 0.25)
+
+
+# ---- spans
+
+
+def mask_spans(input_ids, special, seed=0, **changes):
+    """mask() in spans, and (B, T) which span of its row a chosen column belongs to, -1 for none."""
+    settings = {"mlm_probability": 0.3, "num_slots": 40, "word_starts": np.ones(VOCAB_SIZE, bool)}
+    settings |= changes
+    masked = mask(input_ids, special, seed, span_mask=True, **settings)
+    rng = np.random.default_rng(seed)  # the same draws once more
+    slots, starts = settings["num_slots"], settings["word_starts"]
+    budgets = draw_budgets((~special).sum(axis=1), settings["mlm_probability"], slots, rng)
+    chosen, spans = choose_spans(number_words(input_ids, ~special, starts), budgets, slots, rng)
+    return masked, np.where(chosen, spans, -1)
+
+
+def test_span_lengths_are_those_of_spanbert():
+    assert SPAN_SHARES.sum() == pytest.approx(1)
+    assert (SPAN_LENGTHS * SPAN_SHARES).sum() == pytest.approx(3.8, abs=0.01)
+    assert SPAN_SHARES[1:] / SPAN_SHARES[:-1] == pytest.approx(0.8)
+
+
+def test_spans_have_the_lengths_they_are_drawn_with():
+    input_ids, special = rows_of(*[600] * 100)
+    _, spans = mask_spans(input_ids, special, mlm_probability=1.0, num_slots=600)
+    # All words are chosen; the first forty spans take 400 words at most, so none of them is cut.
+    lengths = np.array([np.bincount(row[row >= 0])[:40] for row in spans])
+    counts = np.bincount(lengths.ravel(), minlength=11)
+    assert counts[0] == 0
+    assert len(counts) == 11
+    for count, share in zip(counts[1:], SPAN_SHARES, strict=True):
+        assert_binomial(count, 4000, share)
+
+
+def test_a_span_is_words_in_a_row():
+    lengths = [1, 3, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1, 3, 1] * 3
+    input_ids, special, starts, word_of_column = words_of(lengths, num_rows=300)
+    masked, spans = mask_spans(input_ids, special, word_starts=starts)
+    assert_words_whole(masked, word_of_column)
+    several = 0
+    for row in spans:
+        for span in set(row[row >= 0]):
+            words = np.unique(word_of_column[row == span])
+            gaps = np.diff(np.append(words, words[0] + len(lengths)))  # round the ring
+            assert (gaps != 1).sum() <= 1
+            assert len(words) <= 10
+            several += len(words) > 1
+    assert several > 300
+
+
+def test_a_row_of_spans_ends_with_its_budget():
+    input_ids, special = rows_of(*[60] * 400)  # words of one token: nothing to round
+    masked, _ = mask_spans(input_ids, special)
+    assert set(masked.weights.sum(axis=1)) == {18}
+    assert set(mask_spans(input_ids, special, num_slots=7)[0].weights.sum(axis=1)) == {7}
+
+
+def test_spans_keep_the_rate():
+    input_ids, special, starts, _ = words_of([2, 1, 1, 2, 3, 1] * 10, num_rows=1000)
+    counts = mask_spans(input_ids, special, word_starts=starts)[0].weights.sum(axis=1)
+    assert abs(counts.mean() - 100 * 0.3) <= 4 * counts.std() / math.sqrt(1000)
+
+
+def test_spans_at_rate_one_and_zero_and_in_rows_of_few_tokens():
+    input_ids, special = rows_of(0, 1, 2, 9, length=12)
+    every, _ = mask_spans(input_ids, special, mlm_probability=1.0)
+    assert [len(chosen_columns(every, row)) for row in range(4)] == [0, 1, 2, 9]
+    assert not mask_spans(input_ids, special, mlm_probability=0.0)[0].weights.any()
+
+
+def test_tokens_of_a_span_share_one_fate_and_each_has_its_own_random_word():
+    input_ids, special = rows_of(*[60] * 600)
+    masked, spans = mask_spans(input_ids, special)
+    kinds = np.select(
+        [masked.masked_ids == MASK, np.isin(masked.masked_ids, RANDOM_WORDS)], [0, 1], 2
+    )
+    fates, alike, varied = [], 0, False
+    for row, shown, ids in zip(spans, kinds, masked.masked_ids, strict=True):
+        in_row = []
+        for span in sorted(set(row[row >= 0])):
+            (fate,) = set(shown[row == span])
+            in_row.append(fate)
+            varied |= fate == 1 and len(set(ids[row == span])) > 1
+        alike += in_row[0] == in_row[1]
+        fates += in_row
+    assert varied
+    for fate, share in enumerate((0.8, 0.1, 0.1)):
+        assert_binomial(fates.count(fate), len(fates), share)
+    assert_binomial(alike, 600, 0.8**2 + 0.1**2 + 0.1**2)  # spans of a row: each on its own
+
+
+def test_spans_need_words():
+    with pytest.raises(ValueError, match="spans are made of words"):
+        mask(*rows_of(5), span_mask=True)
+
+
+# ---- a rate that changes
+
+
+def test_the_rate_goes_in_a_line_from_the_first_step_to_the_last():
+    schedule = RateSchedule(0.3, 0.15, total_steps=4)
+    assert [schedule.at(step) for step in range(6)] == pytest.approx(
+        [0.3, 0.25, 0.2, 0.15, 0.15, 0.15]
+    )
+    assert (schedule.at(0), schedule.at(3)) == (0.3, 0.15)  # exactly
+    assert schedule.highest == 0.3
+    assert RateSchedule(0.1, 0.4, total_steps=7).highest == 0.4
+
+
+def test_a_rate_that_stays():
+    schedule = RateSchedule(0.15)
+    assert {schedule.at(step) for step in (0, 1, 10**9)} == {schedule.highest} == {0.15}
+    assert RateSchedule(0.3, 0.15, total_steps=1).at(0) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((-0.1,), r"mlm_probability is -0\.1"),
+        ((0.3, 1.5, 10), r"final_mlm_probability is 1\.5"),
+        ((0.3, 0.15), r"final_mlm_probability is 0\.15 and total_steps None"),
+        ((0.3, None, 10), "final_mlm_probability is None and total_steps 10"),
+        ((0.3, 0.15, 0), "total_steps is 0"),
+    ],
+)
+def test_a_wrong_schedule_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        RateSchedule(*settings)
 
 
 # ---- wrong arguments
