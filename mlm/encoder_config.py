@@ -17,8 +17,27 @@ Shape = tuple[int, ...]
 
 # Those that primitives.py computes; here, because it takes Keras to have them.
 ACTIVATION_NAMES = frozenset(
-    "gelu gelu_accurate gelu_fast gelu_new gelu_python gelu_python_tanh gelu_pytorch_tanh "
-    "hardswish leaky_relu linear mish quick_gelu relu relu2 relu6 sigmoid silu swish tanh".split()
+    {
+        "gelu",
+        "gelu_accurate",
+        "gelu_fast",
+        "gelu_new",
+        "gelu_python",
+        "gelu_python_tanh",
+        "gelu_pytorch_tanh",
+        "hardswish",
+        "leaky_relu",
+        "linear",
+        "mish",
+        "quick_gelu",
+        "relu",
+        "relu2",
+        "relu6",
+        "sigmoid",
+        "silu",
+        "swish",
+        "tanh",
+    }
 )
 
 

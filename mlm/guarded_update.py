@@ -4,6 +4,8 @@ A mix-in for Keras optimizers. Keras' own clipping sees one replica's share of a
 LossScaleOptimizer asks the first replica alone whether a gradient is finite.
 """
 
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from mlm.devices import backend_name, sum_over_replicas, update_if
@@ -12,7 +14,13 @@ FIRST_LOSS_SCALE = 2.0**15
 STEPS_TO_DOUBLE = 2000  # finite ones in a row, before fp16's loss scale is tried twice as large
 
 
-class GuardedUpdate:
+if TYPE_CHECKING:
+    from keras.optimizers import Optimizer
+else:
+    Optimizer = object  # what it is mixed into
+
+
+class GuardedUpdate(Optimizer):
     """A step whose gradient is not finite moves the step counter and nothing else.
 
     max_grad_norm: largest norm of the global batch's gradient; 0 leaves it alone.

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from mlm.errors import CheckpointError, ConfigError
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """One saved state. run: plain values (step, config, loss curve, ...)."""
+    """One saved state. run: plain values (step, config, validation_loss or None, ...)."""
 
     folder: Path
     run: dict[str, Any]
@@ -36,7 +38,32 @@ class TrainingState:
         return self.run["step"]
 
 
-def save_state(root: Path, model, optimizer, run: dict[str, Any], *, keep: int) -> TrainingState:
+# Taking and writing
+
+
+def snapshot(model, optimizer) -> dict[str, Arrays]:
+    """Copies of all variables, by file; the only part of saving that holds training up.
+
+    Raises CheckpointError naming a variable that is not finite: what is saved can be gone on from.
+    """
+    return {
+        name: {f"{index:05d}": _finite(variable) for index, variable in enumerate(variables)}
+        for name, variables in _groups(model, optimizer).items()
+    }
+
+
+def _finite(variable) -> np.ndarray:
+    value = np.array(variable.numpy(), order="C")
+    if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+        raise CheckpointError(
+            f"{variable.path} is not finite, so the state is not saved; lower --learning_rate"
+        )
+    return value
+
+
+def write_state(
+    root: Path, arrays: dict[str, Arrays], run: dict[str, Any], *, keep: int
+) -> TrainingState:
     """Write one state under `root` and prune the older ones; CheckpointError if it cannot be.
 
     `run` is JSON-able and has at least `step`. Nothing is removed before the new state is whole.
@@ -46,11 +73,8 @@ def save_state(root: Path, model, optimizer, run: dict[str, Any], *, keep: int) 
         root.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
         try:
-            _write(staging, model, optimizer, run)
-            if folder.exists():
-                shutil.rmtree(folder)
-            staging.replace(folder)
-            _fsync(root)
+            _write(staging, arrays, run)
+            _move(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
@@ -64,64 +88,12 @@ def save_state(root: Path, model, optimizer, run: dict[str, Any], *, keep: int) 
     return TrainingState(folder, run)
 
 
-def newest_state(root: Path) -> TrainingState | None:
-    """The newest whole state under `root`, or None; damaged ones are named and passed over."""
-    if not root.is_dir():
-        return None
-    for folder in sorted(root.glob("step-*"), reverse=True):
-        damage = _damage(folder)
-        if damage is None:
-            run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            return TrainingState(folder, run)
-        logger.warning("%s is not used: %s", folder, damage)
-    return None
-
-
-def restore_state(state: TrainingState, model, optimizer) -> None:
-    """Put a state's values back into a built model and optimizer."""
-    for name, variables in _groups(model, optimizer).items():
-        _restore(state.folder / f"{name}.safetensors", variables)
-
-
-def remove_states(root: Path) -> None:
-    """Delete every state of a run that ended well."""
-    shutil.rmtree(root, ignore_errors=True)
-
-
-def check_same_run(
-    state: TrainingState, config: dict[str, Any], fingerprint: str, *, may_differ: set[str]
-) -> None:
-    """ConfigError naming the first setting in which a resumed run would not be the same run."""
-    before = state.run["config"]
-    for name in sorted(config.keys() - may_differ):
-        if before.get(name) != config[name]:
-            raise ConfigError(
-                f"--{name} was {before.get(name)!r} when this run was saved and is "
-                f"{config[name]!r} now; give the old value, another --output_dir, or "
-                "--overwrite_output_dir to start anew"
-            )
-    if state.run["fingerprint"] != fingerprint:
-        raise ConfigError(
-            "the texts or the tokenizer have changed since this run was saved "
-            f"({state.run['fingerprint'][:12]} then, {fingerprint[:12]} now); "
-            "give another --output_dir, or --overwrite_output_dir to start anew"
-        )
-
-
-def _groups(model, optimizer) -> dict[str, list]:
-    # The seeds of dropout are among a model's variables, but not among its weights.
-    return {"model": model.variables, "optimizer": optimizer.variables}
-
-
-def _write(folder: Path, model, optimizer, run: dict[str, Any]) -> None:
+def _write(folder: Path, arrays: dict[str, Arrays], run: dict[str, Any]) -> None:
     from safetensors.numpy import save_file
 
-    for name, variables in _groups(model, optimizer).items():
-        arrays = {
-            f"{index:05d}": np.array(v.numpy(), order="C") for index, v in enumerate(variables)
-        }
+    for name, values in arrays.items():
         try:
-            save_file(arrays, folder / f"{name}.safetensors")
+            save_file(values, folder / f"{name}.safetensors")
         except Exception as error:  # safetensors hides a full disk's OSError in its own class
             raise OSError(str(error)) from None
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
@@ -129,6 +101,105 @@ def _write(folder: Path, model, optimizer, run: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(hashes), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         _fsync(path)
+
+
+def _move(staging: Path, folder: Path) -> None:
+    """Put a whole state in its place; one of the same step was damaged, or holds the same."""
+    if folder.exists():
+        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent)) / "old"
+        folder.replace(aside)
+        staging.replace(folder)
+        shutil.rmtree(aside.parent, ignore_errors=True)
+    else:
+        staging.replace(folder)
+    _fsync(folder.parent)
+
+
+def _prune(root: Path, keep: int, newest: Path) -> None:
+    """Leave the `keep` newest states and the best; a later one was damaged, and must not count."""
+    folders = sorted(root.glob("step-*"), reverse=True)
+    later = [folder for folder in folders if folder.name > newest.name]
+    best = [folder for _, _, folder in _by_validation_loss(root)[:1]]
+    for folder in later + folders[len(later) + keep :]:
+        if folder not in best:
+            shutil.rmtree(folder, ignore_errors=True)
+    remove_leftovers(root)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Delete what killed runs left half written."""
+    for leftover in root.glob(".writing-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove_states(root: Path) -> None:
+    """Delete every state of a run that ended well."""
+    shutil.rmtree(root, ignore_errors=True)
+
+
+# Finding and reading
+
+
+def newest_state(root: Path) -> TrainingState | None:
+    """The newest whole state under `root`, or None; damaged ones are named and passed over."""
+    return next(_whole_states(root), None)
+
+
+def best_state(root: Path) -> TrainingState | None:
+    """The whole state with the lowest validation loss, the earliest of equals; None if none has."""
+    folders = (folder for _, _, folder in _by_validation_loss(root))
+    return next(filter(None, map(_whole_state, folders)), None)
+
+
+def _by_validation_loss(root: Path) -> list[tuple[float, int, Path]]:
+    """(loss, step, folder) of the states that were evaluated, the best first, whole or not."""
+    measured = []
+    for folder in root.glob("step-*"):
+        try:
+            run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            measured.append((float(run["validation_loss"]), int(run["step"]), folder))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not evaluated, or damaged
+    return sorted(measured)
+
+
+def _whole_states(root: Path) -> Iterator[TrainingState]:
+    """From the newest to the oldest."""
+    return filter(None, map(_whole_state, sorted(root.glob("step-*"), reverse=True)))
+
+
+def _whole_state(folder: Path) -> TrainingState | None:
+    """The state in a folder; None, and a line that says why, if it is not whole."""
+    damage = damage_of(folder)
+    if damage is not None:
+        logger.warning("%s is not used: %s", folder, damage)
+        return None
+    return TrainingState(folder, json.loads((folder / "run.json").read_text(encoding="utf-8")))
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with a state folder, None if nothing is."""
+    try:
+        hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except OSError:
+        return f"it has no {MANIFEST}"
+    except ValueError:
+        return f"{MANIFEST} is torn"
+    if not isinstance(hashes, dict) or "run.json" not in hashes:
+        return f"{MANIFEST} is no list of a state's files"
+    for name, expected in hashes.items():
+        try:
+            if _sha256(folder / name) != expected:
+                return f"{name} is damaged"
+        except OSError:
+            return f"{name} is missing"
+    return None
+
+
+def restore_state(state: TrainingState, model, optimizer) -> None:
+    """Put a state's values back into a built model and optimizer."""
+    for name, variables in _groups(model, optimizer).items():
+        _restore(state.folder / f"{name}.safetensors", variables)
 
 
 def _restore(path: Path, variables: list) -> None:
@@ -144,26 +215,31 @@ def _restore(path: Path, variables: list) -> None:
         variable.assign(arrays[key])
 
 
-def _damage(folder: Path) -> str | None:
-    """What is wrong with a state folder, None if nothing is."""
-    try:
-        hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        for name, expected in hashes.items():
-            if _sha256(folder / name) != expected:
-                return f"{name} is damaged"
-    except (OSError, ValueError, AttributeError):
-        return "it is not whole"
-    return None if "run.json" in hashes else "it is not whole"
+def check_same_run(
+    state: TrainingState, config: dict[str, Any], fingerprint: str, *, may_differ: set[str]
+) -> None:
+    """ConfigError naming the settings in which a resumed run would not be the same run."""
+    before = state.run["config"]
+    changed = [
+        f"--{name} was {before.get(name)!r} when this run was saved and is {config[name]!r} now"
+        for name in sorted(config.keys() - may_differ)
+        if before.get(name) != config[name]
+    ]
+    if state.run["fingerprint"] != fingerprint:
+        changed.append(
+            "the texts or the tokenizer have changed since this run was saved "
+            f"({state.run['fingerprint'][:12]} then, {fingerprint[:12]} now)"
+        )
+    if changed:
+        raise ConfigError(
+            f"{'; '.join(changed)}; give the old ones, another --output_dir, or "
+            "--overwrite_output_dir to start anew"
+        )
 
 
-def _prune(root: Path, keep: int, newest: Path) -> None:
-    # A later state was damaged, or the run would have gone on from it: it must not count.
-    folders = sorted(root.glob("step-*"), reverse=True)
-    later = [folder for folder in folders if folder.name > newest.name]
-    for folder in later + folders[len(later) + keep :]:
-        shutil.rmtree(folder, ignore_errors=True)
-    for leftover in root.glob(".writing-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+def _groups(model, optimizer) -> dict[str, list]:
+    # The seeds of dropout are among a model's variables, but not among its weights.
+    return {"model": model.variables, "optimizer": optimizer.variables}
 
 
 def _sha256(path: Path) -> str:

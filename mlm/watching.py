@@ -1,8 +1,9 @@
-"""A run seen from outside: its progress bar, its lines, and the signals that end it in order."""
+"""A run seen from outside: its progress bar, its lines, and what ends it in order."""
 
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,18 +11,48 @@ import keras
 from tqdm import tqdm
 
 
-class StepCounter(keras.callbacks.Callback):
-    """Counts the steps of one `fit`, moves the bar, and ends it after a signal."""
+class StopRequest:
+    """Set by a signal, or by the clock when `minutes` of the run are over.
 
-    def __init__(self, bar: tqdm, stop_requested: threading.Event):
+    reserve: seconds kept back before that, for the longest save or evaluation seen so far. The
+    clock is the monotonic one: a wall clock that jumps stops nothing.
+    """
+
+    def __init__(self, minutes: float | None = None):
+        self._signal = threading.Event()
+        self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        self.reserve = 0.0
+
+    def set(self) -> None:
+        self._signal.set()
+
+    def is_set(self) -> bool:
+        return self._signal.is_set() or self.is_late()
+
+    def is_late(self) -> bool:
+        """Whether the time is over, but for the reserve."""
+        return self._deadline is not None and time.monotonic() + self.reserve > self._deadline
+
+    @contextmanager
+    def keeping_back(self) -> Iterator[None]:
+        """Something that no stop interrupts, and that may have to be done once more at the end."""
+        started = time.monotonic()
+        yield
+        self.reserve = max(self.reserve, time.monotonic() - started)
+
+
+class StepCounter(keras.callbacks.Callback):
+    """Counts the steps of one `fit`, moves the bar, and ends it after a request to stop."""
+
+    def __init__(self, bar: tqdm, stop: StopRequest):
         super().__init__()
         self.steps = 0
-        self._bar, self._stop_requested = bar, stop_requested
+        self._bar, self._stop = bar, stop
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         self._bar.update(1)
-        if self._stop_requested.is_set():
+        if self._stop.is_set():
             self.model.stop_training = True
 
 
@@ -38,14 +69,27 @@ def write_line(report: Callable[[str], None], line: str) -> None:
 
 
 @contextmanager
-def stop_on_signals(stop_requested: threading.Event) -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends what is done here as Ctrl-C does: with KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def stop_on_signals(stop: StopRequest) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the run after the step in hand; a second one changes nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def request_stop(signum, frame):
-        stop_requested.set()
+        stop.set()
 
     before = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

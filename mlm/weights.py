@@ -255,10 +255,9 @@ def _read(folder: Path, place: Place) -> np.ndarray:
 
 def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
     """Write the model's weights as one safetensors file under the family's names."""
-    import ml_dtypes
     from safetensors.numpy import save
 
-    number = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    number = _number_format(dtype)
     variables = variables_by_name(model)
     tensors = {}
     for key, group in family.tensor_names(model.config).items():
@@ -270,6 +269,22 @@ def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
             tensors[second] = tensors[first].copy()
     # Not save_file: it makes the file readable by its owner alone, and hides a full disk's OSError.
     path.write_bytes(save(tensors, metadata={"format": "pt"}))
+
+
+def round_weights(model, dtype: str) -> None:
+    """Give the model's variables the values that a file of that number format will hold."""
+    if dtype == "float32":
+        return
+    number = _number_format(dtype)
+    for variable in variables_by_name(model).values():
+        value = np.asarray(variable.numpy(), dtype=np.float32)
+        variable.assign(value.astype(number).astype(np.float32))
+
+
+def _number_format(dtype: str) -> np.dtype:
+    import ml_dtypes
+
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
 
 
 def variables_by_name(model) -> dict[str, Any]:

@@ -37,26 +37,38 @@ def parse(arguments: list[str]) -> TrainingConfig:
     )
 
 
+def go_on_arguments(arguments: list[str]) -> list[str]:
+    """The same command, but for what would make it begin anew; a recipe may say that as well."""
+    flag = "--overwrite_output_dir"
+    kept, previous = [], ""
+    for word in arguments:
+        is_value = previous == flag and word.lower() in {"true", "false"}
+        if not (word.replace("-", "_").replace("__", "--", 1).startswith(flag) or is_value):
+            kept.append(word)
+        previous = word
+    return [*kept, flag, "False"] if len(kept) < len(arguments) or "--config" in kept else kept
+
+
 def main(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
         load_backend()
-        from mlm.trainer import TrainingStopped, train
+        from mlm.trainer import TrainingStopped, rehearse, train
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        train(config)
+        rehearse(config) if config.dry_run else train(config)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError) else 2
     except TrainingStopped as stopped:
-        again = [word for word in arguments if not word.startswith("--overwrite_output_dir")]
+        again = go_on_arguments(arguments)
         command = shlex.join([Path(sys.executable).name, sys.argv[0], *again])
         print(f"{stopped}\nto go on: {command}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:
-        print("stopped before the first step; nothing was trained", file=sys.stderr)
+        print("stopped before the first step", file=sys.stderr)
         return 1
     return 0
 

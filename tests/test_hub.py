@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -12,29 +11,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from huggingface_hub import HfApi, constants
-from huggingface_hub.utils import close_session
+from conftest import small_texts
+from huggingface_hub import HfApi
 from safetensors.numpy import save_file
+from served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub
 
 from mlm.errors import CheckpointError, HubError
+from mlm.families import encoder_config_of, new_config, tensor_shapes
 from mlm.hub import HubUnreachableError, check_push, fetch_checkpoint, pull, push_checkpoint
-from mlm.local_hub import Fault, LocalHub
+from mlm.local_hub import Fault
 from mlm.local_hub.store import Change, RepoStore
+from mlm.wordpiece import train_tokenizer
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 
-TOKEN, READ_TOKEN = "hf_0123456789secret", "hf_9876543210reader"
-REPO = "me/reviews"
-CONFIG = {
-    "model_type": "bert",
-    "vocab_size": 64,
-    "hidden_size": 4,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 8,
-    "max_position_embeddings": 16,
-}
+CONFIG = new_config(
+    "bert",
+    vocab_size=64,
+    hidden_size=4,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=8,
+    max_position_embeddings=16,
+)
 # every request of a push, as (method, address)
 CALLS_OF_A_PUSH = [
     ("POST", "/api/repos/create"),
@@ -50,32 +50,6 @@ CALLS_OF_A_PUSH = [
 CREATE, LOOK_UP, COMMIT = CALLS_OF_A_PUSH[0], CALLS_OF_A_PUSH[1], CALLS_OF_A_PUSH[7]
 
 
-class Plan:
-    """Faults for chosen requests, each as often as said; keeps what was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self._planned: list[list] = []
-
-    def add(self, call: tuple[str, str], fault: Fault | None, times: int = 1, do=None) -> None:
-        """`do` is called instead, just before the request is answered."""
-        self._planned.append([call, fault, times, do])
-
-    def __call__(self, method: str, path: str) -> Fault | None:
-        self.asked.append((method, path))
-        for planned in self._planned:
-            (wanted, pattern), fault, times, do = planned
-            if times and method == wanted and re.fullmatch(pattern, path):
-                planned[2] -= 1
-                if do:
-                    do()
-                return fault
-        return None
-
-    def count(self, call: tuple[str, str]) -> int:
-        return sum(m == call[0] and bool(re.fullmatch(call[1], p)) for m, p in self.asked)
-
-
 @pytest.fixture
 def plan() -> Plan:
     return Plan()
@@ -83,16 +57,8 @@ def plan() -> Plan:
 
 @pytest.fixture(autouse=True)
 def hub(tmp_path, monkeypatch, plan):
-    """A local Hub that the environment points at, with a cache of its own."""
-    with LocalHub(tmp_path / "hub", token=TOKEN, read_token=READ_TOKEN, faults=plan) as local:
-        monkeypatch.setenv("HF_ENDPOINT", local.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    with served_hub(tmp_path, monkeypatch, plan) as local:
         yield local
-        close_session()
 
 
 @pytest.fixture
@@ -109,30 +75,15 @@ def folder(tmp_path) -> Path:
 
 
 def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
-    """A folder with the files of a checkpoint; what is in them does not matter to the Hub."""
+    """A folder with the files of a checkpoint whose weights are noise, drawn from `seed`."""
     folder.mkdir()
-    from conftest import small_texts
-
-    from mlm.families import encoder_config_of, new_config, tensor_shapes
-    from mlm.wordpiece import train_tokenizer
-
-    settings = {k: v for k, v in CONFIG.items() if k != "model_type"}
-    shapes = tensor_shapes("bert", encoder_config_of(new_config("bert", **settings)))
-    rng = np.random.default_rng(seed)
-    weights = {n: rng.normal(size=shape).astype("float32") for n, shape in shapes.items()}
+    rng, shapes = np.random.default_rng(seed), tensor_shapes("bert", encoder_config_of(CONFIG))
+    weights = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(CONFIG | config))
-    train_tokenizer(small_texts(), 64).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(CONFIG.to_dict() | config))
+    train_tokenizer(small_texts(), CONFIG.vocab_size).save_pretrained(folder)
     (folder / "README.md").write_text("---\ntags: [fill-mask]\n---\n# Reviews\n")
     return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def api() -> HfApi:
-    return HfApi(endpoint=os.environ["HF_ENDPOINT"])
 
 
 def history(repo_id: str = REPO) -> list[str]:

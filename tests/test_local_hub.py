@@ -237,6 +237,21 @@ def test_ranges(hub, commit, asked, status, expected):
     assert (answer[0], answer[2]) == (status, expected)
 
 
+def test_it_counts_what_it_serves(hub, commit):
+    for asked in ("bytes=0-7", "bytes=8-107"):
+        ask(f"{hub.url}/{REPO}/resolve/main/model.safetensors", Range=asked)
+    ask(f"{hub.url}/{REPO}/resolve/main/model.safetensors", "HEAD")
+    ask(f"{hub.url}/{REPO}/resolve/{commit}/sub/notes.txt")
+    assert hub.served == {f"{REPO}/model.safetensors": 108, f"{REPO}/sub/notes.txt": 5}
+
+
+def test_a_hub_that_knows_no_ranges(commit, tmp_path):
+    with LocalHub(tmp_path / "hub", token=TOKEN, ranges=False) as other:
+        url = f"{other.url}/{REPO}/resolve/main/model.safetensors"
+        status, headers, body = ask(url, Range="bytes=10-19")
+    assert (status, headers["Accept-Ranges"], body) == (200, None, LARGE)
+
+
 def test_what_is_not_there_is_told_apart(api, hub, stranger, commit):
     for client in (api, stranger):
         with pytest.raises(RepositoryNotFoundError):

@@ -51,6 +51,7 @@ LEVELS = (
         "hub",
         "optimizer",
         "state_pusher",
+        "state_writer",
         "training_dataset",
         "training_state",
         "training_step",

@@ -36,6 +36,8 @@ def small_config(corpus, output, **changes) -> TrainingConfig:
         "save_steps": 100,
         "precision": "fp32",
     }
+    if changes.get("model_name_or_path"):
+        settings |= {"config_overrides": None}
     return TrainingConfig.from_dict(settings | changes)
 
 

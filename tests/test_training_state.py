@@ -15,7 +15,13 @@ from mlm import training_state
 from mlm.config import TrainingConfig
 from mlm.errors import CheckpointError, ConfigError
 from mlm.optimizer import make_optimizer
-from mlm.training_state import check_same_run, newest_state, restore_state, save_state
+from mlm.training_state import (
+    check_same_run,
+    newest_state,
+    restore_state,
+    snapshot,
+    write_state,
+)
 
 
 def small_run(seed: int):
@@ -53,7 +59,7 @@ def values(run) -> list[np.ndarray]:
 
 
 def save(root: Path, run, step: int, keep: int = 2):
-    return save_state(root, *run, {"step": step, "curve": [[step, 0.1]]}, keep=keep)
+    return write_state(root, snapshot(*run), {"step": step, "curve": [[step, 0.1]]}, keep=keep)
 
 
 def names(root: Path) -> list[str]:
@@ -206,7 +212,7 @@ def test_another_models_state_is_refused(root, saved_run):
 @pytest.fixture
 def state(root, saved_run):
     run = {"step": 1, "config": {"seed": 1, "logging_steps": 5}, "fingerprint": "a" * 64}
-    return save_state(root, *saved_run, run, keep=2)
+    return write_state(root, snapshot(*saved_run), run, keep=2)
 
 
 def test_the_same_run_goes_on(state):

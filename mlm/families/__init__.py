@@ -110,7 +110,7 @@ def encoder_config_of(hf_config) -> EncoderConfig:
 def tensor_shapes(model_type: str, config: EncoderConfig) -> dict[str, Shape]:
     """The tensors that a checkpoint of this shape holds: name -> shape, in PyTorch's layout."""
     shapes = variable_shapes(config)
-    tensors = {}
+    tensors: dict[str, Shape] = {}
     for key, group in family_of(model_type).tensor_names(config).items():
         shape = shapes[key]
         rows, *columns = reversed(shape) if key.endswith("/kernel") else shape

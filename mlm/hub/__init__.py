@@ -9,11 +9,13 @@ No token is taken as an argument, written to a log or put in an error. HF_ENDPOI
     inspection.py  what can be told of a repository before its weights are fetched
     pull.py        fetch_checkpoint, load_checkpoint
     push.py        check_push, push_checkpoint
+    training_branch.py  the state of a run on a branch, for the next machine to go on from
 """
 
 from mlm.hub.connection import HubUnreachableError
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, load_checkpoint
 from mlm.hub.push import Published, check_push, push_checkpoint
+from mlm.hub.training_branch import delete_states, fetch_newest_state, push_state
 
 __all__ = [
     "DEMO",
@@ -21,7 +23,10 @@ __all__ = [
     "HubUnreachableError",
     "Published",
     "check_push",
+    "delete_states",
     "fetch_checkpoint",
+    "fetch_newest_state",
     "load_checkpoint",
     "push_checkpoint",
+    "push_state",
 ]

@@ -16,7 +16,7 @@ from mlm.hub.snapshot import Snapshot
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CONVERSION = (
-    '; where that does no harm, convert it: pip install {packages}; python -c "from transformers '
+    '; convert it elsewhere: pip install {packages}; python -c "from transformers '
     "import AutoModelForMaskedLM as M, AutoTokenizer as T; "
     "M.from_pretrained('{repo_id}'{option}).save_pretrained('converted'); "
     "T.from_pretrained('{repo_id}').save_pretrained('converted')\""

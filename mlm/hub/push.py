@@ -32,7 +32,7 @@ def check_push(repo_id: str) -> None:
             or somebody else's namespace.
     """
     repo_id = checked_id(repo_id)
-    _check_can_push()
+    check_can_push()
     account = retrying("ask who the token belongs to", lambda: hub_api().whoami(), PUSH_ATTEMPTS)
     namespace = repo_id.split("/")[0] if "/" in repo_id else account["name"]
     writable = {account["name"]}
@@ -82,7 +82,7 @@ def push_checkpoint(
 
     folder, wanted_id = Path(folder).expanduser(), checked_id(repo_id)
     verify_folder(folder)
-    _check_can_push()
+    check_can_push()
     files = {path.name: path for path in _files_to_push(folder)}
     api = hub_api()
     repo_id = retrying(
@@ -97,7 +97,7 @@ def push_checkpoint(
         )
     message = commit_message or f"Checkpoint of {len(files)} files"
     commit = _commit(api, repo_id, head, files, message)
-    wrong = _differences(api, repo_id, commit, files)
+    wrong = differences(api, repo_id, commit, files)
     if wrong:
         raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: push again")
     return Published(repo_id, commit, f"{endpoint()}/{repo_id}")
@@ -132,7 +132,7 @@ def _commit_since(api: "HfApi", repo_id: str, parent: str, files: dict[str, Path
     head = retrying(f"read {repo_id}", lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
     if head.sha == parent:
         return None
-    if _differences(api, repo_id, str(head.sha), files):
+    if differences(api, repo_id, str(head.sha), files):
         raise HubError(
             f"{repo_id} was changed by someone else during this push; nothing was overwritten: "
             "look at it, and push again"
@@ -140,7 +140,7 @@ def _commit_since(api: "HfApi", repo_id: str, parent: str, files: dict[str, Path
     return str(head.sha)
 
 
-def _differences(api: "HfApi", repo_id: str, commit: str, files: dict[str, Path]) -> list[str]:
+def differences(api: "HfApi", repo_id: str, commit: str, files: dict[str, Path]) -> list[str]:
     """Names of the files that the Hub does not have at this commit byte for byte."""
     found = retrying(
         f"check {repo_id}",
@@ -157,7 +157,7 @@ def _files_to_push(folder: Path) -> list[Path]:
     ]
 
 
-def _check_can_push() -> None:
+def check_can_push() -> None:
     from huggingface_hub import get_token
 
     if is_offline():

@@ -133,7 +133,7 @@ class Exchange(BaseHTTPRequestHandler):
         for _ in self.body_chunks():
             pass  # what was not read would be taken for the next request
 
-    do_GET = do_HEAD = do_POST = do_PUT = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
     def _route(self, path: str) -> None:
         try:

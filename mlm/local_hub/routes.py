@@ -106,6 +106,14 @@ def add_branch(request: Exchange, kind: str, repo: str, rev: str) -> None:
     )
 
 
+def delete_branch(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    request.check_may_write(repo)
+    if rev == DEFAULT_BRANCH:
+        raise Refusal(400, f"{rev} cannot be deleted")
+    request.store.remove_branch(kind, repo, rev)
+    request.reply({})
+
+
 def add_tag(request: Exchange, kind: str, repo: str, rev: str) -> None:
     _add_ref(request, kind, repo, "tags", request.body()["tag"], rev)
 
@@ -184,6 +192,7 @@ def _routes() -> list[Route]:
         ("PUT", "/api/{repo}/settings", update_settings),
         ("GET", "/api/{repo}/refs", list_refs),
         ("POST", "/api/{repo}/branch/{rev}", add_branch),
+        ("DELETE", "/api/{repo}/branch/{rev}", delete_branch),
         ("POST", "/api/{repo}/tag/{rev}", add_tag),
         ("GET", "/api/{repo}/commits/{rev}", list_commits),
         ("GET", "/api/{repo}/tree/{rev}", list_tree),

@@ -182,6 +182,14 @@ class RepoStore:
             self.update_facts(kind, repo_id, **{group: {**refs, name: target}})
             return True
 
+    def remove_branch(self, kind: str, repo_id: str, name: str) -> None:
+        """Forget a branch; its commits stay. Raises RevisionNotFound."""
+        with self._lock:
+            branches = self.facts(kind, repo_id)["branches"]
+            if branches.pop(name, None) is None:
+                raise RevisionNotFound(name)
+            self.update_facts(kind, repo_id, branches=branches)
+
     # commits
 
     def commit_at(self, kind: str, repo_id: str, revision: str) -> Commit:

@@ -157,6 +157,8 @@ def _send_file(request: Exchange, name: str, entry: FileEntry, headers: dict[str
         file.seek(first)
         while length > 0:
             chunk = file.read(min(CHUNK, length))
+            if not chunk:
+                raise ConnectionError(f"{name} is shorter in the store than its entry says")
             request.server.note_served(name, len(chunk))  # before anyone can have it
             length -= request.wfile.write(chunk)
 

@@ -1,0 +1,80 @@
+"""What a run would take, from everything that it reads and a few steps of it; nothing is kept."""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlm.config import TrainingConfig
+from mlm.optimizer import make_optimizer
+from mlm.preparation import Preparation, prepare
+from mlm.training_dataset import TrainingDataset
+from mlm.training_step import Learner
+
+TIMED_STEPS = 3  # after the first, which is traced and compiled
+
+
+def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
+    """Report tokens, steps, time, memory and what would be pushed where; write nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready = prepare(config, Path(folder) / "tokens", report)
+        first, each = _time_steps(ready)
+    batches, steps = ready.batches, ready.total_steps
+    tokens = batches.global_batch_size * config.max_seq_length
+    epochs = steps * batches.global_batch_size / batches.num_sequences
+    report(
+        f"{steps:,} steps of {batches.global_batch_size} x {config.max_seq_length} tokens: "
+        f"{epochs:.1f} epochs of {batches.num_sequences:,} sequences"
+    )
+    report(
+        f"first step {first:.1f} s, then {each:.2f} s each ({tokens / each:,.0f} tokens/s): "
+        f"about {_spelled(first + (steps - 1) * each)}, and evaluations "
+        f"every {config.eval_steps} steps"
+    )
+    report(f"memory so far: {_peak_gib():.1f} GiB on the host; disk: {_disk(ready, config)}")
+    report(_destination(config))
+    report("nothing was written")
+
+
+def _time_steps(ready: Preparation) -> tuple[float, float]:
+    """Seconds of the first step, and of each after it."""
+    config, device = ready.config, ready.device
+    with device.scope():
+        learner = Learner(ready.start.model, ready.micro_batches)
+        optimizer = make_optimizer(
+            config, ready.total_steps, scales_loss=device.policy == "mixed_float16"
+        )
+        learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
+    times = []
+    for count in (1, TIMED_STEPS):
+        started = time.monotonic()
+        learner.fit(TrainingDataset(ready.batches, 0, count), verbose=0, shuffle=False)
+        times.append((time.monotonic() - started) / count)
+    return times[0], times[1]
+
+
+def _spelled(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{max(1, minutes)} min"
+
+
+def _peak_gib() -> float:
+    """The most memory this process has had, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 30 if sys.platform == "darwin" else 1 << 20)
+
+
+def _disk(ready: Preparation, config: TrainingConfig) -> str:
+    """Weights once for the checkpoint, three times for each state (AdamW's moments)."""
+    weights = 4 * ready.start.model.count_params()
+    states = config.save_total_limit + 1  # one more while it is written
+    return f"{(1 + 3 * states) * weights / 2**30:.1f} GiB in {config.output_dir}"
+
+
+def _destination(config: TrainingConfig) -> str:
+    if not config.push_to_hub:
+        return f"the checkpoint would stay in {config.output_dir}: --push_to_hub is not set"
+    kind = "a private repository, if it is new" if config.hub_private_repo else "public if new"
+    return f"the checkpoint would be pushed to {config.hub_model_id} ({kind})"

@@ -1,0 +1,252 @@
+"""The steps of one training run: in order, exact, and with an end at any of them."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from mlm.errors import TrainingError
+from mlm.evaluation import Evaluator, Figures
+from mlm.event_log import EventLog
+from mlm.optimizer import make_optimizer
+from mlm.preparation import Preparation
+from mlm.state_pusher import StatePusher
+from mlm.state_writer import StateWriter
+from mlm.training_dataset import TrainingDataset
+from mlm.training_record import Progress
+from mlm.training_state import (
+    TrainingState,
+    best_state,
+    check_same_run,
+    newest_state,
+    restore_state,
+    snapshot,
+)
+from mlm.training_step import Learner
+from mlm.watching import StepCounter, StopRequest, progress_bar, write_line
+from mlm.weights import round_weights
+
+PUSH_TIMEOUT = 600.0  # seconds that a run which ends waits for its last state to reach the Hub
+# Settings that a resumed run may change: they move no weight.
+FREE_ON_RESUME = {
+    "output_dir",
+    "overwrite_output_dir",
+    "logging_steps",
+    "save_steps",
+    "save_total_limit",
+    "per_device_eval_batch_size",
+    "skip_bad_steps",
+    "max_train_minutes",
+    "report_to",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "resume_from_hub",
+    "hub_state_minutes",
+    "save_dtype",
+}
+
+
+class TrainingStopped(Exception):
+    """A signal or the clock ended the run in order; `folder` holds a state to go on from."""
+
+    def __init__(self, step: int, total_steps: int, folder: Path):
+        super().__init__(f"stopped at step {step} of {total_steps}; the state is in {folder}")
+        self.step, self.total_steps, self.folder = step, total_steps, folder
+
+
+class TrainingRun:
+    """One training run: made, perhaps put where it stood, then `go`, then `end`."""
+
+    def __init__(self, ready: Preparation, report: Callable[[str], None], stop: StopRequest):
+        self.ready, self.config = ready, ready.config
+        self.report, self.stop = report, stop
+        self.total_steps = ready.total_steps
+        self.progress = Progress()
+        self.states = Path(self.config.output_dir) / "state"
+        logs = Path(self.config.output_dir) / "logs"
+        self.events = EventLog(logs if self.config.report_to == "tensorboard" else None)
+        self._compile()
+
+    def _compile(self) -> None:
+        ready, device = self.ready, self.ready.device
+        with device.scope():
+            self.learner = Learner(ready.start.model, ready.micro_batches)
+            self.optimizer = make_optimizer(
+                self.config, self.total_steps, scales_loss=device.policy == "mixed_float16"
+            )
+            self.learner.compile_for_training(self.optimizer, jit_compile=device.jit_compile)
+            self.evaluator = Evaluator(
+                ready.start.model, ready.evaluation_batches, jit_compile=device.jit_compile
+            )
+
+    def go_on_from(self, state: TrainingState) -> None:
+        """Stand where a saved run stood; ConfigError if this is another run."""
+        check_same_run(
+            state,
+            self.config.to_dict(),
+            self.ready.store.fingerprint,
+            may_differ=FREE_ON_RESUME,
+        )
+        restore_state(state, self.ready.start.model, self.optimizer)
+        self.progress = Progress(**state.run["progress"])
+        self.report(f"going on from step {state.step} ({state.folder})")
+
+    def go(self) -> None:
+        """Train from where the run stands to its end; TrainingStopped if it has to end before."""
+        with ExitStack() as stack:
+            self._open(stack)
+            bar = stack.enter_context(progress_bar(self.total_steps, self.progress.step))
+            if self.progress.before is None:
+                self._begin()
+            for step in self._boundaries():
+                self._train_until(step, bar)
+                self._pause()
+            self._save()  # what is killed or fails after this need not train again
+
+    def end(self) -> Figures:
+        """The figures of the weights that the run leaves: the last ones, or the best."""
+        round_weights(self.ready.start.model, self.config.save_dtype)  # what is published
+        figures = self._evaluate("after")
+        if self.progress.validation_loss() is None:
+            self.progress.note_evaluation(figures.loss)
+        if not self.config.load_best_model_at_end or self.progress.best_step == self.progress.step:
+            return figures
+        best = best_state(self.states)
+        if best is None or best.step != self.progress.best_step:
+            raise TrainingError(
+                f"the state of the best step, {self.progress.best_step}, is no longer in "
+                f"{self.states}; run again without --load_best_model_at_end to keep the last one"
+            )
+        restore_state(best, self.ready.start.model, self.optimizer)
+        round_weights(self.ready.start.model, self.config.save_dtype)
+        return self._evaluate(f"best, step {best.step}")
+
+    def _open(self, stack: ExitStack) -> None:
+        """What is closed however the run ends: the curves, the states being sent and written."""
+        config, send = self.config, None
+        stack.callback(self.events.close)
+        if config.resume_from_hub:
+            pusher = StatePusher(
+                str(config.hub_model_id),
+                minutes=config.hub_state_minutes,
+                private=config.hub_private_repo,
+                report=lambda line: write_line(self.report, line),
+            )
+            # A run that has ended well needs no state; one that stopped is gone on with elsewhere.
+            stack.callback(lambda: pusher.finish(PUSH_TIMEOUT, push_last=not self._is_over()))
+            send = pusher.offer
+        self.writer = stack.enter_context(
+            StateWriter(self.states, keep=config.save_total_limit, on_written=send)
+        )
+
+    def _begin(self) -> None:
+        figures = self._evaluate("before")
+        self.progress.before = figures.to_dict()
+        self.progress.note_evaluation(figures.loss)
+        if self.config.load_best_model_at_end:
+            self._save()
+
+    def _boundaries(self) -> Iterator[int]:
+        """The steps at which training pauses to log, evaluate or save."""
+        config = self.config
+        while not self._is_over():
+            step = self.progress.step
+            ends = [
+                step - step % every + every
+                for every in (config.logging_steps, config.eval_steps, config.save_steps)
+            ]
+            yield min(*ends, self.total_steps)
+
+    def _is_over(self) -> bool:
+        """At its last step, or after so many evaluations that gained nothing."""
+        patience, waited = (
+            self.config.early_stopping_patience,
+            self.progress.evaluations_without_gain,
+        )
+        has_stalled = patience is not None and waited >= patience
+        return has_stalled or self.progress.step >= self.total_steps
+
+    def _train_until(self, end: int, bar) -> None:
+        progress, started = self.progress, time.monotonic()
+        self.learner.nats.carry(progress.unfinished_mean)
+        counter = StepCounter(bar, self.stop)
+        steps = TrainingDataset(self.ready.batches, progress.step, end)
+        self.learner.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
+        progress.step += counter.steps
+        progress.seconds += time.monotonic() - started
+        self._look_for_skipped()
+        progress.unfinished_mean = self.learner.nats.sums()
+        if progress.step == end:
+            self._log(bar)
+
+    def _look_for_skipped(self) -> None:
+        """Say which step was passed over; TrainingError if that was one too many."""
+        count, last = self.optimizer.skipped()
+        if count == self.progress.skipped_steps:
+            return
+        self.progress.skipped_steps = count
+        said = f"the loss or its gradient was not finite at step {last + 1}"
+        if count > self.config.skip_bad_steps:
+            state = newest_state(self.states)
+            where = f"the newest state is {state.folder}" if state else "no state was saved yet"
+            raise TrainingError(
+                f"{said}; lower --learning_rate, raise --warmup_steps, or pass over such steps "
+                f"with --skip_bad_steps; {where}"
+            )
+        write_line(self.report, f"{said}: passed over, {count} in all")
+
+    def _log(self, bar) -> None:
+        progress, config = self.progress, self.config
+        loss, progress.unfinished_mean = float(self.learner.nats.result()), None
+        progress.loss_curve.append([progress.step, round(loss, 5)])
+        tokens = self.ready.batches.global_batch_size * config.max_seq_length
+        speed = progress.tokens_per_second(tokens)
+        bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s")
+        self.events.scalar("train/loss", loss, progress.step)
+        self.events.scalar("train/tokens_per_second", speed, progress.step)
+
+    def _pause(self) -> None:
+        """What falls due at this step; TrainingStopped where the run has to end."""
+        progress, config = self.progress, self.config
+        if self.stop.is_set():
+            self._save()
+            self.writer.close()
+            raise TrainingStopped(progress.step, self.total_steps, Path(config.output_dir))
+        self.writer.check()
+        if progress.step == self.total_steps:
+            return  # the rest is the end's
+        is_best = False
+        if progress.step % config.eval_steps == 0:
+            figures = self._evaluate(f"step {progress.step}")
+            is_best = progress.note_evaluation(figures.loss)
+            self.events.scalar("validation/loss", figures.loss, progress.step)
+        if progress.step % config.save_steps == 0 or (is_best and config.load_best_model_at_end):
+            self._save()
+
+    def _evaluate(self, when: str) -> Figures:
+        with self.stop.keeping_back():
+            figures = self.evaluator.figures()
+        if math.isnan(figures.loss):
+            raise TrainingError(f"the validation loss is no number {when}; lower --learning_rate")
+        write_line(
+            self.report,
+            f"{when}: masked-token perplexity {figures.perplexity:.2f} (loss {figures.loss:.4f} "
+            f"nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
+            f"{figures.num_tokens:,} masked tokens in held-out documents",
+        )
+        return figures
+
+    def _save(self) -> None:
+        run = {
+            "step": self.progress.step,
+            "config": self.config.to_dict(),
+            "fingerprint": self.ready.store.fingerprint,
+            "global_batch_size": self.ready.batches.global_batch_size,
+            "validation_loss": self.progress.validation_loss(),
+            "progress": dataclasses.asdict(self.progress),
+        }
+        with self.stop.keeping_back():
+            self.writer.save(snapshot(self.ready.start.model, self.optimizer), run)
