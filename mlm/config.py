@@ -48,7 +48,7 @@ class TrainingConfig:
         None, "Checkpoint to adapt: a folder, a Hub id, or `demo`. None trains from scratch."
     )
     model_revision: str | None = _setting(None, "Branch, tag or commit of a Hub checkpoint.")
-    model_type: str = _setting("modernbert", "Family to train from scratch: modernbert or bert.")
+    model_type: str = _setting("modernbert", "Family to train from scratch, e.g. modernbert, bert.")
     config_overrides: str | None = _setting(
         None, "Changes to the family's default shape, e.g. hidden_size=256,num_hidden_layers=4."
     )
@@ -132,7 +132,9 @@ class TrainingConfig:
     hub_model_id: str | None = _setting(None, "Where to publish: owner/name.")
     hub_private_repo: bool = _setting(False, "Make a repository that is created here private.")
     resume_from_hub: bool = _setting(
-        False, "Keep the state of the run on a branch of --hub_model_id, and go on from there."
+        False,
+        "Keep the state of the run, its settings included, on a branch of --hub_model_id, and go "
+        "on from there.",
     )
     hub_state_minutes: float = _setting(30.0, "Minutes between two states sent to the Hub.")
 

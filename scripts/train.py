@@ -37,18 +37,6 @@ def parse(arguments: list[str]) -> TrainingConfig:
     )
 
 
-def go_on_arguments(arguments: list[str]) -> list[str]:
-    """The same command, but for what would make it begin anew; a recipe may say that as well."""
-    flag = "--overwrite_output_dir"
-    kept, previous = [], ""
-    for word in arguments:
-        is_value = previous == flag and word.lower() in {"true", "false"}
-        if not (word.replace("-", "_").replace("__", "--", 1).startswith(flag) or is_value):
-            kept.append(word)
-        previous = word
-    return [*kept, flag, "False"] if len(kept) < len(arguments) or "--config" in kept else kept
-
-
 def main(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
@@ -63,7 +51,9 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError) else 2
     except TrainingStopped as stopped:
-        again = go_on_arguments(arguments)
+        # The last word counts; a recipe may have said it too.
+        anew = ["--overwrite_output_dir", "False"] if config.overwrite_output_dir else []
+        again = [*arguments, *anew]
         command = shlex.join([Path(sys.executable).name, sys.argv[0], *again])
         print(f"{stopped}\nto go on: {command}", file=sys.stderr)
         return 3

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import HfApi, close_session, constants
 
 from mlm import masking, training_run
 from mlm.batches import MaskedBatches
 from mlm.config import TrainingConfig
-from mlm.errors import ConfigError, TrainingError
+from mlm.errors import ConfigError, CorpusError, HubError, TrainingError
+from mlm.local_hub import LocalHub
 from mlm.trainer import TrainingStopped, rehearse, train
 from mlm.training_state import newest_state
 from mlm.watching import StopRequest
 
+ROOT = Path(__file__).resolve().parent.parent
+TOKEN = "hf_of_the_training_run_test"
 SHAPE = "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=48"
 
 
@@ -254,7 +258,7 @@ except TrainingStopped as stopped:
 
 def test_a_run_goes_on_with_another_number_of_devices(small_corpus, tmp_path):
     def devices(count: int, config: TrainingConfig, end: str) -> None:
-        program = DEVICES_PROGRAM.format(root=str(Path(__file__).resolve().parent.parent))
+        program = DEVICES_PROGRAM.format(root=str(ROOT))
         settings = json.dumps(dataclasses.asdict(config))
         subprocess.run(
             [sys.executable, "-c", program, str(count), settings, end],
@@ -294,3 +298,132 @@ def test_masking_options_reach_the_batches(small_corpus, tmp_path, monkeypatch):
         save_steps=100,
     )
     assert set(rates) == {0.3, 0.25, 0.2, 0.15, 0.1}  # 0.15 is that of the evaluation too
+
+
+def test_a_full_disk_ends_the_run_with_the_last_good_state_named(small_corpus, tmp_path):
+    settings = config_for(small_corpus, tmp_path / "run", save_steps=2)
+    program = (
+        f"import json, resource, sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from mlm.config import TrainingConfig\n"
+        "from mlm.errors import TrainingError\n"
+        "from mlm.trainer import train\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "def report(line):\n"
+        "    if line.startswith('step 4'):\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    train(TrainingConfig.from_dict(json.loads(sys.argv[1])), report=report)\n"
+        "except TrainingError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(dataclasses.asdict(settings))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "cannot save the state" in done.stdout, done.stderr[-500:]
+    assert "the last good state is" in done.stdout
+    assert newest_state(tmp_path / "run" / "state").step == 2
+
+
+def test_texts_that_changed_meanwhile_are_noticed(small_corpus, tmp_path):
+    corpus = tmp_path / "texts.csv"
+    corpus.write_bytes(small_corpus.read_bytes())
+
+    def change(line):
+        if line.startswith("step 4"):
+            corpus.write_text(corpus.read_text(encoding="utf-8") + '900,"One more."\n')
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingStopped):  # the run itself reads its own copy
+        train(config_for(corpus, tmp_path / "run"), report=change)
+    with pytest.raises(ConfigError, match="the texts or the tokenizer have changed"):
+        run(corpus, tmp_path / "run")
+
+
+def test_overwriting_begins_anew_only_when_all_is_well(small_corpus, tmp_path):
+    def interrupt(line):
+        if line.startswith("step 4"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingStopped):
+        train(config_for(small_corpus, tmp_path / "run"), report=interrupt)
+    anew = {"overwrite_output_dir": True}
+    with pytest.raises(CorpusError):
+        run("no/such.csv", tmp_path / "run", **anew)
+    assert newest_state(tmp_path / "run" / "state") is not None
+    lines: list[str] = []
+    run(small_corpus, tmp_path / "run", lines, **anew)
+    assert not any("going on" in line for line in lines)
+
+
+def test_a_signal_while_the_run_ends_loses_nothing(small_corpus, tmp_path):
+    def interrupt(line):
+        if line.startswith("after"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    config = config_for(small_corpus, tmp_path / "run")
+    with pytest.raises(TrainingStopped) as stop:
+        train(config, report=interrupt)
+    assert stop.value.step == 12
+    lines: list[str] = []
+    result = train(config, report=lines.append)
+    assert any("going on from step 12" in line for line in lines)
+    assert weights(result) == weights(run(small_corpus, tmp_path / "straight"))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hub on loopback that this process knows, and the names of a repository on it."""
+    with LocalHub(tmp_path / "hub", token=TOKEN) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        yield server
+        close_session()
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_a_run_goes_on_where_there_is_nothing_but_the_repository(small_corpus, tmp_path, hub):
+    there = {
+        "hub_model_id": "me/adapted",
+        "push_to_hub": True,
+        "resume_from_hub": True,
+        "hub_state_minutes": 0.0,
+    }
+
+    def interrupt(line):
+        if line.startswith("step 8"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingStopped) as stop:
+        train(config_for(small_corpus, tmp_path / "one", **there), report=interrupt)
+    lines: list[str] = []
+    resumed = run(small_corpus, tmp_path / "another", lines, **there)
+    assert any(f"going on from step {stop.value.step}" in line for line in lines)
+    straight = run(small_corpus, tmp_path / "straight")
+    assert weights(resumed) == weights(straight)
+    assert resumed.training["loss_curve"] == straight.training["loss_curve"]
+    branches = [
+        branch.name for branch in HfApi(endpoint=hub.url).list_repo_refs("me/adapted").branches
+    ]
+    assert [branch.name for branch in refs.branches] == [
+        "main"
+    ]  # what was gone on from is no longer needed
+    assert resumed.published.repo_id == "me/adapted"
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_a_state_that_cannot_be_pushed_stops_nothing(small_corpus, tmp_path, hub, monkeypatch):
+    def refuse(*arguments, **options):
+        raise HubError("could not push: the Hub answered 503")
+
+    monkeypatch.setattr("mlm.state_pusher.push_state", refuse)
+    lines: list[str] = []
+    there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 0.0}
+    result = run(small_corpus, tmp_path / "run", lines, **there)
+    assert result.training["steps"] == 12
+    assert any("could not push the state of step" in line for line in lines)

@@ -16,6 +16,7 @@ from mlm.config import TrainingConfig
 from mlm.errors import CheckpointError, ConfigError
 from mlm.optimizer import make_optimizer
 from mlm.training_state import (
+    best_state,
     check_same_run,
     newest_state,
     restore_state,
@@ -121,8 +122,18 @@ def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def zero_the_tail(path: Path) -> None:
+    size = path.stat().st_size
+    os.truncate(path, size - min(40, size // 2))
+    os.truncate(path, size)  # as a file system may after a power cut
+
+
 FILES = ("model.safetensors", "optimizer.safetensors", "run.json", "manifest.json")
-DAMAGE = [(break_it, name) for break_it in (flip_a_bit, truncate, Path.unlink) for name in FILES]
+DAMAGE = [
+    (break_it, name)
+    for break_it in (flip_a_bit, truncate, zero_the_tail, Path.unlink)
+    for name in FILES
+]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +147,8 @@ def test_a_damaged_state_is_passed_over(break_it, name, root, saved_run, caplog)
         assert newest_state(root).step == 1
     assert len(caplog.records) == 1
     assert f"{newest.folder} is not used" in caplog.text
+    # A flipped bit in the manifest is a wrong hash of another file.
+    assert name in caplog.text or (break_it is flip_a_bit and name == "manifest.json")
 
 
 def test_where_every_state_is_damaged_there_is_none(root, saved_run, caplog):
@@ -200,6 +213,47 @@ def test_a_save_that_fails_first_says_that_there_is_none(root, saved_run, monkey
     with pytest.raises(CheckpointError, match="there is none yet"):
         save(root, saved_run, 1)
     assert names(root) == []
+
+
+def test_a_file_in_the_way_is_told_in_one_line(root, saved_run):
+    root.write_text("not a folder", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"cannot save the state to .*there is none yet"):
+        save(root, saved_run, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_saved(value, other_run):
+    model, optimizer = other_run
+    kernel = model.trainable_variables[0]
+    kernel.assign(kernel.numpy() * 0 + value)
+    with pytest.raises(CheckpointError, match=r"dense/kernel is not finite"):
+        snapshot(model, optimizer)
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [
+        ({1: 3.0, 2: 1.0, 3: 2.0, 4: 2.5, 5: None}, [2, 4, 5]),
+        ({1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0}, [1, 3, 4]),
+        ({1: None, 2: None, 3: None}, [2, 3]),
+        ({1: 3.0, 2: 2.0, 3: 1.0}, [2, 3]),
+    ],
+)
+def test_the_best_stays_beside_the_newest(losses, kept, root, saved_run):
+    for step, loss in losses.items():
+        run = {"step": step, "validation_loss": loss}
+        write_state(root, snapshot(*saved_run), run, keep=2)
+    assert [int(name.removeprefix("step-")) for name in names(root)] == kept
+    best = best_state(root)
+    measured = {step: loss for step, loss in losses.items() if loss is not None}
+    assert (best and best.step) == (min(measured, key=measured.get) if measured else None)
+
+
+def test_a_damaged_best_is_passed_over(root, saved_run):
+    for step, loss in {1: 1.0, 2: 2.0}.items():
+        write_state(root, snapshot(*saved_run), {"step": step, "validation_loss": loss}, keep=2)
+    truncate(root / "step-00000001" / "model.safetensors")
+    assert best_state(root).step == 2
 
 
 def test_another_models_state_is_refused(root, saved_run):
