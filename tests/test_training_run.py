@@ -407,12 +407,8 @@ def test_a_run_goes_on_where_there_is_nothing_but_the_repository(small_corpus, t
     straight = run(small_corpus, tmp_path / "straight")
     assert weights(resumed) == weights(straight)
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
-    branches = [
-        branch.name for branch in HfApi(endpoint=hub.url).list_repo_refs("me/adapted").branches
-    ]
-    assert [branch.name for branch in refs.branches] == [
-        "main"
-    ]  # what was gone on from is no longer needed
+    branches = HfApi(endpoint=hub.url).list_repo_refs("me/adapted").branches
+    assert [branch.name for branch in branches] == ["main"]  # the state is no longer needed
     assert resumed.published.repo_id == "me/adapted"
 
 
