@@ -77,7 +77,9 @@ class TrainingRun:
             self.optimizer = make_optimizer(
                 self.config, self.total_steps, scales_loss=device.policy == "mixed_float16"
             )
-            self.learner.compile_for_training(self.optimizer, jit_compile=device.jit_compile)
+            self.nats = self.learner.compile_for_training(
+                self.optimizer, jit_compile=device.jit_compile
+            )
             self.evaluator = Evaluator(
                 ready.start.model, ready.evaluation_batches, jit_compile=device.jit_compile
             )
@@ -171,14 +173,14 @@ class TrainingRun:
 
     def _train_until(self, end: int, bar) -> None:
         progress, started = self.progress, time.monotonic()
-        self.learner.nats.carry(progress.unfinished_mean)
+        self.nats.carry(progress.unfinished_mean)
         counter = StepCounter(bar, self.stop)
         steps = TrainingDataset(self.ready.batches, progress.step, end)
         self.learner.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started
         self._look_for_skipped()
-        progress.unfinished_mean = self.learner.nats.sums()
+        progress.unfinished_mean = self.nats.sums()
         if progress.step == end:
             self._log(bar)
 
@@ -200,7 +202,7 @@ class TrainingRun:
 
     def _log(self, bar) -> None:
         progress, config = self.progress, self.config
-        loss, progress.unfinished_mean = float(self.learner.nats.result()), None
+        loss, progress.unfinished_mean = float(self.nats.result()), None
         progress.loss_curve.append([progress.step, round(loss, 5)])
         tokens = self.ready.batches.global_batch_size * config.max_seq_length
         speed = progress.tokens_per_second(tokens)

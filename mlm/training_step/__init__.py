@@ -22,24 +22,26 @@ class Learner(keras.Model):
         super().__init__(dtype=masked_lm.dtype_policy, name="learner")
         self.masked_lm = masked_lm
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self.nats = MeanNats(name="nats")
         self.built = True
 
     def call(self, inputs, training=False):
         return self.masked_lm(inputs, training=training)
 
-    def compile_for_training(self, optimizer, *, jit_compile: bool) -> None:
-        """The loss of a batch whose weights sum to 1; the metric `nats` is its mean over steps."""
+    def compile_for_training(self, optimizer, *, jit_compile: bool) -> "MeanNats":
+        """Take the loss of batches whose weights sum to 1; its mean over steps is given back."""
+        # Not kept as an attribute: Keras would count its variables twice, and JAX donate them so.
+        nats = MeanNats(name="nats")
         # The sum of weighted losses is the mean over all masked tokens of the global batch.
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
         self.compile(
             optimizer,
             loss=loss,
-            weighted_metrics=[self.nats],
+            weighted_metrics=[nats],
             jit_compile=jit_compile,
             auto_scale_loss=False,  # the optimizer does it, and looks at all replicas
         )
         self.optimizer.build(self.trainable_variables)
+        return nats
 
     def train_step(self, *arguments):
         if self.gradient_accumulation_steps == 1:
