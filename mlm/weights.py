@@ -15,7 +15,7 @@ import numpy as np
 
 from mlm.encoder_config import EncoderConfig, variable_shapes
 from mlm.errors import CheckpointError
-from mlm.families import is_ignored, tensor_shapes
+from mlm.families import is_ignored, is_other_head, tensor_shapes
 from mlm.safetensors_header import (
     FLOAT_BYTES,
     MAX_TENSORS,
@@ -164,8 +164,19 @@ def places_of(
     for second, first in second_names.items():
         if second in places:
             places.setdefault(first, places.pop(second))
+    stored = (name for header in headers.values() for name in header)
+    if any(map(is_other_head, stored)):
+        _drop_half_a_head(places, family.tensor_names(config))
     _check_complete(places, family, config, where)
     return places
+
+
+def _drop_half_a_head(places: dict[str, Place], names: Mapping[str, tuple[str, ...]]) -> None:
+    """A classifier of ModernBERT's keeps the first layer of the head, which then is no head."""
+    head = [name for key in _head_keys(names) for name in names[key]]
+    if not all(name in places for name in head):
+        for name in head:
+            places.pop(name, None)
 
 
 def _todays_name(stored: str, family: ModuleType, known: Set[str]) -> str:

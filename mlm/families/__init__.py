@@ -165,4 +165,9 @@ OTHER_HEADS = (r"(pre_)?classifier\..*", r"qa_outputs\..*")
 
 def is_ignored(family: ModuleType, name: str) -> bool:
     """True for a tensor of the family that a masked LM has no use for (a pooler, a buffer)."""
-    return any(re.fullmatch(pattern, name) for pattern in (*family.IGNORED, *OTHER_HEADS))
+    return is_other_head(name) or any(re.fullmatch(pattern, name) for pattern in family.IGNORED)
+
+
+def is_other_head(name: str) -> bool:
+    """True for a tensor of another task's head (a classifier)."""
+    return any(re.fullmatch(pattern, name) for pattern in OTHER_HEADS)
