@@ -89,7 +89,7 @@ def save_checkpoint(
     with _replacing_files(folder) as staging:
         save_weights(model, family_of(hf_config.model_type), staging / WEIGHTS, dtype=dtype)
         hf_config.dtype = dtype
-        hf_config.architectures = [family_of(hf_config.model_type).ARCHITECTURE]
+        hf_config.architectures = [family_of(hf_config.model_type).architecture]
         hf_config.to_json_file(staging / "config.json", use_diff=False)
         length = model.config.max_position_embeddings
         save_tokenizer(tokenizer, staging, model_max_length=length)

@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Mapping, Set
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from mlm.encoder_config import EncoderConfig, variable_shapes
 from mlm.errors import CheckpointError
 from mlm.families import is_ignored, is_other_head, tensor_shapes
+from mlm.families.family import Family
 from mlm.safetensors_header import (
     FLOAT_BYTES,
     MAX_TENSORS,
@@ -121,7 +121,7 @@ class Place(NamedTuple):
 
 
 def check_tensors(
-    headers: Mapping[str, Header], family: ModuleType, config: EncoderConfig, where: str
+    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
 ) -> None:
     """CheckpointError unless files hold the tensors that the config implies, in those shapes.
 
@@ -136,14 +136,14 @@ def check_tensors(
 
 
 def places_of(
-    headers: Mapping[str, Header], family: ModuleType, config: EncoderConfig, where: str
+    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
 ) -> dict[str, Place]:
     """Each tensor that the config implies, under the name that its family uses today.
 
     Older spellings are understood: `gamma` and `beta`, a missing `bert.` prefix, a second name.
     All are there, or all but the head's. Raises as check_tensors does.
     """
-    expected = tensor_shapes(family.MODEL_TYPE, config)
+    expected = tensor_shapes(family.model_type, config)
     second_names = family.same_tensors(config)
     known = expected.keys() | second_names.keys()
     places: dict[str, Place] = {}
@@ -164,8 +164,7 @@ def places_of(
     for second, first in second_names.items():
         if second in places:
             places.setdefault(first, places.pop(second))
-    stored = (name for header in headers.values() for name in header)
-    if any(map(is_other_head, stored)):
+    if any(is_other_head(name) for header in headers.values() for name in header):
         _drop_half_a_head(places, family.tensor_names(config))
     _check_complete(places, family, config, where)
     return places
@@ -179,12 +178,12 @@ def _drop_half_a_head(places: dict[str, Place], names: Mapping[str, tuple[str, .
             places.pop(name, None)
 
 
-def _todays_name(stored: str, family: ModuleType, known: Set[str]) -> str:
+def _todays_name(stored: str, family: Family, known: Set[str]) -> str:
     name = stored
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if name.endswith(old):
             name = name.removesuffix(old) + new
-    prefixed = family.PREFIX + name
+    prefixed = family.prefix + name
     if name not in known and (prefixed in known or is_ignored(family, prefixed)):
         return prefixed
     return name
@@ -194,7 +193,7 @@ def _told(place: Place) -> str:
     return f"{shown(place.name)} of {place.file}"
 
 
-def _check_is_idle(stored: str, name: str, family: ModuleType, where: str) -> None:
+def _check_is_idle(stored: str, name: str, family: Family, where: str) -> None:
     if not is_ignored(family, name):
         raise CheckpointError(
             f"{where} holds {shown(stored)}, which config.json does not imply; the two do not "
@@ -215,12 +214,12 @@ def _check_kind(place: Place, shape: tuple[int, ...], where: str) -> None:
 
 
 def _check_complete(
-    places: Mapping[str, Place], family: ModuleType, config: EncoderConfig, where: str
+    places: Mapping[str, Place], family: Family, config: EncoderConfig, where: str
 ) -> None:
     names = family.tensor_names(config)
     if extra := variable_shapes(config).keys() - names.keys():
         raise CheckpointError(
-            f"config.json of {where} asks for {min(extra)}, which {family.MODEL_TYPE} does not have"
+            f"config.json of {where} asks for {min(extra)}, which {family.model_type} does not have"
         )
     lost = [name for group in names.values() for name in group if name not in places]
     head = [name for key in _head_keys(names) for name in names[key]]
@@ -235,7 +234,7 @@ def _head_keys(names: Mapping[str, Any]) -> list[str]:
 # Values
 
 
-def load_weights(model, family: ModuleType, folder: Path) -> bool:
+def load_weights(model, family: Family, folder: Path) -> bool:
     """Fill the model from a folder's safetensors; True if it had no masked-LM head.
 
     Memory beside the model's own: one variable at a time.
@@ -264,7 +263,7 @@ def _read(folder: Path, place: Place) -> np.ndarray:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}; fetch it again") from None
 
 
-def save_weights(model, family: ModuleType, path: Path, *, dtype: str) -> None:
+def save_weights(model, family: Family, path: Path, *, dtype: str) -> None:
     """Write the model's weights as one safetensors file under the family's names."""
     from safetensors.numpy import save
 

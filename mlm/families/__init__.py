@@ -1,23 +1,10 @@
 """One short file a model family: its Hugging Face config and tensor names <-> our encoder.
 
-A family module offers
-
-    MODEL_TYPE, ARCHITECTURE              as config.json spells them
-    encoder_config(hf_config)             a transformers config -> EncoderConfig
-    tensor_names(config)                  our variable -> the family's tensor name(s)
-    IGNORED                               patterns of tensors that a masked LM has no use for
-    PREFIX                                what older files leave out before the encoder's names
-    same_tensors(config)                  second name -> first, where a tensor has two
-    written_twice(config)                 whether a file has to hold both
-    TOKEN_ID_FIELDS                       config field -> the special token it numbers
-    EXTRA_SETTINGS                        older config fields that transformers translates
-
-A variable that is several tensors over there (one product for query, key and value) lists them in
-order; they are joined along the output axis.
+A family's file ends with its Family: add such a file, its name below, and its settings to
+tests/test_parity.py, and the family is here.
 """
 
 import re
-from types import ModuleType
 from typing import Any
 
 from mlm.encoder_config import ACTIVATION_NAMES, EncoderConfig, Shape, variable_shapes
@@ -34,10 +21,11 @@ from mlm.families import (
     roberta,
     xlm_roberta,
 )
+from mlm.families.family import Family
 from mlm.strict_json import shown
 
-FAMILIES: dict[str, ModuleType] = {
-    module.MODEL_TYPE: module
+FAMILIES: dict[str, Family] = {
+    module.FAMILY.model_type: module.FAMILY
     for module in (
         albert,
         bert,
@@ -55,8 +43,8 @@ FAMILIES: dict[str, ModuleType] = {
 LEFT_OUT = {"deberta": "its first version joins query, key and value in a way of its own"}
 
 
-def family_of(model_type: str | None) -> ModuleType:
-    """The family module of a config's `model_type`; CheckpointError if there is none."""
+def family_of(model_type: str | None) -> Family:
+    """The family of a config's `model_type`; CheckpointError if there is none."""
     if isinstance(model_type, str) and model_type in LEFT_OUT:
         raise CheckpointError(
             f"model_type is {model_type!r}, which this encoder does not have: "
@@ -73,7 +61,7 @@ def new_config(model_type: str, **overrides: Any):
     from transformers import AutoConfig
 
     family = family_of(model_type)
-    known = AutoConfig.for_model(model_type).to_dict().keys() | family.EXTRA_SETTINGS
+    known = AutoConfig.for_model(model_type).to_dict().keys() | family.extra_settings
     unknown = sorted(set(overrides) - known)
     if unknown:
         raise CheckpointError(
@@ -81,7 +69,7 @@ def new_config(model_type: str, **overrides: Any):
             "num_hidden_layers, num_attention_heads, intermediate_size"
         )
     try:
-        return AutoConfig.for_model(model_type, architectures=[family.ARCHITECTURE], **overrides)
+        return AutoConfig.for_model(model_type, architectures=[family.architecture], **overrides)
     except Exception as error:  # transformers raises its own validation classes
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"the {model_type} settings cannot work: {reason}") from None
@@ -89,7 +77,7 @@ def new_config(model_type: str, **overrides: Any):
 
 def special_token_ids(model_type: str, tokenizer) -> dict[str, int]:
     """The config fields of a family that name a tokenizer's special tokens, filled in."""
-    fields = family_of(model_type).TOKEN_ID_FIELDS
+    fields = family_of(model_type).token_id_fields
     return {name: getattr(tokenizer, f"{token}_token_id") for name, token in fields.items()}
 
 
@@ -101,7 +89,7 @@ def encoder_config_of(hf_config) -> EncoderConfig:
     names, shapes = family.tensor_names(config).keys(), variable_shapes(config).keys()
     if names != shapes:
         raise CheckpointError(
-            f"the config asks for {family.MODEL_TYPE} with or without {min(names ^ shapes)}, which "
+            f"the config asks for {family.model_type} with or without {min(names ^ shapes)}, which "
             "it is not made for; look at type_vocab_size"
         )
     return config
@@ -163,9 +151,9 @@ def check_shape(config: EncoderConfig) -> None:
 OTHER_HEADS = (r"(pre_)?classifier\..*", r"qa_outputs\..*")
 
 
-def is_ignored(family: ModuleType, name: str) -> bool:
+def is_ignored(family: Family, name: str) -> bool:
     """True for a tensor of the family that a masked LM has no use for (a pooler, a buffer)."""
-    return is_other_head(name) or any(re.fullmatch(pattern, name) for pattern in family.IGNORED)
+    return is_other_head(name) or any(re.fullmatch(pattern, name) for pattern in family.ignored)
 
 
 def is_other_head(name: str) -> bool:

@@ -2,20 +2,10 @@
 
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
+from mlm.families.family import Family
 from mlm.families.naming import Names, dense, embeddings, norm
 
-MODEL_TYPE = "bert"
-ARCHITECTURE = "BertForMaskedLM"
-PREFIX = "bert."
-IGNORED = (
-    r"bert\.embeddings\.(position_ids|token_type_ids)",
-    r"bert\.pooler\..*",
-    r"cls\.seq_relationship\..*",
-    r"cls\.predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
-)
 DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
-TOKEN_ID_FIELDS = {"pad_token_id": "pad"}
-EXTRA_SETTINGS = frozenset[str]()
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -63,18 +53,6 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
-def same_tensors(config: EncoderConfig) -> dict[str, str]:
-    """Second name -> first: the head's bias has two, of which an untied decoder adds its own."""
-    if config.tie_word_embeddings:
-        return {DECODER_BIAS: HEAD_BIAS}
-    return {HEAD_BIAS: DECODER_BIAS}
-
-
-def written_twice(config: EncoderConfig) -> bool:
-    """True if transformers expects the second name in a file as well."""
-    return not config.tie_word_embeddings
-
-
 def encoder_names(config: EncoderConfig, prefix: str) -> Names:
     """The embeddings and layers, which RoBERTa and ELECTRA name the same behind another prefix."""
     names = embeddings(f"{prefix}.embeddings", "word", "position", "token_type")
@@ -90,3 +68,19 @@ def encoder_names(config: EncoderConfig, prefix: str) -> Names:
         names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.output.LayerNorm")
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
     return names
+
+
+FAMILY = Family(
+    model_type="bert",
+    architecture="BertForMaskedLM",
+    prefix="bert.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"bert\.embeddings\.(position_ids|token_type_ids)",
+        r"bert\.pooler\..*",
+        r"cls\.seq_relationship\..*",
+        r"cls\.predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+)

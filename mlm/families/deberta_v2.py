@@ -9,23 +9,10 @@ from dataclasses import replace
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 from mlm.families import bert
+from mlm.families.family import Family
 from mlm.families.naming import Names, dense, embeddings, norm
 
-MODEL_TYPE = "deberta-v2"
-ARCHITECTURE = "DebertaV2ForMaskedLM"
-PREFIX = "deberta."
-IGNORED = (
-    r"deberta\.embeddings\.(position_ids|position_embeddings\.weight)",
-    r"(cls|lm_predictions)\..*",  # the head that `legacy` does not name
-    r"mask_predictions\..*",  # v3's discriminator
-    r"pooler\..*",
-    r"deberta\.pooler\..*",
-)
 DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
-TOKEN_ID_FIELDS = {"pad_token_id": "pad"}
-EXTRA_SETTINGS = frozenset(
-    {"position_buckets", "share_att_key", "norm_rel_ebd", "conv_kernel_size", "embedding_size"}
-)
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -85,13 +72,21 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
-def same_tensors(config: EncoderConfig) -> dict[str, str]:
-    """Second name -> first: the head's bias has two, of which an untied decoder adds its own."""
-    if config.tie_word_embeddings:
-        return {DECODER_BIAS: HEAD_BIAS}
-    return {HEAD_BIAS: DECODER_BIAS}
-
-
-def written_twice(config: EncoderConfig) -> bool:
-    """True if transformers expects the second name in a file as well."""
-    return not config.tie_word_embeddings
+FAMILY = Family(
+    model_type="deberta-v2",
+    architecture="DebertaV2ForMaskedLM",
+    prefix="deberta.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"deberta\.embeddings\.(position_ids|position_embeddings\.weight)",
+        r"(cls|lm_predictions)\..*",  # the head that `legacy` does not name
+        r"mask_predictions\..*",  # v3's discriminator
+        r"pooler\..*",
+        r"deberta\.pooler\..*",
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    extra_settings=frozenset(
+        {"position_buckets", "share_att_key", "norm_rel_ebd", "conv_kernel_size", "embedding_size"}
+    ),
+)

@@ -1,17 +1,9 @@
 """DistilBERT (Sanh et al. 2019): BERT of half the depth, without segments."""
 
 from mlm.encoder_config import EncoderConfig
+from mlm.families.family import Family
 from mlm.families.naming import Names, dense, embeddings, norm
 
-MODEL_TYPE = "distilbert"
-ARCHITECTURE = "DistilBertForMaskedLM"
-PREFIX = "distilbert."
-IGNORED = (
-    r"distilbert\.embeddings\.position_ids",
-    r"vocab_projector\.weight",  # tied to the word embeddings, where not expected
-)
-TOKEN_ID_FIELDS = {"pad_token_id": "pad"}
-EXTRA_SETTINGS = frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"})
 NORM_EPS = 1e-12  # written into its code; its config has no such field
 
 
@@ -60,11 +52,15 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
-def same_tensors(config: EncoderConfig) -> dict[str, str]:
-    """DistilBERT has no tensor with a second name."""
-    return {}
-
-
-def written_twice(config: EncoderConfig) -> bool:
-    """No second name, nothing to write twice."""
-    return False
+FAMILY = Family(
+    model_type="distilbert",
+    architecture="DistilBertForMaskedLM",
+    prefix="distilbert.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"distilbert\.embeddings\.position_ids",
+        r"vocab_projector\.weight",  # tied to the word embeddings, where not expected
+    ),
+    extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
+)

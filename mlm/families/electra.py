@@ -7,18 +7,8 @@ from dataclasses import replace
 
 from mlm.encoder_config import EncoderConfig
 from mlm.families import bert
+from mlm.families.family import Family
 from mlm.families.naming import Names, dense, norm
-
-MODEL_TYPE = "electra"
-ARCHITECTURE = "ElectraForMaskedLM"
-PREFIX = "electra."
-IGNORED = (
-    r"electra\.embeddings\.(position_ids|token_type_ids)",
-    r"discriminator_predictions\..*",
-    r"generator_lm_head\.weight",  # tied to the word embeddings, where not expected
-)
-TOKEN_ID_FIELDS = {"pad_token_id": "pad"}
-EXTRA_SETTINGS = frozenset[str]()
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -44,11 +34,15 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
-def same_tensors(config: EncoderConfig) -> dict[str, str]:
-    """ELECTRA has no tensor with a second name."""
-    return {}
-
-
-def written_twice(config: EncoderConfig) -> bool:
-    """No second name, nothing to write twice."""
-    return False
+FAMILY = Family(
+    model_type="electra",
+    architecture="ElectraForMaskedLM",
+    prefix="electra.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"electra\.embeddings\.(position_ids|token_type_ids)",
+        r"discriminator_predictions\..*",
+        r"generator_lm_head\.weight",  # tied to the word embeddings, where not expected
+    ),
+)

@@ -4,21 +4,8 @@ import math
 
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
+from mlm.families.family import Family
 from mlm.families.naming import Names, dense, norm
-
-MODEL_TYPE = "modernbert"
-ARCHITECTURE = "ModernBertForMaskedLM"
-PREFIX = "model."
-IGNORED = (r"model\.rotary_emb\..*", r"decoder\.weight")  # the second is tied
-TOKEN_ID_FIELDS = {
-    "pad_token_id": "pad",
-    "cls_token_id": "cls",
-    "sep_token_id": "sep",
-    "bos_token_id": "cls",
-    "eos_token_id": "sep",
-}
-# Older spellings that transformers still turns into `layer_types` and `rope_parameters`.
-EXTRA_SETTINGS = frozenset({"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"})
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -85,11 +72,22 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
-def same_tensors(config: EncoderConfig) -> dict[str, str]:
-    """ModernBERT has no tensor with a second name."""
-    return {}
-
-
-def written_twice(config: EncoderConfig) -> bool:
-    """No second name, nothing to write twice."""
-    return False
+FAMILY = Family(
+    model_type="modernbert",
+    architecture="ModernBertForMaskedLM",
+    prefix="model.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(r"model\.rotary_emb\..*", r"decoder\.weight"),
+    token_id_fields={
+        "pad_token_id": "pad",
+        "cls_token_id": "cls",
+        "sep_token_id": "sep",
+        "bos_token_id": "cls",
+        "eos_token_id": "sep",
+    },
+    # Older spellings, which transformers turns into `layer_types` and `rope_parameters`.
+    extra_settings=frozenset(
+        {"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"}
+    ),
+)

@@ -5,32 +5,10 @@ from dataclasses import replace
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 from mlm.families import bert
+from mlm.families.family import ROBERTA_TOKENS, Family
 from mlm.families.naming import Names, dense, embeddings, norm
-from mlm.families.roberta import behind_offset, head_names, same_tensors, written_twice
+from mlm.families.roberta import DECODER_BIAS, HEAD_BIAS, behind_offset, head_names
 
-__all__ = [
-    "ARCHITECTURE",
-    "EXTRA_SETTINGS",
-    "IGNORED",
-    "MODEL_TYPE",
-    "PREFIX",
-    "TOKEN_ID_FIELDS",
-    "encoder_config",
-    "same_tensors",
-    "tensor_names",
-    "written_twice",
-]
-
-MODEL_TYPE = "mpnet"
-ARCHITECTURE = "MPNetForMaskedLM"
-PREFIX = "mpnet."
-IGNORED = (
-    r"mpnet\.embeddings\.position_ids",
-    r"mpnet\.pooler\..*",
-    r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
-)
-TOKEN_ID_FIELDS = {"pad_token_id": "pad", "bos_token_id": "cls", "eos_token_id": "sep"}
-EXTRA_SETTINGS = frozenset[str]()
 POSITION_OFFSET = 2  # written into its code, whatever the padding id
 BUCKETS_USED = 32  # likewise
 
@@ -62,3 +40,19 @@ def tensor_names(config: EncoderConfig) -> Names:
         names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.LayerNorm")
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
     return names | head_names(config)
+
+
+FAMILY = Family(
+    model_type="mpnet",
+    architecture="MPNetForMaskedLM",
+    prefix="mpnet.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"mpnet\.embeddings\.position_ids",
+        r"mpnet\.pooler\..*",
+        r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    token_id_fields=ROBERTA_TOKENS,
+)

@@ -5,19 +5,10 @@ from dataclasses import replace
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
 from mlm.families import bert
+from mlm.families.family import ROBERTA_TOKENS, Family
 from mlm.families.naming import Names, dense, norm
 
-MODEL_TYPE = "roberta"
-ARCHITECTURE = "RobertaForMaskedLM"
-PREFIX = "roberta."
-IGNORED = (
-    r"roberta\.embeddings\.(position_ids|token_type_ids)",
-    r"roberta\.pooler\..*",
-    r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
-)
 DECODER_BIAS, HEAD_BIAS = "lm_head.decoder.bias", "lm_head.bias"
-TOKEN_ID_FIELDS = {"pad_token_id": "pad", "bos_token_id": "cls", "eos_token_id": "sep"}
-EXTRA_SETTINGS = frozenset[str]()
 
 
 def encoder_config(hf_config) -> EncoderConfig:
@@ -52,13 +43,17 @@ def head_names(config: EncoderConfig) -> Names:
     return names
 
 
-def same_tensors(config: EncoderConfig) -> dict[str, str]:
-    """Second name -> first: the head's bias has two, of which an untied decoder adds its own."""
-    if config.tie_word_embeddings:
-        return {DECODER_BIAS: HEAD_BIAS}
-    return {HEAD_BIAS: DECODER_BIAS}
-
-
-def written_twice(config: EncoderConfig) -> bool:
-    """True if transformers expects the second name in a file as well."""
-    return not config.tie_word_embeddings
+FAMILY = Family(
+    model_type="roberta",
+    architecture="RobertaForMaskedLM",
+    prefix="roberta.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"roberta\.embeddings\.(position_ids|token_type_ids)",
+        r"roberta\.pooler\..*",
+        r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    token_id_fields=ROBERTA_TOKENS,
+)
