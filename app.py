@@ -12,7 +12,7 @@ import sys
 from mlm.devices import load_backend
 from mlm.errors import UserError
 from mlm.fill_mask import FillMask
-from mlm.playground import build_playground, launch_options
+from mlm.playground.environment import check_environment
 
 
 def main() -> int:
@@ -23,15 +23,24 @@ def main() -> int:
     parser.add_argument("--share", action="store_true", help="make a public link as well")
     parser.add_argument("--root_path", help="where a reverse proxy serves the page, as /fill")
     args = parser.parse_args()
-    load_backend()
-    names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
     try:
-        page = build_playground([FillMask.from_pretrained(name) for name in names or ["demo"]])
-        page.launch(share=args.share, root_path=args.root_path, **launch_options())
-    except (UserError, OSError) as error:  # an OSError of launch says that no port is free
+        serve(share=args.share or None, root_path=args.root_path)
+    except (UserError, OSError, OverflowError) as error:  # the last two: no port is free
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def serve(*, share: bool | None, root_path: str | None) -> None:
+    """Open the page and stay; None leaves a setting to Gradio's environment variables."""
+    check_environment()
+    load_backend()
+    # Not above: it brings Gradio, which breaks on a bad environment.
+    from mlm.playground.page import build_playground, launch_options
+
+    names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
+    page = build_playground([FillMask.from_pretrained(name) for name in names or ["demo"]])
+    page.launch(share=share, root_path=root_path, **launch_options())
 
 
 if __name__ == "__main__":

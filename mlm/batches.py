@@ -25,6 +25,10 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 # Second entry of every seed, so that no two kinds of draws share a stream.
 ORDER, MASKS, EVALUATION_MASKS = range(3)
 
+SEQUENCES_AT_ONCE = 1024  # that are looked through for a token to choose
+KNOWN_WORDS = "give more texts, or a model whose vocabulary knows them"
+NOTHING_TO_MEASURE = f"no token of the validation texts could be chosen: {KNOWN_WORDS}"
+
 
 class TokenSplit(Protocol):
     """One side of a token store: each document is its ids followed by one separator."""
@@ -72,6 +76,14 @@ class Chunking:
         return len(self._starts)
 
     @property
+    def has_candidates(self) -> bool:
+        """Whether any sequence holds a token that may be chosen; read no further than to it."""
+        count = self.num_sequences
+        firsts = range(0, count, SEQUENCES_AT_ONCE)
+        blocks = (np.arange(i, min(i + SEQUENCES_AT_ONCE, count)) for i in firsts)
+        return any(not self.sequences(block)[2].all() for block in blocks)
+
+    @property
     def is_padded(self) -> bool:
         """True if any sequence is shorter than T, so that attention needs a mask."""
         return bool((self._lengths < self.max_seq_length - 2).any())
@@ -114,7 +126,7 @@ class MaskedBatches:
 
     Raises:
         ConfigError: a setting that cannot work.
-        CorpusError: a split without a token.
+        CorpusError: a split without a token, or without one that may be chosen.
     """
 
     def __init__(
@@ -142,6 +154,8 @@ class MaskedBatches:
             split, facts, max_seq_length=max_seq_length, line_by_line=line_by_line
         )
         _check_not_empty(self._chunking)
+        if not self._chunking.has_candidates:
+            raise CorpusError(f"no token of the training texts could be chosen: {KNOWN_WORDS}")
         self.global_batch_size = global_batch_size
         self.num_sequences = self._chunking.num_sequences
         self.is_padded = self._chunking.is_padded
@@ -271,7 +285,7 @@ def evaluation_batches(
 
     Raises:
         ConfigError: a setting that cannot work.
-        CorpusError: a split without a token.
+        CorpusError: a split without a token, or of which none is chosen.
     """
     _check_positive("batch_size", batch_size)
     _check_seed(seed)
@@ -287,7 +301,7 @@ def evaluation_batches(
     if max_sequences is not None:
         _check_positive("max_sequences", max_sequences)
         num_sequences = min(num_sequences, max_sequences)
-    return EvaluationBatches(
+    batches = EvaluationBatches(
         chunking,
         facts,
         batch_size=batch_size,
@@ -296,6 +310,10 @@ def evaluation_batches(
         num_sequences=num_sequences,
         whole_word_mask=whole_word_mask,
     )
+    # Of whole words there may be none to choose: all can be longer than their row's share.
+    if not whole_word_mask and not any(weights.any() for _, _, weights in batches):
+        raise CorpusError(NOTHING_TO_MEASURE)
+    return batches
 
 
 def _batch(masked: Masked, attention_mask: np.ndarray) -> Batch:

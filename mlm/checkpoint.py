@@ -121,7 +121,8 @@ def _replacing_files(folder: Path) -> Iterator[Path]:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)  # NaN is no JSON
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 # What a folder says of itself

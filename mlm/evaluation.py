@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from mlm import devices, hub
-from mlm.batches import EvaluationBatches, evaluation_batches
+from mlm.batches import NOTHING_TO_MEASURE, EvaluationBatches, evaluation_batches
 from mlm.checkpoint import Checkpoint, read_checkpoint, read_training
 from mlm.errors import ConfigError, CorpusError
 from mlm.held_out import HeldOut, held_out
@@ -110,11 +110,11 @@ class Evaluator:
 
 
 def figures_of(scores: SlotScores) -> Figures:
-    """Sums over real slots, each divided once by their number."""
+    """Sums over real slots, each divided once by their number; CorpusError if there is none."""
     real = scores.weights > 0
     count = int(real.sum())
     if not count:
-        return Figures(math.nan, math.nan, math.nan, 0)
+        raise CorpusError(NOTHING_TO_MEASURE)
     nats, ranks = scores.nats[real].astype(np.float64), scores.ranks[real]
     return Figures(
         loss=float(nats.sum() / count),
@@ -126,7 +126,10 @@ def figures_of(scores: SlotScores) -> Figures:
 
 @dataclass(frozen=True)
 class WordFigures:
-    """Shares of the whole masked words of which every piece is ranked first, or among five."""
+    """Shares of the whole masked words of which every piece is ranked first, or among five.
+
+    NaN where no word was masked, which is so for all texts of a script without spaces.
+    """
 
     top1: float
     top5: float

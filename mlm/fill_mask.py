@@ -9,17 +9,25 @@ user's own text with the word put in, not the tokenizer's lower-cased echo.
 
 import math
 import operator
+import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlm.errors import CheckpointError, InputError
-from mlm.filling import Candidate, Filling, find_masks, normalise_masks, put_in_place
+from mlm.errors import CheckpointError, HubError, InputError
+from mlm.filling import (
+    Candidate,
+    Filling,
+    find_masks,
+    holds_half_a_character,
+    normalise_masks,
+    put_in_place,
+)
 from mlm.hub import fetch_checkpoint
 from mlm.tokenizer import tokenizer_errors
 
@@ -84,9 +92,10 @@ class FillMask:
         """Load a folder, a Hub id or "demo" (the bundled model).
 
         Raises:
-            HubError: the Hub has no such checkpoint, or cannot be reached.
+            HubError: no name, or the Hub has no such checkpoint, or cannot be reached.
             CheckpointError: it is not whole, or of a family that is not known here.
         """
+        _check_name(name, revision)
         fetched = fetch_checkpoint(name, revision)
         # Not above: it brings Keras, and a name that is not found need not wait for that.
         from mlm.checkpoint import read_checkpoint
@@ -150,6 +159,8 @@ class FillMask:
         return number
 
     def _target_ids(self, targets: str | Sequence[str]) -> np.ndarray:
+        if not isinstance(targets, Iterable):
+            raise InputError(f"targets is {_shown(targets)}; expected a word or a list of words.")
         words = [targets] if isinstance(targets, str) else list(targets)
         if not words:
             raise InputError("targets is empty; name at least one word, or leave it out.")
@@ -157,7 +168,7 @@ class FillMask:
             return np.array(list(dict.fromkeys(self._single_token(word) for word in words)))
 
     def _single_token(self, word: Any) -> int:
-        if not isinstance(word, str) or not word.strip():
+        if not isinstance(word, str) or not word.strip() or holds_half_a_character(word):
             raise InputError(f"The target {_shown(word)} is not a word.")
         if self._marked:  # inside a sentence a word stands behind a space
             ids = self._read_plain(" " + word.strip())
@@ -211,7 +222,7 @@ class FillMask:
             raise InputError(
                 f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
             )
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if holds_half_a_character(text):
             raise InputError("The text holds half a character (a lone surrogate): type it again.")
         masks = find_masks(text, self.mask_token)
         if not masks:
@@ -294,6 +305,14 @@ class FillMask:
         if self._prefix:
             return piece.startswith(self._prefix)
         return self._marked and not piece.startswith(SPACE_MARKS)
+
+
+def _check_name(name: Any, revision: Any) -> None:
+    """HubError unless these can name a checkpoint; "" would be whatever folder one stands in."""
+    if not isinstance(name, str | os.PathLike) or not str(name):
+        raise HubError(f"{_shown(name)} names no checkpoint: give a folder, a Hub id or 'demo'")
+    if not isinstance(revision, str | None):
+        raise HubError(f"{_shown(revision)} is no revision: give a branch, a tag or a commit")
 
 
 def _power_of_two(number: int) -> int:

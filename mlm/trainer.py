@@ -87,7 +87,7 @@ def _check_ends(config: TrainingConfig) -> None:
     """Refuse, before anything is read, what could not be written or pushed in the end."""
     _check_output(Path(config.output_dir), config)
     if config.hub_model_id and (config.push_to_hub or config.resume_from_hub):
-        hub.check_push(config.hub_model_id)
+        hub.check_push(config.hub_model_id, private=config.hub_private_repo)
 
 
 def _check_output(output: Path, config: TrainingConfig) -> None:

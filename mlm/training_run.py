@@ -107,6 +107,8 @@ class TrainingRun:
                 self._train_until(step, bar)
                 self._pause()
             self._save()  # what is killed or fails after this need not train again
+        if self.stop.is_asked():
+            raise TrainingStopped(self.progress.step, self.total_steps, self.states.parent)
 
     def end(self) -> Figures:
         """The figures of the weights that the run leaves: the last ones, or the best."""
@@ -231,7 +233,7 @@ class TrainingRun:
     def _evaluate(self, when: str) -> Figures:
         with self.stop.keeping_back():
             figures = self.evaluator.figures()
-        if math.isnan(figures.loss):
+        if not math.isfinite(figures.loss):
             raise TrainingError(f"the validation loss is no number {when}; lower --learning_rate")
         write_line(
             self.report,

@@ -27,7 +27,11 @@ class StopRequest:
         self._signal.set()
 
     def is_set(self) -> bool:
-        return self._signal.is_set() or self.is_late()
+        return self.is_asked() or self.is_late()
+
+    def is_asked(self) -> bool:
+        """Whether a signal came."""
+        return self._signal.is_set()
 
     def is_late(self) -> bool:
         """Whether the time is over, but for the reserve."""

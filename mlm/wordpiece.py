@@ -37,7 +37,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> "PreTrainedTokeniz
         )
     counts = _count_words(texts)
     if not counts:
-        raise CorpusError("The texts hold no word to train a tokenizer on: check the text column.")
+        raise CorpusError(
+            "The texts hold no word to train a tokenizer on: give a --train_file with words in it."
+        )
     pad, unk, cls, sep, mask = SPECIAL_TOKENS
     return PreTrainedTokenizerFast(
         tokenizer_object=_bert_backend(_train_wordpiece(counts, vocab_size)),

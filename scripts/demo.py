@@ -4,7 +4,7 @@
     python scripts/demo.py --no_serve          # without the page
     HF_TOKEN=... python scripts/demo.py --hub_model_id me/my_model      # the Hugging Face Hub
 
-Exit codes are those of scripts/train.py.
+Exit codes are those of scripts/train.py; a failure of what follows the training is a 1, too.
 """
 
 import argparse
@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlm.config import TrainingConfig, read_recipe
 from mlm.devices import load_backend
-from mlm.errors import UserError
+from mlm.errors import TrainingError, UserError
 from mlm.local_hub import LocalHub
+from mlm.playground.environment import check_environment
 
 if TYPE_CHECKING:
     from mlm import FillMask
@@ -42,22 +43,33 @@ TOP_K = 5
 
 def main(arguments: list[str]) -> int:
     args = parse(arguments)
-    with tempfile.TemporaryDirectory(prefix="mlm_demo_") as workspace:
-        use_fresh_cache(Path(workspace, "cache"))
-        with the_hub(args.hub_model_id, Path(workspace, "hub")) as hub_model_id:
-            load_backend()
-            from mlm.trainer import TrainingStopped
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlm_demo_") as workspace:
+            return perform(args, Path(workspace))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1 if isinstance(error, TrainingError) else 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 1
 
-            try:
-                models = tell(args, hub_model_id)
-            except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
-                return 2
-            except TrainingStopped as stopped:
-                print(f"{stopped}\nmake demo starts anew", file=sys.stderr)
-                return 3
-        if args.serve:
-            open_playground(models)
+
+def perform(args: argparse.Namespace, workspace: Path) -> int:
+    """The exit code, once all is told; `workspace` is there as long as this runs."""
+    if args.serve:
+        check_environment()
+    use_fresh_cache(workspace / "cache")
+    with the_hub(args.hub_model_id, workspace / "hub") as hub_model_id:
+        load_backend()
+        from mlm.trainer import TrainingStopped
+
+        try:
+            models = tell(args, hub_model_id)
+        except TrainingStopped as stopped:
+            print(f"{stopped}\nmake demo starts anew", file=sys.stderr)
+            return 3
+    if args.serve:
+        open_playground(models)
     return 0
 
 
@@ -73,7 +85,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def tell(args: argparse.Namespace, hub_model_id: str) -> list["FillMask"]:
     """Train, publish, pull back, compare. Returns the models for the page: after, before."""
-    from mlm import FillMask, train
+    from mlm import train
 
     started = time.monotonic()
     config = demo_config(args, hub_model_id)
@@ -81,13 +93,24 @@ def tell(args: argparse.Namespace, hub_model_id: str) -> list["FillMask"]:
     files = ", ".join(Path(file).name for file in config.train_file)
     headline(f"1. Adapt {start!r} to {files}, and publish it")
     result = train(config)
-    headline(f"2. Pull {hub_model_id} back at commit {result.published.commit[:12]}")
-    after = FillMask.from_pretrained(hub_model_id, result.published.commit)
+    try:
+        models = compare(start, hub_model_id, result.published.commit)
+    except UserError as error:  # not of the arguments any more
+        raise TrainingError(f"{error}; the adapted model is in {result.folder}") from None
+    print(f"\n{summary(result, time.monotonic() - started)}")
+    return models
+
+
+def compare(start: str, hub_model_id: str, commit: str) -> list["FillMask"]:
+    """Pull what was published, and show both models' words. Returns them: after, before."""
+    from mlm import FillMask
+
+    headline(f"2. Pull {hub_model_id} back at commit {commit[:12]}")
+    after = FillMask.from_pretrained(hub_model_id, commit)
     print(f"fetched into an empty cache and verified: {after.num_parameters:,} parameters")
     headline(f"3. The {TOP_K} best words, before and after")
     before = FillMask.from_pretrained(start)
     print("\n\n".join(comparison(sentence, before, after) for sentence in SENTENCES))
-    print(f"\n{summary(result, time.monotonic() - started)}")
     return [after, before]
 
 
@@ -147,13 +170,17 @@ def headline(text: str) -> None:
 
 
 def open_playground(models: list["FillMask"]) -> None:
-    from mlm.playground import build_playground, launch_options
+    """Serve both models until Ctrl-C; TrainingError where no port is free."""
+    from mlm.playground.page import build_playground, launch_options
 
     headline("4. The page: both models side by side. Ctrl-C ends it.")
     desktop = sys.platform in ("darwin", "win32") or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
-    build_playground(models).launch(inbrowser=desktop, **launch_options())
+    try:
+        build_playground(models).launch(inbrowser=desktop, **launch_options())
+    except (OSError, OverflowError) as error:
+        raise TrainingError(f"the page cannot be served: {error}") from None
 
 
 if __name__ == "__main__":

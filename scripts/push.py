@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     given = parse(arguments)
     logging.basicConfig(format="%(message)s")
     try:
-        check_push(given.repo)
+        check_push(given.repo, private=given.private)
         verify_folder(given.folder)
         if not (given.folder / "README.md").exists():
             write_model_card(given.folder, given.repo)

@@ -37,7 +37,7 @@ def measure(said: argparse.Namespace) -> None:
             "files": [Path(name).name for name in said.validation_file],
             "max_seq_length": length,
             "tokens": measured.tokens.to_dict(),
-            "words": dataclasses.asdict(measured.words),
+            "words": dataclasses.asdict(measured.words) if measured.words.num_words else {},
         }
     fill = FillMask.from_pretrained(said.folder)
     examples = [{"text": text, "output": fill(text, top_k=5)} for text in said.example]

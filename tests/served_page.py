@@ -61,7 +61,7 @@ def models_double():
 
 
 def serve(models) -> str:
-    from mlm.playground import build_playground, launch_options
+    from mlm.playground.page import build_playground, launch_options
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -407,6 +407,18 @@ def test_an_empty_split_is_named(line_by_line):
         evaluation(split_of(), line_by_line=line_by_line)
 
 
+@pytest.mark.parametrize("line_by_line", [False, True])
+def test_texts_of_which_no_token_may_be_chosen_are_named(line_by_line):
+    nothing = split_of([PAD, CLS, SEP, MASK], [MASK])
+    for make, side in ((training, "training"), (evaluation, "validation")):
+        with pytest.raises(CorpusError, match=f"no token of the {side} texts could be chosen"):
+            make(nothing, line_by_line=line_by_line)
+
+
+def test_a_single_short_text_is_enough_to_learn_from():
+    assert training(split_of([MASK] * 50_000, [100], [MASK] * 20)).num_sequences
+
+
 def test_a_negative_step_is_named():
     with pytest.raises(ConfigError, match="step is -1"):
         training(long_split(4, 12)).batch_at(-1)

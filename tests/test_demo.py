@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mlm.config import TrainingConfig
+from mlm.errors import TrainingError
 from scripts import demo
 
 
@@ -117,3 +118,20 @@ def test_words_stand_side_by_side_in_columns():
     assert {line.index(word) for line, word in zip(lines[2:], after.words, strict=True)} == {
         lines[1].index("after")
     }
+
+
+def test_what_fails_after_the_training_is_one_line_and_exit_code_1(
+    environment, capsys, monkeypatch
+):
+    def fail(args, workspace):
+        raise TrainingError("the page cannot be served: no port is free")
+
+    def interrupt(args, workspace):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "perform", fail)
+    assert demo.main([]) == 1
+    assert capsys.readouterr().err == "error: the page cannot be served: no port is free\n"
+    monkeypatch.setattr(demo, "perform", interrupt)
+    assert demo.main([]) == 1
+    assert capsys.readouterr().err == "\nstopped\n"

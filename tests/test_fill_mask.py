@@ -10,7 +10,7 @@ from conftest import save_random_checkpoint
 from fake_checkpoint import byte_level_tokenizer, fake_checkpoint
 from family_tokenizers import KINDS
 
-from mlm.errors import CheckpointError, InputError, UserError
+from mlm.errors import CheckpointError, HubError, InputError, UserError
 from mlm.fill_mask import MAX_CHARACTERS, MAX_MASKS, FillMask, normalise_masks
 from mlm.filling import wants_space
 
@@ -127,11 +127,21 @@ def test_a_byte_level_target_is_the_word_behind_a_space(byte_level):
         ([], "empty"),
         ([3], "not a word"),
         (["☃"], "not one token"),
+        (["\ud800"], "not a word"),
+        (5, "expected a word or a list of words"),
     ],
 )
 def test_targets_that_are_no_single_token(fill, targets, message):
     with pytest.raises(InputError, match=message):
         fill(SENTENCE, targets=targets)
+
+
+@pytest.mark.parametrize("name", [None, 3, "", b"demo", []])
+def test_what_cannot_be_a_name(name):
+    with pytest.raises(HubError, match="names no checkpoint: give a folder, a Hub id or 'demo'"):
+        FillMask.from_pretrained(name)
+    with pytest.raises(HubError, match="7 is no revision"):
+        FillMask.from_pretrained("me/model", revision=7)
 
 
 @pytest.mark.parametrize(

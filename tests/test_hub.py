@@ -236,6 +236,10 @@ def test_a_public_repository_is_not_taken_for_private(folder):
     push_checkpoint(folder, REPO)
     with pytest.raises(HubError, match="exists and is public"):
         push_checkpoint(folder, REPO, private=True)
+    with pytest.raises(HubError, match=f"{REPO} exists and is public: make it private"):
+        check_push(REPO, private=True)  # and before hours of training
+    check_push(REPO)
+    check_push("me/not_there_yet", private=True)
 
 
 # rights

@@ -10,7 +10,8 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 from safetensors.numpy import save_file
 
-from mlm.model_card import write_model_card
+from mlm.errors import CheckpointError
+from mlm.model_card import add_measurements, write_model_card
 
 REPO = "me/reviews"
 TRAINING = {
@@ -189,3 +190,55 @@ def test_any_text_makes_valid_metadata(folder):
     content = card(folder, training).content
     front = content.split("\n---\n")[0].removeprefix("---\n")
     assert yaml.safe_load(front)["widget"][0]["text"] == odd
+
+
+ODD = [
+    None,
+    True,
+    7,
+    10**400,
+    -1.5,
+    "a",
+    "\ud800",
+    [],
+    [[]],
+    ["a", 1],
+    {},
+    {"a": 1},
+    {"\ud800": {}},
+]
+
+
+def paths_in(value, path=()):
+    """The way to every part of a JSON value."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from paths_in(part, (*path, key))
+
+
+def changed(value, path, odd):
+    if not path:
+        return odd
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(value[path[0]], path[1:], odd)
+    return copy
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_an_odd_record_spoils_no_card(folder, odd):
+    """Of a stranger's training.json every part may be anything: a card comes all the same."""
+    for path in paths_in(TRAINING):
+        written = card(folder, changed(TRAINING, path, odd))
+        assert written.data.pipeline_tag == "fill-mask", path
+        assert "## How to use it" in written.text and "None" not in written.text, path
+
+
+def test_what_cannot_be_written_is_one_line_and_leaves_what_was_there(folder):
+    (folder / "README.md").mkdir()
+    (folder / "training.json").mkdir()
+    with pytest.raises(CheckpointError, match=r"cannot write '.*README\.md'"):
+        write_model_card(folder)
+    with pytest.raises(CheckpointError, match=r"cannot write '.*training\.json'"):
+        add_measurements(folder, examples=[])
+    assert not list(folder.glob(".*.new"))

@@ -175,6 +175,15 @@ def test_the_base_model_stands_left_of_what_was_trained_from_it(model):
     assert fill_tab.side_by_side([adapted]) == [(adapted, "")]
 
 
+@pytest.mark.parametrize(
+    "training", [{"config": "me/fake"}, {"config": ["me/fake"]}, {"config": 7}]
+)
+def test_an_odd_record_of_a_training_is_none(model, training):
+    odd = FillMask(fake_checkpoint(), "me/odd")
+    odd.training = training
+    assert fill_tab.side_by_side([odd, model]) == [(odd, ""), (model, "")]
+
+
 # the programming interface
 
 
@@ -258,6 +267,19 @@ def test_app_names_a_model_that_is_not_there_in_one_line():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("port", ["abc", "70000", "-1", ""])
+def test_app_says_in_one_line_that_its_port_is_none(port):
+    environment = {**os.environ, "GRADIO_SERVER_PORT": port}
+    done = subprocess.run(
+        [sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: GRADIO_SERVER_PORT is {port!r}; expected a whole number from 1 to 65535, "
+        "or no such variable\n"
+    )
+
+
 def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port):
     own = {"MLM_MODEL": str(tiny_checkpoint_folder), "GRADIO_SERVER_PORT": str(free_port)}
     environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
@@ -275,12 +297,13 @@ def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port
 
 def test_app_says_in_one_line_that_its_port_is_taken(monkeypatch, capsys, model):
     import app
+    from mlm.playground import page
 
     def launch(**options):
         raise OSError("Cannot find empty port in range: 7860-7860.")
 
     monkeypatch.setattr(sys, "argv", ["app.py"])
     monkeypatch.setattr(app.FillMask, "from_pretrained", lambda name: model)
-    monkeypatch.setattr(app, "build_playground", lambda models: SimpleNamespace(launch=launch))
+    monkeypatch.setattr(page, "build_playground", lambda models: SimpleNamespace(launch=launch))
     assert app.main() == 2
     assert capsys.readouterr().err == "error: Cannot find empty port in range: 7860-7860.\n"

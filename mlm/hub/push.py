@@ -11,6 +11,7 @@ from mlm.hub.snapshot import is_same
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
 
 PUSH_ATTEMPTS = 6  # hours of training are waiting: 31 s of pauses, or as long as the Hub asks
 
@@ -24,12 +25,12 @@ class Published:
     url: str
 
 
-def check_push(repo_id: str) -> None:
+def check_push(repo_id: str, *, private: bool = False) -> None:
     """Find out before a training whether its result can be pushed.
 
     Raises:
         HubError: off line, no token or one that may not write, a name that the Hub does not take,
-            or somebody else's namespace.
+            somebody else's namespace, or a public repository where a private one is wanted.
     """
     repo_id = checked_id(repo_id)
     check_can_push()
@@ -46,6 +47,22 @@ def check_push(repo_id: str) -> None:
         raise HubError(
             f"the token cannot write to {repo_id}: "
             f"make one with write permission at {endpoint()}/settings/tokens"
+        )
+    if private:
+        _check_not_public(f"{namespace}/{repo_id.rpartition('/')[2]}")
+
+
+def _check_not_public(repo_id: str) -> None:
+    """HubError if the repository is there already and anyone may read it."""
+    what, api = f"read {repo_id}", hub_api()
+    if retrying(what, lambda: api.repo_exists(repo_id), PUSH_ATTEMPTS):
+        _refuse_public(retrying(what, lambda: api.model_info(repo_id), PUSH_ATTEMPTS))
+
+
+def _refuse_public(repo: "ModelInfo") -> None:
+    if repo.private is False:
+        raise HubError(
+            f"{repo.id} exists and is public: make it private on its page, or push openly"
         )
 
 
@@ -91,10 +108,8 @@ def push_checkpoint(
         PUSH_ATTEMPTS,
     ).repo_id
     head = retrying(f"read {repo_id}", lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
-    if private and head.private is False:
-        raise HubError(
-            f"{repo_id} exists and is public: make it private on its page, or push there"
-        )
+    if private:
+        _refuse_public(head)
     message = commit_message or f"Checkpoint of {len(files)} files"
     commit = _commit(api, repo_id, head, files, message)
     wrong = differences(api, repo_id, commit, files)

@@ -95,8 +95,9 @@ def side_by_side(models: Sequence[FillMask]) -> list[tuple[FillMask, str]]:
     """The models from left to right, labelled where one was trained from the other."""
     if len(models) == 2:
         main, other = models
-        config = (main.training or {}).get("config") or {}
-        base = config.get("model_name_or_path")  # of a folder, its last part
+        config = (main.training or {}).get("config")  # of any shape: anyone may have written it
+        base = config.get("model_name_or_path") if isinstance(config, dict) else None
+        # A folder is recorded by its last part.
         if base in (other.name, other.name.rpartition("/")[2]):
             return [(other, "Before"), (main, "After")]
     return [(model, "") for model in models]

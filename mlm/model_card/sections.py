@@ -1,11 +1,9 @@
-"""The card of a checkpoint: README.md from what training.json and config.json say was measured.
+"""The sections of a card in Markdown, each "" where nothing is known.
 
-What is not in those files is not in the card: a line whose figure is missing is left out.
+`training` and `config` hold what record.py found fit: any part may be absent.
 """
 
 import dataclasses
-import json
-import logging
 import math
 import shlex
 from collections.abc import Iterable, Mapping
@@ -13,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm.config import TrainingConfig
-
-logger = logging.getLogger(__name__)
+from mlm.model_card.record import examples_of, words_of
 
 FIGURES = (  # of metrics: key, title, format
     ("loss", "loss, nats per masked token", "{:.4f}"),
@@ -32,21 +29,13 @@ NOT_RECIPE = ("output_dir", "overwrite_output_dir", "push_to_hub", "hub_model_id
 CURVE_ROWS = 8
 
 
-def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
-    """Write README.md into a checkpoint folder.
-
-    Args:
-        folder: with config.json; training.json and tokenizer_config.json are read if present.
-        repo_id: where it will be published, for the lines that say how to use it.
-    """
-    folder = Path(folder)
-    training, config = _read(folder / "training.json"), _read(folder / "config.json")
-    mask_token = _mask_token(folder)
-    front = front_matter(training, config, mask_token)
-    sections = [
-        f"# {(repo_id or folder.resolve().name).split('/')[-1]}",
+def all_sections(
+    folder: Path, name: str, training: Mapping[str, Any], config: Mapping[str, Any], mask_token: str
+) -> list[str]:
+    """What stands below the title, in order; `name` is what the checkpoint is loaded by."""
+    return [
         _what_it_is(folder, training, config),
-        _how_to_use(repo_id or folder.resolve().name, mask_token or "[MASK]"),
+        _how_to_use(name, mask_token),
         _figures(training),
         _evaluations(training),
         _examples(training),
@@ -55,68 +44,6 @@ def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
         _run(training),
         _limits(training, config),
     ]
-    text = f"---\n{_yaml(front)}---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
-    beside = folder / ".README.md.new"
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(folder / "README.md")
-
-
-def add_measurements(
-    folder: str | Path,
-    *,
-    evaluation: Mapping[str, Any] | None = None,
-    examples: Iterable[Mapping[str, Any]] = (),
-) -> None:
-    """Record in training.json what was measured after the training; the card is not rewritten.
-
-    Args:
-        evaluation: `files`, `max_seq_length`, and the figures `tokens` and `words` as dicts.
-        examples: `text`, and `output` as FillMask gives it; they replace earlier ones.
-    """
-    path = Path(folder) / "training.json"
-    training = _read(path)
-    if evaluation is not None:
-        training["evaluations"] = [*training.get("evaluations", []), dict(evaluation)]
-    training["examples"] = [dict(each) for each in examples] or training.get("examples", [])
-    beside = path.with_name(".training.json.new")
-    text = json.dumps(training, indent=1, ensure_ascii=False)
-    beside.write_text(text + "\n", encoding="utf-8")
-    beside.replace(path)
-
-
-def front_matter(
-    training: Mapping[str, Any], config: Mapping[str, Any], mask_token: str | None
-) -> dict[str, Any]:
-    """The metadata that the Hub reads: what the page is listed under, and its widget."""
-    base = training.get("base_model") or {}
-    tags = ["fill-mask", "masked-lm", config.get("model_type")]
-    widget = [_widget(example) for example in training.get("examples", [])]
-    fields = {
-        "library_name": "transformers",
-        "pipeline_tag": "fill-mask",
-        "mask_token": mask_token,
-        "base_model": base.get("repo_id"),
-        "tags": [tag for tag in tags if tag],
-        "widget": widget,
-    }
-    return {name: value for name, value in fields.items() if value}
-
-
-def _widget(example: Mapping[str, Any]) -> dict[str, Any]:
-    """An example with its measured output, as the Hub's page shows it before anyone asks."""
-    output = [{"label": word, "score": score} for word, score in _words(example)]
-    return {"text": example["text"]} | ({"output": output} if output else {})
-
-
-def _words(example: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """(word, score) of an example's output, spelled as FillMask or as the Hub's widget does."""
-    return [
-        (str(each.get("token_str") or each.get("label")).strip(), round(float(each["score"]), 4))
-        for each in example.get("output", [])
-    ]
-
-
-# sections, each "" where nothing is known
 
 
 def _what_it_is(folder: Path, training: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -140,13 +67,13 @@ def _what_it_is(folder: Path, training: Mapping[str, Any], config: Mapping[str, 
 
 
 def _origin(training: Mapping[str, Any]) -> str:
-    base = training.get("base_model") or {}
+    base = training.get("base_model", {})
     if base.get("repo_id"):
         commit = f" at commit `{base['commit']}`" if base.get("commit") else ""
         return f"It was adapted from [{base['repo_id']}](https://hf.co/{base['repo_id']}){commit}."
     settings = training.get("config", {})
     if settings.get("model_name_or_path"):
-        return f"It was adapted from `{_public_name(settings['model_name_or_path'])}`."
+        return f"It was adapted from `{_public_name(str(settings['model_name_or_path']))}`."
     return "It was trained from scratch on the texts below." if settings else ""
 
 
@@ -185,7 +112,7 @@ def _figures(training: Mapping[str, Any]) -> str:
 
 
 def _curve(training: Mapping[str, Any]) -> str:
-    points = training.get("validation_curve") or []
+    points = training.get("validation_curve", [])
     if len(points) < 2:
         return ""
     stride = -(-(len(points) - 1) // (CURVE_ROWS - 1))
@@ -198,25 +125,32 @@ def _evaluations(training: Mapping[str, Any]) -> str:
     """Measurements on texts that no training saw, each with the command that repeats it."""
     parts = []
     for measured in training.get("evaluations", []):
-        tokens, words = measured["tokens"], measured["words"]
-        rows = [
-            ("masked-token perplexity", f"{tokens['perplexity']:.2f}", ""),
-            ("ranked first", f"{tokens['top1']:.2%}", f"{words['top1']:.2%}"),
-            ("among the first five", f"{tokens['top5']:.2%}", f"{words['top5']:.2%}"),
-            ("measured on", f"{tokens['num_tokens']:,}", f"{words['num_words']:,}"),
-        ]
-        files = " ".join(_public_name(name) for name in measured["files"])
+        files = " ".join(_public_name(name) for name in measured.get("files", []))
         command = f"python scripts/evaluate.py FOLDER --validation_file {files}"
-        length = f" --max_seq_length {measured['max_seq_length']}"
-        parts.append(_table(["", "masked tokens", "whole masked words"], rows))
+        length = f" --max_seq_length {measured.get('max_seq_length', 128)}"
+        parts.append(_measured(measured.get("tokens", {}), measured.get("words", {})))
         parts.append(f"Measured with `{command}{length}`.")
     return "\n\n".join(["## Measured on other texts", *parts]) if parts else ""
 
 
+def _measured(tokens: Mapping[str, Any], words: Mapping[str, Any]) -> str:
+    rows = [
+        ("masked-token perplexity", _number(tokens.get("perplexity"), "{:.2f}"), ""),
+        ("ranked first", *(_number(of.get("top1"), "{:.2%}") for of in (tokens, words))),
+        ("among the first five", *(_number(of.get("top5"), "{:.2%}") for of in (tokens, words))),
+        (
+            "measured on",
+            _number(tokens.get("num_tokens"), "{:,}"),
+            _number(words.get("num_words"), "{:,}"),
+        ),
+    ]
+    return _table(["", "masked tokens", "whole masked words"], rows)
+
+
 def _examples(training: Mapping[str, Any]) -> str:
     rows = [
-        (example["text"], ", ".join(f"{word} {score:.1%}" for word, score in _words(example)))
-        for example in training.get("examples", [])
+        (example["text"], ", ".join(f"{word} {score:.1%}" for word, score in words_of(example)))
+        for example in examples_of(training)
         if example.get("output")
     ]
     return "## Examples\n\n" + _table(["sentence", "best words"], rows) if rows else ""
@@ -231,11 +165,12 @@ def _data(training: Mapping[str, Any]) -> str:
         if side in counts
     ]
     sources = corpus.get("made_from", {}).get("sources", {})
-    files = [f"- `{_public_name(f['name'])}`" for side in sources.values() for f in side or []]
+    named = [file["name"] for side in sources.values() for file in side if "name" in file]
+    files = [f"- `{_public_name(name)}`" for name in named]
     parts = [
         "\n".join(files),
         _table(["", "documents", "tokens"], rows) if rows else "",
-        (corpus.get("report_line") or "").split("\n")[0],
+        corpus.get("report_line", "").split("\n")[0],
         f"Fingerprint of the corpus as it was cleaned and cut: `{corpus['fingerprint']}`."
         if corpus.get("fingerprint")
         else "",
@@ -264,7 +199,7 @@ def _flags(settings: Mapping[str, Any]) -> Iterable[str]:
             yield f"--{field.name}"
         else:
             values = value if isinstance(value, list) else [value]
-            named = (_public_name(v) if _names_a_file(field.name) else str(v) for v in values)
+            named = (_public_name(v) if _names_a_file(field.name) else v for v in map(str, values))
             yield f"--{field.name} {shlex.join(named)}"
 
 
@@ -273,11 +208,9 @@ def _names_a_file(setting: str) -> bool:
 
 
 def _run(training: Mapping[str, Any]) -> str:
-    hardware, versions = training.get("hardware"), training.get("versions", {})
-    if isinstance(hardware, Mapping):
-        hardware = ", ".join(f"{key} {value}" for key, value in hardware.items())
+    hardware, versions = training.get("hardware", {}), training.get("versions", {})
     rows = [
-        ("hardware", hardware),
+        ("hardware", ", ".join(f"{key} {value}" for key, value in hardware.items())),
         ("steps", _number(training.get("steps"), "{:,}")),
         ("tokens per second", _number(training.get("tokens_per_second"), "{:,.0f}")),
         ("time", _number(training.get("seconds"), "{:,.0f} s")),
@@ -302,26 +235,6 @@ def _limits(training: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 # small things
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON file as a dict, empty if there is none or it is torn."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        logger.warning("%s is no JSON; the card goes without it", path)
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _mask_token(folder: Path) -> str | None:
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        token = _read(folder / name).get("mask_token")
-        if token:
-            return token["content"] if isinstance(token, dict) else token
-    return None
 
 
 def _num_parameters(folder: Path) -> int:
@@ -359,9 +272,3 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
     heads = list(heads)
     return "\n".join([line(heads), "|---" * len(heads) + "|", *map(line, rows)])
-
-
-def _yaml(fields: Mapping[str, Any]) -> str:
-    import yaml
-
-    return yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True)

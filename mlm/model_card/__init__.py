@@ -1,0 +1,8 @@
+"""The card of a checkpoint: README.md from what training.json and config.json say was measured.
+
+What is not in those files, or not in the shape that it is to have there, is not in the card.
+"""
+
+from mlm.model_card.card import add_measurements, write_model_card
+
+__all__ = ["add_measurements", "write_model_card"]
