@@ -44,7 +44,7 @@ def command(corpus: Path, output: Path, *more: str) -> list[str]:
         "max_seq_length": 24,
         "per_device_train_batch_size": 8,
         "validation_split_percentage": 10,
-        "max_steps": 40,
+        "max_steps": 120,
         "eval_steps": 10,
         "precision": "fp32",
     }
