@@ -7,13 +7,10 @@ The answer has the shape of `transformers.pipeline("fill-mask")`; the sentences 
 user's own text with the word put in, not the tokenizer's lower-cased echo.
 """
 
-import math
 import operator
 import os
-import re
-import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,34 +20,34 @@ from mlm.errors import CheckpointError, HubError, InputError
 from mlm.filling import (
     Candidate,
     Filling,
+    JointFilling,
     find_masks,
     holds_half_a_character,
     normalise_masks,
     put_in_place,
 )
 from mlm.hub import fetch_checkpoint
-from mlm.tokenizer import tokenizer_errors
+from mlm.joint_filling import MAX_JOINT_MASKS, JointTokens, search_jointly
+from mlm.predictor import Predictor, Question
+from mlm.vocabulary import Vocabulary
+from mlm.whole_words import MAX_PIECES, score_words, search_words
 
 if TYPE_CHECKING:
     from mlm.checkpoint import Checkpoint
 
 MAX_CHARACTERS = 20_000  # of a text; looked at before anything else, so that 30 MB cost nothing
 MAX_MASKS = 32  # in a text
-TEXTS_A_CALL = 8  # of the model, when a list of texts is filled
-LENGTH_STEP = 32  # tokens; lengths are padded up to it, so that few graphs are traced
-
-SPACE_MARKS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece write the space before a word
+MAX_TARGETS = 200
 
 
 @dataclass(frozen=True)
-class _Question:
+class MaskedText:
     """A text that was found fit to be asked: what the user wrote and what the model reads."""
 
     text: str
-    spans: list[tuple[int, int]]
-    note: str | None
-    input_ids: list[int]
-    positions: list[int]  # of the masks in `input_ids`
+    spans: list[tuple[int, int]]  # of the masks in `text`
+    note: str | None  # what was read otherwise than it was written
+    question: Question
 
 
 class FillMask:
@@ -59,33 +56,22 @@ class FillMask:
     Safe to call from several threads; the model runs for one call at a time.
 
     Attributes: name; revision (the commit or None); mask_token; max_length (in tokens, special
-    ones counted); vocab_size; num_parameters; training (training.json or None); checkpoint.
+    ones counted); vocab_size; num_parameters; training (training.json or None); checkpoint;
+    predictor and vocabulary, which all that is asked of the model goes through.
     """
 
     def __init__(self, checkpoint: "Checkpoint", name: str, revision: str | None = None):
         self.checkpoint, self.name, self.revision = checkpoint, name, revision
         self.training = checkpoint.training
-        model, tokenizer = checkpoint.model, checkpoint.tokenizer
+        tokenizer = checkpoint.tokenizer
         if tokenizer.mask_token is None:
             raise CheckpointError(f"{name} cannot fill masks: its tokenizer has no mask token.")
         self.mask_token: str = tokenizer.mask_token
-        longest = min(model.config.max_position_embeddings, tokenizer.model_max_length)
-        self.max_length = int(longest)
-        self.num_parameters: int = model.count_params()
-        self._vocab: dict[str, int] = tokenizer.get_vocab()
-        self._pieces = {token_id: piece for piece, token_id in self._vocab.items()}
-        self._ids = np.array(sorted(self._pieces))
-        self.vocab_size = len(self._vocab)
-        self._special = set(tokenizer.all_special_ids)
-        # Words of their own, although spelt without the space before them.
-        self._apart = self._special | set(tokenizer.added_tokens_decoder)
-        backend = tokenizer.backend_tokenizer.model
-        self._prefix = getattr(backend, "continuing_subword_prefix", None) or ""  # "##"
-        self._marked = not self._prefix and any(p.startswith(SPACE_MARKS) for p in self._vocab)
-        apart, together = (f"a{space}{self.mask_token}" for space in (" ", ""))
-        self._mask_eats_space = self._read(apart) == self._read(together)
-        self._undecoded = tokenizer.backend_tokenizer.decoder is None  # decode() keeps the marks
-        self._lock = threading.Lock()
+        self.predictor = Predictor(checkpoint, name)
+        self.vocabulary = Vocabulary(tokenizer)
+        self.max_length = self.predictor.max_length
+        self.vocab_size = len(self.vocabulary)
+        self.num_parameters: int = checkpoint.model.count_params()
 
     @classmethod
     def from_pretrained(cls, name: str | Path, revision: str | None = None) -> "FillMask":
@@ -113,9 +99,11 @@ class FillMask:
         """The `top_k` best words for each mask of a text, or of each text of a list.
 
         Args:
-            text: holds 1 to 32 masks, each `[MASK]`, `<mask>`, `___` or the model's own token.
+            text: holds 1 to 32 masks, each `[MASK]`, `<mask>`, `_`, `___` or the model's own.
             top_k: words for each mask, 1 to the size of the vocabulary.
-            targets: only these words are looked at; their scores stay what they are among all.
+            targets: only these words are looked at; their scores stay what they are among all. A
+                word of several pieces is scored whole, as whole_words.py says; its `token` is the
+                list of its ids.
 
         Returns:
             For one mask a list of dicts `score, token, token_str, sequence`, best first; for
@@ -123,7 +111,7 @@ class FillMask:
             of these. A sequence is the text as it was written with that one word put in.
 
         Raises:
-            InputError: no mask, too many, a text too long, or a target of several pieces.
+            InputError: no mask, too many, a text too long, or a target that is no word.
         """
         if isinstance(text, list | tuple):
             return [filling.as_pipeline() for filling in self.answer(text, top_k, targets)]
@@ -136,17 +124,88 @@ class FillMask:
         texts: Sequence[Any],
         top_k: int = 5,
         targets: str | Sequence[str] | None = None,
+        *,
+        merge: bool = False,
     ) -> list[Filling]:
-        """As `fill`, a Filling for each text: with notes, and with each word set apart."""
+        """As `fill`, a Filling for each text: with notes, and with each word set apart.
+
+        merge: words that differ by a space or capitals alone are one, their scores added.
+        """
         top_k = self._checked_top_k(top_k)
-        wanted = None if targets is None else self._target_ids(targets)
-        with self._lock:  # a fast tokenizer cannot be shared by threads either
-            questions = [self._question(text) for text in texts]
-            logits = self._logits(questions)
+        words = None if targets is None else self._targets(targets)
+        masked = [self.read(text) for text in texts]
+        rows = self.predictor.log_probabilities([each.question for each in masked])
+        if words is not None:
+            return [self._among(*each, words, top_k) for each in zip(masked, rows, strict=True)]
+        best = self._best_words if merge else self._best_tokens
         return [
-            self._filling(question, rows, top_k, wanted)
-            for question, rows in zip(questions, logits, strict=True)
+            Filling(
+                each.text,
+                each.spans,
+                each.note,
+                [best(each, i, row, top_k) for i, row in enumerate(of_masks)],
+            )
+            for each, of_masks in zip(masked, rows, strict=True)
         ]
+
+    def fill_jointly(self, text: str, top_k: int = 5) -> list[JointFilling]:
+        """Words for all masks of a text together, the best fillings first; joint_filling.py.
+
+        Raises:
+            InputError: as `fill`, or more than 8 masks.
+        """
+        masked = self.read(text)
+        if len(masked.spans) > MAX_JOINT_MASKS:
+            raise InputError(
+                f"The text has {len(masked.spans)} masks; at most {MAX_JOINT_MASKS} are filled "
+                "together."
+            )
+        top_k = self._checked_top_k(top_k)
+        found = search_jointly(self.predictor, self.vocabulary, masked.question)
+        return [self._joint(masked, joint) for joint in found[:top_k]]
+
+    def fill_whole_words(
+        self, text: str, top_k: int = 5, max_pieces: int = MAX_PIECES
+    ) -> list[list[Candidate]]:
+        """For each mask the best words that the vocabulary has only in pieces; whole_words.py.
+
+        Raises: InputError, as `fill`.
+        """
+        masked = self.read(text)
+        top_k = self._checked_top_k(top_k)
+        return [
+            [
+                self._candidate(masked, index, word.pieces, float(np.exp(word.log_probability)))
+                for word in search_words(
+                    self.predictor, self.vocabulary, masked.question, index, max_pieces=max_pieces
+                )[:top_k]
+            ]
+            for index in range(len(masked.spans))
+        ]
+
+    def read(self, text: Any) -> MaskedText:
+        """Check a text and find its masks in it. Raises InputError, CheckpointError."""
+        masks = [mask.span() for mask in self._checked_masks(text)]
+        plain, note = normalise_masks(text, self.mask_token)
+        input_ids = self.predictor.read(plain)
+        positions = [i for i, t in enumerate(input_ids) if t == self.predictor.mask_id]
+        if len(positions) != len(masks):
+            raise CheckpointError(
+                f"{self.name} cannot read this text: its tokenizer finds {len(positions)} of "
+                f"{len(masks)} masks."
+            )
+        return MaskedText(text, masks, note, Question(input_ids, positions))
+
+    def _checked_masks(self, text: Any) -> list:
+        check_text(text)
+        masks = find_masks(text, self.mask_token)
+        if not masks:
+            raise InputError(
+                f"There is no mask in the text: write {self.mask_token} or ___ in place of a word."
+            )
+        if len(masks) > MAX_MASKS:
+            raise InputError(f"The text has {len(masks)} masks; at most {MAX_MASKS} are filled.")
+        return masks
 
     def _checked_top_k(self, top_k: Any) -> int:
         most = self.vocab_size
@@ -158,153 +217,115 @@ class FillMask:
             raise InputError(f"top_k is {_shown(top_k)}; expected a whole number from 1 to {most}.")
         return number
 
-    def _target_ids(self, targets: str | Sequence[str]) -> np.ndarray:
+    def _targets(self, targets: str | Sequence[str]) -> list[tuple[int, ...]]:
+        """The ids of each target, each word once."""
         if not isinstance(targets, Iterable):
             raise InputError(f"targets is {_shown(targets)}; expected a word or a list of words.")
         words = [targets] if isinstance(targets, str) else list(targets)
         if not words:
             raise InputError("targets is empty; name at least one word, or leave it out.")
-        with self._lock:
-            return np.array(list(dict.fromkeys(self._single_token(word) for word in words)))
+        if len(words) > MAX_TARGETS:
+            raise InputError(f"targets has {len(words):,} words; at most {MAX_TARGETS} are scored.")
+        return list(dict.fromkeys(self._pieces_of(word) for word in words))
 
-    def _single_token(self, word: Any) -> int:
+    def _pieces_of(self, word: Any) -> tuple[int, ...]:
         if not isinstance(word, str) or not word.strip() or holds_half_a_character(word):
             raise InputError(f"The target {_shown(word)} is not a word.")
-        if self._marked:  # inside a sentence a word stands behind a space
-            ids = self._read_plain(" " + word.strip())
+        if self.vocabulary.marks_spaces:  # inside a sentence a word stands behind a space
+            ids = self.predictor.read_plain(" " + word.strip())
             if len(ids) == 1:
-                return ids[0]
-        if word in self._vocab:
-            return self._vocab[word]
-        ids = self._read_plain(word)
-        if len(ids) == 1 and ids[0] not in self._special:
-            return ids[0]
-        shown = " ".join(self.checkpoint.tokenizer.decode([token]).strip() for token in ids[:20])
-        raise InputError(
-            f"The target {_shown(word)} is not one token for {self.name} but {len(ids)} "
-            f"({shown}): choose a word that the vocabulary holds whole."
-        )
-
-    def _read_plain(self, word: str) -> list[int]:
-        """The ids of a word alone. Not its tokens: an added word's is the text it was found in."""
-        return self.checkpoint.tokenizer(word, add_special_tokens=False)["input_ids"]
-
-    def _question(self, text: Any) -> _Question:
-        masks = self._checked_masks(text)
-        plain, note = normalise_masks(text, self.mask_token)
-        input_ids = self._read(plain)
-        if len(input_ids) > self.max_length:
+                return tuple(ids)
+        if word in self.vocabulary:
+            return (self.vocabulary.id_of(word),)
+        spelt = f" {word.strip()}" if self.vocabulary.marks_spaces else word
+        ids = self.predictor.read_plain(spelt)
+        if not ids or not self.vocabulary.special.isdisjoint(ids):
             raise InputError(
-                f"The text has {len(input_ids)} tokens and {self.name} reads {self.max_length} "
-                f"at most: shorten it."
+                f"The target {_shown(word)} is not a word for {self.name}: its vocabulary has no "
+                "pieces for it."
             )
-        mask_id = self.checkpoint.tokenizer.mask_token_id
-        positions = [i for i, t in enumerate(input_ids) if t == mask_id]
-        if (
-            len(positions) != len(masks)
-            or max(input_ids) >= self.checkpoint.model.config.vocab_size
-        ):
-            raise CheckpointError(
-                f"{self.name} cannot read this text: its tokenizer finds {len(positions)} of "
-                f"{len(masks)} masks, or gives ids that the model has no row for."
-            )
-        return _Question(text, [mask.span() for mask in masks], note, input_ids, positions)
+        return tuple(ids)
 
-    def _read(self, text: str) -> list[int]:
-        """The ids of a text with the special tokens around it."""
-        with tokenizer_errors(f"The tokenizer of {self.name} breaks on this text"):
-            return self.checkpoint.tokenizer(text, verbose=False)["input_ids"]
+    def _among(
+        self, masked: MaskedText, rows: np.ndarray, words: list[tuple[int, ...]], top_k: int
+    ) -> Filling:
+        """Of these words the best for each mask."""
+        whole = [word for word in words if len(word) > 1]
+        masks = []
+        for index, row in enumerate(rows):
+            longer = score_words(self.predictor, masked.question, index, whole)
+            scores: dict[tuple[int, ...], float] = {
+                word: row[word[0]] for word in words if len(word) == 1
+            }
+            scores |= dict(zip(whole, longer, strict=True))
+            best = sorted(words, key=lambda word: -scores[word])[:top_k]
+            masks.append([self._candidate(masked, index, w, np.exp(scores[w])) for w in best])
+        return Filling(masked.text, masked.spans, masked.note, masks)
 
-    def _checked_masks(self, text: Any) -> list[re.Match[str]]:
-        if not isinstance(text, str):
-            raise InputError(f"The text is of type {type(text).__name__}; expected a string.")
-        if len(text) > MAX_CHARACTERS:
-            raise InputError(
-                f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
-            )
-        if holds_half_a_character(text):
-            raise InputError("The text holds half a character (a lone surrogate): type it again.")
-        masks = find_masks(text, self.mask_token)
-        if not masks:
-            raise InputError(
-                f"There is no mask in the text: write {self.mask_token} or ___ in place of a word."
-            )
-        if len(masks) > MAX_MASKS:
-            raise InputError(f"The text has {len(masks)} masks; at most {MAX_MASKS} are filled.")
-        return masks
-
-    def _logits(self, questions: list[_Question]) -> list[np.ndarray]:
-        """For each question the logits (masks, V) float32."""
-        rows: list[np.ndarray] = []
-        for start in range(0, len(questions), TEXTS_A_CALL):
-            chunk = questions[start : start + TEXTS_A_CALL]
-            logits = np.asarray(self.checkpoint.model.predict_on_batch(self._batch(chunk)))
-            if not np.isfinite(logits[: len(chunk)]).all():
-                raise CheckpointError(
-                    f"{self.name} answers with values that are no numbers (NaN): its training "
-                    f"diverged, use an earlier checkpoint."
-                )
-            rows += [logits[i, : len(q.positions)] for i, q in enumerate(chunk)]
-        return rows
-
-    def _batch(self, questions: list[_Question]) -> dict[str, np.ndarray]:
-        """Model inputs, padded to one of few shapes: B and P powers of two, T in steps of 32."""
-        longest = max(len(q.input_ids) for q in questions)
-        T = min(math.ceil(longest / LENGTH_STEP) * LENGTH_STEP, self.max_length)
-        B = _power_of_two(len(questions))
-        P = _power_of_two(max(len(q.positions) for q in questions))
-        pad = self.checkpoint.tokenizer.pad_token_id or 0
-        batch = {
-            "input_ids": np.full((B, T), pad, np.int32),
-            "attention_mask": np.zeros((B, T), np.int32),
-            "masked_positions": np.zeros((B, P), np.int32),
-        }
-        batch["attention_mask"][:, 0] = 1  # a padding row attends to something
-        for i, q in enumerate(questions):
-            batch["input_ids"][i, : len(q.input_ids)] = q.input_ids
-            batch["attention_mask"][i, : len(q.input_ids)] = 1
-            batch["masked_positions"][i, : len(q.positions)] = q.positions
-        return batch
-
-    def _filling(self, question, logits: np.ndarray, top_k: int, wanted) -> Filling:
-        masks = [
-            [self._candidate(question.text, span, *best) for best in self._best(row, top_k, wanted)]
-            for span, row in zip(question.spans, logits, strict=True)
-        ]
-        return Filling(question.text, question.spans, question.note, masks)
-
-    def _best(
-        self, logits: np.ndarray, top_k: int, wanted: np.ndarray | None
-    ) -> list[tuple[int, float]]:
-        """The best ids of one mask with their probabilities; logits (V,) float32."""
+    def _best_tokens(
+        self, masked: MaskedText, index: int, row: np.ndarray, top_k: int
+    ) -> list[Candidate]:
         # An embedding may have rows for padding, beyond the vocabulary: they count in the
         # softmax, as everywhere, but are no words.
-        ids = self._ids if wanted is None else wanted
-        ids = ids[ids < len(logits)]
-        shifted = np.exp(logits.astype(np.float64) - logits.max())
-        scores = shifted[ids] / shifted.sum()
-        order = np.argsort(-scores, kind="stable")[:top_k]
-        return [(int(ids[i]), float(scores[i])) for i in order]
+        ids = self.vocabulary.ids[self.vocabulary.ids < len(row)]
+        order = np.argsort(-row[ids], kind="stable")[:top_k]
+        return [
+            self._candidate(masked, index, (token_id,), np.exp(row[token_id]))
+            for token_id in ids[order].tolist()
+        ]
 
-    def _candidate(self, text: str, span: tuple[int, int], token: int, score: float) -> Candidate:
-        token_str = self.checkpoint.tokenizer.decode([token])
-        joined = self._goes_on(token, text[: span[0]])
-        word = token_str.removeprefix(self._prefix).strip()
-        if self._undecoded:
-            word = word.lstrip("".join(SPACE_MARKS))
+    def _best_words(
+        self, masked: MaskedText, index: int, row: np.ndarray, top_k: int
+    ) -> list[Candidate]:
+        words = self.vocabulary.words
+        scores = words.probabilities(row)
+        return [
+            self._merged(masked, index, words.members(word), row, float(scores[word]))
+            for word in np.argsort(-scores, kind="stable")[:top_k].tolist()
+        ]
+
+    def _merged(
+        self, masked: MaskedText, index: int, members: np.ndarray, row: np.ndarray, score: float
+    ) -> Candidate:
+        """A word in its most probable spelling, with the names of the others."""
+        spelt = members[np.argsort(-row[members], kind="stable")].tolist()
+        best = self._candidate(masked, index, (spelt[0],), score)
+        others = dict.fromkeys(self.vocabulary.spelling([token_id]) for token_id in spelt[1:])
+        return replace(best, also=tuple(other for other in others if other != best.word))
+
+    def _candidate(
+        self, masked: MaskedText, index: int, pieces: tuple[int, ...], score: float
+    ) -> Candidate:
+        text, span = masked.text, masked.spans[index]
+        word = self.vocabulary.spelling(list(pieces))
+        token_str = self.vocabulary.token_str(pieces[0]) if len(pieces) == 1 else word
+        joined = self.vocabulary.goes_on(pieces[0], text[: span[0]])
         before, after = put_in_place(text, span, word, joined)
-        return Candidate(score, token, token_str, before, word, after, joined)
+        return Candidate(float(score), pieces, token_str, before, word, after, joined)
 
-    def _goes_on(self, token: int, before: str) -> bool:
-        """Whether the token belongs to the word before it, without a space."""
-        if not before.strip() or token in self._apart:
-            return False
-        if before[-1].isspace() and not self._mask_eats_space:
-            return False
-        piece = self._pieces[token]
-        if self._prefix:
-            return piece.startswith(self._prefix)
-        return self._marked and not piece.startswith(SPACE_MARKS)
+    def _joint(self, masked: MaskedText, joint: JointTokens) -> JointFilling:
+        words: list[str] = []
+        parts: list[str] = []
+        rest = masked.text
+        for span, token_id in reversed(list(zip(masked.spans, joint.tokens, strict=True))):
+            word = self.vocabulary.spelling([token_id])
+            joined = self.vocabulary.goes_on(token_id, masked.text[: span[0]])
+            before, after = put_in_place(rest, span, word, joined)
+            words, parts, rest = [word, *words], [word, after, *parts], before
+        scores = np.exp(joint.log_probabilities).tolist()
+        return JointFilling(joint.score, words, scores, [rest, *parts])
+
+
+def check_text(text: Any) -> None:
+    """InputError unless this is a text of a length that is read at all."""
+    if not isinstance(text, str):
+        raise InputError(f"The text is of type {type(text).__name__}; expected a string.")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
+        )
+    if holds_half_a_character(text):
+        raise InputError("The text holds half a character (a lone surrogate): type it again.")
 
 
 def _check_name(name: Any, revision: Any) -> None:
@@ -313,10 +334,6 @@ def _check_name(name: Any, revision: Any) -> None:
         raise HubError(f"{_shown(name)} names no checkpoint: give a folder, a Hub id or 'demo'")
     if not isinstance(revision, str | None):
         raise HubError(f"{_shown(revision)} is no revision: give a branch, a tag or a commit")
-
-
-def _power_of_two(number: int) -> int:
-    return 1 << (number - 1).bit_length()
 
 
 def _shown(value: Any) -> str:

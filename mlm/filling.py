@@ -5,7 +5,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-ANY_SPELLING = r"\[mask\]|<mask>|_{3,}"
+# A line of one or two is a mask where it stands apart, so that snake_case is none.
+ANY_SPELLING = r"\[mask\]|<mask>|_{3,}|(?<!\w)_{1,2}(?!\w)"
 SPACED = ("Lu", "Ll", "Lt", "Nd")  # Unicode's kinds of letters and digits with spaces around words
 
 
@@ -40,22 +41,23 @@ class Candidate:
     """One word for one mask. `before + word + after` is the user's text with the word put in."""
 
     score: float  # probability in [0, 1], over the whole vocabulary
-    token: int
+    tokens: tuple[int, ...]  # one, or the pieces of a word that the vocabulary has not whole
     token_str: str  # as transformers' pipeline gives it: "##ing", " film"
     before: str
     word: str  # as a reader sees it: "ing", "film"
     after: str
     joined: bool  # True where the word goes on the one before it ("watch" + "ing")
+    also: tuple[str, ...] = ()  # other spellings of the word, whose probabilities are in the score
 
     @property
     def sequence(self) -> str:
         return self.before + self.word + self.after
 
     def as_dict(self) -> dict[str, Any]:
-        """What `transformers.pipeline("fill-mask")` gives for a candidate."""
+        """What `transformers.pipeline("fill-mask")` gives for a candidate; ids of pieces a list."""
         return {
             "score": self.score,
-            "token": self.token,
+            "token": self.tokens[0] if len(self.tokens) == 1 else list(self.tokens),
             "token_str": self.token_str,
             "sequence": self.sequence,
         }
@@ -74,6 +76,28 @@ class Filling:
         """A list of dicts for one mask, a list of such lists for several."""
         lists = [[candidate.as_dict() for candidate in mask] for mask in self.masks]
         return lists[0] if len(lists) == 1 else lists
+
+
+@dataclass(frozen=True)
+class JointFilling:
+    """All masks of a text filled at once. `parts` joined are the text; every second is a word."""
+
+    score: float  # geometric mean of `word_scores`
+    words: list[str]  # as a reader sees them
+    word_scores: list[float]  # probability of each, hidden again while all the others stand
+    parts: list[str]
+
+    @property
+    def sequence(self) -> str:
+        return "".join(self.parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "score": self.score,
+            "words": self.words,
+            "word_scores": self.word_scores,
+            "sequence": self.sequence,
+        }
 
 
 def put_in_place(text: str, span: tuple[int, int], word: str, joined: bool) -> tuple[str, str]:
