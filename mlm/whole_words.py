@@ -58,7 +58,8 @@ def search_words(
 ) -> list[Word]:
     """Words of 2 to `max_pieces` pieces for one of the masks, the most probable first.
 
-    A beam search for each number of pieces: the first begins a word, the others go on one.
+    A beam search for each number of pieces: the first begins a word, the others go on one. Words
+    that the tokenizer would cut in another way are left out: no text gives the model these pieces.
     """
     room = predictor.max_length - len(question.input_ids) + 1
     begins, goes_on = _kinds_of_pieces(vocabulary, predictor.num_rows)
@@ -67,7 +68,14 @@ def search_words(
         for num_pieces in range(2, min(max_pieces, room) + 1)
         for word in _beam_search(predictor, question, index, num_pieces, beams, begins, goes_on)
     ]
-    return sorted(found, key=lambda word: -word.log_probability)
+    spelt_so = [word for word in found if _is_spelt_so(predictor, vocabulary, word.pieces)]
+    return sorted(spelt_so, key=lambda word: -word.log_probability)
+
+
+def _is_spelt_so(predictor: Predictor, vocabulary: Vocabulary, pieces: Sequence[int]) -> bool:
+    """Whether the tokenizer cuts the word into these pieces: "on" + "##line" may be "online"."""
+    space = " " if vocabulary.marks_spaces else ""
+    return predictor.read_plain(space + vocabulary.spelling(list(pieces))) == list(pieces)
 
 
 def _beam_search(

@@ -1,0 +1,64 @@
+"""The models of a page, loaded while the page is already there."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from mlm.errors import UserError
+from mlm.fill_mask import MAX_MASKS, FillMask
+
+
+class Models:
+    """One model or several, the first of them the main one.
+
+    Args:
+        names: how each is called while it is not there yet.
+        load: name -> FillMask; called once for each, in order, in a thread of its own.
+    """
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], FillMask]):
+        self.names = list(names)
+        self._load = load
+        self._loaded: list[Future[FillMask]] = [Future() for _ in self.names]
+        threading.Thread(target=self._load_all, daemon=True).start()
+
+    @classmethod
+    def of(cls, models: Sequence[FillMask]) -> "Models":
+        """Models that are loaded already."""
+        by_name = {str(i): model for i, model in enumerate(models)}
+        return cls(list(by_name), by_name.__getitem__)
+
+    @property
+    def all(self) -> list[FillMask]:
+        """Every model, waited for. Raises UserError if one cannot be loaded."""
+        return [loaded.result() for loaded in self._loaded]
+
+    @property
+    def main(self) -> FillMask:
+        """The main model, waited for. Raises UserError if it cannot be loaded."""
+        return self._loaded[0].result()
+
+    def are_ready(self) -> bool:
+        return all(loaded.done() for loaded in self._loaded)
+
+    def _load_all(self) -> None:
+        for name, loaded in zip(self.names, self._loaded, strict=True):
+            try:
+                model = self._load(name)
+                warm_up(model)
+                loaded.set_result(model)
+            except UserError as error:
+                loaded.set_exception(error)
+            except Exception as error:
+                loaded.set_exception(error)
+
+
+def warm_up(model: FillMask) -> None:
+    """Trace the model's graph before the first visitor waits for it.
+
+    Twice: TensorFlow's first graph is for one shape alone; the second, asked for with every size
+    different, leaves the sizes open and serves all that come after.
+    """
+    many = " ".join([model.mask_token] * min(MAX_MASKS, model.max_length - 2))
+    model([model.mask_token])
+    model([many, many])
