@@ -10,7 +10,7 @@ user's own text with the word put in, not the tokenizer's lower-cased echo.
 import operator
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,33 +21,20 @@ from mlm.filling import (
     Candidate,
     Filling,
     JointFilling,
-    find_masks,
     holds_half_a_character,
-    normalise_masks,
     put_in_place,
 )
 from mlm.hub import fetch_checkpoint
 from mlm.joint_filling import MAX_JOINT_MASKS, JointTokens, search_jointly
-from mlm.predictor import Predictor, Question
+from mlm.masked_text import MaskedText, read_masked
+from mlm.predictor import Predictor
 from mlm.vocabulary import Vocabulary
 from mlm.whole_words import MAX_PIECES, score_words, search_words
 
 if TYPE_CHECKING:
     from mlm.checkpoint import Checkpoint
 
-MAX_CHARACTERS = 20_000  # of a text; looked at before anything else, so that 30 MB cost nothing
-MAX_MASKS = 32  # in a text
 MAX_TARGETS = 200
-
-
-@dataclass(frozen=True)
-class MaskedText:
-    """A text that was found fit to be asked: what the user wrote and what the model reads."""
-
-    text: str
-    spans: list[tuple[int, int]]  # of the masks in `text`
-    note: str | None  # what was read otherwise than it was written
-    question: Question
 
 
 class FillMask:
@@ -183,29 +170,19 @@ class FillMask:
             for index in range(len(masked.spans))
         ]
 
+    def word_probabilities(self, text: str) -> list[dict[str, float]]:
+        """For each mask the probability of every word, by name; "…ing" goes on a word.
+
+        Spellings that differ by a space or capitals alone are one word. Raises InputError.
+        """
+        words = self.vocabulary.words
+        (rows,) = self.predictor.log_probabilities([self.read(text).question])
+        of_masks = (words.probabilities(row).tolist() for row in rows)
+        return [dict(zip(words.names, scores, strict=True)) for scores in of_masks]
+
     def read(self, text: Any) -> MaskedText:
         """Check a text and find its masks in it. Raises InputError, CheckpointError."""
-        masks = [mask.span() for mask in self._checked_masks(text)]
-        plain, note = normalise_masks(text, self.mask_token)
-        input_ids = self.predictor.read(plain)
-        positions = [i for i, t in enumerate(input_ids) if t == self.predictor.mask_id]
-        if len(positions) != len(masks):
-            raise CheckpointError(
-                f"{self.name} cannot read this text: its tokenizer finds {len(positions)} of "
-                f"{len(masks)} masks."
-            )
-        return MaskedText(text, masks, note, Question(input_ids, positions))
-
-    def _checked_masks(self, text: Any) -> list:
-        check_text(text)
-        masks = find_masks(text, self.mask_token)
-        if not masks:
-            raise InputError(
-                f"There is no mask in the text: write {self.mask_token} or ___ in place of a word."
-            )
-        if len(masks) > MAX_MASKS:
-            raise InputError(f"The text has {len(masks)} masks; at most {MAX_MASKS} are filled.")
-        return masks
+        return read_masked(self.predictor, self.mask_token, text)
 
     def _checked_top_k(self, top_k: Any) -> int:
         most = self.vocab_size
@@ -314,18 +291,6 @@ class FillMask:
             words, parts, rest = [word, *words], [word, after, *parts], before
         scores = np.exp(joint.log_probabilities).tolist()
         return JointFilling(joint.score, words, scores, [rest, *parts])
-
-
-def check_text(text: Any) -> None:
-    """InputError unless this is a text of a length that is read at all."""
-    if not isinstance(text, str):
-        raise InputError(f"The text is of type {type(text).__name__}; expected a string.")
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(
-            f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
-        )
-    if holds_half_a_character(text):
-        raise InputError("The text holds half a character (a lone surrogate): type it again.")
 
 
 def _check_name(name: Any, revision: Any) -> None:

@@ -107,7 +107,8 @@ class Vocabulary:
 class Words:
     """The different words of a vocabulary, however often it has them with a space or capitals.
 
-    Attributes: names, each in the first spelling that the vocabulary has.
+    Attributes: names, all different, each in the first spelling that the vocabulary has; what
+    goes on a word has "…" before it.
     """
 
     def __init__(self, vocabulary: Vocabulary):
@@ -121,7 +122,7 @@ class Words:
             key = (name.casefold(), vocabulary.is_piece(token_id))
             if key not in known:
                 known[key] = len(self.names)
-                self.names.append(name)
+                self.names.append(f"…{name}" if vocabulary.is_piece(token_id) else name)
             self._word[i] = known[key]
 
     def members(self, word: int) -> np.ndarray:

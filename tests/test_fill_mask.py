@@ -11,8 +11,9 @@ from fake_checkpoint import byte_level_tokenizer, fake_checkpoint
 from family_tokenizers import KINDS
 
 from mlm.errors import CheckpointError, HubError, InputError, UserError
-from mlm.fill_mask import MAX_CHARACTERS, MAX_MASKS, FillMask, normalise_masks
-from mlm.filling import wants_space
+from mlm.fill_mask import FillMask
+from mlm.filling import normalise_masks, wants_space
+from mlm.masked_text import MAX_CHARACTERS, MAX_MASKS
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from mlm.errors import UserError
-from mlm.fill_mask import MAX_MASKS, FillMask
+from mlm.fill_mask import FillMask
+from mlm.masked_text import MAX_MASKS
 
 
 class Models:

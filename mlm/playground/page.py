@@ -9,7 +9,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 
 import gradio as gr
 
-from mlm.fill_mask import MAX_MASKS, FillMask
+from mlm.fill_mask import FillMask
+from mlm.masked_text import MAX_MASKS
 from mlm.playground import render
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
 
