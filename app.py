@@ -36,11 +36,15 @@ def serve(*, share: bool | None, root_path: str | None) -> None:
     check_environment()
     load_backend()
     # Not above: it brings Gradio, which breaks on a bad environment.
+    from mlm.playground.models import Models
     from mlm.playground.page import build_playground, launch_options
 
     names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
-    page = build_playground([FillMask.from_pretrained(name) for name in names or ["demo"]])
-    page.launch(share=share, root_path=root_path, **launch_options())
+    models = Models(names or ["demo"], FillMask.from_pretrained)
+    page = build_playground(models)
+    page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
+    _ = models.all  # the page is there meanwhile; what cannot be loaded ends it
+    page.block_thread()
 
 
 if __name__ == "__main__":

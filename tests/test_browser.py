@@ -41,15 +41,21 @@ def visit(browser):
     """visit(address, width, theme) -> a page that is ready, whose every request is kept."""
     contexts = []
 
-    def open_page(address: str, width: int = 1280, theme: str = "light"):
+    def open_page(
+        address: str,
+        width: int = 1280,
+        theme: str = "light",
+        query: str = "",
+        ready: str = BARS,
+    ):
         context = browser.new_context(viewport={"width": width, "height": 800})
         contexts.append(context)
         page = context.new_page()
         page.hosts, page.complaints = set(), []
         page.on("request", lambda request: page.hosts.add(urlsplit(request.url).netloc))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(f"{address}/?__theme={theme}")
-        page.wait_for_selector(BARS)
+        page.goto(f"{address}/?__theme={theme}&{query}")
+        page.wait_for_selector(ready)
         return page
 
     yield open_page
@@ -66,16 +72,18 @@ def wait_for_text(page, text: str) -> None:
     page.locator("#mlm-answer", has_text=text).wait_for()
 
 
-def mask_selection(page, text: str, start: int, end: int) -> str:
-    """The text after a press of the mask button with these characters selected."""
-    page.fill(SENTENCE, text)
-    page.eval_on_selector(SENTENCE, f"area => area.setSelectionRange({start}, {end})")
-    page.click("#mlm-mask")
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector).value !== text",
-        arg=[SENTENCE, text],
-    )
+def words(page, pressed: bool | None = None) -> list[str]:
+    """What the buttons below the sentence say; those alone that are pressed, or that are not."""
+    which = "" if pressed is None else f'[aria-pressed="{str(pressed).lower()}"]'
+    return page.locator(f"#mlm-words button{which}").all_inner_texts()
+
+
+def sentence(page) -> str:
     return page.input_value(SENTENCE)
+
+
+def click_word(page, word: str) -> None:
+    page.get_by_role("button", name=word, exact=True).first.click()
 
 
 def test_a_newcomer_sees_what_it_is_with_an_answer_already_there(visit, pages):
@@ -114,43 +122,139 @@ def test_an_example_is_filled_by_a_click(visit, pages):
     assert page.input_value(SENTENCE) == "The [MASK] was great, but the [MASK] was terrible."
 
 
+def test_a_click_hides_a_word_and_another_brings_it_back(visit, pages):
+    page = visit(pages.single)
+    page.fill(SENTENCE, "The END of this was great!")
+    page.locator("#mlm-words button", has_text="END").wait_for()
+    assert words(page) == ["The", "END", "of", "this", "was", "great"]
+    click_word(page, "END")
+    click_word(page, "great")
+    assert sentence(page) == "The [MASK] of this was [MASK]!"
+    assert words(page, pressed=True) == ["END", "great"]
+    click_word(page, "END")
+    assert sentence(page) == "The END of this was [MASK]!"
+    click_word(page, "great")
+    assert sentence(page) == "The END of this was great!"
+    click_word(page, "this")
+    page.click("#mlm-fill")
+    wait_for_text(page, "The END of movie was great!")
+
+
 @pytest.mark.parametrize(
-    ("text", "start", "end", "expected"),
+    ("text", "word", "expected"),
     [
-        ("I like this film.", 12, 16, "I like this [MASK]."),  # a word, selected
-        ("I like this film.", 11, 16, "I like this [MASK]."),  # and with the space before it
-        ("I like this film.", 14, 14, "I like this [MASK]."),  # the cursor stands in it
-        ("I like", 6, 6, "I like [MASK]"),  # the cursor stands behind a word
-        ("I like  films", 7, 7, "I like [MASK] films"),
-        ("C'était très bon", 8, 12, "C'était [MASK] bon"),
-        ("a [MASK] and film", 13, 17, "a [MASK] and [MASK]"),
+        ("C'était très bon", "très", "C'était [MASK] bon"),
+        ("C'était très bon", "C'était", "[MASK] très bon"),
+        ("a well-known story", "well-known", "a [MASK] story"),
+        ("我看了这部电影", "电影", "我看了这部[MASK]"),
+        ("هذا الفيلم رائع", "الفيلم", "هذا [MASK] رائع"),
+        ("so 🎬 good", "good", "so 🎬 [MASK]"),
+        ("a ___ and film", "film", "a ___ and [MASK]"),
+        ("snake_case is a word", "word", "snake_case is a [MASK]"),
     ],
 )
-def test_the_mask_button(visit, pages, text, start, end, expected):
+def test_words_of_any_script_are_hidden_by_a_click(visit, pages, text, word, expected):
     page = visit(pages.single)
-    assert mask_selection(page, text, start, end) == expected
-    page.wait_for_function(f"document.activeElement === document.querySelector('{SENTENCE}')")
+    page.fill(SENTENCE, text)
+    page.locator("#mlm-words button", has_text=word).first.wait_for()
+    click_word(page, word)
+    assert sentence(page) == expected
 
 
-def test_a_mask_is_not_masked_again(visit, pages):
+def test_a_gap_that_was_typed_has_no_word_to_bring_back(visit, pages):
     page = visit(pages.single)
-    page.fill(SENTENCE, "a [MASK] b")
-    page.eval_on_selector(SENTENCE, "area => area.setSelectionRange(4, 4)")
-    page.click("#mlm-mask")
-    page.wait_for_timeout(300)
-    assert page.input_value(SENTENCE) == "a [MASK] b"
+    page.fill(SENTENCE, "a [MASK] and _ b")
+    page.locator("#mlm-words button:disabled").first.wait_for()
+    assert words(page, pressed=True) == ["[MASK]", "[MASK]"]
+    assert page.locator("#mlm-words button:disabled").count() == 2
+    page.fill(SENTENCE, "no gap any more")
+    page.locator("#mlm-words button", has_text="more").wait_for()
+    assert words(page, pressed=True) == []
 
 
-def test_mask_and_enter_work_from_the_keyboard_alone(visit, pages):
+def test_hiding_and_filling_work_from_the_keyboard_alone(visit, pages):
     page = visit(pages.single)
     page.fill(SENTENCE, "I have watched this story again")
-    page.press(SENTENCE, "Control+Shift+ArrowLeft")  # selects "again"
-    page.press(SENTENCE, "Tab")
-    page.keyboard.press("Enter")  # on the mask button
-    page.wait_for_function(f"document.querySelector('{SENTENCE}').value.endsWith('[MASK]')")
-    page.wait_for_function(f"document.activeElement === document.querySelector('{SENTENCE}')")
+    page.locator("#mlm-words button", has_text="story").wait_for()
+    page.focus(SENTENCE)
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert sentence(page) == "I have watched this [MASK] again"
+    page.keyboard.press("Enter")  # the focus has stayed on the word
+    assert sentence(page) == "I have watched this story again"
     page.keyboard.press("Enter")
-    wait_for_text(page, "I have watched this story movie")
+    page.focus(SENTENCE)
+    page.keyboard.press("Enter")
+    wait_for_text(page, "I have watched this movie again")
+
+
+def test_several_gaps_are_filled_together_and_one_by_one(visit, pages):
+    page = visit(pages.single)
+    fill(page, "The ___ was _ .")
+    page.get_by_role("heading", name="All gaps together").wait_for()
+    assert page.get_by_role("heading", name="Mask 2 of 2").count() == 1
+
+
+def test_only_among_and_longer_words(visit, pages):
+    page = visit(pages.single)
+    page.click("#mlm-more button")
+    page.fill("#mlm-only textarea", "soup, watchable")
+    page.press("#mlm-only textarea", "Enter")
+    page.locator(".mlm-given", has_text="of these").first.wait_for()
+    assert page.locator(BARS).count() == 2
+    page.fill("#mlm-only textarea", "")
+    page.check("#mlm-longer input")
+    page.get_by_role("heading", name="Longer words").wait_for()
+
+
+def test_a_link_brings_back_what_is_on_screen(visit, pages):
+    page = visit(pages.single)
+    page.fill("#mlm-top-k input[type=number]", "3")
+    fill(page, "Étienne & the ___ — 100 %?")
+    wait_for_text(page, "Étienne & the movie — 100 %?")
+    page.wait_for_function("location.search.includes('tab=fill')")
+    other = visit(pages.single, query=page.url.partition("?")[2])
+    wait_for_text(other, "Étienne & the movie — 100 %?")
+    assert sentence(other) == "Étienne & the ___ — 100 %?"
+    assert other.locator(BARS).count() == 3
+    assert "mlm-fill" not in other.url
+
+
+def test_a_link_to_a_comparison(visit, pages):
+    query = "tab=compare&text=this+___&other=the+___+.&k=2"
+    page = visit(pages.single, query=query, ready=".mlm-pairs li")
+    assert page.locator(".mlm-pairs li").count() == 4
+    assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
+
+
+def test_the_link_button_copies_the_address(visit, pages):
+    page = visit(pages.single)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    fill(page, "Copy this ___ .")
+    wait_for_text(page, "Copy this movie .")
+    page.click("#mlm-link")
+    page.locator("#mlm-link", has_text="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert "tab=fill&text=Copy+this+___+.&k=5" in copied
+    page.locator("#mlm-link", has_text="Copy a link").wait_for()
+
+
+def test_the_last_sentences_are_kept_in_the_browser_until_they_are_forgotten(visit, pages):
+    page = visit(pages.single)
+    for number in range(10):
+        fill(page, f"Keep {number} ___")
+        wait_for_text(page, f"Keep {number} movie")
+    chips = page.locator("#mlm-recent button:not(.mlm-forget)")
+    page.wait_for_function("document.querySelectorAll('#mlm-recent button').length === 9")
+    assert chips.first.inner_text() == "Keep 9 ___"
+    page.reload()
+    page.locator("#mlm-recent .mlm-forget").wait_for()
+    chips.nth(1).click()
+    wait_for_text(page, "Keep 8 movie")
+    page.click("#mlm-recent .mlm-forget")
+    assert chips.count() == 0
+    assert page.evaluate("localStorage.getItem('mlm-recent')") is None
 
 
 def test_a_refusal_stands_where_the_answer_would(visit, pages):
@@ -208,7 +312,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, pages, address):
 
 # The examples alone may: they are a row that is swiped.
 WIDER_THAN_THE_PHONE = """() => [...document.querySelectorAll("body *")]
-  .filter((node) => node.scrollWidth > innerWidth && !node.matches("#mlm-ask .gallery"))
+  .filter((node) => node.scrollWidth > innerWidth && !node.matches(".mlm-ask .gallery"))
   .map((node) => node.outerHTML.slice(0, 80))"""
 
 

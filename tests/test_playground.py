@@ -8,16 +8,23 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
+import gradio as gr
 import httpx
 import pytest
 from fake_checkpoint import fake_checkpoint
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from mlm.fill_mask import Candidate, Filling, FillMask
-from mlm.playground import fill_tab, render
+from mlm.comparison import Comparison, Difference
+from mlm.errors import InputError, UserError
+from mlm.fill_mask import FillMask
+from mlm.filling import Candidate, Filling, JointFilling
+from mlm.playground import compare_html, compare_tab, fill_html, fill_tab, links, render
+from mlm.playground.models import Models
+from mlm.playground.tab import Tab
 
 pytest_plugins = ["served_page"]
 ROOT = Path(__file__).parent.parent
@@ -64,8 +71,8 @@ class _Tags(HTMLParser):
         self.text += data
 
 
-def rendered(model: FillMask, text: str, top_k: int = 5) -> str:
-    return fill_tab.answer_html([(model, "")], text, top_k)
+def rendered(model: FillMask, text: str, top_k: int = 5, **wishes) -> str:
+    return fill_tab.answer_html([(model, "")], text, top_k, **wishes)
 
 
 # rendering
@@ -92,28 +99,68 @@ def test_bars_are_on_an_absolute_scale(model):
 def test_nothing_that_was_typed_or_learnt_is_markup():
     attack = "<img src=x onerror=alert(1)>\"'&"
     model = FillMask(fake_checkpoint(), attack)
-    candidate = Candidate(0.5, 7, attack, f"{attack} a ", attack, f" {attack}", False)
+    candidate = Candidate(
+        0.5, (7,), attack, f"{attack} a ", attack, f" {attack}", False, also=(attack,)
+    )
     text = f"{attack} a [MASK] {attack}"
     span = (text.index("[MASK]"), text.index("[MASK]") + len("[MASK]"))
     filling = Filling(text, [span], attack, [[candidate]])
-    column = render.Column(model, attack, filling, 0.1)
+    joint = JointFilling(0.5, [attack], [0.5], [attack, attack, attack])
+    many = {"joint": [joint], "longer": [[candidate]]}
+    column = fill_html.Column(model, attack, filling, 0.1, **many)
+    among = fill_html.Column(model, attack, filling, 0.1, among=True)
+    differences = Comparison([Difference(attack, 0.1, None)], [Difference(attack, 0.1, 0.05)])
     for html in (
-        render.answer([column]),
+        fill_html.answer([column, among]),
+        compare_html.answer([differences] * 2, attack, attack, attack),
         render.problem(attack),
-        render.head("t", attack, wide=True),
+        render.waiting([attack], 3.0),
+        render.note(attack),
     ):
         tags = _Tags(html)
         assert "img" not in tags.seen
         assert attack in tags.text
 
 
-def test_several_masks_get_a_panel_each_and_a_word_on_what_that_means(model):
-    html = rendered(model, "The ___ was [MASK].", 2)
+def test_several_masks_get_a_panel_each_and_fillings_that_go_together(model):
+    html = rendered(model, "The ___ was <mask>.", 2)
     tags = _Tags(html)
-    assert "Mask 1 of 2" in tags.text and "Mask 2 of 2" in tags.text
-    assert tags.seen.count("ol") == 2
-    assert "___ was read as [MASK]." in tags.text
-    assert "as if the others stayed open" in tags.text
+    assert "Mask 1 of 2, the others open" in tags.text and "Mask 2 of 2" in tags.text
+    assert tags.seen.count("ol") == 3
+    assert "___ and <mask> were read as [MASK]." in tags.text
+    assert "All gaps together" in tags.text
+    best = model.fill_jointly("The ___ was <mask>.")[0]
+    headline = re.search('<p class="mlm-sentence".*?</p>', html)[0]
+    assert _Tags(headline).text == best.sequence
+
+
+def test_more_masks_than_are_filled_together_are_filled_one_by_one(model):
+    tags = _Tags(rendered(model, "___ " * 9, 2))
+    assert "All gaps together" not in tags.text and "Mask 9 of 9" in tags.text
+
+
+def test_only_among_the_words_of_the_visitor(model):
+    html = rendered(model, SENTENCE, 5, only="soup, film،  watchable ,")
+    tags = _Tags(html)
+    scores = {c["token_str"]: c["score"] for c in model(SENTENCE, targets=["soup", "film"])}
+    assert tags.seen.count("li") == 3 and "everything else" not in tags.text
+    assert html.count("of these") == 3
+    film = next(item for item in html.split("<li>")[1:] if ">film<" in item)
+    assert render.percent(scores["film"]) in film
+    total = sum(c["score"] for c in model(SENTENCE, targets=["soup", "film", "watchable"]))
+    assert f"{render.percent(scores['film'] / total)} of these" in film
+
+
+def test_longer_words_have_a_list_of_their_own(model):
+    tags = _Tags(rendered(model, SENTENCE, 3, longer=True))
+    assert "Longer words" in tags.text and tags.seen.count("li") == 6
+    assert "Longer words" not in rendered(model, SENTENCE, 3)
+    assert "at most 4: hide fewer" in rendered(model, "___ " * 5, 3, longer=True)
+
+
+@pytest.mark.parametrize("only", [5, ["a"], "a," * 60, "x" * 5001, "\ud800"])
+def test_odd_words_to_choose_among_are_refused(model, only):
+    assert 'role="alert"' in rendered(model, SENTENCE, 5, only=only)
 
 
 def test_a_continuation_is_shown_joined():
@@ -184,6 +231,77 @@ def test_an_odd_record_of_a_training_is_none(model, training):
     assert fill_tab.side_by_side([odd, model]) == [(odd, ""), (model, "")]
 
 
+# comparing
+
+
+def test_two_models_are_compared_and_two_sentences(model):
+    liked = {"soup": 9.0, "movie": 2.0}
+    other = FillMask(fake_checkpoint(liked=liked), "me/other")
+    models = Models.of([model, other])
+    tags = _Tags(compare_tab.answer_html(models, SENTENCE, "", 3))
+    assert "me/fake" in tags.text and "me/other" in tags.text
+    rose, fell = tags.text.split("What fell")
+    assert "soup" in rose and "movie" in fell and "pp" in fell
+    tags = _Tags(compare_tab.answer_html(models, "he ___", "she ___", 3))
+    assert "he ___" in tags.text and "she ___" in tags.text
+
+
+def test_a_comparison_with_nothing_is_refused(model):
+    alone = Models.of([model])
+    with pytest.raises(InputError, match="one model here: give a second sentence"):
+        compare_tab.answer_html(alone, SENTENCE, " ", 3)
+    with pytest.raises(InputError, match="of type NoneType"):
+        compare_tab.answer_html(alone, SENTENCE, None, 3)
+
+
+# links
+
+
+def tab_of(model, name: str) -> Tab:
+    text, number, flag = gr.Textbox("own"), gr.Slider(1, 50, 5, step=1), gr.Checkbox()
+    inputs = {"text": text, "k": number, "longer": flag}
+    return Tab(name, Models.of([model]), inputs, gr.HTML(), lambda *v: f"{name} {v}")
+
+
+@pytest.mark.parametrize(
+    ("query", "tab", "values"),
+    [
+        ({}, "fill", ["own", 5, False]),
+        ({"tab": "score", "text": "hello", "k": "7", "longer": "1"}, "score", ["hello", 7, True]),
+        ({"tab": "<script>", "k": "0", "longer": "x"}, "fill", ["own", 5, False]),
+        ({"k": "51"}, "fill", ["own", 5, False]),
+        ({"k": "9" * 5000}, "fill", ["own", 5, False]),
+        ({"k": "\u0663", "text": "x" * 30_000}, "fill", ["own", 5, False]),
+        ({"tab": "score", "text": ""}, "score", ["", 5, False]),
+    ],
+)
+def test_a_link_brings_back_what_it_says_and_nothing_else(model, query, tab, values):
+    asked = links.read(query, [tab_of(model, "fill"), tab_of(model, "score")])
+    assert (asked.tab.name, list(asked.values.values())) == (tab, values)
+
+
+# models that are not there yet
+
+
+def test_the_page_says_what_is_loading_until_it_is_there(model):
+    gate = Event()
+    models = Models(["me/large"], lambda name: gate.wait() and model)
+    tab = Tab("fill", models, {}, gr.HTML(), lambda: models.main.name)
+    answers = tab.answers()
+    assert "Loading" in (first := next(answers)) and "me/large" in first
+    gate.set()
+    assert list(answers)[-1] == "me/fake"
+
+
+def test_a_model_that_cannot_be_loaded_is_a_notice():
+    def fail(name):
+        raise UserError(f"there is no {name}")
+
+    models = Models(["me/none"], fail)
+    tab = Tab("fill", models, {}, gr.HTML(), lambda: models.main.name)
+    assert list(tab.answers())[-1] == render.problem("there is no me/none")
+
+
 # the programming interface
 
 
@@ -195,7 +313,7 @@ def test_the_real_client_gets_what_fill_mask_gives(url, model):
     with pytest.raises(AppError, match=r"no mask .* write \[MASK\]"):
         client.predict("no gap", 3, api_name="/fill_mask")
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/fill_mask"]
+    assert list(endpoints) == ["/fill_mask", "/compare"]
     client.close()
 
 

@@ -1,18 +1,25 @@
-"""Fill: a sentence, a button that masks a word of it, and the answers as bars."""
+"""Fill: a sentence of which words are masked by a click, and the answers as bars."""
 
-import json
+import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from mlm.errors import InputError, UserError
-from mlm.fill_mask import Filling, FillMask
-from mlm.playground import render
+from mlm.fill_mask import FillMask
+from mlm.filling import Filling, JointFilling
+from mlm.joint_filling import MAX_JOINT_MASKS
+from mlm.playground import fill_html
+from mlm.playground.models import Models
+from mlm.playground.tab import Tab
 
 MAX_TOP_K = 50
+MAX_AMONG = 50  # words that only are looked at
+MAX_LONGER_MASKS = 4  # of a text whose longer words are searched
+JOINT_ANSWERS = 5
+WORDS = '<div id="mlm-words" role="group" aria-label="Hide a word"></div>'  # page.js fills it
 EXAMPLES = (
     "I have watched this [MASK] and it was awesome.",
     "The plot was so [MASK] that I fell asleep.",
@@ -20,51 +27,62 @@ EXAMPLES = (
     "The [MASK] was great, but the [MASK] was terrible.",
     "I ordered the [MASK] and it was delicious.",
 )
-MASK_BUTTON = Path(__file__).with_name("mask_button.js")
 
 
-def add_fill_tab(models: Sequence[FillMask]) -> None:
-    """Put the tab on the page that is being built, with the first example answered."""
-    mask_token = models[0].mask_token
-    examples = [example.replace("[MASK]", mask_token) for example in EXAMPLES]
-    with gr.Column(elem_id="mlm-ask"):
+def add_fill_tab(models: Models) -> Tab:
+    """Put the tab on the page that is being built."""
+    with gr.Column(elem_classes="mlm-ask"):
         sentence = gr.Textbox(
-            label=f"Your sentence, with {mask_token} for the missing word",
-            value=examples[0],
+            label="Your sentence: click a word below it to hide it",
+            value=EXAMPLES[0],
             lines=1,
             max_lines=8,
             elem_id="mlm-sentence",
+            elem_classes="mlm-text",
             html_attributes=gr.InputHTMLAttributes(enterkeyhint="go", spellcheck=False),
         )
-        with gr.Row(elem_id="mlm-tools"):
-            mask = gr.Button("Mask the selected word", elem_id="mlm-mask", scale=0, min_width=220)
+        gr.HTML(WORDS, elem_classes="mlm-bare")
+        with gr.Row(elem_classes="mlm-tools"):
             top_k = gr.Slider(
                 1, MAX_TOP_K, 5, step=1, label="Words to show", buttons=[], elem_id="mlm-top-k"
             )
             fill = gr.Button("Fill", variant="primary", elem_id="mlm-fill", scale=0, min_width=160)
+        with gr.Accordion("More", open=False, elem_id="mlm-more"):
+            only = gr.Textbox(
+                label="Only among these words (with commas between them)",
+                placeholder="good, bad, unwatchable",
+                max_lines=2,
+                elem_id="mlm-only",
+            )
+            longer = gr.Checkbox(
+                label="Search longer words too, which the model knows only in pieces",
+                elem_id="mlm-longer",
+            )
         shown = gr.Examples(
-            [[example] for example in examples], sentence, label="Or try one of these"
+            [[example] for example in EXAMPLES], sentence, label="Or try one of these"
         )
-    columns = side_by_side(models)
-    answer = gr.HTML(answer_html(columns, examples[0], 5), elem_id="mlm-answer")
+        gr.HTML('<div id="mlm-recent"></div>', elem_classes="mlm-bare")
+    answer = gr.HTML(elem_id="mlm-answer", elem_classes="mlm-answer")
+    sentence.change(
+        None, sentence, None, js="(text) => mlm.showWords(text)", api_visibility="private"
+    )
 
-    def ask(text: str, number: int) -> str:
-        return answer_html(columns, text, number)
+    def ask(text: str, number: int, among: str, pieces: bool) -> str:
+        return answer_html(side_by_side(models.all), text, number, among, pieces)
 
-    asking: dict[str, Any] = {
-        "fn": ask,
-        "inputs": [sentence, top_k],
-        "outputs": answer,
-        "api_visibility": "private",
-        "show_progress": "minimal",
-    }
-    gr.on([sentence.submit, fill.click, top_k.release], trigger_mode="always_last", **asking)
-    shown.load_input_event.then(**asking)
-    script = MASK_BUTTON.read_text(encoding="utf-8").replace("MASK_TOKEN", json.dumps(mask_token))
-    mask.click(None, sentence, sentence, js=script, api_visibility="private")
+    tab = Tab(
+        "fill",
+        models,
+        {"text": sentence, "k": top_k, "only": only, "longer": longer},
+        answer,
+        ask,
+    )
+    tab.answer_on([sentence.submit, only.submit, fill.click, top_k.release, longer.change])
+    tab.answer_after(shown.load_input_event)
+    return tab
 
 
-def add_fill_api(model: FillMask) -> None:
+def add_fill_api(models: Models) -> None:
     """The endpoint `/fill_mask`, for gradio_client, JavaScript and curl."""
 
     def fill_mask(text: str, top_k: int = 5) -> list:
@@ -72,23 +90,33 @@ def add_fill_api(model: FillMask) -> None:
 
         For one mask a list of {score, token, token_str, sequence}, best first, as
         transformers.pipeline("fill-mask") gives it; for several masks a list of such lists.
-        text holds [MASK], <mask> or ___ in place of 1 to 32 words; top_k is 1 to 50.
+        text holds [MASK], <mask>, _ or ___ in place of 1 to 32 words; top_k is 1 to 50.
         """
         try:
-            return ask_model(model, text, top_k).as_pipeline()
+            return ask_model(models.main, text, top_k).as_pipeline()
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
     gr.api(fill_mask, api_name="fill_mask")
 
 
-def ask_model(model: FillMask, text: Any, top_k: Any) -> Filling:
+def ask_model(
+    model: FillMask, text: Any, top_k: Any, targets: Any = None, *, merge: bool = False
+) -> Filling:
     """One text, whoever sent it and whatever they sent. Raises InputError."""
+    if targets is not None and (not isinstance(targets, list) or len(targets) > MAX_AMONG):
+        raise InputError(f"targets is to be a list of at most {MAX_AMONG} words.")
+    number = min(checked_top_k(top_k), model.vocab_size)
+    return model.answer([text], number, targets, merge=merge)[0]
+
+
+def checked_top_k(top_k: Any) -> int:
+    """A whole number from 1 to 50, whoever sent it. Raises InputError."""
     if isinstance(top_k, float) and top_k.is_integer():
         top_k = int(top_k)  # JSON knows one kind of number only
     if type(top_k) is not int or not 1 <= top_k <= MAX_TOP_K:
         raise InputError(f"top_k is to be a whole number from 1 to {MAX_TOP_K}.")
-    return model.answer([text], min(top_k, model.vocab_size))[0]
+    return top_k
 
 
 def side_by_side(models: Sequence[FillMask]) -> list[tuple[FillMask, str]]:
@@ -103,14 +131,55 @@ def side_by_side(models: Sequence[FillMask]) -> list[tuple[FillMask, str]]:
     return [(model, "") for model in models]
 
 
-def answer_html(models: Sequence[tuple[FillMask, str]], text: Any, top_k: Any) -> str:
+def answer_html(
+    models: Sequence[tuple[FillMask, str]],
+    text: Any,
+    top_k: Any,
+    only: Any = "",
+    longer: Any = False,
+) -> str:
     """Every model's answer to one text, each in its column; a refusal stands in its place."""
     columns = []
     for model, label in models:
         started = time.perf_counter()
         try:
-            filling: Filling | str = ask_model(model, text, top_k)
+            found = _found(model, text, top_k, only, longer)
         except UserError as error:
-            filling = str(error)
-        columns.append(render.Column(model, label, filling, time.perf_counter() - started))
-    return render.answer(columns)
+            found = {"filling": str(error)}
+        seconds = time.perf_counter() - started
+        columns.append(fill_html.Column(model, label, seconds=seconds, **found))
+    return fill_html.answer(columns)
+
+
+def _found(model: FillMask, text: Any, top_k: Any, only: Any, longer: Any) -> dict[str, Any]:
+    """The fields of a Column. Raises UserError."""
+    targets = words_of(only)
+    filling = ask_model(model, text, top_k, targets, merge=True)
+    found: dict[str, Any] = {"filling": filling, "among": targets is not None}
+    if targets is None:
+        found["joint"] = _joint(model, filling, top_k)
+        found["longer"] = _longer(model, filling, top_k) if longer is True else None
+    return found
+
+
+def _joint(model: FillMask, filling: Filling, top_k: int) -> list[JointFilling]:
+    if not 2 <= len(filling.masks) <= MAX_JOINT_MASKS:
+        return []
+    return model.fill_jointly(filling.text, min(top_k, JOINT_ANSWERS))
+
+
+def _longer(model: FillMask, filling: Filling, top_k: int) -> list:
+    if len(filling.masks) > MAX_LONGER_MASKS:
+        raise InputError(
+            f"The text has {len(filling.masks)} masks; longer words are searched for at most "
+            f"{MAX_LONGER_MASKS}: hide fewer, or do without."
+        )
+    return model.fill_whole_words(filling.text, min(top_k, model.vocab_size))
+
+
+def words_of(only: Any) -> list[str] | None:
+    """The words between commas of any script; None where there is none. Raises InputError."""
+    if not isinstance(only, str | None) or len(only or "") > 5000:
+        raise InputError("The words to choose among are to be a short text with commas.")
+    words = [word.strip() for word in re.split("[,;،、，\n]", only or "")]
+    return [word for word in words if word] or None

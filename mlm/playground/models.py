@@ -1,10 +1,10 @@
 """The models of a page, loaded while the page is already there."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
-from mlm.errors import UserError
 from mlm.fill_mask import FillMask
 from mlm.masked_text import MAX_MASKS
 
@@ -21,13 +21,14 @@ class Models:
         self.names = list(names)
         self._load = load
         self._loaded: list[Future[FillMask]] = [Future() for _ in self.names]
+        self._started = time.monotonic()
         threading.Thread(target=self._load_all, daemon=True).start()
 
     @classmethod
     def of(cls, models: Sequence[FillMask]) -> "Models":
-        """Models that are loaded already."""
-        by_name = {str(i): model for i, model in enumerate(models)}
-        return cls(list(by_name), by_name.__getitem__)
+        """Models that are there already."""
+        waiting = list(models)
+        return cls([model.name for model in models], lambda name: waiting.pop(0))
 
     @property
     def all(self) -> list[FillMask]:
@@ -39,19 +40,23 @@ class Models:
         """The main model, waited for. Raises UserError if it cannot be loaded."""
         return self._loaded[0].result()
 
-    def are_ready(self) -> bool:
-        return all(loaded.done() for loaded in self._loaded)
+    def are_ready(self, within: float = 0.0) -> bool:
+        """Whether all are loaded, or have failed to, in so many seconds."""
+        return not wait(self._loaded, within).not_done
+
+    def seconds(self) -> float:
+        """Since the loading began."""
+        return time.monotonic() - self._started
 
     def _load_all(self) -> None:
         for name, loaded in zip(self.names, self._loaded, strict=True):
             try:
                 model = self._load(name)
                 warm_up(model)
+            except Exception as error:  # whoever asks for the model gets it
+                loaded.set_exception(error)
+            else:
                 loaded.set_result(model)
-            except UserError as error:
-                loaded.set_exception(error)
-            except Exception as error:
-                loaded.set_exception(error)
 
 
 def warm_up(model: FillMask) -> None:

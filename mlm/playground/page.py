@@ -1,7 +1,7 @@
-"""The whole page: its head, its look, its tab, and how it is served."""
+"""The whole page: its head, its tabs, its links, its look, and how it is served."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +10,72 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 from mlm.fill_mask import FillMask
-from mlm.masked_text import MAX_MASKS
-from mlm.playground import render
+from mlm.playground import links, render
+from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
+from mlm.playground.models import Models
+from mlm.playground.tab import Tab
+from mlm.playground.theme import theme
 
 HERE = Path(__file__).parent
 TITLE = "Which word is missing?"
 QUEUE_LENGTH = 64  # questions that wait; whoever comes after them is told that all is busy
 AT_ONCE = 4  # questions in work; the model itself takes one at a time
-SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Arial", "sans-serif")
-MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+TABS = (("Fill", add_fill_tab), ("Compare", add_compare_tab))
+APIS = (add_fill_api, add_compare_api)
 
 
-def build_playground(models: Sequence[FillMask]) -> gr.Blocks:
+def build_playground(models: Models | Sequence[FillMask]) -> gr.Blocks:
     """The page for one model, or for several side by side; the first is the main one.
 
-    Its programming interface is `/fill_mask(text, top_k)`, answered by the main model.
+    Its programming interface, the named endpoints of APIS, is answered by the main model.
     """
-    for model in models:
-        _warm_up(model)
+    models = models if isinstance(models, Models) else Models.of(models)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        wide = len(models) > 1
-        gr.HTML(render.head(TITLE, models[0].mask_token, wide=wide), elem_id="mlm-head")
-        add_fill_tab(models)
-        add_fill_api(models[0])
+        gr.HTML(render.head(TITLE, wide=len(models.names) > 1), elem_id="mlm-head")
+        with gr.Tabs(elem_id="mlm-tabs") as tabs:
+            made = [_add_tab(title, add, models) for title, add in TABS]
+        link = gr.Button("Copy a link to this", elem_id="mlm-link", size="sm")
+        link.click(None, js="() => mlm.copyLink()", api_visibility="private")
+        for add_api in APIS:
+            add_api(models)
+        _answer_links(page, tabs, made)
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE, api_open=False)
     return page
 
 
-def _warm_up(model: FillMask) -> None:
-    """Trace the model's graph before the first visitor waits for it.
+def _add_tab(title: str, add: Any, models: Models) -> Tab:
+    with gr.Tab(title, id=title.lower(), render_children=True) as shown:
+        tab: Tab = add(models)
+    shown.select(None, js=f"() => mlm.showTab({tab.name!r})", api_visibility="private")
+    return tab
 
-    Twice: TensorFlow's first graph is for one shape alone; the second, asked for with every size
-    different, leaves the sizes open and serves all that come after.
-    """
-    many = " ".join([model.mask_token] * min(MAX_MASKS, model.max_length - 2))
-    model([model.mask_token])
-    model([many, many])
+
+def _answer_links(page: gr.Blocks, tabs: gr.Tabs, made: Sequence[Tab]) -> None:
+    """Bring back what a link says: its tab, the values of its inputs, and the answer."""
+    inputs = [component for tab in made for component in tab.inputs.values()]
+
+    def arrive(request: gr.Request) -> Iterator[list[Any]]:
+        asked = links.read(dict(request.query_params), made)
+        yield from links.answers(asked, made)
+
+    arrived = page.load(
+        arrive,
+        None,
+        [tabs, *inputs, *(tab.output for tab in made)],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    sentence = made[0].inputs["text"]
+    arrived.then(None, sentence, None, js="(text) => mlm.arrived(text)", api_visibility="private")
 
 
 def launch_options() -> dict[str, Any]:
     """What `build_playground(...).launch(...)` needs for this page's look and safety."""
     return {
         "theme": theme(),
-        "css_paths": HERE / "style.css",
+        "css_paths": [HERE / "style.css"],
+        "js": (HERE / "page.js").read_text(encoding="utf-8"),
         "footer_links": ["api"],
         "run_history": False,
         "enable_monitoring": False,
@@ -62,36 +84,3 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": False,
         "max_file_size": "1kb",  # nothing here takes a file, and Gradio's upload route stands open
     }
-
-
-def theme() -> gr.themes.Base:
-    """Fonts of the visitor's own system; greys that keep a contrast of 4.5 to 1 and more."""
-    base = gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,
-        neutral_hue=gr.themes.colors.stone,
-        font=SANS,
-        font_mono=MONO,
-    )
-    return base.set(
-        body_background_fill="*neutral_50",
-        body_background_fill_dark="*neutral_950",
-        body_text_color="*neutral_900",
-        body_text_color_dark="*neutral_100",
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        block_label_text_color="*neutral_700",
-        block_label_text_color_dark="*neutral_300",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_300",
-        input_background_fill="white",
-        input_background_fill_dark="*neutral_950",
-        input_placeholder_color="*neutral_500",
-        input_placeholder_color_dark="*neutral_400",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_600",
-        button_primary_text_color="white",
-        slider_color="*primary_700",
-        slider_color_dark="*primary_500",
-    )

@@ -1,0 +1,50 @@
+"""Addresses that bring back what is on screen: `?tab=compare&text=...&other=...&k=8`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from mlm.masked_text import MAX_CHARACTERS
+from mlm.playground.tab import Tab
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A tab, and the values of its inputs: the link's where it has them, else the page's own."""
+
+    tab: Tab
+    values: dict[str, Any]
+
+
+def read(query: Mapping[str, str], tabs: Sequence[Tab]) -> Asked:
+    """What an address asks for. What it holds of no use is left out, never refused."""
+    named = {tab.name: tab for tab in tabs}
+    tab = named.get(query.get("tab", ""), tabs[0])
+    given = {name: _value(part, query.get(name)) for name, part in tab.inputs.items()}
+    own = {name: part.value for name, part in tab.inputs.items()}
+    return Asked(tab, own | {name: value for name, value in given.items() if value is not None})
+
+
+def answers(asked: Asked, tabs: Sequence[Tab]) -> Iterator[list[Any]]:
+    """Updates of the tabs, of all inputs and of all outputs, as often as the answer changes."""
+    chosen = gr.Tabs(selected=asked.tab.name)
+    inputs = [
+        asked.values[name] if tab is asked.tab else gr.skip() for tab in tabs for name in tab.inputs
+    ]
+    for html in asked.tab.answers(*asked.values.values()):
+        outputs = [html if tab is asked.tab else gr.skip() for tab in tabs]
+        yield [chosen, *inputs, *outputs]
+
+
+def _value(component: Any, given: str | None) -> Any:
+    """A link's value as the component has it, None where there is none that will do."""
+    if given is None or len(given) > MAX_CHARACTERS:
+        return None
+    if isinstance(component, gr.Slider):
+        number = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+        return number if component.minimum <= number <= component.maximum else None
+    if isinstance(component, gr.Checkbox):
+        return given in ("1", "true")
+    return given
