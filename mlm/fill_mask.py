@@ -27,6 +27,7 @@ from mlm.filling import (
 from mlm.hub import fetch_checkpoint
 from mlm.joint_filling import MAX_JOINT_MASKS, JointTokens, search_jointly
 from mlm.masked_text import MaskedText, read_masked
+from mlm.model_card import licence_of
 from mlm.predictor import Predictor
 from mlm.vocabulary import Vocabulary
 from mlm.whole_words import MAX_PIECES, score_words, search_words
@@ -42,14 +43,17 @@ class FillMask:
 
     Safe to call from several threads; the model runs for one call at a time.
 
-    Attributes: name; revision (the commit or None); mask_token; max_length (in tokens, special
-    ones counted); vocab_size; num_parameters; training (training.json or None); checkpoint;
-    predictor and vocabulary, which all that is asked of the model goes through.
+    Attributes: name; revision (the commit or None); url (of its page on the Hub, or None); licence
+    (as its card names it, or None); mask_token; max_length (in tokens, special ones counted);
+    vocab_size; num_parameters; training (training.json or None); checkpoint; predictor and
+    vocabulary, which all that is asked of the model goes through.
     """
 
     def __init__(self, checkpoint: "Checkpoint", name: str, revision: str | None = None):
         self.checkpoint, self.name, self.revision = checkpoint, name, revision
         self.training = checkpoint.training
+        self.url: str | None = None
+        self.licence: str | None = None
         tokenizer = checkpoint.tokenizer
         if tokenizer.mask_token is None:
             raise CheckpointError(f"{name} cannot fill masks: its tokenizer has no mask token.")
@@ -75,7 +79,9 @@ class FillMask:
 
         # The name is shown to visitors: a folder's last two parts, not where this machine has it.
         shown = fetched.repo_id or "/".join(Path(name).parts[-2:])
-        return cls(read_checkpoint(fetched.folder), shown, fetched.commit)
+        made = cls(read_checkpoint(fetched.folder), shown, fetched.commit)
+        made.url, made.licence = fetched.url, licence_of(fetched.folder)
+        return made
 
     def fill(
         self,

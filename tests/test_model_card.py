@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from safetensors.numpy import save_file
 
 from mlm.errors import CheckpointError
-from mlm.model_card import add_measurements, write_model_card
+from mlm.model_card import add_measurements, licence_of, write_model_card
 
 REPO = "me/reviews"
 TRAINING = {
@@ -242,3 +242,28 @@ def test_what_cannot_be_written_is_one_line_and_leaves_what_was_there(folder):
     with pytest.raises(CheckpointError, match=r"cannot write '.*training\.json'"):
         add_measurements(folder, examples=[])
     assert not list(folder.glob(".*.new"))
+
+
+@pytest.mark.parametrize(
+    ("content", "licence"),
+    [
+        ("---\nlicense: apache-2.0\n---\n# x", "apache-2.0"),
+        ("---\nlicense: other\nlicense_name: my-own\n---\n", "my-own"),
+        ("# no metadata", None),
+        ("---\nlicense: [mit]\n---\n", None),
+        (f"---\nlicense: {'x' * 61}\n---\n", None),
+        ("---\n- a list\n---\n", None),
+        ("---\nlicense: {\n---\n", None),
+        ("---\n" + "[" * 50_000, None),
+        ("---\na: &a [x]\nlicense: *b\n---\n", None),
+    ],
+)
+def test_the_licence_is_what_the_card_names(folder, content, licence):
+    (folder / "README.md").write_text(content)
+    assert licence_of(folder) == licence
+
+
+def test_without_a_card_there_is_no_licence(folder):
+    assert licence_of(folder) is None
+    (folder / "README.md").write_bytes(b"---\nlicense: \xff\n---\n")
+    assert licence_of(folder) is None

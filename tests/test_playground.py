@@ -231,6 +231,17 @@ def test_an_odd_record_of_a_training_is_none(model, training):
     assert fill_tab.side_by_side([odd, model]) == [(odd, ""), (model, "")]
 
 
+def test_a_model_is_named_with_its_commit_size_licence_and_page(model):
+    named = FillMask(fake_checkpoint(), "me/<b>", "0123456789abcdef")
+    named.url, named.licence = 'https://hub.test/me/"x"/tree/0123', "apache-2.0 <b>"
+    html = render.who(named)
+    assert 'href="https://hub.test/me/&quot;x&quot;/tree/0123"' in html
+    assert _Tags(html).seen.count("a") == 1 and "b" not in _Tags(html).seen
+    assert "revision 0123456 · 5.3 M parameters · licence apache-2.0 <b>" in _Tags(html).text
+    named.url = "javascript:alert(1)"
+    assert "href" not in render.who(named) and "href" not in render.who(model)
+
+
 # comparing
 
 

@@ -12,6 +12,7 @@ from mlm.hub.connection import (
     cache_folder,
     checked_id,
     checked_revision,
+    endpoint,
     is_offline,
 )
 from mlm.hub.inspection import fetch_all_but_weights, told_of
@@ -34,6 +35,11 @@ class Fetched:
     folder: Path
     repo_id: str | None
     commit: str | None
+
+    @property
+    def url(self) -> str | None:
+        """Its page on the Hub, at the commit."""
+        return f"{endpoint()}/{self.repo_id}/tree/{self.commit}" if self.repo_id else None
 
 
 def load_checkpoint(name: str | Path, revision: str | None = None) -> "Checkpoint":

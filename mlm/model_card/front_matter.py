@@ -1,9 +1,13 @@
 """The metadata of a card, which the Hub lists it under and makes its widget of."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from mlm.model_card.record import examples_of, words_of
+from mlm.model_card.record import examples_of, is_text, words_of
+
+LONGEST_FRONT_MATTER = 65_536  # characters of a stranger's README.md that are read
+LONGEST_LICENCE = 60
 
 
 def front_matter(
@@ -29,3 +33,17 @@ def _widget(example: Mapping[str, Any]) -> dict[str, Any]:
     """An example with its measured output, as the Hub's page shows it before anyone asks."""
     output = [{"label": word, "score": score} for word, score in words_of(example)]
     return {"text": example["text"]} | ({"output": output} if output else {})
+
+
+def licence_of(folder: str | Path) -> str | None:
+    """The licence that a checkpoint's README.md names in its metadata; None if it names none."""
+    import yaml
+
+    try:
+        with (Path(folder) / "README.md").open(encoding="utf-8") as card:
+            _, rule, rest = card.read(LONGEST_FRONT_MATTER).partition("---\n")
+        front = yaml.safe_load(rest.partition("\n---")[0]) if rule else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError):
+        return None
+    named = front.get("license_name") or front.get("license") if isinstance(front, dict) else None
+    return named if is_text(named) and 0 < len(str(named)) <= LONGEST_LICENCE else None

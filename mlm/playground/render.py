@@ -38,15 +38,23 @@ def waiting(names: Sequence[str], seconds: float) -> str:
 def who(model: FillMask, label: str = "", seconds: float | None = None) -> str:
     """The model's label ("Before"), name, revision and size, and how long it took."""
     tag = f'<span class="mlm-label">{escape(label)}</span> ' if label else ""
-    facts = [f"{parameters(model.num_parameters)} parameters"]
-    if model.revision:
-        facts.insert(0, f"revision <code>{escape(model.revision[:7])}</code>")
-    if seconds is not None:
-        facts.append(f"answered in {milliseconds(seconds)}")
+    facts = [
+        f"revision <code>{escape(model.revision[:7])}</code>" if model.revision else "",
+        f"{parameters(model.num_parameters)} parameters",
+        f"licence <bdi>{escape(model.licence)}</bdi>" if model.licence else "",
+        f"answered in {milliseconds(seconds)}" if seconds is not None else "",
+    ]
     return (
-        f'<header class="mlm-who"><h2>{tag}<bdi>{escape(model.name)}</bdi></h2>'
-        f"<p>{' · '.join(facts)}</p></header>"
+        f'<header class="mlm-who"><h2>{tag}{_linked(model)}</h2>'
+        f"<p>{' · '.join(filter(None, facts))}</p></header>"
     )
+
+
+def _linked(model: FillMask) -> str:
+    name = f"<bdi>{escape(model.name)}</bdi>"
+    if not model.url or not model.url.startswith(("https://", "http://")):
+        return name
+    return f'<a href="{escape(model.url)}" target="_blank" rel="noopener noreferrer">{name}</a>'
 
 
 def note(text: str | None) -> str:
