@@ -36,12 +36,13 @@ def serve(*, share: bool | None, root_path: str | None) -> None:
     check_environment()
     load_backend()
     # Not above: it brings Gradio, which breaks on a bad environment.
+    from mlm.playground.choice import allowed_owners
     from mlm.playground.models import Models
     from mlm.playground.page import build_playground, launch_options
 
     names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
     models = Models(names or ["demo"], FillMask.from_pretrained)
-    page = build_playground(models)
+    page = build_playground(models, allowed_owners())
     page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
     _ = models.all  # the page is there meanwhile; what cannot be loaded ends it
     page.block_thread()

@@ -23,6 +23,7 @@ from mlm.errors import InputError, UserError
 from mlm.fill_mask import FillMask
 from mlm.filling import Candidate, Filling, JointFilling
 from mlm.playground import compare_html, compare_tab, fill_html, fill_tab, links, render
+from mlm.playground.choice import OTHERS_KEPT, Choice, allowed_owners
 from mlm.playground.models import Models
 from mlm.playground.tab import Tab
 
@@ -271,7 +272,7 @@ def test_a_comparison_with_nothing_is_refused(model):
 def tab_of(model, name: str) -> Tab:
     text, number, flag = gr.Textbox("own"), gr.Slider(1, 50, 5, step=1), gr.Checkbox()
     inputs = {"text": text, "k": number, "longer": flag}
-    return Tab(name, Models.of([model]), inputs, gr.HTML(), lambda *v: f"{name} {v}")
+    return Tab(name, Choice(Models.of([model])), None, inputs, gr.HTML(), lambda *v: f"{name} {v}")
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,7 @@ def test_a_link_brings_back_what_it_says_and_nothing_else(model, query, tab, val
 def test_the_page_says_what_is_loading_until_it_is_there(model):
     gate = Event()
     models = Models(["me/large"], lambda name: gate.wait() and model)
-    tab = Tab("fill", models, {}, gr.HTML(), lambda: models.main.name)
+    tab = Tab("fill", Choice(models), None, {}, gr.HTML(), lambda models: models.main.name)
     answers = tab.answers()
     assert "Loading" in (first := next(answers)) and "me/large" in first
     gate.set()
@@ -309,8 +310,83 @@ def test_a_model_that_cannot_be_loaded_is_a_notice():
         raise UserError(f"there is no {name}")
 
     models = Models(["me/none"], fail)
-    tab = Tab("fill", models, {}, gr.HTML(), lambda: models.main.name)
+    tab = Tab("fill", Choice(models), None, {}, gr.HTML(), lambda models: models.main.name)
     assert list(tab.answers())[-1] == render.problem("there is no me/none")
+
+
+# another model
+
+
+def asked_of(choice: Choice, name: str) -> str:
+    return choice.models(name).main.name
+
+
+def loads(loaded: list[str]):
+    def load(name: str) -> FillMask:
+        loaded.append(name)
+        return FillMask(fake_checkpoint(), name)
+
+    return load
+
+
+def test_by_default_no_other_model_can_be_chosen(model, monkeypatch):
+    monkeypatch.delenv("MLM_ALLOW_OWNERS", raising=False)
+    closed = Choice(Models.of([model]), allowed_owners())
+    assert not closed.is_open
+    for own in ("", None, " ", "me/fake"):
+        assert closed.models(own) is closed.own
+    with pytest.raises(InputError, match="answers with its own model alone"):
+        closed.models("google-bert/bert-base-uncased")
+
+
+def test_models_of_the_owners_that_are_allowed(model, monkeypatch):
+    monkeypatch.setenv("MLM_ALLOW_OWNERS", "me, google-bert ,")
+    loaded: list[str] = []
+    choice = Choice(Models.of([model]), allowed_owners(), loads(loaded))
+    assert asked_of(choice, " google-bert/a ") == "google-bert/a"
+    assert asked_of(choice, "google-bert/a") == "google-bert/a"
+    assert loaded == ["google-bert/a"]
+    for other in ("you/a", "a", "google-bert", "google-bertx/a", "/google-bert/a", "../me"):
+        with pytest.raises(InputError, match="give owner/name of google-bert or me"):
+            choice.models(other)
+    for odd in (7, ["me/a"], "me/" + "a" * 300):
+        with pytest.raises(InputError, match="id of a repository on the Hub"):
+            choice.models(odd)
+
+
+def test_few_other_models_stay_in_memory(model):
+    loaded: list[str] = []
+    choice = Choice(Models.of([model]), frozenset("*"), loads(loaded))
+    for number in (*range(OTHERS_KEPT + 1), OTHERS_KEPT, 0):
+        assert asked_of(choice, f"any/{number}") == f"any/{number}"
+    assert loaded == [f"any/{number}" for number in (*range(OTHERS_KEPT + 1), 0)]
+
+
+def test_one_model_is_loaded_at_a_time(model):
+    gate = Event()
+    choice = Choice(Models.of([model]), frozenset("*"), lambda name: gate.wait() and model)
+    loading = choice.models("any/slow")
+    assert choice.models("any/slow") is loading
+    with pytest.raises(InputError, match="being loaded for somebody"):
+        choice.models("any/other")
+    gate.set()
+    assert loading.main is model
+    assert choice.models("any/other").main is model
+
+
+def test_a_model_that_could_not_be_loaded_can_be_tried_again(model):
+    answers = iter([UserError("busy"), None])
+
+    def load(name: str) -> FillMask:
+        error = next(answers)
+        if error:
+            raise error
+        return model
+
+    choice = Choice(Models.of([model]), frozenset("*"), load)
+    with pytest.raises(UserError, match="busy"):
+        asked_of(choice, "any/a")
+    assert asked_of(choice, "any/a") == "me/fake"
 
 
 # the programming interface
@@ -433,6 +509,6 @@ def test_app_says_in_one_line_that_its_port_is_taken(monkeypatch, capsys, model)
 
     monkeypatch.setattr(sys, "argv", ["app.py"])
     monkeypatch.setattr(app.FillMask, "from_pretrained", lambda name: model)
-    monkeypatch.setattr(page, "build_playground", lambda models: SimpleNamespace(launch=launch))
+    monkeypatch.setattr(page, "build_playground", lambda *given: SimpleNamespace(launch=launch))
     assert app.main() == 2
     assert capsys.readouterr().err == "error: Cannot find empty port in range: 7860-7860.\n"

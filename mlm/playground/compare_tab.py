@@ -7,6 +7,7 @@ import gradio as gr
 from mlm.comparison import Comparison, compare_models, compare_texts
 from mlm.errors import InputError, UserError
 from mlm.playground import compare_html
+from mlm.playground.choice import Choice
 from mlm.playground.fill_tab import MAX_TOP_K, checked_top_k, side_by_side
 from mlm.playground.models import Models
 from mlm.playground.tab import Tab
@@ -14,9 +15,9 @@ from mlm.playground.tab import Tab
 FIRST, SECOND = "He works as a [MASK].", "She works as a [MASK]."
 
 
-def add_compare_tab(models: Models) -> Tab:
+def add_compare_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     """Put the tab on the page that is being built."""
-    two = len(models.names) > 1
+    two = len(choice.own.names) > 1
     about = "Leave it empty to compare the two models." if two else "For example with another word."
     with gr.Column(elem_classes="mlm-ask"):
         first = gr.Textbox(
@@ -40,11 +41,8 @@ def add_compare_tab(models: Models) -> Tab:
             button = gr.Button("Compare", variant="primary", elem_id="mlm-compare", scale=0)
     answer = gr.HTML(elem_id="mlm-compared", elem_classes="mlm-answer")
 
-    def ask(text: str, other_text: str, number: int) -> str:
-        return answer_html(models, text, other_text, number)
-
     inputs = {"text": first, "other": second, "k": top_k}
-    tab = Tab("compare", models, inputs, answer, ask)
+    tab = Tab("compare", choice, model, inputs, answer, answer_html)
     tab.answer_on([first.submit, second.submit, button.click, top_k.release])
     return tab
 

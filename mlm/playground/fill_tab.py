@@ -12,6 +12,7 @@ from mlm.fill_mask import FillMask
 from mlm.filling import Filling, JointFilling
 from mlm.joint_filling import MAX_JOINT_MASKS
 from mlm.playground import fill_html
+from mlm.playground.choice import Choice
 from mlm.playground.models import Models
 from mlm.playground.tab import Tab
 
@@ -29,7 +30,7 @@ EXAMPLES = (
 )
 
 
-def add_fill_tab(models: Models) -> Tab:
+def add_fill_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     """Put the tab on the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
         sentence = gr.Textbox(
@@ -67,12 +68,13 @@ def add_fill_tab(models: Models) -> Tab:
         None, sentence, None, js="(text) => mlm.showWords(text)", api_visibility="private"
     )
 
-    def ask(text: str, number: int, among: str, pieces: bool) -> str:
+    def ask(models: Models, text: str, number: int, among: str, pieces: bool) -> str:
         return answer_html(side_by_side(models.all), text, number, among, pieces)
 
     tab = Tab(
         "fill",
-        models,
+        choice,
+        model,
         {"text": sentence, "k": top_k, "only": only, "longer": longer},
         answer,
         ask,

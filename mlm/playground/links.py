@@ -27,6 +27,11 @@ def read(query: Mapping[str, str], tabs: Sequence[Tab]) -> Asked:
     return Asked(tab, own | {name: value for name, value in given.items() if value is not None})
 
 
+def components(tabs: Sequence[Tab]) -> list[Any]:
+    """Every input of every tab once."""
+    return list({id(part): part for tab in tabs for part in tab.inputs.values()}.values())
+
+
 def answers(asked: Asked, tabs: Sequence[Tab]) -> Iterator[list[Any]]:
     """Updates of the tabs, of all inputs and of all outputs, as often as the answer changes."""
     chosen = gr.Tabs(selected=asked.tab.name)

@@ -44,6 +44,10 @@ class Models:
         """Whether all are loaded, or have failed to, in so many seconds."""
         return not wait(self._loaded, within).not_done
 
+    def have_failed(self) -> bool:
+        """Whether one was tried and cannot be loaded."""
+        return any(loaded.done() and loaded.exception() for loaded in self._loaded)
+
     def seconds(self) -> float:
         """Since the loading began."""
         return time.monotonic() - self._started

@@ -11,6 +11,7 @@ import gradio as gr
 
 from mlm.fill_mask import FillMask
 from mlm.playground import links, render
+from mlm.playground.choice import Choice
 from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
 from mlm.playground.models import Models
@@ -19,22 +20,27 @@ from mlm.playground.theme import theme
 
 HERE = Path(__file__).parent
 TITLE = "Which word is missing?"
-QUEUE_LENGTH = 64  # questions that wait; whoever comes after them is told that all is busy
+QUEUE_LENGTH = 48  # questions that wait; whoever comes after them is told that all is busy
 AT_ONCE = 4  # questions in work; the model itself takes one at a time
 TABS = (("Fill", add_fill_tab), ("Compare", add_compare_tab))
 APIS = (add_fill_api, add_compare_api)
 
 
-def build_playground(models: Models | Sequence[FillMask]) -> gr.Blocks:
+def build_playground(
+    models: Models | Sequence[FillMask], owners: frozenset[str] = frozenset()
+) -> gr.Blocks:
     """The page for one model, or for several side by side; the first is the main one.
 
     Its programming interface, the named endpoints of APIS, is answered by the main model.
+    owners: whose models on the Hub a visitor may choose besides; see choice.py.
     """
     models = models if isinstance(models, Models) else Models.of(models)
+    choice = Choice(models, owners)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(render.head(TITLE, wide=len(models.names) > 1), elem_id="mlm-head")
+        model = _model_box(choice)
         with gr.Tabs(elem_id="mlm-tabs") as tabs:
-            made = [_add_tab(title, add, models) for title, add in TABS]
+            made = [_add_tab(title, add, choice, model) for title, add in TABS]
         link = gr.Button("Copy a link to this", elem_id="mlm-link", size="sm")
         link.click(None, js="() => mlm.copyLink()", api_visibility="private")
         for add_api in APIS:
@@ -44,16 +50,30 @@ def build_playground(models: Models | Sequence[FillMask]) -> gr.Blocks:
     return page
 
 
-def _add_tab(title: str, add: Any, models: Models) -> Tab:
+def _model_box(choice: Choice) -> gr.Textbox | None:
+    if not choice.is_open:
+        return None
+    whose = "anybody" if "*" in choice.owners else " or ".join(sorted(choice.owners))
+    return gr.Textbox(
+        label=f"Another model, by its id on the Hub (owner/name, of {whose})",
+        placeholder=choice.own.names[0],
+        max_lines=1,
+        elem_id="mlm-model",
+    )
+
+
+def _add_tab(title: str, add: Any, choice: Choice, model: gr.Textbox | None) -> Tab:
     with gr.Tab(title, id=title.lower(), render_children=True) as shown:
-        tab: Tab = add(models)
+        tab: Tab = add(choice, model)
     shown.select(None, js=f"() => mlm.showTab({tab.name!r})", api_visibility="private")
+    if model:
+        tab.answer_on([model.submit])
     return tab
 
 
 def _answer_links(page: gr.Blocks, tabs: gr.Tabs, made: Sequence[Tab]) -> None:
     """Bring back what a link says: its tab, the values of its inputs, and the answer."""
-    inputs = [component for tab in made for component in tab.inputs.values()]
+    inputs = links.components(made)
 
     def arrive(request: gr.Request) -> Iterator[list[Any]]:
         asked = links.read(dict(request.query_params), made)

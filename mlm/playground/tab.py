@@ -9,7 +9,7 @@ import gradio as gr
 
 from mlm.errors import UserError
 from mlm.playground import render
-from mlm.playground.models import Models
+from mlm.playground.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,34 @@ class Tab:
 
     Attributes:
         name: as a link spells it.
-        models: that have to be there before `ask` can answer.
-        inputs: the components by the names that a link has for their values.
+        choice: of the models that answer.
+        model: where a visitor writes another model's id; None where there is no choice.
+        own_inputs: the tab's components by the names that a link has for their values.
         output: what shows the answer.
-        ask: the values of the inputs, in their order -> HTML. A UserError is shown as a notice.
+        ask: the models and the values of the own inputs, in their order -> HTML. A UserError is
+            shown as a notice.
     """
 
     name: str
-    models: Models
-    inputs: dict[str, Any]
+    choice: Choice
+    model: gr.Textbox | None
+    own_inputs: dict[str, Any]
     output: gr.HTML
     ask: Callable[..., str]
 
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """All components whose values make the answer; the model's comes last."""
+        return self.own_inputs | ({"model": self.model} if self.model else {})
+
     def answers(self, *values: Any) -> Iterator[str]:
         """What is loading, as long as it is; then the answer, or the notice in its place."""
-        while not self.models.are_ready(within=1.0):
-            yield render.waiting(self.models.names, self.models.seconds())
+        own = values[: len(self.own_inputs)]
         try:
-            yield self.ask(*values)
+            models = self.choice.models(*values[len(own) :])
+            while not models.are_ready(within=1.0):
+                yield render.waiting(models.names, models.seconds())
+            yield self.ask(models, *own)
         except UserError as error:
             yield render.problem(str(error))
 

@@ -1,0 +1,85 @@
+"""Which model answers: the page's own or, where the owner of the page allows it, another one."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from mlm.errors import InputError
+from mlm.fill_mask import FillMask
+from mlm.playground.models import Models
+
+OTHERS_KEPT = 2  # models that visitors chose and that stay in memory
+LONGEST_ID = 200
+
+
+class Choice:
+    """The models of a page, and the others that a visitor may ask for.
+
+    Args:
+        models: the page's own.
+        owners: whose models on the Hub may be chosen besides; "*" is anybody's, none is nobody's.
+        load: a Hub id -> FillMask.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        owners: frozenset[str] = frozenset(),
+        load: Callable[[str], FillMask] = FillMask.from_pretrained,
+    ):
+        self.own, self.owners, self._load = models, owners, load
+        self._others: OrderedDict[str, Models] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can be chosen."""
+        return bool(self.owners)
+
+    def models(self, name: Any = "") -> Models:
+        """The models that answer for a visitor who wrote this name; the page's own for none.
+
+        Raises InputError: no id, not allowed here, or another model is being loaded.
+        """
+        if not isinstance(name, str | None) or len(name or "") > LONGEST_ID:
+            raise InputError("The model is to be the id of a repository on the Hub: owner/name.")
+        name = (name or "").strip()
+        if not name or name in self.own.names:
+            return self.own
+        self._check_allowed(name)
+        with self._lock:
+            return self._others_or_load(name)
+
+    def _check_allowed(self, name: str) -> None:
+        owner, slash, _ = name.partition("/")
+        if not self.owners:
+            raise InputError("This page answers with its own model alone: leave the model out.")
+        if not slash or ("*" not in self.owners and owner not in self.owners):
+            whose = "anybody" if "*" in self.owners else " or ".join(sorted(self.owners))
+            raise InputError(
+                f"The model {name!r} cannot be chosen here: give owner/name of {whose}."
+            )
+
+    def _others_or_load(self, name: str) -> Models:
+        self._forget_what_failed()
+        if name not in self._others:
+            if not all(models.are_ready() for models in self._others.values()):
+                raise InputError("Another model is being loaded for somebody: try again soon.")
+            while len(self._others) >= OTHERS_KEPT:
+                self._others.popitem(last=False)
+            self._others[name] = Models([name], self._load)
+        self._others.move_to_end(name)
+        return self._others[name]
+
+    def _forget_what_failed(self) -> None:
+        """So that a name that could not be loaded can be tried again."""
+        for name in [name for name, models in self._others.items() if models.have_failed()]:
+            del self._others[name]
+
+
+def allowed_owners() -> frozenset[str]:
+    """MLM_ALLOW_OWNERS: names with commas between them, "*" for anybody; nobody by default."""
+    names = os.environ.get("MLM_ALLOW_OWNERS", "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())
