@@ -2,9 +2,15 @@
 
 import re
 import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import axe_playwright_python
 import pytest
+from fake_checkpoint import fake_checkpoint
+from test_api_examples import example
+
+from mlm.fill_mask import FillMask
 
 pytest_plugins = ["served_page"]
 
@@ -24,6 +30,14 @@ pytestmark = pytest.mark.skipif(
 )
 SENTENCE = "#mlm-sentence textarea"
 BARS = ".mlm-bars li"
+
+
+TWO_SENTENCES = "tab=compare&text=this+___&other=the+___+.&k=2"
+
+
+def axe_core() -> str:
+    """The accessibility checker, which looks at the page from inside."""
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -222,8 +236,7 @@ def test_a_link_brings_back_what_is_on_screen(visit, pages):
 
 
 def test_a_link_to_a_comparison(visit, pages):
-    query = "tab=compare&text=this+___&other=the+___+.&k=2"
-    page = visit(pages.single, query=query, ready=".mlm-pairs li")
+    page = visit(pages.single, query=TWO_SENTENCES, ready=".mlm-pairs li")
     assert page.locator(".mlm-pairs li").count() == 4
     assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
 
@@ -287,6 +300,27 @@ def test_two_models_stand_side_by_side_before_and_after(visit, pages):
         "new Set([...document.querySelectorAll('.mlm-column')]"
         ".map(column => column.getBoundingClientRect().top)).size === 1"
     )
+
+
+def test_the_example_in_javascript_gets_what_fill_mask_gives(visit, pages):
+    page = visit(pages.single)
+    program = example("js", pages.single)
+    words = page.evaluate(f"async () => {{ {program} return words; }}")
+    assert words == FillMask(fake_checkpoint(), "me/fake")("I have watched this [MASK].", 5)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("query", "ready"), [("", BARS), (TWO_SENTENCES, ".mlm-pairs li")])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_of_level_a_or_aa(visit, pages, width, query, ready, theme):
+    page = visit(pages.single, width=width, theme=theme, query=query, ready=ready)
+    page.wait_for_timeout(500)  # colours fade in
+    page.evaluate(axe_core())
+    found = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})"
+    )
+    assert len(found["passes"]) > 10
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
 
 
 @pytest.mark.parametrize("address", ["single", "double"])

@@ -101,6 +101,5 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
-        "mcp_server": False,
         "max_file_size": "1kb",  # nothing here takes a file, and Gradio's upload route stands open
     }

@@ -1,0 +1,51 @@
+"""The examples of README.md for programs, run as they stand there but for the address."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_checkpoint import fake_checkpoint
+
+from mlm.fill_mask import FillMask
+
+pytest_plugins = ["served_page"]
+README = Path(__file__).parent.parent / "README.md"
+SENTENCE = "I have watched this [MASK]."
+
+
+def example(language: str, url: str) -> str:
+    """The example in a language, asking the page under test."""
+    section = README.read_text(encoding="utf-8").split("## The page, for programs")[1]
+    block = re.search(f"```{language}\n(.*?)```", section, re.S)[1]
+    assert "http://127.0.0.1:7860" in block
+    return block.replace("http://127.0.0.1:7860", url)
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[dict]:
+    return FillMask(fake_checkpoint(), "me/fake")(SENTENCE, 5)
+
+
+def test_python(pages, expected):
+    *before, first, second = example("python", pages.single).strip().splitlines()
+    program = "\n".join(["import json", *before, f"print(json.dumps([{first}, {second}]))"])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    words, comparison = json.loads(done.stdout.splitlines()[-1])
+    assert words == expected
+    assert [set(mask) for mask in comparison] == [{"rose", "fell"}]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
+def test_curl(pages, expected):
+    program = example("sh", pages.single)
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("event: complete")
+    assert json.loads(done.stdout.split("data: ")[1])[0] == expected
