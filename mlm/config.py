@@ -318,6 +318,11 @@ def _check_from_scratch(config: TrainingConfig) -> None:
             f"--config_overrides is {config.config_overrides!r}, but the shape comes from "
             "--model_name_or_path; leave one of them out"
         )
+    if config.model_name_or_path and config.vocab_size != TrainingConfig.vocab_size:
+        raise ConfigError(
+            f"--vocab_size is {config.vocab_size}, but the vocabulary comes from "
+            "--model_name_or_path; leave one of them out"
+        )
 
 
 def _check_length_of_run(config: TrainingConfig) -> None:
