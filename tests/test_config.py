@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlm.config import TrainingConfig, parse_config_overrides, read_recipe
+from mlm.config import TrainingConfig, read_recipe
+from mlm.config_overrides import parse_config_overrides
 from mlm.errors import ConfigError
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "scripts" / "recipes").glob("*.yaml"))
