@@ -4,13 +4,11 @@ Names are those of the ecosystem's `run_mlm.py` and `TrainingArguments` wherever
 """
 
 import dataclasses
-import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
+from mlm.config_rules import check_config
 from mlm.errors import ConfigError
 
 
@@ -139,8 +137,7 @@ class TrainingConfig:
     hub_state_minutes: float = _setting(30.0, "Minutes between two states sent to the Hub.")
 
     def __post_init__(self):
-        for check in _CHECKS:
-            check(self)
+        check_config(self)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -183,188 +180,3 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ConfigError(f"{str(path)!r} holds no settings; write one `field: value` a line")
     return settings
-
-
-def parse_config_overrides(text: str | None) -> dict[str, Any]:
-    """`a=1,b=0.5,c=relu,d=true` -> the same as a dict with typed values."""
-    overrides = {}
-    for item in filter(None, (part.strip() for part in (text or "").split(","))):
-        name, equals, value = item.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise ConfigError(
-                f"--config_overrides has {item!r}; write name=value,name=value without spaces"
-            )
-        overrides[name.strip()] = _typed(value.strip())
-    return overrides
-
-
-def _typed(text: str) -> Any:
-    import yaml
-
-    if re.fullmatch(r"[\d.]+e[+-]?\d+", text):
-        return float(text)  # YAML takes 1e-5 for text
-    try:
-        return yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
-        return text
-
-
-def _check_types(config: TrainingConfig) -> None:
-    # Not the fields' own `type`: HfArgumentParser narrows those in place.
-    for name, kind in get_type_hints(TrainingConfig).items():
-        value = getattr(config, name)
-        if not _fits(value, kind):
-            spelled = kind.__name__ if isinstance(kind, type) else kind
-            raise ConfigError(f"--{name} is {value!r}; it takes {spelled}{_hint(value, kind)}")
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """True if a value has the type of a field; a whole number is a float as well."""
-    if get_origin(kind) is Literal:
-        return True  # _check_choices says more
-    if get_origin(kind) is UnionType:
-        return any(_fits(value, member) for member in get_args(kind))
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(_fits(v, get_args(kind)[0]) for v in value)
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
-
-
-def _hint(value: Any, kind: Any) -> str:
-    if get_origin(kind) is list:
-        return f", in a recipe [{value}]"
-    if kind is float and isinstance(value, str):
-        return ", and YAML reads 3e-4 as text: write 3.0e-4"
-    return ""
-
-
-def _check_counts(config: TrainingConfig) -> None:
-    positive = (
-        "max_seq_length",
-        "per_device_train_batch_size",
-        "per_device_eval_batch_size",
-        "logging_steps",
-        "eval_steps",
-        "save_steps",
-        "vocab_size",
-        "gradient_accumulation_steps",
-    )
-    for name in positive:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(config, name)}; it has to be 1 or more")
-    if config.max_seq_length < 3:
-        raise ConfigError(f"--max_seq_length is {config.max_seq_length}; two go to special tokens")
-    if config.save_total_limit < 2:
-        raise ConfigError(
-            f"--save_total_limit is {config.save_total_limit}; keep 2 or more, so that a state "
-            "stays whole while the next is written"
-        )
-    if not 0 <= config.seed < 2**32:
-        raise ConfigError(f"--seed is {config.seed}; it has to be from 0 to {2**32 - 1}")
-    for name in ("max_train_samples", "max_eval_samples", "early_stopping_patience"):
-        value = getattr(config, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name} is {value}; give 1 or more, or leave it out")
-
-
-def _check_shares(config: TrainingConfig) -> None:
-    shares = (
-        "mlm_probability",
-        "final_mlm_probability",
-        "mask_replace_prob",
-        "random_replace_prob",
-        "warmup_ratio",
-    )
-    for name in shares:
-        if not 0 <= (getattr(config, name) or 0) <= 1:
-            raise ConfigError(f"--{name} is {getattr(config, name)}; it is a share from 0 to 1")
-    for name in ("mlm_probability", "final_mlm_probability"):
-        if getattr(config, name) == 0:
-            raise ConfigError(f"--{name} is 0: nothing would be predicted; the usual is 0.15")
-    if config.whole_word_mask and config.span_mask:
-        raise ConfigError("--span_mask chooses whole words already; leave --whole_word_mask out")
-    if config.mask_replace_prob + config.random_replace_prob > 1 + 1e-9:
-        raise ConfigError(
-            f"--mask_replace_prob {config.mask_replace_prob} and --random_replace_prob "
-            f"{config.random_replace_prob} add up to more than 1"
-        )
-    if not 0 < config.validation_split_percentage < 100 and not config.validation_file:
-        raise ConfigError(
-            f"--validation_split_percentage is {config.validation_split_percentage}; "
-            "it has to be between 0 and 100, or give a --validation_file"
-        )
-
-
-def _check_optimizer(config: TrainingConfig) -> None:
-    for name in ("adam_beta1", "adam_beta2"):
-        if not 0 <= getattr(config, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(config, name)}; it is from 0 to below 1")
-    if config.adam_epsilon <= 0:
-        raise ConfigError(f"--adam_epsilon is {config.adam_epsilon}; it has to be above 0")
-
-
-def _check_from_scratch(config: TrainingConfig) -> None:
-    """What only a new model heeds is not to be set beside a checkpoint, nor twice."""
-    if "vocab_size" in parse_config_overrides(config.config_overrides):
-        raise ConfigError("--config_overrides has vocab_size; give --vocab_size instead")
-    if config.add_words_file and config.freeze_layers:
-        raise ConfigError(
-            "--freeze_layers leaves the embeddings as they are: the words of --add_words_file "
-            "could not learn; leave one of them out"
-        )
-    if config.model_name_or_path and config.config_overrides:
-        raise ConfigError(
-            f"--config_overrides is {config.config_overrides!r}, but the shape comes from "
-            "--model_name_or_path; leave one of them out"
-        )
-
-
-def _check_length_of_run(config: TrainingConfig) -> None:
-    if config.max_steps == 0 or config.max_steps < -1:
-        raise ConfigError(f"--max_steps is {config.max_steps}; give 1 or more, or leave it out")
-    if config.max_steps == -1 and config.num_train_epochs <= 0:
-        raise ConfigError(
-            f"--num_train_epochs is {config.num_train_epochs}; give more than 0, or --max_steps"
-        )
-    not_negative = (
-        "warmup_steps",
-        "weight_decay",
-        "max_grad_norm",
-        "learning_rate",
-        "skip_bad_steps",
-        "freeze_layers",
-        "hub_state_minutes",
-    )
-    for name in not_negative:
-        if getattr(config, name) < 0:
-            raise ConfigError(f"--{name} is {getattr(config, name)}; it cannot be negative")
-    if config.max_train_minutes is not None and config.max_train_minutes <= 0:
-        raise ConfigError(f"--max_train_minutes is {config.max_train_minutes}; give more than 0")
-
-
-def _check_publishing(config: TrainingConfig) -> None:
-    if config.push_to_hub and not config.hub_model_id:
-        raise ConfigError("--push_to_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
-    if config.resume_from_hub and not config.hub_model_id:
-        raise ConfigError("--resume_from_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
-
-
-def _check_choices(config: TrainingConfig) -> None:
-    for name, kind in get_type_hints(TrainingConfig).items():
-        value = getattr(config, name)
-        if get_origin(kind) is Literal and value not in get_args(kind):
-            choices = ", ".join(get_args(kind))
-            raise ConfigError(f"--{name} is {value!r}; it is one of {choices}")
-
-
-_CHECKS = (
-    _check_types,
-    _check_choices,
-    _check_counts,
-    _check_shares,
-    _check_optimizer,
-    _check_from_scratch,
-    _check_length_of_run,
-    _check_publishing,
-)

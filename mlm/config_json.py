@@ -114,6 +114,9 @@ FORBIDDEN = {
     ),
 }
 HARMLESS_UNDERSCORES = {"_name_or_path", "_commit_hash", "_num_labels"}
+# True in what transformers 4.46 to 4.57 saved: how its own attention was chosen then. It names no
+# code, and nothing here is to read it.
+LEFT_BEHIND = "_attn_implementation_autoset"
 # What a config class has of its own and lets a file set.
 SETTABLE = {"model_type", "name_or_path", "num_labels", "output_attentions", "torch_dtype"}
 
@@ -151,6 +154,8 @@ def read_raw_config(folder: Path) -> dict[str, Any]:
         raw = parse_strictly(content)
     except ValueError as error:
         raise CheckpointError(f"{where}: {error}; fetch the checkpoint again") from None
+    if isinstance(raw, dict) and isinstance(raw.get(LEFT_BEHIND), bool):
+        del raw[LEFT_BEHIND]
     check_settings(raw, where)
     return raw
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from mlm import hub
 from mlm.added_words import add_words, read_words
 from mlm.checkpoint import Checkpoint, read_checkpoint
-from mlm.config import TrainingConfig, parse_config_overrides
+from mlm.config import TrainingConfig
+from mlm.config_overrides import parse_config_overrides
 from mlm.families import encoder_config_of, new_config, special_token_ids
 
 

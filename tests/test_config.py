@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlm.config import TrainingConfig, parse_config_overrides, read_recipe
+from mlm.config import TrainingConfig, read_recipe
+from mlm.config_overrides import parse_config_overrides
 from mlm.errors import ConfigError
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "scripts" / "recipes").glob("*.yaml"))
@@ -81,6 +82,7 @@ def test_a_setting_that_cannot_work_is_refused_by_its_flag_and_value(settings):
     [
         ({"config_overrides": "vocab_size=50"}, "give --vocab_size instead"),
         ({"config_overrides": "hidden_size=8", "model_name_or_path": "demo"}, "leave one of them"),
+        ({"vocab_size": 500, "model_name_or_path": "demo"}, "the vocabulary comes from"),
         ({"add_words_file": "words.txt", "freeze_layers": 1}, "could not learn"),
     ],
 )

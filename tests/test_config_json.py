@@ -53,6 +53,13 @@ def refusal_of(folder: Path) -> str:
 # What is accepted
 
 
+@pytest.mark.parametrize("flag", [True, False])
+def test_the_flag_that_transformers_once_left_behind_is_passed_over(tmp_path, flag):
+    config = read_config(write(tmp_path, BERT | {"_attn_implementation_autoset": flag}))
+    assert encoder_config_of(config).vocab_size == 64
+    assert "_attn_implementation_autoset" not in read_raw_config(tmp_path)
+
+
 # As published, with the keys that libraries of their time wrote.
 AS_FOUND = {
     "bert, 2018": {
@@ -133,6 +140,7 @@ CODE = {
     "deep auto_map": ({"text_config": {"auto_map": {}}}, "code of its own, which is never run"),
     "custom pipelines": ({"custom_pipelines": {}}, "never run (custom_pipelines)"),
     "attention": ({"_attn_implementation": "sdpa"}, "asks for an attention of its own"),
+    "attention by another name": ({"_attn_implementation_autoset": "me/kernel"}, "of its own"),
     "inner attention": ({"_attn_implementation_internal": "me/kernel"}, "of its own"),
     "public attention": ({"attn_implementation": "me/kernel"}, "(attn_implementation)"),
     "experts": ({"_experts_implementation": "me/kernel"}, "(_experts_implementation)"),

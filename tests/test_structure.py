@@ -24,6 +24,8 @@ LEVELS = (
         "checkpoint_files",
         "choosing",
         "config",
+        "config_overrides",
+        "config_rules",
         "encoder",
         "encoder_config",
         "layers",
