@@ -29,6 +29,7 @@ from mlm.joint_filling import MAX_JOINT_MASKS, JointTokens, search_jointly
 from mlm.masked_text import MaskedText, read_masked
 from mlm.model_card import licence_of
 from mlm.predictor import Predictor
+from mlm.scoring import TextScore, score_text
 from mlm.vocabulary import Vocabulary
 from mlm.whole_words import MAX_PIECES, score_words, search_words
 
@@ -175,6 +176,13 @@ class FillMask:
             ]
             for index in range(len(masked.spans))
         ]
+
+    def score(self, text: str) -> TextScore:
+        """How much each word of a text without masks surprises the model; scoring.py.
+
+        Raises: InputError.
+        """
+        return score_text(self.predictor, self.vocabulary, text)
 
     def word_probabilities(self, text: str) -> list[dict[str, float]]:
         """For each mask the probability of every word, by name; "…ing" goes on a word.

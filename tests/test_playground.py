@@ -416,7 +416,7 @@ def called(url: str, data) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (["[MASK]" * 5_000_000, 5], "30,000,000 characters"),
+        (["[MASK]" * 4_000, 5], "24,000 characters"),
         (["[MASK] " * 600, 5], "600 masks"),
         ([None, 5], "of type NoneType"),
         ([{"a": 1}, 5], "of type dict"),
@@ -441,6 +441,11 @@ def test_raw_http_with_bad_input_gets_a_clean_line(url, data, message):
     assert message in text
     assert "Traceback" not in text and "site-packages" not in text
     assert called(url, [SENTENCE, 5.0])[1].startswith("event: complete")  # the next visitor's
+
+
+def test_thirty_megabytes_are_refused_before_they_are_read(url):
+    status, text = called(url, ["[MASK]" * 5_000_000, 5])
+    assert status == 413 and "larger than 262,144 bytes" in text
 
 
 @pytest.mark.parametrize("path", ["monitoring", "gradio_api/monitoring", "gradio_api/runs"])

@@ -65,6 +65,7 @@ LEVELS = (
         "joint_filling",
         "masked_text",
         "optimizer",
+        "scoring",
         "state_pusher",
         "state_writer",
         "training_dataset",
@@ -73,6 +74,7 @@ LEVELS = (
         "whole_words",
     },
     {
+        "batch_filling",
         "comparison",
         "dry_run",
         "fill_mask",

@@ -8,13 +8,18 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from mlm.batch_filling import MAX_BYTES
 from mlm.fill_mask import FillMask
 from mlm.playground import links, render
+from mlm.playground.batch_tab import add_batch_api, add_batch_tab
 from mlm.playground.choice import Choice
 from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
+from mlm.playground.limits import BodyLimit, RateLimit
 from mlm.playground.models import Models
+from mlm.playground.score_tab import add_score_api, add_score_tab
 from mlm.playground.tab import Tab
 from mlm.playground.theme import theme
 
@@ -22,8 +27,14 @@ HERE = Path(__file__).parent
 TITLE = "Which word is missing?"
 QUEUE_LENGTH = 48  # questions that wait; whoever comes after them is told that all is busy
 AT_ONCE = 4  # questions in work; the model itself takes one at a time
-TABS = (("Fill", add_fill_tab), ("Compare", add_compare_tab))
-APIS = (add_fill_api, add_compare_api)
+TABS = (
+    ("Fill", add_fill_tab),
+    ("Compare", add_compare_tab),
+    ("Score", add_score_tab),
+    ("Batch", add_batch_tab),
+)
+APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
+KEPT = 3600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
 
 
 def build_playground(
@@ -36,7 +47,7 @@ def build_playground(
     """
     models = models if isinstance(models, Models) else Models.of(models)
     choice = Choice(models, owners)
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         gr.HTML(render.head(TITLE, wide=len(models.names) > 1), elem_id="mlm-head")
         model = _model_box(choice)
         with gr.Tabs(elem_id="mlm-tabs") as tabs:
@@ -94,12 +105,13 @@ def launch_options() -> dict[str, Any]:
     """What `build_playground(...).launch(...)` needs for this page's look and safety."""
     return {
         "theme": theme(),
-        "css_paths": [HERE / "style.css"],
+        "css_paths": [HERE / "style.css", *sorted(set(HERE.glob("*.css")) - {HERE / "style.css"})],
         "js": (HERE / "page.js").read_text(encoding="utf-8"),
+        "app_kwargs": {"middleware": [Middleware(BodyLimit), Middleware(RateLimit)]},
         "footer_links": ["api"],
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
-        "max_file_size": "1kb",  # nothing here takes a file, and Gradio's upload route stands open
+        "max_file_size": MAX_BYTES,  # of the Batch tab, which alone takes files
     }

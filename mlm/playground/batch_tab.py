@@ -1,0 +1,201 @@
+"""Batch: a file of masked sentences, or a few pasted lines, filled row by row; a CSV to keep."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mlm.batch_filling import (
+    MAX_BYTES,
+    MAX_ROWS,
+    ROWS_AT_ONCE,
+    SUFFIXES,
+    Row,
+    RowResult,
+    fill_rows,
+    read_rows,
+    rows_of,
+    rows_of_lines,
+    to_csv,
+)
+from mlm.errors import InputError, UserError
+from mlm.fill_mask import FillMask
+from mlm.playground import batch_html, render
+from mlm.playground.choice import Choice
+from mlm.playground.fill_tab import MAX_TOP_K, checked_top_k
+from mlm.playground.models import Models
+from mlm.playground.tab import Tab
+
+MAX_TEXTS = 200  # of one call of the endpoint
+LIMITS = (
+    f'<p class="mlm-hint">At most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB, in UTF-8. '
+    "Each row holds one text with [MASK] or ___ in place of 1 to 32 words. A row that cannot be "
+    "filled says why and stops nothing. In the CSV that you get, a cell that a spreadsheet would "
+    "run as a formula (it begins with =, +, - or @) has an apostrophe in front.</p>"
+)
+LINES = (
+    "I have watched this [MASK] and it was awesome.\n"
+    "Stir the [MASK] until it thickens.\n"
+    "The plot was so [MASK] that I fell asleep."
+)
+
+
+def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
+    """Put the tab on the page that is being built."""
+    with gr.Column(elem_classes="mlm-ask"):
+        gr.HTML(LIMITS, elem_classes="mlm-bare-text")
+        file = gr.File(
+            label=f"A file ({', '.join(SUFFIXES)})",
+            file_types=list(SUFFIXES),
+            height=140,
+            elem_id="mlm-batch-file",
+        )
+        lines = gr.Textbox(
+            label="Or sentences, one a line",
+            value=LINES,
+            lines=3,
+            max_lines=10,
+            elem_id="mlm-batch-lines",
+        )
+        column = gr.Dropdown(
+            [],
+            label="The column that holds the texts",
+            visible=False,
+            allow_custom_value=True,  # whatever is sent is checked against the file
+            elem_id="mlm-batch-column",
+        )
+        with gr.Row(elem_classes="mlm-tools"):
+            top_k = gr.Slider(
+                1,
+                MAX_TOP_K,
+                5,
+                step=1,
+                label="Words for each mask",
+                buttons=[],
+                elem_id="mlm-batch-k",
+            )
+            button = gr.Button(
+                "Fill all", variant="primary", elem_id="mlm-batch", scale=0, min_width=160
+            )
+    answer = gr.HTML(elem_id="mlm-batch-answer", elem_classes="mlm-answer")
+    download = gr.DownloadButton(
+        "Download the CSV", visible=False, variant="primary", elem_id="mlm-batch-csv"
+    )
+
+    def fill_all(*values: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from _answers(choice, *values)
+
+    # Without `preprocess`, which would leave an empty file in Gradio's folder at every event.
+    private: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
+    file.change(columns_of, file, [column, lines, answer], show_progress="hidden", **private)
+    button.click(
+        fill_all,
+        [file, column, lines, top_k, *([model] if model else [])],
+        [answer, download],
+        show_progress="minimal",
+        concurrency_limit=1,
+        **private,
+    )
+    # What a link brings back is the tab and the number of words; a new model clears the answer.
+    return Tab("batch", choice, model, {"k": top_k}, answer, lambda models, k: "")
+
+
+def add_batch_api(models: Models) -> None:
+    """The endpoint `/batch`."""
+
+    def batch(texts: list[str], top_k: int = 5) -> list:
+        """The top_k most probable words for the masks of many texts at once.
+
+        Gives for each text, in their order, what /fill_mask gives for it, or {error}, one line
+        that says why it cannot be filled. At most 200 texts; top_k is 1 to 50.
+        """
+        try:
+            return answer_texts(models.main, texts, top_k)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    gr.api(batch, api_name="batch", concurrency_limit=1)
+
+
+def answer_texts(model: FillMask, texts: Any, top_k: Any) -> list[Any]:
+    """For each text what FillMask.fill gives, or its error. Raises InputError."""
+    if not isinstance(texts, list):
+        raise InputError(f"texts is of type {type(texts).__name__}; expected a list of texts.")
+    if len(texts) > MAX_TEXTS:
+        raise InputError(f"texts has {len(texts):,} texts; at most {MAX_TEXTS} are filled a call.")
+    return [
+        {"error": result.error} if result.filling is None else result.filling.as_pipeline()
+        for result in fill_rows(model, rows_of(texts), checked_top_k(top_k))
+    ]
+
+
+def columns_of(file: Any) -> tuple[Any, Any, str]:
+    """For a file that has come: its columns to choose from, and no pasted lines beside it."""
+    nothing = gr.Dropdown(choices=[], value=None, visible=False)
+    if file is None:
+        return nothing, gr.Textbox(visible=True), ""
+    try:
+        table = read_rows(path_of(file))
+    except UserError as error:
+        return nothing, gr.Textbox(visible=False), render.problem(str(error))
+    chosen = gr.Dropdown(choices=table.columns, value=table.column, visible=bool(table.columns))
+    return chosen, gr.Textbox(visible=False), ""
+
+
+def path_of(file: Any) -> Path:
+    """Where Gradio has put an uploaded file; it has checked that it was one. Raises InputError."""
+    path = file.get("path") if isinstance(file, dict) else None
+    if not isinstance(path, str) or "\0" in path:
+        raise InputError("The file has not come whole: give it again.")
+    return Path(path)
+
+
+def rows_asked(file: Any, column: Any, lines: Any, mask_token: str) -> list[Row]:
+    """The rows of the file or, where there is none, of the pasted lines. Raises InputError."""
+    if file is None:
+        return rows_of_lines(lines)
+    if not isinstance(column, str | None):
+        raise InputError("The column is to be the name of one.")
+    return read_rows(path_of(file), column or None, mask_token).rows
+
+
+def _answers(
+    choice: Choice, file: Any, column: Any, lines: Any, top_k: Any, *name: Any
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is loading; then the growing table; at last the whole of it with its CSV."""
+    hidden = gr.update(visible=False, value=None)
+    try:
+        models = choice.models(*name)
+        number = checked_top_k(top_k)
+        while not models.are_ready(within=1.0):
+            yield render.waiting(models.names, models.seconds()), hidden
+        rows = rows_asked(file, column, lines, models.main.mask_token)
+        yield from _filled(models.main, rows, number, _name(file))
+    except UserError as error:
+        yield render.problem(str(error)), hidden
+
+
+def _filled(
+    model: FillMask, rows: Sequence[Row], top_k: int, name: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    started = time.perf_counter()
+    results: list[RowResult] = []
+    found = fill_rows(model, rows, top_k, merge=True)
+    while len(results) < len(rows):
+        yield batch_html.answer(model, results, len(rows), None), gr.update(visible=False)
+        results += islice(found, ROWS_AT_ONCE)
+    html = batch_html.answer(model, results, len(rows), time.perf_counter() - started)
+    with tempfile.TemporaryDirectory() as folder:  # Gradio copies it to where it serves files from
+        path = Path(folder) / name
+        path.write_bytes(to_csv(results))
+        yield html, gr.update(value=str(path), visible=True)
+
+
+def _name(file: Any) -> str:
+    """How the CSV is called: after the file that was given."""
+    stem = "".join(c for c in path_of(file).stem if c.isalnum() or c in "-_ ") if file else ""
+    return f"{stem[:60] or 'sentences'}-filled.csv"
