@@ -11,6 +11,7 @@ import operator
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from mlm.masked_text import MaskedText, read_masked
 from mlm.model_card import licence_of
 from mlm.predictor import Predictor
 from mlm.scoring import TextScore, score_text
+from mlm.tokenizer import TokenFacts
 from mlm.vocabulary import Vocabulary
 from mlm.whole_words import MAX_PIECES, score_words, search_words
 
@@ -83,6 +85,11 @@ class FillMask:
         made = cls(read_checkpoint(fetched.folder), shown, fetched.commit)
         made.url, made.licence = fetched.url, licence_of(fetched.folder)
         return made
+
+    @cached_property
+    def token_facts(self) -> TokenFacts:
+        """What masking needs to know of the tokenizer."""
+        return TokenFacts.of(self.checkpoint.tokenizer)
 
     def fill(
         self,

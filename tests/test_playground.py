@@ -18,7 +18,7 @@ from fake_checkpoint import fake_checkpoint
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from mlm.comparison import Comparison, Difference
+from mlm.comparison import Comparison, Difference, compare_texts
 from mlm.errors import InputError, UserError
 from mlm.fill_mask import FillMask
 from mlm.filling import Candidate, Filling, JointFilling
@@ -397,10 +397,18 @@ def test_the_real_client_gets_what_fill_mask_gives(url, model):
     assert client.predict(SENTENCE, 3, api_name="/fill_mask") == model(SENTENCE, 3)
     assert client.predict(SENTENCE, api_name="/fill_mask") == model(SENTENCE, 5)
     assert client.predict("[MASK] ___", 2, api_name="/fill_mask") == model("[MASK] ___", 2)
+    text = "I have watched this movie again"
+    assert client.predict(text, api_name="/score") == model.score(text).as_dict()
+    both = "this ___", "the ___ ."
+    assert client.predict(*both, 3, api_name="/compare") == [
+        mask.as_dict() for mask in compare_texts(model, *both, 3)
+    ]
+    filled, refused = client.predict([SENTENCE, "no gap"], 3, api_name="/batch")
+    assert filled == model(SENTENCE, 3) and "no mask" in refused["error"]
     with pytest.raises(AppError, match=r"no mask .* write \[MASK\]"):
         client.predict("no gap", 3, api_name="/fill_mask")
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/fill_mask", "/compare"]
+    assert list(endpoints) == ["/fill_mask", "/compare", "/score", "/batch"]
     client.close()
 
 
@@ -458,9 +466,26 @@ def test_the_queue_cannot_be_passed_by(url):
     assert response.status_code == 404
 
 
-def test_uploads_are_refused(url):
-    files = {"files": ("big.bin", b"x" * 100_000)}
+def test_uploads_are_no_larger_than_a_batch(url):
+    files = {"files": ("big.csv", b"x" * 1_200_000)}
     assert httpx.post(f"{url}/gradio_api/upload", files=files).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "README.md"), "../../etc/passwd"])
+def test_no_file_of_the_server_is_read(url, path):
+    """Whoever names one in place of an upload is refused by Gradio before our code runs."""
+    config = httpx.get(f"{url}/config").json()
+    ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
+    events = [d for d in config["dependencies"] if "mlm-batch-file" in map(ids.get, d["inputs"])]
+    assert len(events) == 2
+    for event in events:
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        data = [file if ids[i] == "mlm-batch-file" else None for i in event["inputs"]]
+        call = {"data": data, "fn_index": event["id"], "session_hash": f"s{event['id']}"}
+        assert httpx.post(f"{url}/gradio_api/queue/join", json=call).status_code == 200
+        stream = f"{url}/gradio_api/queue/data?session_hash=s{event['id']}"
+        told = httpx.get(stream, timeout=60).text
+        assert '"success":false' in told and "root" not in told and "Masked" not in told
 
 
 # app.py

@@ -63,6 +63,7 @@ LEVELS = (
         "guarded_update",
         "hub",
         "joint_filling",
+        "masked_example",
         "masked_text",
         "optimizer",
         "scoring",

@@ -46,7 +46,7 @@ def is_point(value: Any) -> bool:
 FIGURES = dict.fromkeys(("loss", "perplexity", "top1", "top5"), is_number)
 COUNTED = FIGURES | {"num_tokens": is_count, "num_words": is_count}
 DOCUMENTS = {"documents": is_count, "tokens": is_count}
-TRAINING: Shape = {
+TRAINING: Mapping[Any, Any] = {
     "config": {...: is_setting},
     "base_model": {"repo_id": is_text, "commit": is_text},
     "corpus": {
@@ -56,6 +56,7 @@ TRAINING: Shape = {
         "report_line": is_text,
     },
     "metrics": {"before": COUNTED, "after": COUNTED},
+    "loss_curve": [is_point],
     "validation_curve": [is_point],
     "tokens_per_second": is_number,
     "seconds": is_number,
@@ -74,6 +75,12 @@ CONFIG: Shape = {"model_type": is_text, ...: is_count}
 def training_of(folder: Path) -> dict[str, Any]:
     """training.json, what will do of it; {} if there is none."""
     return fitting(read_training(folder) or {}, TRAINING)
+
+
+def figures_of_training(training: Any) -> dict[str, Any]:
+    """Curves and figures of a training.json that was read already, what will do of them."""
+    wanted = ("metrics", "loss_curve", "validation_curve")
+    return fitting(training, {name: TRAINING[name] for name in wanted}) or {}
 
 
 def config_of(folder: Path) -> dict[str, Any]:

@@ -12,22 +12,27 @@ SHOWN_ROWS = 100  # the CSV has them all
 SHOWN_WORDS = 5  # of each mask
 LONGEST_SHOWN = 300  # characters of a sentence
 LONGEST_WORD = 40
+FORMULAS = (
+    "The CSV has a line for each word. A cell that a spreadsheet would run as a formula, because "
+    "it begins with =, +, - or @, has an apostrophe in front."
+)
 
 
 def answer(model: FillMask, results: Sequence[RowResult], of: int, seconds: float | None) -> str:
     """How far it has come, and a table of the first rows; `seconds` once all are done."""
     done = seconds is not None
     told = summary(results) if done else progress(len(results), of)
-    more = (
-        f'<p class="mlm-hint">The first {SHOWN_ROWS} rows are shown; the CSV has all '
-        f"{len(results):,}.</p>"
-        if done and len(results) > SHOWN_ROWS
-        else ""
-    )
+    below = f'<p class="mlm-hint">{_all_rows(results)}{FORMULAS}</p>' if done else ""
     return (
         f'<article class="mlm-column" aria-label="Answer of {escape(model.name)}">'
-        f"{render.who(model, '', seconds)}{told}{table(results[:SHOWN_ROWS])}{more}</article>"
+        f"{render.who(model, '', seconds)}{told}{table(results[:SHOWN_ROWS])}{below}</article>"
     )
+
+
+def _all_rows(results: Sequence[RowResult]) -> str:
+    if len(results) <= SHOWN_ROWS:
+        return ""
+    return f"The first {SHOWN_ROWS} rows are shown; the CSV has all {len(results):,}. "
 
 
 def progress(done: int, of: int) -> str:
@@ -76,7 +81,8 @@ def _row(result: RowResult) -> str:
 def _sentence(result: RowResult) -> str:
     """The best word in place of each mask, each mask on its own, as far as there is room."""
     assert result.filling is not None
-    text, parts, end, shown = result.text, [], 0, 0
+    parts: list[str] = []
+    text, end, shown = result.text, 0, 0
     for span, candidates in zip(result.filling.spans, result.filling.masks, strict=True):
         before = text[end : span[0]]
         best = candidates[0]

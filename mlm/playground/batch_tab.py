@@ -34,8 +34,7 @@ MAX_TEXTS = 200  # of one call of the endpoint
 LIMITS = (
     f'<p class="mlm-hint">At most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB, in UTF-8. '
     "Each row holds one text with [MASK] or ___ in place of 1 to 32 words. A row that cannot be "
-    "filled says why and stops nothing. In the CSV that you get, a cell that a spreadsheet would "
-    "run as a formula (it begins with =, +, - or @) has an apostrophe in front.</p>"
+    "filled says why, and stops nothing.</p>"
 )
 LINES = (
     "I have watched this [MASK] and it was awesome.\n"
@@ -47,7 +46,7 @@ LINES = (
 def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     """Put the tab on the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
-        gr.HTML(LIMITS, elem_classes="mlm-bare-text")
+        gr.HTML(LIMITS, elem_classes="mlm-limits")
         file = gr.File(
             label=f"A file ({', '.join(SUFFIXES)})",
             file_types=list(SUFFIXES),
@@ -82,9 +81,7 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
                 "Fill all", variant="primary", elem_id="mlm-batch", scale=0, min_width=160
             )
     answer = gr.HTML(elem_id="mlm-batch-answer", elem_classes="mlm-answer")
-    download = gr.DownloadButton(
-        "Download the CSV", visible=False, variant="primary", elem_id="mlm-batch-csv"
-    )
+    download = gr.DownloadButton("Download the CSV", visible=False, elem_id="mlm-batch-csv")
 
     def fill_all(*values: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _answers(choice, *values)

@@ -1,6 +1,6 @@
 """What stands before the page: a limit on bodies, and one on how often a visitor may ask.
 
-    page.launch(..., app_kwargs={"middleware": middleware()})
+    page.launch(..., app_kwargs={"middleware": [Middleware(BodyLimit), Middleware(RateLimit)]})
 
 Pure ASGI, no Gradio. What is refused is told why in one sentence of JSON, {"detail": "..."}, as
 Gradio's own refusals are.
@@ -21,18 +21,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-API = "/gradio_api/"
-UPLOAD = "/gradio_api/upload"
-MAX_BODY = 200_000  # bytes; a text has at most 20,000 characters
-MAX_UPLOAD = 1_100_000  # a file of 1,000,000 bytes and what a form puts around it
-VISITORS_KEPT = 10_000
-
-
-def middleware(**rate: Any) -> list[Any]:
-    """What Gradio's `app_kwargs` take, the outermost first; `rate` are settings of RateLimit."""
-    from starlette.middleware import Middleware
-
-    return [Middleware(RateLimit, **rate), Middleware(BodyLimit)]
+API = "/gradio_api"
+MOST_BODY = 262_144  # bytes; a text has at most 20,000 characters, a call of /batch some more
+MOST_UPLOAD = 1_100_000  # a file of 1,000,000 bytes and what a form puts around it
+MOST_VISITORS = 10_000  # that are remembered
+COSTS = {"/upload": 6}  # questions that a request counts as, for it fills the disk; any other is 1
 
 
 class _TooLarge(Exception):
@@ -45,24 +38,19 @@ class BodyLimit:
     Nothing is kept: what the application is given is counted on its way.
 
     Args:
-        max_bytes: of a body.
-        upload_paths: path -> its own limit in bytes.
+        most: bytes of a body.
+        uploads: path below /gradio_api -> its own limit in bytes.
     """
 
-    def __init__(
-        self,
-        app: App,
-        max_bytes: int = MAX_BODY,
-        upload_paths: Mapping[str, int] | None = None,
-    ):
-        self.app, self.max_bytes = app, max_bytes
-        self.upload_paths = {UPLOAD: MAX_UPLOAD} if upload_paths is None else upload_paths
+    def __init__(self, app: App, most: int = MOST_BODY, uploads: Mapping[str, int] | None = None):
+        self.app, self.most = app, most
+        self.uploads = {"/upload": MOST_UPLOAD} if uploads is None else uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.upload_paths.get(_path(scope), self.max_bytes)
+        most = self.uploads.get(_below_api(scope) or "", self.most)
         if _announced(scope) > most:
             await _refuse(send, 413, _too_large(most))
             return
@@ -76,33 +64,29 @@ class BodyLimit:
 class RateLimit:
     """Refuses a visitor who asks too often with 429 and the seconds to wait.
 
-    Each has a bucket of `burst` tokens that `per_minute` tokens a minute go into, and every POST
-    below `paths` takes one. Reading is free: the page, its files, the streams with the answers.
-    More than `visitors` are not remembered: who has asked nothing for longest is forgotten.
+    Each has a bucket of `burst` tokens that `a_minute` tokens a minute go into. Every POST below
+    /gradio_api takes one, or what COSTS says. Reading is free: the page, its files, the streams
+    with the answers. Who asks from this machine itself is not limited. MOST_VISITORS are
+    remembered; beyond them who has asked nothing for longest is forgotten.
 
     Args:
         clock: seconds that never go back.
-        behind_proxy: whether X-Forwarded-For is believed; see `visitor_of`. None: on a Space it is.
     """
 
     def __init__(
         self,
         app: App,
-        per_minute: float = 120,
+        a_minute: float = 120,
         burst: int = 30,
-        paths: Sequence[str] = (API,),
-        *,
-        visitors: int = VISITORS_KEPT,
         clock: Callable[[], float] = time.monotonic,
-        behind_proxy: bool | None = None,
     ):
-        self.app, self.per_second, self.burst = app, per_minute / 60, burst
-        self.paths, self.visitors, self.clock = tuple(paths), visitors, clock
-        self.behind_proxy = on_a_space() if behind_proxy is None else behind_proxy
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, at what time
+        self.app, self.a_second, self.burst, self.clock = app, a_minute / 60, burst, clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, at what time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wait = self._wait(scope) if self._counts(scope) else 0.0
+        visitor = visitor_of(scope) if _is_question(scope) else None
+        cost = COSTS.get(_below_api(scope) or "", 1) if visitor else 0
+        wait = self._wait(visitor, min(cost, self.burst)) if visitor else 0.0
         if wait > 0:
             seconds = math.ceil(wait)
             message = f"You ask faster than this page answers: wait {seconds} s and ask again."
@@ -110,41 +94,40 @@ class RateLimit:
         else:
             await self.app(scope, receive, send)
 
-    def _counts(self, scope: Scope) -> bool:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return False
-        return _path(scope).startswith(self.paths)
-
-    def _wait(self, scope: Scope) -> float:
-        """Seconds until the visitor may ask; 0 where they may now, which takes a token."""
-        visitor, now = visitor_of(scope, behind_proxy=self.behind_proxy), self.clock()
-        tokens, then = self._buckets.pop(visitor, (float(self.burst), now))
-        tokens = min(self.burst, tokens + (now - then) * self.per_second)
-        allowed = tokens >= 1
-        self._buckets[visitor] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > self.visitors:
-            self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1 - tokens) / self.per_second
+    def _wait(self, visitor: str, cost: int) -> float:
+        """Seconds until the visitor may ask; 0 where they may now, which takes the tokens."""
+        now = self.clock()
+        tokens, then = self._left.pop(visitor, (float(self.burst), now))
+        tokens = min(self.burst, tokens + (now - then) * self.a_second)
+        allowed = tokens >= cost
+        self._left[visitor] = (tokens - cost if allowed else tokens, now)
+        if len(self._left) > MOST_VISITORS:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (cost - tokens) / self.a_second
 
 
-def visitor_of(scope: Scope, *, behind_proxy: bool) -> str:
-    """Who asks: an IPv4 address, the /64 of an IPv6 address, or "unknown".
+def visitor_of(scope: Scope) -> str | None:
+    """Who asks: an IPv4 address or the /64 of an IPv6 address, which one house has as a whole.
 
-    The address is the one that the server gives. uvicorn takes it from X-Forwarded-For where the
-    connection comes from this machine itself, and from the addresses in FORWARDED_ALLOW_IPS.
+    None for this machine itself, and where there is no address at all. The address is the one that
+    the server gives: uvicorn takes it from X-Forwarded-For where the connection comes from this
+    machine or from an address in FORWARDED_ALLOW_IPS, so that is to name a reverse proxy's.
 
     On a Space every connection comes from a proxy of its private network, which uvicorn does not
-    know. There (`behind_proxy`) the last public address in X-Forwarded-For counts: what stands
-    after it was put there by proxies inside, and what stands before it a visitor may have made up.
-    The whole of an IPv6 /64 is one visitor, because one house has it.
+    know. There the last public address in X-Forwarded-For counts: what stands behind it are proxies
+    inside, and what stands before it a visitor may have made up.
     """
     client = scope.get("client")
-    own = _address(client[0]) if client else None
-    if behind_proxy and (own is None or not own.is_global):
+    if not client:
+        return None
+    own = _address(client[0])
+    if on_a_space() and not (own and own.is_global):
         forwarded = (_address(entry) for entry in reversed(_forwarded(scope)))
         own = next((each for each in forwarded if each and each.is_global), own)
     if own is None:
-        return "unknown"
+        return str(client[0])[:64]
+    if own.is_loopback:
+        return None
     if isinstance(own, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((own, 64), strict=False))
     return str(own)
@@ -171,16 +154,21 @@ def _address(entry: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+    if isinstance(address, ipaddress.IPv6Address):
+        # Without a zone (fe80::1%eth0), which is no part of the address for anyone else.
+        return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
+    return address
 
 
-def _path(scope: Scope) -> str:
-    """The path below what a reverse proxy has put before it, without a slash at its end."""
-    path, root = str(scope.get("path", "")), str(scope.get("root_path", "")).rstrip("/")
-    if root and path.startswith(f"{root}/"):
-        path = path[len(root) :]
-    return path.rstrip("/") or "/"
+def _is_question(scope: Scope) -> bool:
+    asks = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+    return asks and _below_api(scope) is not None
+
+
+def _below_api(scope: Scope) -> str | None:
+    """`/upload` of `/gradio_api/upload`, whatever a reverse proxy has put before it."""
+    _, api, path = str(scope.get("path", "")).partition(f"{API}/")
+    return f"/{path.rstrip('/')}" if api else None
 
 
 def _announced(scope: Scope) -> int:
@@ -200,26 +188,26 @@ class _CountedBody:
 
     def __init__(self, receive: Receive, send: Send, most: int):
         self._receive, self._send, self.most = receive, send, most
-        self._come, self._answering = 0, False
+        self._come, self._answering, self._refused = 0, False, False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._come += len(message.get("body", b""))
+        self._come += len(message.get("body") or b"")
         if self._come > self.most:
             raise _TooLarge
         return message
 
     async def send(self, message: Message) -> None:
-        if self._come > self.most:
+        if self._come > self.most and not self._answering:
             await self.refuse()
-        else:
+        elif not self._refused:
             self._answering = True
             await self._send(message)
 
     async def refuse(self) -> None:
         """Say so, unless that or anything else was said before."""
-        if not self._answering:
-            self._answering = True
+        if not self._answering and not self._refused:
+            self._refused = True
             await _refuse(self._send, 413, _too_large(self.most))
 
 

@@ -47,9 +47,10 @@ def _value(component: Any, given: str | None) -> Any:
     """A link's value as the component has it, None where there is none that will do."""
     if given is None or len(given) > MAX_CHARACTERS:
         return None
-    if isinstance(component, gr.Slider):
-        number = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
-        return number if component.minimum <= number <= component.maximum else None
+    if isinstance(component, gr.Slider | gr.Number):
+        number = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else -1
+        least, most = component.minimum or 0, component.maximum or number
+        return number if least <= number <= most else None
     if isinstance(component, gr.Checkbox):
         return given in ("1", "true")
     return given

@@ -17,6 +17,7 @@ from mlm.playground.batch_tab import add_batch_api, add_batch_tab
 from mlm.playground.choice import Choice
 from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
+from mlm.playground.learn_tab import add_learn_tab
 from mlm.playground.limits import BodyLimit, RateLimit
 from mlm.playground.models import Models
 from mlm.playground.score_tab import add_score_api, add_score_tab
@@ -27,11 +28,12 @@ HERE = Path(__file__).parent
 TITLE = "Which word is missing?"
 QUEUE_LENGTH = 48  # questions that wait; whoever comes after them is told that all is busy
 AT_ONCE = 4  # questions in work; the model itself takes one at a time
-TABS = (
-    ("Fill", add_fill_tab),
-    ("Compare", add_compare_tab),
-    ("Score", add_score_tab),
-    ("Batch", add_batch_tab),
+TABS = (  # as a link names it, as it is shown, what makes it
+    ("fill", "Fill", add_fill_tab),
+    ("compare", "Compare", add_compare_tab),
+    ("score", "Score", add_score_tab),
+    ("learn", "How it learns", add_learn_tab),
+    ("batch", "Batch", add_batch_tab),
 )
 APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
 KEPT = 3600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
@@ -50,8 +52,8 @@ def build_playground(
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         gr.HTML(render.head(TITLE, wide=len(models.names) > 1), elem_id="mlm-head")
         model = _model_box(choice)
-        with gr.Tabs(elem_id="mlm-tabs") as tabs:
-            made = [_add_tab(title, add, choice, model) for title, add in TABS]
+        with gr.Tabs(elem_id="mlm-tabs", overflow_behavior="wrap") as tabs:
+            made = [_add_tab(*tab, choice, model) for tab in TABS]
         link = gr.Button("Copy a link to this", elem_id="mlm-link", size="sm")
         link.click(None, js="() => mlm.copyLink()", api_visibility="private")
         for add_api in APIS:
@@ -73,10 +75,10 @@ def _model_box(choice: Choice) -> gr.Textbox | None:
     )
 
 
-def _add_tab(title: str, add: Any, choice: Choice, model: gr.Textbox | None) -> Tab:
-    with gr.Tab(title, id=title.lower(), render_children=True) as shown:
+def _add_tab(name: str, title: str, add: Any, choice: Choice, model: gr.Textbox | None) -> Tab:
+    with gr.Tab(title, id=name, render_children=True) as shown:
         tab: Tab = add(choice, model)
-    shown.select(None, js=f"() => mlm.showTab({tab.name!r})", api_visibility="private")
+    shown.select(None, js=f"() => mlm.showTab({name!r})", api_visibility="private")
     if model:
         tab.answer_on([model.submit])
     return tab
