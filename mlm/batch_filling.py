@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from mlm.errors import CorpusError, InputError, UserError
 from mlm.fill_mask import FillMask
-from mlm.filling import Candidate, Filling, find_masks
+from mlm.filling import Filling, find_masks
 from mlm.masked_text import MAX_CHARACTERS
 from mlm.text_column import choose_column
 
@@ -59,6 +59,12 @@ class RowResult:
     error: str | None = None
 
 
+class _Record(NamedTuple):
+    number: int
+    cells: list[str]
+    error: str | None = None
+
+
 # Reading ------------------------------------------------------------------------------------------
 
 
@@ -86,7 +92,8 @@ def read_rows(
     text = _decoded(_bytes(path))
     if suffix == ".txt":
         return Table([], None, rows_of_lines(text))
-    return _table(list(_records(text, SEPARATORS[suffix])), text_column, mask_token)
+    records = islice(_records(text, SEPARATORS[suffix]), MAX_ROWS + 2)  # a header, one too many
+    return _table(list(records), text_column, mask_token)
 
 
 def rows_of_lines(text: Any) -> list[Row]:
@@ -145,12 +152,6 @@ def _decoded(content: bytes) -> str:
         ) from None
 
 
-class _Record(NamedTuple):
-    number: int
-    cells: list[str]
-    error: str | None = None
-
-
 def _records(text: str, separator: str) -> Iterator[_Record]:
     """The rows that have anything in them; one with broken quotes has an error instead of cells."""
     # The limit is the process's own and below MAX_BYTES; a huge cell is to be a bad row, not more.
@@ -182,9 +183,7 @@ def _table(records: list[_Record], text_column: str | None, mask_token: str) -> 
 def _header(records: list[_Record], mask_token: str) -> tuple[list[str], list[_Record]]:
     """The names of the columns, each once, and the rows below them."""
     if not records or records[0].error:
-        raise InputError(
-            "The file has no readable first row: give one with the names of the columns."
-        )
+        raise InputError("The file has no first row that can be read: name the columns there.")
     first = records[0].cells
     if any(find_masks(cell, mask_token) for cell in first):
         return [f"column {i + 1}" for i in range(len(first))], records
@@ -200,12 +199,13 @@ def _chosen(
 ) -> str:
     shown = ", ".join(_cut(name) for name in columns[:20])
     if text_column is not None:
-        if text_column not in columns:
-            raise InputError(
-                f"There is no column {_cut(str(text_column))}; the columns are {shown}."
-            )
-        return text_column
-    cells = {name: _column(records, place) for place, name in enumerate(columns)}
+        if text_column in columns:
+            return text_column
+        raise InputError(f"There is no column {_cut(str(text_column))}; the columns are {shown}.")
+    cells = {
+        name: [r.cells[place] if place < len(r.cells) else "" for r in records]
+        for place, name in enumerate(columns)
+    }
     masked = {name: sum(_holds_mask(c, mask_token) for c in cells[name]) for name in columns}
     best = max(columns, key=lambda name: masked[name])  # of equals the first
     if masked[best]:
@@ -214,13 +214,8 @@ def _chosen(
         return choose_column(None, cells, "the file")
     except CorpusError:
         raise InputError(
-            f"No column holds a mask: write {mask_token} or ___ in place of a word in one of "
-            f"{shown}."
+            f"No column holds a mask: write {mask_token} or ___ for a word in one of {shown}."
         ) from None
-
-
-def _column(records: list[_Record], place: int) -> list[str]:
-    return [r.cells[place] if place < len(r.cells) else "" for r in records[:MAX_ROWS]]
 
 
 def _holds_mask(cell: str, mask_token: str) -> bool:
@@ -230,18 +225,15 @@ def _holds_mask(cell: str, mask_token: str) -> bool:
 def _row(record: _Record, columns: list[str], place: int) -> Row:
     cells = record.cells
     text = cells[place] if place < len(cells) else ""
-    if record.error:
-        return Row(record.number, text, record.error)
-    if any(cell.strip() for cell in cells[len(columns) :]):
-        return Row(
-            record.number,
-            text,
+    error = record.error
+    if error is None and any(cell.strip() for cell in cells[len(columns) :]):
+        error = (
             f"The row has {len(cells)} cells and the file {len(columns)} columns: put quotes "
-            "around a text that holds the separator.",
+            "around a text that holds the separator."
         )
-    if not text.strip():
-        return Row(record.number, text, "There is no text in this column.")
-    return Row(record.number, text)
+    elif error is None and not text.strip():
+        error = "There is no text in this column."
+    return Row(record.number, text, error)
 
 
 # Filling ------------------------------------------------------------------------------------------
@@ -289,10 +281,8 @@ def _within_budget(rows: Iterable[Row], top_k: int, mask_token: str) -> Iterator
         masks = _masks(row, mask_token)
         cost = masks * top_k * len(row.text) if masks else 0
         if cost > left:
-            yield row._replace(
-                error=f"The answer would hold more than {MAX_ANSWER:,} characters: "
-                "ask for fewer words or fewer rows."
-            )
+            much = f"The answer would hold more than {MAX_ANSWER:,} characters"
+            yield row._replace(error=f"{much}: ask for fewer words or fewer rows.")
         else:
             left -= cost
             yield row
@@ -347,11 +337,8 @@ def _lines(result: RowResult) -> Iterator[tuple[Any, ...]]:
         return
     for mask, candidates in enumerate(result.filling.masks, 1):
         for rank, candidate in enumerate(candidates, 1):
-            yield (result.number, result.text, mask, rank, *_word(candidate), "")
-
-
-def _word(candidate: Candidate) -> tuple[str, float, str]:
-    return candidate.word, candidate.score, candidate.sequence
+            about = candidate.word, candidate.score, candidate.sequence
+            yield (result.number, result.text, mask, rank, *about, "")
 
 
 def _safe(cell: Any) -> Any:

@@ -3,10 +3,13 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 
 from mlm.playground import limits
 from mlm.playground.limits import BodyLimit, RateLimit, visitor_of
+
+pytest_plugins = ["served_page"]
 
 
 def scope(path: str = "/gradio_api/call/fill_mask", **changes) -> dict:
@@ -92,6 +95,52 @@ def test_an_answer_that_has_begun_is_not_answered_twice():
     assert asked(BodyLimit(hasty, most=1), scope(), b"12")[0] == 200
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_cut_off_body_is_told_whatever_the_app_makes_of_it(dropped):
+    async def careful(scope, receive, send):
+        """As FastAPI, which turns any error of a body into a 400."""
+        try:
+            await reader(scope, receive, send)
+        except Exception:
+            if not dropped:
+                await send({"type": "http.response.start", "status": 400, "headers": []})
+                await send({"type": "http.response.body", "body": b"no body"})
+            raise
+
+    status, headers, told = asked(BodyLimit(careful, most=10), scope(), b"123456", b"123456")
+    assert status == 413 and headers[b"connection"] == b"close"
+    assert "larger than 10 bytes" in json.loads(told)["detail"]
+
+
+def test_an_error_of_the_app_is_its_own():
+    async def broken(scope, receive, send):
+        await receive()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asked(BodyLimit(broken), scope(), b"1")
+
+
+def test_the_longest_length_is_no_trouble():
+    app = BodyLimit(never, most=10)
+    assert asked(app, scope(headers=[(b"content-length", b"9" * 9000)]))[0] == 413
+
+
+def test_a_body_without_an_end_is_not_kept():
+    async def endless():
+        nonlocal come
+        come += 1
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    come, sent = 0, []
+    asyncio.run(BodyLimit(reader)(scope(), endless, send))
+    assert come == limits.MOST_BODY // 1000 + 1
+    assert sent[0]["status"] == 413
+
+
 def test_what_is_not_http_passes():
     passed = []
 
@@ -137,6 +186,36 @@ def test_only_so_many_visitors_are_remembered(monkeypatch):
     assert len(app._left) == 10
 
 
+def test_an_upload_counts_as_several_questions():
+    app = RateLimit(reader, a_minute=60, burst=13, clock=Clock())
+    upload = scope("/gradio_api/upload")
+    assert [asked(app, upload)[0] for _ in range(3)] == [200, 200, 429]
+    assert asked(app, upload)[1][b"retry-after"] == b"5"
+    assert [asked(app, scope())[0] for _ in range(2)] == [200, 429]
+    small = RateLimit(reader, a_minute=60, burst=2, clock=Clock())
+    assert [asked(small, upload)[0] for _ in range(2)] == [200, 429]
+
+
+def test_one_ordinary_visitor_is_never_refused():
+    """A page that opens, then a question every second and a half for an hour."""
+    clock = Clock()
+    app = RateLimit(reader, clock=clock)
+    opening = [asked(app, scope("/gradio_api/queue/join"))[0] for _ in range(5)]
+    asking = []
+    for _ in range(2400):
+        clock.now += 1.5
+        asking.append(asked(app, scope("/gradio_api/queue/join"))[0])
+    assert {*opening, *asking} == {200}
+
+
+def test_a_clock_that_stands_still_or_jumps_back_gives_nothing_away():
+    clock = Clock()
+    app = RateLimit(reader, a_minute=60, burst=2, clock=clock)
+    assert [asked(app, scope())[0] for _ in range(3)] == [200, 200, 429]
+    clock.now -= 50.0
+    assert asked(app, scope())[0] == 429
+
+
 @pytest.mark.parametrize(
     ("client", "forwarded", "visitor"),
     [
@@ -144,7 +223,10 @@ def test_only_so_many_visitors_are_remembered(monkeypatch):
         ("1.2.3.4", b"9.9.9.9", "1.2.3.4"),
         ("2001:db8::1", b"", "2001:db8::/64"),
         ("2001:db8::ffff:1", b"", "2001:db8::/64"),
+        ("::ffff:1.2.3.4", b"", "1.2.3.4"),
+        ("fe80::1%eth0", b"", "fe80::/64"),
         ("::1", b"", None),
+        ("127.0.0.9", b"", None),
         ("unix socket", b"", "unix socket"),
     ],
 )
@@ -156,9 +238,50 @@ def test_a_visitor_is_an_address(client, forwarded, visitor, monkeypatch):
 
 @pytest.mark.parametrize(
     ("forwarded", "visitor"),
-    [(b"9.9.9.9, 10.0.0.1", "9.9.9.9"), (b"", "10.1.2.3"), (b"x" * 500, "x" * 64)],
+    [(b"9.9.9.9, 10.0.0.1", "9.9.9.9"), (b"", "10.1.2.3"), (b"x" * 500, "10.1.2.3")],
 )
 def test_on_a_space_the_proxy_names_the_visitor(forwarded, visitor, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "me/space")
     headers = [(b"x-forwarded-for", forwarded)]
     assert visitor_of(scope(client=("10.1.2.3", 1), headers=headers)) == visitor
+
+
+# before the real page
+
+
+def from_(address: str) -> dict[str, str]:
+    """A visitor from there: uvicorn believes it of a proxy on this machine."""
+    return {"X-Forwarded-For": address}
+
+
+POSTS = ("call/fill_mask", "queue/join", "cancel", "reset", "run/fill_mask", "upload")
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_every_route_is_behind_the_limits(pages, path):
+    url = f"{pages.single}/gradio_api/{path}"
+    visitor = from_(f"203.0.113.{POSTS.index(path)}")
+    size = limits.MOST_UPLOAD if path == "upload" else limits.MOST_BODY
+
+    def chunks():
+        yield from [b"x" * 60_000] * (size // 60_000 + 1)
+
+    # All of its kinds count, those that are refused for their size do not.
+    for body in (b"x" * (size + 1), chunks()):
+        told = httpx.post(url, content=body, headers=visitor, timeout=30)
+        assert told.status_code == 413
+        assert f"larger than {size:,} bytes" in told.json()["detail"]
+    statuses = [httpx.post(url, content=b"x", headers=visitor).status_code for _ in range(45)]
+    assert statuses[-1] == 429 and 429 not in statuses[:4]
+    told = httpx.post(url, content=b"x", headers=visitor)
+    assert told.status_code == 429 and 1 <= int(told.headers["retry-after"]) <= 6
+    assert httpx.get(pages.single, headers=visitor).status_code == 200
+    assert httpx.post(url, content=b"x", headers=from_("198.51.100.7")).status_code != 429
+
+
+def test_a_file_of_the_batch_tab_passes_and_a_larger_one_does_not(pages):
+    url = f"{pages.single}/gradio_api/upload"
+    for size, status in ((1_000_000, 200), (1_050_000, 413), (1_200_000, 413)):
+        files = {"files": ("a.csv", b"x" * size)}
+        told = httpx.post(url, files=files, headers=from_("203.0.113.200"), timeout=30)
+        assert told.status_code == status

@@ -22,7 +22,17 @@ from mlm.comparison import Comparison, Difference, compare_texts
 from mlm.errors import InputError, UserError
 from mlm.fill_mask import FillMask
 from mlm.filling import Candidate, Filling, JointFilling
-from mlm.playground import compare_html, compare_tab, fill_html, fill_tab, links, render
+from mlm.masked_example import mask_example
+from mlm.playground import (
+    compare_html,
+    compare_tab,
+    curve_svg,
+    fill_html,
+    fill_tab,
+    learn_tab,
+    links,
+    render,
+)
 from mlm.playground.choice import OTHERS_KEPT, Choice, allowed_owners
 from mlm.playground.models import Models
 from mlm.playground.tab import Tab
@@ -264,6 +274,86 @@ def test_a_comparison_with_nothing_is_refused(model):
         compare_tab.answer_html(alone, SENTENCE, " ", 3)
     with pytest.raises(InputError, match="of type NoneType"):
         compare_tab.answer_html(alone, SENTENCE, None, 3)
+
+
+# how it learns
+
+
+def test_a_sentence_is_drawn_from_its_tokens_to_its_loss(model):
+    html = learn_tab.answer_html(Models.of([model]), "I have watched this movie again .", 50, 1)
+    tags = _Tags(html)
+    example = mask_example(
+        *(model.predictor, model.vocabulary, model.token_facts),
+        "I have watched this movie again .",
+        seed=1,
+        mlm_probability=0.5,
+    )
+    assert len(example.predictions) in (3, 4)
+    assert html.count("mlm-tile mlm-chosen") == len(example.predictions)
+    assert html.count('class="mlm-tile') == len(example.tokens)
+    assert f"{example.loss:.2f}" in tags.text and "Guessing blindly" in tags.text
+    assert tags.seen.count("tr") == 1 + len(example.predictions)
+    assert "comes without a record" in tags.text
+
+
+def test_a_draw_that_chose_nothing_says_so(model):
+    html = learn_tab.answer_html(Models.of([model]), "this movie", 0, 1)
+    assert "This draw chose none" in html
+
+
+@pytest.mark.parametrize(
+    ("rate", "seed"), [(15, -1), (15, 2**32), (15, 0.5), (None, 1), ("15", 1), (101, 1), (15, None)]
+)
+def test_an_odd_draw_is_refused(model, rate, seed):
+    with pytest.raises(InputError, match="whole number from 0"):
+        learn_tab.answer_html(Models.of([model]), "this movie", rate, seed)
+
+
+def test_the_models_own_curve_and_figures():
+    trained = FillMask(fake_checkpoint(), "me/trained")
+    trained.training = {
+        "loss_curve": [[10, 5.5], [20, 4.25], [30, float("nan")], "x"],
+        "validation_curve": [[0, 6.0], [20, 4.5]],
+        "metrics": {
+            "before": {"perplexity": 403.4, "top1": 0.01, "top5": None},
+            "after": {"perplexity": 90.0, "top1": 0.25, "top5": 0.5},
+        },
+    }
+    html = learn_tab.answer_html(Models.of([trained]), "this movie", 15, 1)
+    tags = _Tags(html)
+    assert tags.seen.count("polyline") == 2 and tags.seen.count("circle") == 2
+    assert "from 6.00 at step 0 to 4.50 at 20" in tags.text
+    assert "403.4" in tags.text and "25.0%" in tags.text and "first five" not in tags.text
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        None,
+        [],
+        {"loss_curve": 5},
+        {"metrics": {"before": [], "after": {}}},
+        {"validation_curve": [[0]]},
+    ],
+)
+def test_an_odd_record_has_no_curve(training):
+    odd = FillMask(fake_checkpoint(), "me/odd")
+    odd.training = training
+    html = learn_tab.answer_html(Models.of([odd]), "this movie", 15, 1)
+    assert "comes without a record" in html
+
+
+@pytest.mark.parametrize(
+    "losses", [(1.0, 1.0), (0.0, 1e-9), (9.06, 2.99), (1e6, 2.0), (0.31, 0.3), (-5.0, 3.0)]
+)
+def test_every_point_of_a_curve_lies_between_the_axes(losses):
+    svg = curve_svg.training_curve([], [[i, loss] for i, loss in enumerate(losses)])
+    places = re.search('points="([^"]*)"', svg)[1].split()
+    for place in places:
+        x, y = map(float, place.split(","))
+        assert curve_svg.LEFT <= x <= curve_svg.WIDTH - curve_svg.RIGHT
+        assert curve_svg.TOP <= y <= curve_svg.HEIGHT - curve_svg.BOTTOM
+    assert not re.search(r"\d\.\d{6}", svg)
 
 
 # links
