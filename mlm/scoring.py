@@ -1,33 +1,38 @@
-"""How much each word of a text surprises a model: pseudo-log-likelihoods.
+"""How much each word of a text surprises the model: the pseudo-log-likelihood, word by word.
 
-Every piece of a word is hidden together with the pieces of the word that follow it, and the model
-is asked for it; a word's log-probability is the sum over its pieces, a text's over its words. With
-only the piece itself hidden, the rest of a long word would give it away.
+A word is hidden with all its pieces, and they are asked from left to right, each with the later
+ones still hidden: seeing "##able" would give "unwatch" away. The logarithms of the pieces'
+probabilities add up to the word's, those of the words to the text's.
 
-Source: Kauf and Ivanova 2023, A Better Way to Do Masked Language Model Scoring (ACL), where it is
-called PLL-word-l2r.
+Source: Kauf and Ivanova 2023, A Better Way to Do Masked Language Model Scoring (ACL), PLL-word-l2r;
+perplexity as in Salazar et al. 2020, Masked Language Model Scoring (ACL), PPPL.
 """
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlm.errors import InputError
+from mlm.filling import find_masks
 from mlm.masked_text import check_text
 from mlm.predictor import Predictor, Question
 from mlm.vocabulary import Vocabulary
 
-MAX_SCORED_TOKENS = 512
-GUESSES = 3  # words shown that the model would have written
-VALUES_AT_ONCE = 2**24  # of (questions, V) float64: 128 MiB
+MAX_SCORED_TOKENS = 512  # of a text, special ones counted: one question each, and some more
+GUESSES = 3  # words that the model would have written
+VALUES_AT_ONCE = 2**24  # of answers: 128 MiB; they are reduced before the next are asked for
+LARGEST_EXPONENT = 700.0  # of e, in a float64
+# Names of letters of scripts without spaces: there each token is a word, as each sign is for BERT.
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+JOINER = "\u200d"  # makes one emoji of two
 
 
 class Guess(NamedTuple):
-    """A word that the model would have written, and its probability."""
+    """A word that the model would have written; "…ing" goes on the word before."""
 
     word: str
     probability: float
@@ -35,37 +40,29 @@ class Guess(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoredWord:
-    """One word of a text.
-
-    start, end: where it stands in the text.
-    log_probability: in nats, the sum over its pieces; None for a word that the vocabulary has no
-        pieces for, whose probability would mean nothing.
-    guesses: what the model finds most probable in its place.
-    """
+    """One word of a text; a punctuation mark is one too."""
 
     text: str
-    start: int
+    start: int  # characters [start, end) of the text
     end: int
-    num_tokens: int
-    log_probability: float | None
-    guesses: tuple[Guess, ...]
-
-    @property
-    def unknown(self) -> bool:
-        return self.log_probability is None
+    num_tokens: int  # pieces
+    log_probability: float | None  # nats, the sum over its pieces; None where it is unknown
+    guesses: list[Guess]  # best first; with one mask for the whole word, however many its pieces
+    unknown: bool = False  # not in the vocabulary, or one of the model's own marks, as [SEP]
 
     @property
     def probability(self) -> float | None:
         return None if self.log_probability is None else math.exp(self.log_probability)
 
     def as_dict(self) -> dict[str, Any]:
+        """For JSON; see TextScore."""
         return {
             "text": self.text,
             "start": self.start,
             "end": self.end,
+            "num_tokens": self.num_tokens,
             "log_probability": self.log_probability,
             "probability": self.probability,
-            "num_tokens": self.num_tokens,
             "unknown": self.unknown,
             "guesses": [guess._asdict() for guess in self.guesses],
         }
@@ -73,36 +70,39 @@ class ScoredWord:
 
 @dataclass(frozen=True)
 class TextScore:
-    """A text and its words, in their order; sums are over the words that are known."""
+    """A text and how much its words surprise the model."""
 
     text: str
-    words: tuple[ScoredWord, ...]
+    words: list[ScoredWord]
+    note: str | None  # what was left out
 
     @property
     def num_tokens(self) -> int:
+        """Of the words that are known."""
         return sum(word.num_tokens for word in self.words if not word.unknown)
 
     @property
     def pseudo_log_likelihood(self) -> float:
-        """In nats."""
-        return sum(word.log_probability or 0.0 for word in self.words)
+        """In nats, the sum over the words that are known."""
+        return math.fsum(word.log_probability or 0.0 for word in self.words)
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean surprise of a token: pseudo-perplexity, not a left-to-right model's."""
-        return math.exp(-self.pseudo_log_likelihood / self.num_tokens)
+        """The pseudo-perplexity: e to the mean surprise of a token that is known.
 
-    @property
-    def note(self) -> str | None:
-        """What was left out of the sums."""
-        unknown = list(dict.fromkeys(word.text for word in self.words if word.unknown))
-        if not unknown:
-            return None
-        shown = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        return f"Not in the vocabulary, and left out: {shown}."
+        Each token is asked for with the words on both sides in view, so that this is lower than
+        the perplexity of a model that reads from left to right, and no substitute for it.
+        """
+        return math.exp(min(-self.pseudo_log_likelihood / self.num_tokens, LARGEST_EXPONENT))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the text's figures, and for each word what ScoredWord says."""
+        """For JSON.
+
+        text; pseudo_log_likelihood, in nats; num_tokens; perplexity, the pseudo-perplexity; note,
+        or null; words, from left to right, each with text, start and end (characters of the text),
+        num_tokens, log_probability in nats and probability (both null where unknown is true),
+        unknown, and guesses, a list of {word, probability}, best first.
+        """
         return {
             "text": self.text,
             "pseudo_log_likelihood": self.pseudo_log_likelihood,
@@ -113,96 +113,207 @@ class TextScore:
         }
 
 
+class _Span(NamedTuple):
+    """A word as the tokenizer gives it: tokens [first, last), characters [start, end)."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+    unknown: bool
+
+
+class _Asked(NamedTuple):
+    """A question on one word: which piece's probability is wanted, and whether guesses are."""
+
+    question: Question
+    word: int
+    piece: int | None  # its id
+    guess: bool
+
+
 def score_text(predictor: Predictor, vocabulary: Vocabulary, text: Any) -> TextScore:
-    """Score every word of a text.
+    """Ask the model for every word of a text.
+
+    It is run once for every token, and once more for every word of several pieces. A word that the
+    vocabulary does not know is left out of the sums; when the others are asked for it stands there
+    as unknown.
 
     Raises:
-        InputError: not a text, no word in it that is known, masks, or more than 512 tokens.
+        InputError: not a text, masks in it, no word in it, none that is known, or too long.
+        CheckpointError: a tokenizer that breaks on it, or that marks no beginnings of words.
     """
+    input_ids, offsets = _read(predictor, vocabulary, text)
+    spans = _words(vocabulary, text, input_ids, offsets)
+    _check_words(predictor.name, spans)
+    asked = list(_questions(predictor.mask_id, input_ids, spans))
+    sums, guesses = _answers(predictor, vocabulary, asked, len(spans))
+    words = [_scored(text, *each) for each in zip(spans, sums.tolist(), guesses, strict=True)]
+    return TextScore(text, words, _note(words))
+
+
+def _read(
+    predictor: Predictor, vocabulary: Vocabulary, text: Any
+) -> tuple[list[int], list[tuple[int, int]]]:
     check_text(text)
+    if not text.strip():
+        raise InputError("The text is empty: write a sentence to be scored.")
+    if masks := find_masks(text, vocabulary.token_str(predictor.mask_id).strip()):
+        raise InputError(
+            f"The text has a gap in it ({masks[0][0][:20]}): to have it scored, write a word in "
+            "its place."
+        )
     input_ids, offsets = predictor.read_with_offsets(text)
-    words = _words(vocabulary, predictor, input_ids, offsets)
-    unknown = [_is_unknown(vocabulary, [input_ids[i] for i in word]) for word in words]
-    if all(unknown):
-        raise InputError("There is no word in the text that the model knows: write a sentence.")
-    surprises = _log_probabilities(predictor, input_ids, words)
-    guesses = _guesses(predictor, vocabulary, input_ids, words)
-    scored = []
-    for word, is_unknown, guessed in zip(words, unknown, guesses, strict=True):
-        start, end = _span(text, offsets[word[0]][0], offsets[word[-1]][1])
-        log_probability = None if is_unknown else sum(surprises[i] for i in word)
-        scored.append(ScoredWord(text[start:end], start, end, len(word), log_probability, guessed))
-    return TextScore(text, tuple(scored))
+    if len(input_ids) > MAX_SCORED_TOKENS:
+        raise InputError(
+            f"The text has {len(input_ids):,} tokens; at most {MAX_SCORED_TOKENS} are scored: "
+            "shorten it, or have its parts scored one by one."
+        )
+    return input_ids, offsets
+
+
+def _check_words(name: str, spans: Sequence[_Span]) -> None:
+    if not spans:
+        raise InputError("There is no word in the text: write a sentence to be scored.")
+    if all(span.unknown for span in spans):
+        raise InputError(
+            f"No word of the text is in the vocabulary of {name}: it cannot be scored, write "
+            "another."
+        )
 
 
 def _words(
-    vocabulary: Vocabulary,
-    predictor: Predictor,
-    input_ids: list[int],
-    offsets: list[tuple[int, int]],
-) -> list[range]:
-    """The positions of each word's tokens; the special tokens around the text are in none."""
-    if predictor.mask_id in input_ids:
-        raise InputError("The text has a mask: to score it, write the word in its place.")
-    of_text = [i for i, (start, end) in enumerate(offsets) if end > start]
-    if len(of_text) > MAX_SCORED_TOKENS:
-        raise InputError(
-            f"The text has {len(of_text)} tokens; at most {MAX_SCORED_TOKENS} are scored: "
-            "shorten it."
-        )
-    if not of_text:
-        raise InputError("The text is empty: write a sentence.")
-    starts = [i for i in of_text if vocabulary.starts_word[input_ids[i]]]
-    starts = sorted({of_text[0], *starts})
-    return [range(start, end) for start, end in pairwise([*starts, of_text[-1] + 1])]
+    vocabulary: Vocabulary, text: str, input_ids: list[int], offsets: list[tuple[int, int]]
+) -> list[_Span]:
+    """The tokens of each word. White space that is a token goes with the word after it."""
+    words: list[_Span] = []
+    for i, (token_id, (start, end)) in enumerate(zip(input_ids, offsets, strict=True)):
+        special = token_id in vocabulary.special
+        if special and start == end:  # put around the text by the tokenizer
+            continue
+        token = _Span(i, i + 1, start, _after_marks(text, end), special)
+        if words and _belongs(vocabulary, text, token_id, token, words[-1]):
+            words[-1] = _joined(words[-1], token)
+        else:
+            words.append(token)
+    if len(words) > 1 and _is_blank(text, words[-1]):  # at the end of the text
+        words[-2:] = [_joined(*words[-2:])]
+    return [_trimmed(text, word) for word in words if not _is_blank(text, word)]
 
 
-def _is_unknown(vocabulary: Vocabulary, pieces: Sequence[int]) -> bool:
-    return not vocabulary.special.isdisjoint(pieces)
+def _belongs(vocabulary: Vocabulary, text: str, token_id: int, token: _Span, word: _Span) -> bool:
+    """Whether a token goes on the word before it."""
+    if token.start < word.end:  # a character of several tokens: a part of an emoji, the 2 of ½
+        return True
+    if _is_blank(text, word):
+        return not token.unknown
+    if word.unknown or token.unknown:
+        return False
+    if _is_joined_on(text, token.start):
+        return True
+    if vocabulary.starts_word[token_id]:
+        return False
+    return not (vocabulary.marks_spaces and _begins_anew(text, token.start))
 
 
-def _log_probabilities(
-    predictor: Predictor, input_ids: list[int], words: Sequence[range]
-) -> dict[int, float]:
-    """Of each token, hidden with the later ones of its word."""
-    hidden = [(i, range(i, word.stop)) for word in words for i in word]
-    questions = [_hiding(predictor, input_ids, span, [i]) for i, span in hidden]
-    rows = _asked(predictor, questions)
-    return {i: float(row[input_ids[i]]) for (i, _), row in zip(hidden, rows, strict=True)}
+def _after_marks(text: str, end: int) -> int:
+    """Where the accents end that a tokenizer takes off a letter."""
+    while end < len(text) and unicodedata.category(text[end])[0] == "M":
+        end += 1
+    return end
 
 
-def _guesses(
-    predictor: Predictor, vocabulary: Vocabulary, input_ids: list[int], words: Sequence[range]
-) -> Iterator[tuple[Guess, ...]]:
-    """For each word the best in its place, the whole of it behind one mask."""
-    questions = []
-    for word in words:
-        ids = [*input_ids[: word.start], predictor.mask_id, *input_ids[word.stop :]]
-        questions.append(Question(ids, [word.start]))
-    names = vocabulary.words.names
-    for row in _asked(predictor, questions):
-        scores = vocabulary.words.probabilities(row)
-        best = np.argsort(-scores, kind="stable")[:GUESSES]
-        yield tuple(Guess(names[i], float(scores[i])) for i in best)
+def _is_joined_on(text: str, start: int) -> bool:
+    """Behind or at a character that is not seen but joins, as in an emoji of a family."""
+    return unicodedata.category(text[start : start + 1] or "a") == "Cf" or text[start - 1] == JOINER
 
 
-def _hiding(
-    predictor: Predictor, input_ids: list[int], span: range, positions: list[int]
-) -> Question:
-    hidden = [predictor.mask_id] * len(span)
-    return Question([*input_ids[: span.start], *hidden, *input_ids[span.stop :]], positions)
+def _begins_anew(text: str, start: int) -> bool:
+    """Where no space shows it: at and behind a sign, and in scripts without spaces."""
+    kinds = [unicodedata.category(letter)[0] for letter in text[start - 1 : start + 1]]
+    if len(kinds) < 2 or kinds[1] == "M":
+        return False
+    is_unspaced = unicodedata.name(text[start], "").startswith(UNSPACED)
+    return is_unspaced or any(kind not in "LMN" for kind in kinds)
 
 
-def _asked(predictor: Predictor, questions: Sequence[Question]) -> Iterator[np.ndarray]:
-    """For each question of one position the logarithms (V,), few at a time in memory."""
+def _is_blank(text: str, word: _Span) -> bool:
+    """Whether there is nothing to be seen of it: spaces, and characters that only join or turn."""
+    return not word.unknown and all(
+        letter.isspace() or unicodedata.category(letter) == "Cf"
+        for letter in text[word.start : word.end]
+    )
+
+
+def _joined(word: _Span, token: _Span) -> _Span:
+    end = max(word.end, token.end)
+    return _Span(word.first, token.last, word.start, end, word.unknown or token.unknown)
+
+
+def _trimmed(text: str, word: _Span) -> _Span:
+    """Without the space that byte-level BPE and SentencePiece count to a word."""
+    written = text[word.start : word.end]
+    start = word.start + len(written) - len(written.lstrip())
+    return word._replace(start=start, end=start + len(written.strip()))
+
+
+def _questions(mask_id: int, input_ids: list[int], words: Sequence[_Span]) -> Iterator[_Asked]:
+    """One for every piece of every word, and one with a single mask where a word has several."""
+    for i, word in enumerate(words):
+        pieces = range(0) if word.unknown else range(word.first, word.last)
+        for at in pieces:
+            hidden = [mask_id] * (word.last - at)
+            ids = [*input_ids[:at], *hidden, *input_ids[word.last :]]
+            yield _Asked(Question(ids, [at]), i, input_ids[at], len(pieces) == 1)
+        if len(pieces) != 1:
+            ids = [*input_ids[: word.first], mask_id, *input_ids[word.last :]]
+            yield _Asked(Question(ids, [word.first]), i, None, True)
+
+
+def _answers(
+    predictor: Predictor, vocabulary: Vocabulary, asked: Sequence[_Asked], num_words: int
+) -> tuple[np.ndarray, list[list[Guess]]]:
+    """(words,) float64, the sums of logarithms of the pieces asked for; guesses for each word."""
+    sums = np.zeros(num_words)
+    guesses: list[list[Guess]] = [[] for _ in range(num_words)]
     at_once = max(1, VALUES_AT_ONCE // predictor.num_rows)
-    for start in range(0, len(questions), at_once):
-        for row in predictor.log_probabilities(questions[start : start + at_once]):
-            yield row[0]
+    for begin in range(0, len(asked), at_once):
+        chunk = asked[begin : begin + at_once]
+        rows = predictor.log_probabilities([each.question for each in chunk])
+        for each, (row,) in zip(chunk, rows, strict=True):
+            if each.piece is not None:
+                sums[each.word] += row[each.piece]
+            if each.guess:
+                guesses[each.word] = _best(vocabulary, row)
+    return sums, guesses
 
 
-def _span(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without the space that some tokenizers count to the word behind it."""
-    while start < end - 1 and text[start].isspace():
-        start += 1
-    return start, end
+def _best(vocabulary: Vocabulary, row: np.ndarray) -> list[Guess]:
+    """The most probable words; those that differ by a space or capitals alone are one."""
+    probabilities = vocabulary.words.probabilities(row)
+    best = np.argsort(-probabilities, kind="stable")[:GUESSES].tolist()
+    return [Guess(vocabulary.words.names[word], float(probabilities[word])) for word in best]
+
+
+def _scored(text: str, span: _Span, log_probability: float, guesses: list[Guess]) -> ScoredWord:
+    return ScoredWord(
+        text[span.start : span.end],
+        span.start,
+        span.end,
+        span.last - span.first,
+        None if span.unknown else log_probability,
+        guesses,
+        span.unknown,
+    )
+
+
+def _note(words: Sequence[ScoredWord]) -> str | None:
+    """What was left out, in a sentence; the words themselves are cut where they are long."""
+    unknown = list(dict.fromkeys(word.text[:20] for word in words if word.unknown))
+    if not unknown:
+        return None
+    more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+    return (
+        f"Left out of the sums, as no words of the model's vocabulary: {', '.join(unknown[:3])}"
+        f"{more}. The others are scored with an unknown word there."
+    )

@@ -1,4 +1,4 @@
-"""One text through a training step's masking: the draw, what the model saw, the loss PyTorch gives."""
+"""One text through a training step's masking: the draw, what the model saw, PyTorch's loss."""
 
 import math
 

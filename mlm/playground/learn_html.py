@@ -76,8 +76,8 @@ def _tile(token: ExampleToken) -> str:
         f'<span class="mlm-shown"><bdi>{_cut(prediction.shown)}</bdi></span>'
         f"{_guess(prediction)}"
         f'<span class="mlm-cost">{render.track(prediction.probability)}'
-        f"right: {render.percent(prediction.probability)}<br>loss {prediction.loss:.2f}</span>"
-        "</div>"
+        f"<span>right: {render.percent(prediction.probability)}</span> "
+        f"<span>loss {prediction.loss:.2f}</span></span></div>"
     )
 
 

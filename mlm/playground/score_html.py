@@ -66,17 +66,21 @@ def verdict(texts: Sequence[Scored]) -> str:
 def _how_to_compare(one: TextScore, other: TextScore) -> str:
     if one.num_tokens == other.num_tokens:
         told = (
-            f"Both have {one.num_tokens} tokens, so their pseudo-log-likelihoods may be compared "
+            f"Both have {_tokens(one)}, so their pseudo-log-likelihoods may be compared "
             f"as well: {nats(one.pseudo_log_likelihood)} and {nats(other.pseudo_log_likelihood)}."
         )
     else:
         told = (
-            f"They have {one.num_tokens} and {other.num_tokens} tokens: texts of different length "
+            f"They have {_tokens(one)} and {_tokens(other)}: texts of different length "
             "are compared by their perplexity, a mean; the pseudo-log-likelihood falls with every "
             "token."
         )
     left_out = " Words that were left out do not count." if one.note or other.note else ""
     return told + left_out
+
+
+def _tokens(score: TextScore) -> str:
+    return f"{score.num_tokens} token{'' if score.num_tokens == 1 else 's'}"
 
 
 def column(model: FillMask, text: Scored, index: int = 0) -> str:
@@ -104,8 +108,7 @@ def facts(score: TextScore) -> str:
         f"<div><dt>Pseudo-perplexity</dt><dd><b>{surprise}</b> At each token the model is as unsure"
         f" as among {surprise} equally likely ones. 1 is certain; lower is more natural.</dd></div>"
         f"<div><dt>Pseudo-log-likelihood</dt><dd><b>{nats(score.pseudo_log_likelihood)}</b> The "
-        f"logarithms of the probabilities of its {score.num_tokens:,} "
-        f"token{'' if score.num_tokens == 1 else 's'}, added up.</dd></div></dl>"
+        f"logarithms of the probabilities of its {_tokens(score)}, added up.</dd></div></dl>"
     )
 
 
@@ -126,7 +129,8 @@ def _word(word: ScoredWord, card_id: str) -> str:
     return (
         f'<span class="mlm-scored-word"><span class="{_shade(word)}" tabindex="0" '
         f'aria-describedby="{card_id}">{escape(word.text)}</span>'
-        f'<span class="mlm-card" role="tooltip" id="{card_id}" dir="ltr">{_card(word)}</span></span>'
+        f'<span class="mlm-card" role="tooltip" id="{card_id}" dir="ltr">{_card(word)}'
+        "</span></span>"
     )
 
 
@@ -158,7 +162,7 @@ def _told(word: ScoredWord) -> str:
 
 def _guesses(guesses: Sequence[Guess]) -> str:
     return ", ".join(
-        f"<b><bdi>{_cut(guess.word)}</bdi></b>&nbsp;{render.percent(guess.probability)}"
+        f"<b><bdi>{_cut(guess.word)}</bdi></b> {render.percent(guess.probability)}"
         for guess in guesses
     )
 
@@ -183,8 +187,9 @@ def table(score: TextScore) -> str:
     rows = "".join(_row(word) for word in score.words)
     return (
         '<details class="mlm-all-words"><summary>All words as a table</summary><table>'
+        "<caption>Every word of the text, its probability and its surprise in bits.</caption>"
         '<thead><tr><th scope="col">Word</th><th scope="col">Probability</th>'
-        '<th scope="col">Surprise in bits</th><th scope="col">The model would have written</th>'
+        '<th scope="col">Bits</th><th scope="col">The model would have written</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></details>"
     )
 

@@ -17,7 +17,7 @@ from mlm.scoring import TextScore, score_text
 TEXT = "I have watched this film with my sister, and the ending made us laugh out loud."
 EXAMPLES = (
     ("The actors of this film are wonderful.", "The actors of this film is wonderful."),
-    ("Stir the sauce until it thickens.", "Stir the sauce until it sings."),
+    ("The ending made me cry.", "The ending made me bake."),
 )
 
 
