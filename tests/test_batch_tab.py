@@ -20,6 +20,7 @@ from mlm.filling import Candidate, Filling
 from mlm.playground import batch_html, batch_tab
 from mlm.playground.batch_html import LONGEST_SHOWN, SHOWN_ROWS
 from mlm.playground.choice import Choice
+from mlm.playground.limits import MOST_BODY
 from mlm.playground.models import Models
 
 pytest_plugins = ["served_page"]
@@ -175,6 +176,7 @@ def test_lines_are_filled_where_there_is_no_file(choice, upload):
     [
         ({"lines": ""}, "no sentence in it"),
         ({"lines": None}, "of type NoneType"),
+        ({"lines": "[MASK] " * 9000}, "63,000 characters; at most 50,000 are read here"),
         ({"lines": "[MASK]\n" * (MAX_ROWS + 1)}, "more than 1,000 rows"),
         ({"top_k": 51}, "whole number from 1 to 50"),
         ({"top_k": "many"}, "whole number from 1 to 50"),
@@ -275,3 +277,8 @@ def test_a_file_that_was_not_uploaded_is_not_read(pages):
         told = httpx.get(f"{pages.single}/gradio_api/queue/data?session_hash=s", timeout=30).text
         assert '"success":false' in told.replace(" ", "")
         assert "root:" not in told and "Traceback" not in told
+
+
+def test_what_may_be_pasted_passes_the_limits_before_the_page():
+    pasted = json.dumps({"data": [None, None, "🎬" * batch_tab.MAX_PASTED, 5]}, ensure_ascii=False)
+    assert len(pasted.encode()) + 1000 < MOST_BODY

@@ -31,10 +31,12 @@ from mlm.playground.models import Models
 from mlm.playground.tab import Tab
 
 MAX_TEXTS = 200  # of one call of the endpoint
+MAX_PASTED = 50_000  # characters, of up to four bytes each: what limits.py lets through
 LIMITS = (
-    f'<p class="mlm-hint">At most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB, in UTF-8. '
-    "Each row holds one text with [MASK] or ___ in place of 1 to 32 words. A row that cannot be "
-    "filled says why, and stops nothing.</p>"
+    f'<p class="mlm-hint">A file of at most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB, in '
+    f"UTF-8, or sentences of at most {MAX_PASTED:,} characters in all. Each row holds one text "
+    "with [MASK] or ___ in place of 1 to 32 words. A row that cannot be filled says why, and stops "
+    "nothing.</p>"
 )
 LINES = (
     "I have watched this [MASK] and it was awesome.\n"
@@ -47,39 +49,9 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     """Put the tab on the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
         gr.HTML(LIMITS, elem_classes="mlm-limits")
-        file = gr.File(
-            label=f"A file ({', '.join(SUFFIXES)})",
-            file_types=list(SUFFIXES),
-            height=140,
-            elem_id="mlm-batch-file",
-        )
-        lines = gr.Textbox(
-            label="Or sentences, one a line",
-            value=LINES,
-            lines=3,
-            max_lines=10,
-            elem_id="mlm-batch-lines",
-        )
-        column = gr.Dropdown(
-            [],
-            label="The column that holds the texts",
-            visible=False,
-            allow_custom_value=True,  # whatever is sent is checked against the file
-            elem_id="mlm-batch-column",
-        )
+        file, lines, column = _texts()
         with gr.Row(elem_classes="mlm-tools"):
-            top_k = gr.Slider(
-                1,
-                MAX_TOP_K,
-                5,
-                step=1,
-                label="Words for each mask",
-                buttons=[],
-                elem_id="mlm-batch-k",
-            )
-            button = gr.Button(
-                "Fill all", variant="primary", elem_id="mlm-batch", scale=0, min_width=160
-            )
+            top_k, button = _tools()
     answer = gr.HTML(elem_id="mlm-batch-answer", elem_classes="mlm-answer")
     download = gr.DownloadButton("Download the CSV", visible=False, elem_id="mlm-batch-csv")
 
@@ -101,6 +73,38 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     return Tab("batch", choice, model, {"k": top_k}, answer, lambda models, k: "")
 
 
+def _texts() -> tuple[gr.File, gr.Textbox, gr.Dropdown]:
+    file = gr.File(
+        label=f"A file ({', '.join(SUFFIXES)})",
+        file_types=list(SUFFIXES),
+        height=140,
+        elem_id="mlm-batch-file",
+    )
+    lines = gr.Textbox(
+        label="Or sentences, one a line",
+        value=LINES,
+        lines=3,
+        max_lines=10,
+        elem_id="mlm-batch-lines",
+    )
+    column = gr.Dropdown(
+        [],
+        label="The column that holds the texts",
+        visible=False,
+        allow_custom_value=True,  # whatever is sent is checked against the file
+        elem_id="mlm-batch-column",
+    )
+    return file, lines, column
+
+
+def _tools() -> tuple[gr.Slider, gr.Button]:
+    top_k = gr.Slider(
+        1, MAX_TOP_K, 5, step=1, label="Words for each mask", buttons=[], elem_id="mlm-batch-k"
+    )
+    button = gr.Button("Fill all", variant="primary", elem_id="mlm-batch", scale=0, min_width=160)
+    return top_k, button
+
+
 def add_batch_api(models: Models) -> None:
     """The endpoint `/batch`."""
 
@@ -108,7 +112,8 @@ def add_batch_api(models: Models) -> None:
         """The top_k most probable words for the masks of many texts at once.
 
         Gives for each text, in their order, what /fill_mask gives for it, or {error}, one line
-        that says why it cannot be filled. At most 200 texts; top_k is 1 to 50.
+        that says why it cannot be filled. At most 200 texts, and 262,144 bytes for the whole call;
+        top_k is 1 to 50.
         """
         try:
             return answer_texts(models.main, texts, top_k)
@@ -154,6 +159,11 @@ def path_of(file: Any) -> Path:
 def rows_asked(file: Any, column: Any, lines: Any, mask_token: str) -> list[Row]:
     """The rows of the file or, where there is none, of the pasted lines. Raises InputError."""
     if file is None:
+        if isinstance(lines, str) and len(lines) > MAX_PASTED:
+            raise InputError(
+                f"The sentences have {len(lines):,} characters; at most {MAX_PASTED:,} are read "
+                "here: put them in a file."
+            )
         return rows_of_lines(lines)
     if not isinstance(column, str | None):
         raise InputError("The column is to be the name of one.")
