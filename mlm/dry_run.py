@@ -74,7 +74,16 @@ def _disk(ready: Preparation, config: TrainingConfig) -> str:
 
 
 def _destination(config: TrainingConfig) -> str:
-    if not config.push_to_hub:
-        return f"the checkpoint would stay in {config.output_dir}: --push_to_hub is not set"
+    """What would go where."""
     kind = "a private repository, if it is new" if config.hub_private_repo else "public if new"
-    return f"the checkpoint would be pushed to {config.hub_model_id} ({kind})"
+    told = (
+        f"the checkpoint would be pushed to {config.hub_model_id} ({kind})"
+        if config.push_to_hub
+        else f"the checkpoint would stay in {config.output_dir}: --push_to_hub is not set"
+    )
+    if config.resume_from_hub:
+        told += (
+            f"; the state of the run would be pushed to a branch of {config.hub_model_id} "
+            f"({kind}) every {config.hub_state_minutes:g} minutes"
+        )
+    return told

@@ -25,6 +25,7 @@ class GuardedUpdate(Optimizer):
 
     max_grad_norm: largest norm of the global batch's gradient; 0 leaves it alone.
     scales_loss: fp16's loss scaling; a step that only overflowed is not counted as skipped.
+    most_skipped_steps: that are allowed; the number of the first one beyond is kept.
 
     Variables: `skipped_steps` how many, `last_skipped_step` the newest (-1: none), int32;
     `loss_scale` float32 and `finite_steps` int32, in a row.
@@ -32,13 +33,13 @@ class GuardedUpdate(Optimizer):
 
     max_grad_norm: float = 0.0
     scales_loss: bool = False
+    most_skipped_steps: int = 0
 
     def build(self, variables):
         super().build(variables)
         self.skipped_steps = self._own("skipped_steps", "int32", 0)
         self.last_skipped_step = self._own("last_skipped_step", "int32", -1)
-        first = FIRST_LOSS_SCALE if self.scales_loss else 1.0
-        self.loss_scale = self._own("loss_scale", "float32", first)
+        self.loss_scale = self._own("loss_scale", "float32", self._first_loss_scale)
         self.finite_steps = self._own("finite_steps", "int32", 0)
 
     def _own(self, name: str, dtype: str, value: float):
@@ -47,8 +48,20 @@ class GuardedUpdate(Optimizer):
         )
 
     def skipped(self) -> tuple[int, int]:
-        """How many steps were skipped, and which was the last, counted from 0 (-1: none)."""
+        """How many steps were skipped, and which was the last, counted from 0 (-1: none).
+
+        Of more than `most_skipped_steps` the first one beyond is given, which is one too many.
+        """
         return int(self.skipped_steps.numpy()), int(self.last_skipped_step.numpy())
+
+    def begin_loss_scale(self) -> None:
+        """The loss scale as it is at first: a state of another number format has another."""
+        self.loss_scale.assign(self._first_loss_scale)
+        self.finite_steps.assign(0)
+
+    @property
+    def _first_loss_scale(self) -> float:
+        return FIRST_LOSS_SCALE if self.scales_loss else 1.0
 
     def scale_loss(self, loss):
         return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
@@ -98,7 +111,9 @@ class GuardedUpdate(Optimizer):
 
     def _skip(self) -> None:
         counts = ops.cast(ops.convert_to_tensor(self.loss_scale) <= 1.0, "int32")
-        last = counts * ops.cast(self.iterations, "int32") + (1 - counts) * self.last_skipped_step
+        allowed = ops.cast(self.skipped_steps <= self.most_skipped_steps, "int32")
+        told = counts * allowed
+        last = told * ops.cast(self.iterations, "int32") + (1 - told) * self.last_skipped_step
         self.last_skipped_step.assign(last)
         self.skipped_steps.assign(self.skipped_steps + counts)
         self.iterations.assign(self.iterations + 1)

@@ -86,5 +86,6 @@ def make_optimizer(
         )
     optimizer.max_grad_norm = config.max_grad_norm
     optimizer.scales_loss = scales_loss
+    optimizer.most_skipped_steps = config.skip_bad_steps
     optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return optimizer

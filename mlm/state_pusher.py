@@ -50,7 +50,7 @@ class StatePusher:
                 if self._root is None:
                     self._root = state.folder.parent
                     self._remove_copies()  # those of a process that was killed
-                copy = _linked_copy(state.folder)
+                copy = _linked_copy(state.folder, state.best)
                 _remove(self._waiting, self._failed)
                 self._waiting, self._failed = copy, None
                 self._start_if_due()
@@ -123,7 +123,8 @@ class StatePusher:
 
     def _push(self, folder: Path) -> None:
         try:
-            commit = push_state(folder, self._repo_id, private=self._private)
+            best = next((other for other in folder.parent.iterdir() if other != folder), None)
+            commit = push_state(folder, self._repo_id, private=self._private, best=best)
         except Exception as error:  # whatever it is, the training is worth more
             line = self._line(folder, error)
             with self._changed:
@@ -156,10 +157,15 @@ class StatePusher:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _linked_copy(folder: Path) -> Path:
-    """The same state in a folder .pushing-*/step-XXXXXXXX beside it, by links where they work."""
+def _linked_copy(folder: Path, best: Path | None) -> Path:
+    """The same state in a folder .pushing-*/step-XXXXXXXX beside it, by links where they work.
+
+    best: another state that goes with it, if it is there.
+    """
     staging = Path(tempfile.mkdtemp(prefix=".pushing-", dir=folder.parent))
     try:
+        if best is not None and best.is_dir():
+            shutil.copytree(best, staging / best.name, copy_function=_link_or_copy)
         return Path(shutil.copytree(folder, staging / folder.name, copy_function=_link_or_copy))
     except OSError:
         shutil.rmtree(staging, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,8 @@ from mlm.evaluation import Figures
 from mlm.preparation import prepare
 from mlm.training_record import training_record
 from mlm.training_run import TrainingRun, TrainingStopped
-from mlm.training_state import TrainingState, newest_state, remove_states
-from mlm.watching import StopRequest, ended_by_signals, stop_on_signals
+from mlm.training_state import newest_state, remove_states
+from mlm.watching import StopRequest, alone_in, ended_by_signals, stop_on_signals
 
 __all__ = ["TrainingResult", "TrainingStopped", "rehearse", "train"]
 
@@ -54,7 +55,21 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
     stop = StopRequest(config.max_train_minutes)
     output = Path(config.output_dir)
     _check_ends(config)
-    run = _made_ready(config, _state_to_go_on_from(output / "state", config), report, stop)
+    with alone_in(output):
+        return _train_alone(config, output, report, stop)
+
+
+def _train_alone(
+    config: TrainingConfig, output: Path, report: Callable[[str], None], stop: StopRequest
+) -> TrainingResult:
+    try:
+        run = _made_ready(config, report, stop)
+    except KeyboardInterrupt:
+        state = None if config.overwrite_output_dir else newest_state(output / "state")
+        if state is None:
+            raise
+        total = state.run.get("total_steps", state.step)
+        raise TrainingStopped(state.step, total, output) from None
     if config.overwrite_output_dir:
         # Not before all that can be refused has been looked at.
         remove_states(output / "state")
@@ -100,26 +115,24 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
         )
 
 
-def _state_to_go_on_from(root: Path, config: TrainingConfig) -> TrainingState | None:
-    """The newest whole state here or, with `resume_from_hub`, there; None to begin anew."""
-    if config.overwrite_output_dir:
-        return None
-    if config.resume_from_hub:
-        hub.fetch_newest_state(str(config.hub_model_id), root)
-    return newest_state(root)
-
-
 def _made_ready(
-    config: TrainingConfig,
-    state: TrainingState | None,
-    report: Callable[[str], None],
-    stop: StopRequest,
+    config: TrainingConfig, report: Callable[[str], None], stop: StopRequest
 ) -> TrainingRun:
+    """A run at its beginning, or where the newest whole state here or on the Hub stands."""
+    root, tokens = Path(config.output_dir) / "state", Path(config.output_dir) / "tokens"
+    state, fetched = None, False
+    if not config.overwrite_output_dir:
+        fetched = config.resume_from_hub and hub.fetch_newest_state(str(config.hub_model_id), root)
+        state = newest_state(root)
     whole = state.run.get("global_batch_size") if state else None
-    tokens = Path(config.output_dir) / "tokens"
-    run = TrainingRun(prepare(config, tokens, report, global_batch_size=whole), report, stop)
-    if state:
-        run.go_on_from(state)
+    try:
+        run = TrainingRun(prepare(config, tokens, report, global_batch_size=whole), report, stop)
+        if state:
+            run.go_on_from(state)
+    except ConfigError:
+        if state and fetched:  # another run's: it is not to stand in the way of the one here
+            shutil.rmtree(state.folder, ignore_errors=True)
+        raise
     return run
 
 

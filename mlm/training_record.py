@@ -30,7 +30,7 @@ class Progress:
 
     def note_evaluation(self, loss: float) -> bool:
         """Enter the loss at this step; True if it is the lowest so far."""
-        self.validation_curve.append([self.step, round(loss, 5)])
+        self.validation_curve.append([self.step, loss])  # in full: the best is chosen by it
         if self.best_loss is not None and not loss < self.best_loss:
             self.evaluations_without_gain += 1
             return False
@@ -57,7 +57,7 @@ def training_record(ready: Preparation, progress: Progress, after: Figures) -> d
         "corpus": {"fingerprint": ready.store.fingerprint, **ready.store.manifest},
         "metrics": {"before": progress.before, "after": after.to_dict()},
         "loss_curve": progress.loss_curve,
-        "validation_curve": progress.validation_curve,
+        "validation_curve": [[step, round(loss, 5)] for step, loss in progress.validation_curve],
         "tokens_per_second": round(progress.tokens_per_second(tokens_per_step), 1),
         "seconds": round(progress.seconds, 1),
         "steps": progress.step,

@@ -18,11 +18,11 @@ from mlm.training_dataset import TrainingDataset
 from mlm.training_record import Progress
 from mlm.training_state import (
     TrainingState,
-    best_state,
     check_same_run,
     newest_state,
     restore_state,
     snapshot,
+    state_of_step,
 )
 from mlm.training_step import Learner
 from mlm.watching import StepCounter, StopRequest, progress_bar, write_line
@@ -46,6 +46,10 @@ FREE_ON_RESUME = {
     "resume_from_hub",
     "hub_state_minutes",
     "save_dtype",
+    "load_best_model_at_end",  # of the weights that were trained it chooses some
+    "train_file",  # the fingerprint says whether these hold what they held
+    "validation_file",
+    "add_words_file",
 }
 
 
@@ -95,6 +99,26 @@ class TrainingRun:
         restore_state(state, self.ready.start.model, self.optimizer)
         self.progress = Progress(**state.run["progress"])
         self.report(f"going on from step {state.step} ({state.folder})")
+        policy = self.ready.device.policy
+        if state.run.get("policy", policy) != policy:
+            self.optimizer.begin_loss_scale()
+            self.report(
+                f"until here it was computed in {state.run['policy']}, from here on in {policy}: "
+                "the same run, but not to the last digit"
+            )
+        self._look_for_best()
+
+    def _look_for_best(self) -> None:
+        """Say so if the best state so far is not here, and keep the best of what comes."""
+        best = self.progress.best_step
+        if not self.config.load_best_model_at_end or best == self.progress.step:
+            return
+        if state_of_step(self.states, best) is None:
+            self.progress.best_loss = None
+            self.report(
+                f"the state of the best step so far, {best}, is not in {self.states}: the best of "
+                "the steps that come is kept"
+            )
 
     def go(self) -> None:
         """Train from where the run stands to its end; TrainingStopped if it has to end before."""
@@ -103,6 +127,7 @@ class TrainingRun:
             bar = stack.enter_context(progress_bar(self.total_steps, self.progress.step))
             if self.progress.before is None:
                 self._begin()
+            self._evaluate_if_due()  # where the run was stopped, that was not done any more
             for step in self._boundaries():
                 self._train_until(step, bar)
                 self._pause()
@@ -115,15 +140,17 @@ class TrainingRun:
         round_weights(self.ready.start.model, self.config.save_dtype)  # what is published
         figures = self._evaluate("after")
         if self.progress.validation_loss() is None:
-            self.progress.note_evaluation(figures.loss)
+            self._note(figures)
         if not self.config.load_best_model_at_end or self.progress.best_step == self.progress.step:
             return figures
-        best = best_state(self.states)
-        if best is None or best.step != self.progress.best_step:
-            raise TrainingError(
+        best = state_of_step(self.states, self.progress.best_step)
+        if best is None:
+            self.report(
                 f"the state of the best step, {self.progress.best_step}, is no longer in "
-                f"{self.states}; run again without --load_best_model_at_end to keep the last one"
+                f"{self.states}: the last weights are kept instead"
             )
+            self.progress.best_step = self.progress.step
+            return figures
         restore_state(best, self.ready.start.model, self.optimizer)
         round_weights(self.ready.start.model, self.config.save_dtype)
         return self._evaluate(f"best, step {best.step}")
@@ -131,6 +158,7 @@ class TrainingRun:
     def _open(self, stack: ExitStack) -> None:
         """What is closed however the run ends: the curves, the states being sent and written."""
         config, send = self.config, None
+        self.events.open(self.progress.step)
         stack.callback(self.events.close)
         if config.resume_from_hub:
             pusher = StatePusher(
@@ -149,7 +177,7 @@ class TrainingRun:
     def _begin(self) -> None:
         figures = self._evaluate("before")
         self.progress.before = figures.to_dict()
-        self.progress.note_evaluation(figures.loss)
+        self._note(figures)
         if self.config.load_best_model_at_end:
             self._save()
 
@@ -193,7 +221,7 @@ class TrainingRun:
             return
         self.progress.skipped_steps = count
         said = f"the loss or its gradient was not finite at step {last + 1}"
-        if count > self.config.skip_bad_steps:
+        if count > self.config.skip_bad_steps:  # then `last` is the first of those too many
             state = newest_state(self.states)
             where = f"the newest state is {state.folder}" if state else "no state was saved yet"
             raise TrainingError(
@@ -205,6 +233,8 @@ class TrainingRun:
     def _log(self, bar) -> None:
         progress, config = self.progress, self.config
         loss, progress.unfinished_mean = float(self.nats.result()), None
+        if not self.nats.sums()[1]:
+            return  # every step since the last point was passed over
         progress.loss_curve.append([progress.step, round(loss, 5)])
         tokens = self.ready.batches.global_batch_size * config.max_seq_length
         speed = progress.tokens_per_second(tokens)
@@ -222,13 +252,26 @@ class TrainingRun:
         self.writer.check()
         if progress.step == self.total_steps:
             return  # the rest is the end's
-        is_best = False
-        if progress.step % config.eval_steps == 0:
-            figures = self._evaluate(f"step {progress.step}")
-            is_best = progress.note_evaluation(figures.loss)
-            self.events.scalar("validation/loss", figures.loss, progress.step)
-        if progress.step % config.save_steps == 0 or (is_best and config.load_best_model_at_end):
+        saved = self._evaluate_if_due()
+        if progress.step % config.save_steps == 0 and not saved:
             self._save()
+
+    def _evaluate_if_due(self) -> bool:
+        """Evaluate where this step asks for it; whether its weights, being the best, were saved."""
+        progress, config = self.progress, self.config
+        is_due = 0 < progress.step < self.total_steps and progress.step % config.eval_steps == 0
+        if not is_due or progress.validation_loss() is not None:
+            return False
+        is_best = self._note(self._evaluate(f"step {progress.step}"))
+        if is_best and config.load_best_model_at_end:
+            self._save()
+            return True
+        return False
+
+    def _note(self, figures: Figures) -> bool:
+        """Enter figures into the curve; whether they are the best so far."""
+        self.events.scalar("validation/loss", figures.loss, self.progress.step)
+        return self.progress.note_evaluation(figures.loss)
 
     def _evaluate(self, when: str) -> Figures:
         with self.stop.keeping_back():
@@ -246,10 +289,13 @@ class TrainingRun:
     def _save(self) -> None:
         run = {
             "step": self.progress.step,
+            "total_steps": self.total_steps,
             "config": self.config.to_dict(),
             "fingerprint": self.ready.store.fingerprint,
             "global_batch_size": self.ready.batches.global_batch_size,
+            "policy": self.ready.device.policy,
             "validation_loss": self.progress.validation_loss(),
+            "best_step": self.progress.best_step,
             "progress": dataclasses.asdict(self.progress),
         }
         with self.stop.keeping_back():

@@ -37,6 +37,15 @@ class TrainingState:
     def step(self) -> int:
         return self.run["step"]
 
+    @property
+    def best(self) -> Path | None:
+        """The folder of the run's best state, if the run ends with that and it is another one."""
+        wanted = self.run.get("config", {}).get("load_best_model_at_end")
+        step = self.run.get("best_step")
+        if not wanted or type(step) is not int or not 0 <= step < self.step:
+            return None
+        return self.folder.with_name(_name_of(step))
+
 
 # Taking and writing
 
@@ -68,7 +77,7 @@ def write_state(
 
     `run` is JSON-able and has at least `step`. Nothing is removed before the new state is whole.
     """
-    folder = root / f"step-{run['step']:08d}"
+    folder = root / _name_of(run["step"])
     try:
         root.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
@@ -84,7 +93,7 @@ def write_state(
             f"cannot save the state to {str(folder)!r}: {error.strerror or error}; {where}; "
             "make room and run the same command again"
         ) from None
-    _prune(root, keep, folder)
+    _prune(root, keep, folder, best=_name_of(run.get("best_step", -1)))
     return TrainingState(folder, run)
 
 
@@ -115,13 +124,21 @@ def _move(staging: Path, folder: Path) -> None:
     _fsync(folder.parent)
 
 
-def _prune(root: Path, keep: int, newest: Path) -> None:
-    """Leave the `keep` newest states and the best; a later one was damaged, and must not count."""
+def _name_of(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _prune(root: Path, keep: int, newest: Path, *, best: str) -> None:
+    """Leave the `keep` newest states and the best; a later one was damaged, and must not count.
+
+    best: the name of the folder that the run itself calls so; it may not have been saved, and then
+    the best of those that were stays.
+    """
     folders = sorted(root.glob("step-*"), reverse=True)
     later = [folder for folder in folders if folder.name > newest.name]
-    best = [folder for _, _, folder in _by_validation_loss(root)[:1]]
+    kept = {root / best, *(folder for _, _, folder in _by_validation_loss(root)[:1])}
     for folder in later + folders[len(later) + keep :]:
-        if folder not in best:
+        if folder not in kept:
             shutil.rmtree(folder, ignore_errors=True)
     remove_leftovers(root)
 
@@ -149,6 +166,12 @@ def best_state(root: Path) -> TrainingState | None:
     """The whole state with the lowest validation loss, the earliest of equals; None if none has."""
     folders = (folder for _, _, folder in _by_validation_loss(root))
     return next(filter(None, map(_whole_state, folders)), None)
+
+
+def state_of_step(root: Path, step: int) -> TrainingState | None:
+    """The whole state of one step; None if there is none."""
+    folder = root / _name_of(step)
+    return _whole_state(folder) if folder.is_dir() else None
 
 
 def _by_validation_loss(root: Path) -> list[tuple[float, int, Path]]:
@@ -223,7 +246,7 @@ def check_same_run(
     changed = [
         f"--{name} was {before.get(name)!r} when this run was saved and is {config[name]!r} now"
         for name in sorted(config.keys() - may_differ)
-        if before.get(name) != config[name]
+        if _without_folder(before.get(name)) != _without_folder(config[name])
     ]
     if state.run["fingerprint"] != fingerprint:
         changed.append(
@@ -235,6 +258,13 @@ def check_same_run(
             f"{'; '.join(changed)}; give the old ones, another --output_dir, or "
             "--overwrite_output_dir to start anew"
         )
+
+
+def _without_folder(value: Any) -> Any:
+    """A local path's last part: another machine has the same files elsewhere."""
+    if isinstance(value, str) and value.startswith((os.sep, ".", "~")):
+        return Path(value).name
+    return value
 
 
 def _groups(model, optimizer) -> dict[str, list]:

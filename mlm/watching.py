@@ -1,14 +1,18 @@
 """A run seen from outside: its progress bar, its lines, and what ends it in order."""
 
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 from tqdm import tqdm
+
+from mlm.errors import ConfigError
 
 
 class StopRequest:
@@ -101,3 +105,35 @@ def stop_on_signals(stop: StopRequest) -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else trains in the folder meanwhile; ConfigError if somebody does.
+
+    The lock is the folder's own and goes with the process, however that ends.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: the two would have to be kept apart by hand
+        yield
+        return
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {str(folder)!r}: {error.strerror}; choose another --output_dir"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError(
+            f"another run is training in {str(folder)!r}; wait for it, or give another --output_dir"
+        ) from None
+    finally:
+        os.close(descriptor)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()  # a run that was refused leaves nothing

@@ -8,6 +8,7 @@ state (run the same command again to go on); 1 anything else.
 """
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def parse(arguments: list[str]) -> TrainingConfig:
 
 
 def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a run, ends it in order
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        ignore_signals()
+        print("stopped before the first step; the same command begins again", file=sys.stderr)
+        return 1
+
+
+def run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
         load_backend()
@@ -51,16 +62,22 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError) else 2
     except TrainingStopped as stopped:
-        # The last word counts; a recipe may have said it too.
-        anew = ["--overwrite_output_dir", "False"] if config.overwrite_output_dir else []
-        again = [*arguments, *anew]
-        command = shlex.join([Path(sys.executable).name, sys.argv[0], *again])
-        print(f"{stopped}\nto go on: {command}", file=sys.stderr)
+        ignore_signals()
+        print(f"{stopped}\nto go on: {command_to_go_on(config, arguments)}", file=sys.stderr)
         return 3
-    except KeyboardInterrupt:
-        print("stopped before the first step", file=sys.stderr)
-        return 1
     return 0
+
+
+def ignore_signals() -> None:
+    """The run has ended in order: one more Ctrl-C is not to spoil its exit code."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def command_to_go_on(config: TrainingConfig, arguments: list[str]) -> str:
+    # The last word counts; a recipe may have said it too.
+    anew = ["--overwrite_output_dir", "False"] if config.overwrite_output_dir else []
+    return shlex.join([Path(sys.executable).name, sys.argv[0], *arguments, *anew])
 
 
 if __name__ == "__main__":

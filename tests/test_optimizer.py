@@ -192,10 +192,32 @@ def test_loss_scaling_falls_on_overflow_and_rises_after_many_finite_steps(monkey
 def test_what_overflows_without_any_scale_left_is_counted(monkeypatch):
     monkeypatch.setattr(guarded_update, "FIRST_LOSS_SCALE", 2.0)
     values = variables()
-    optimizer = make_optimizer(TrainingConfig(), 10, scales_loss=True)
+    optimizer = make_optimizer(TrainingConfig(skip_bad_steps=5), 10, scales_loss=True)
     optimizer.build(values)
     overflowed = [keras.ops.convert_to_tensor(np.full_like(g, np.inf)) for g in GRADIENTS]
     for _ in range(3):
         optimizer.apply(overflowed, values)
     assert float(optimizer.loss_scale) == 1.0
     assert (int(optimizer.skipped_steps), int(optimizer.last_skipped_step)) == (2, 2)
+
+
+def test_of_too_many_skipped_steps_the_first_one_is_told():
+    values = variables()
+    optimizer = make_optimizer(TrainingConfig(skip_bad_steps=1), 10)
+    optimizer.build(values)
+    bad = [keras.ops.convert_to_tensor(np.full_like(g, np.nan)) for g in GRADIENTS]
+    good = [keras.ops.convert_to_tensor(g) for g in GRADIENTS]
+    for gradient in (good, bad, good, bad, good, bad):
+        optimizer.apply(gradient, values)
+    assert optimizer.skipped() == (3, 3)  # step 3, counted from 0, is the second
+
+
+@pytest.mark.parametrize(("scales", "scale"), [(False, 1.0), (True, 2.0**15)])
+def test_a_state_of_another_number_format_begins_with_its_own_loss_scale(scales, scale):
+    values = variables()
+    optimizer = make_optimizer(TrainingConfig(), 10, scales_loss=scales)
+    optimizer.build(values)
+    optimizer.loss_scale.assign(77.0)
+    optimizer.finite_steps.assign(9)
+    optimizer.begin_loss_scale()
+    assert (float(optimizer.loss_scale), int(optimizer.finite_steps)) == (scale, 0)

@@ -101,6 +101,16 @@ def test_what_is_pushed_is_what_the_next_machine_has(here, there):
     assert [path.name for path in there.iterdir()] == ["step-00000012"]
 
 
+def test_the_best_state_stays_beside_the_newest_two(here, there):
+    best = state_under(here, 1)
+    for step in (2, 3, 4):
+        push_state(state_under(here, step), REPO, best=best)
+    assert folders_on_branch() == {"step-00000001", "step-00000003", "step-00000004"}
+    assert len(history()) == 1 + 3  # the best was sent once
+    push_state(state_under(here, 5), REPO)
+    assert folders_on_branch() == {"step-00000004", "step-00000005"}
+
+
 def test_one_commit_a_state_and_the_newest_two_stay(here):
     commits = [push_state(state_under(here, step), REPO) for step in (1, 2, 3, 4)]
     titles = [f"State of step {step}" for step in (4, 3, 2, 1)]

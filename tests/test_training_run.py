@@ -1,25 +1,29 @@
 """A run beyond the plain one: an early stop, the best weights, parts, limits, a dry run."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from huggingface_hub import HfApi, close_session, constants
 
-from mlm import masking, training_run
+from mlm import masking, trainer, training_run
 from mlm.batches import MaskedBatches
 from mlm.config import TrainingConfig
 from mlm.errors import ConfigError, CorpusError, HubError, TrainingError
+from mlm.event_log import EventLog
 from mlm.local_hub import LocalHub
 from mlm.trainer import TrainingStopped, rehearse, train
 from mlm.training_state import newest_state
-from mlm.watching import StopRequest
+from mlm.watching import StepCounter, StopRequest, alone_in
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "hf_of_the_training_run_test"
@@ -44,7 +48,7 @@ def config_for(corpus, output, **changes) -> TrainingConfig:
         "precision": "fp32",
     }
     if "model_name_or_path" in changes:
-        settings |= {"config_overrides": None}
+        settings |= {"config_overrides": None, "vocab_size": TrainingConfig.vocab_size}
     return TrainingConfig.from_dict(settings | changes)
 
 
@@ -215,7 +219,7 @@ def test_the_curves_go_to_tensorboard(small_corpus, tmp_path):
     events.Reload()
     logged = [[event.step, round(event.value, 4)] for event in events.Scalars("train/loss")]
     assert logged == [[step, round(loss, 4)] for step, loss in result.training["loss_curve"]]
-    assert [event.step for event in events.Scalars("validation/loss")] == [4, 8]
+    assert [event.step for event in events.Scalars("validation/loss")] == [0, 4, 8]
 
 
 def test_words_of_the_domain_are_learnt(small_corpus, tmp_path, tiny_bert_folder):
@@ -423,3 +427,253 @@ def test_a_state_that_cannot_be_pushed_stops_nothing(small_corpus, tmp_path, hub
     result = run(small_corpus, tmp_path / "run", lines, **there)
     assert result.training["steps"] == 12
     assert any("could not push the state of step" in line for line in lines)
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_the_best_state_goes_to_the_next_machine_too(small_corpus, tmp_path, hub, monkeypatch):
+    there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 0.0}
+    changes = there | {"max_steps": 24, "save_steps": 4, "load_best_model_at_end": True}
+    with_losses(monkeypatch, {4: 3.0})
+    straight = run(small_corpus, tmp_path / "straight", **(changes | {"resume_from_hub": False}))
+    stopped_at(18, monkeypatch, small_corpus, tmp_path / "one", **changes)
+    lines: list[str] = []
+    resumed = run(small_corpus, tmp_path / "another", lines, **changes)
+    assert resumed.training["best_step"] == 4
+    assert weights(resumed) == weights(straight)
+    assert not any("the best step so far" in line for line in lines)
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_a_foreign_state_on_the_branch_does_not_hide_the_one_here(
+    small_corpus, tmp_path, hub, monkeypatch
+):
+    there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 0.0}
+    stopped_at(9, monkeypatch, small_corpus, tmp_path / "other", seed=7, **there)
+    stopped_at(6, monkeypatch, small_corpus, tmp_path / "mine")
+    with pytest.raises(ConfigError, match="--seed was 7"):
+        run(small_corpus, tmp_path / "mine", **there)
+    assert newest_state(tmp_path / "mine" / "state").step == 6
+    assert run(small_corpus, tmp_path / "mine").training["steps"] == 12
+
+
+def test_a_dry_run_names_the_branch_that_would_be_pushed_to(small_corpus, tmp_path, hub):
+    lines: list[str] = []
+    there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_private_repo": True}
+    rehearse(config_for(small_corpus, tmp_path / "run", dry_run=True, **there), report=lines.append)
+    told = "a branch of me/adapted (a private repository, if it is new) every 30 minutes"
+    assert any(told in line for line in lines)
+
+
+# What a stop must not change
+
+
+class StopAt:
+    """Stands for a stop request that comes at one step, as a signal does."""
+
+    def __init__(self, monkeypatch, step: int):
+        self.step, self.counted = step, StepCounter.on_train_batch_end
+        monkeypatch.setattr(StepCounter, "on_train_batch_end", self.on_train_batch_end())
+
+    def on_train_batch_end(self):
+        def end(counter, batch, logs=None):
+            if counter._bar.n + 1 >= self.step:
+                counter._stop.set()
+            self.counted(counter, batch, logs)
+
+        return end
+
+
+def stopped_at(step: int, monkeypatch, corpus, output, **changes) -> None:
+    with monkeypatch.context() as patch:
+        StopAt(patch, step)
+        with pytest.raises(TrainingStopped) as stop:
+            run(corpus, output, **changes)
+    assert stop.value.step == step
+
+
+def with_losses(monkeypatch, losses: dict[int, float]) -> None:
+    """Validation losses as the test has them, by step; the other figures are real."""
+    evaluate = training_run.TrainingRun._evaluate
+
+    def figures(self, when):
+        loss = losses.get(self.progress.step, 9.0)
+        return dataclasses.replace(evaluate(self, when), loss=loss)
+
+    monkeypatch.setattr(training_run.TrainingRun, "_evaluate", figures)
+
+
+def test_a_stop_at_an_evaluation_loses_nothing(small_corpus, tmp_path, monkeypatch):
+    with_losses(monkeypatch, {0: 5.0, 4: 4.5, 8: 4.6, 12: 4.7, 16: 4.8})
+    changes = {"max_steps": 20, "early_stopping_patience": 2}
+    whole = run(small_corpus, tmp_path / "whole", **changes)
+    assert whole.training["steps"] == 12
+    stopped_at(8, monkeypatch, small_corpus, tmp_path / "run", **changes)
+    resumed = run(small_corpus, tmp_path / "run", **changes)
+    assert resumed.training["validation_curve"] == whole.training["validation_curve"]
+    assert weights(resumed) == weights(whole)
+
+
+def test_the_best_of_losses_that_hardly_differ_is_kept(small_corpus, tmp_path, monkeypatch):
+    with_losses(monkeypatch, {4: 4.780004, 8: 4.780001, 12: 4.79, 16: 4.8})
+    lines: list[str] = []
+    changes = {"max_steps": 20, "save_steps": 4, "load_best_model_at_end": True}
+    result = run(small_corpus, tmp_path / "run", lines, **changes)
+    assert result.training["best_step"] == 8
+    assert not any("no longer" in line for line in lines)
+
+
+def test_without_the_best_state_the_run_ends_with_the_last(small_corpus, tmp_path, monkeypatch):
+    with_losses(monkeypatch, {4: 3.0, 8: 4.0, 12: 4.1})
+    changes = {"max_steps": 16, "save_steps": 4, "load_best_model_at_end": True}
+    stopped_at(10, monkeypatch, small_corpus, tmp_path / "run", **changes)
+    shutil.rmtree(tmp_path / "run" / "state" / "step-00000004")
+    lines: list[str] = []
+    result = run(small_corpus, tmp_path / "run", lines, **changes)
+    assert any("the best step so far, 4, is not in" in line for line in lines)
+    assert result.training["best_step"] == 12
+
+
+def test_a_run_may_go_on_without_the_best(small_corpus, tmp_path, monkeypatch):
+    changes = {"save_steps": 4}
+    stopped_at(
+        6, monkeypatch, small_corpus, tmp_path / "run", load_best_model_at_end=True, **changes
+    )
+    result = run(small_corpus, tmp_path / "run", **changes)
+    assert result.training["steps"] == 12 and "best_step" not in result.training
+
+
+def test_the_same_texts_elsewhere_are_the_same_run(small_corpus, tmp_path, monkeypatch):
+    whole = run(small_corpus, tmp_path / "whole")
+    stopped_at(6, monkeypatch, small_corpus, tmp_path / "run")
+    moved = tmp_path / "elsewhere" / small_corpus.name
+    moved.parent.mkdir()
+    shutil.copy(small_corpus, moved)
+    assert weights(run(moved, tmp_path / "run")) == weights(whole)
+
+
+def test_another_number_format_on_another_machine_is_said(small_corpus, tmp_path, monkeypatch):
+    stopped_at(6, monkeypatch, small_corpus, tmp_path / "run", precision="auto")
+    (folder,) = (tmp_path / "run" / "state").glob("step-00000006")
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | {"policy": "mixed_float16"}))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256((folder / "run.json").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"run.json": digest}))
+    lines: list[str] = []
+    result = run(small_corpus, tmp_path / "run", lines, precision="auto")
+    assert result.training["steps"] == 12
+    assert any("computed in mixed_float16, from here on in" in line for line in lines)
+
+
+def test_a_window_of_skipped_steps_is_no_point_of_the_curve(small_corpus, tmp_path, monkeypatch):
+    batch_at = MaskedBatches.batch_at
+
+    def poisoned(self, step):
+        inputs, labels, weights = batch_at(self, step)
+        return inputs, labels, np.full_like(weights, np.nan) if 3 <= step < 6 else weights
+
+    monkeypatch.setattr(MaskedBatches, "batch_at", poisoned)
+    result = run(small_corpus, tmp_path / "run", skip_bad_steps=3)
+    assert [step for step, _ in result.training["loss_curve"]] == [3, 8, 9, 10, 12]
+
+
+def test_two_runs_do_not_share_a_folder(small_corpus, tmp_path):
+    with alone_in(tmp_path / "run"), pytest.raises(ConfigError, match="another run is training in"):
+        run(small_corpus, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert run(small_corpus, tmp_path / "run").folder.is_dir()
+
+
+# The curves for TensorBoard
+
+
+def test_curves_where_a_file_stands_are_refused_before_training(small_corpus, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "logs").write_text("not a folder")
+    with pytest.raises(ConfigError, match="it is a file; move it"):
+        run(small_corpus, tmp_path / "run", report_to="tensorboard")
+
+
+def test_a_disk_that_takes_no_curves_stops_nothing(small_corpus, tmp_path, monkeypatch, caplog):
+    def full(self, event):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(EventLog, "_add", full)
+    result = run(small_corpus, tmp_path / "run", report_to="tensorboard")
+    assert result.training["steps"] == 12
+    told = [r.getMessage() for r in caplog.records if "no longer written" in r.getMessage()]
+    assert len(told) == 1 and "No space left" in told[0]
+
+
+def test_what_a_killed_run_logged_ahead_does_not_count(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for begins, ends in ((0, 40), (30, 50)):
+        log = EventLog(tmp_path / "logs")
+        log.open(begins)
+        for step in range(begins, ends, 10):
+            log.scalar("loss", float(step), step)
+        log.close()
+        time.sleep(1.1)  # the files are named by the second, and read by their names
+    events = EventAccumulator(str(tmp_path / "logs"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == [0, 10, 20, 30, 40]
+
+
+# Signals that come too early or twice
+
+
+def test_signals_without_end_leave_the_exit_code_as_it_is(small_corpus, tmp_path):
+    process = started(small_corpus, tmp_path / "run", "--max_steps", "2000")
+    for line in process.stdout:
+        if "step 4:" in line:
+            break
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    with process.stdout as stream:
+        rest = stream.read()
+    assert process.returncode == 3
+    assert "to go on: " in rest and "Traceback" not in rest
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_step_is_one_line(small_corpus, tmp_path, signum):
+    process = started(small_corpus, tmp_path / "run")
+    time.sleep(1.0)  # in the midst of imports
+    process.send_signal(signum)
+    rest = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert (
+        rest.strip().splitlines()[-1]
+        == "stopped before the first step; the same command begins again"
+    )
+    assert "Traceback" not in rest
+
+
+def test_a_signal_while_a_run_is_made_ready_leaves_its_state(small_corpus, tmp_path, monkeypatch):
+    stopped_at(6, monkeypatch, small_corpus, tmp_path / "run")
+
+    def interrupted(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "prepare", interrupted)
+    with pytest.raises(TrainingStopped) as stop:
+        run(small_corpus, tmp_path / "run")
+    assert (stop.value.step, stop.value.total_steps) == (6, 12)
+    with pytest.raises(KeyboardInterrupt):
+        run(small_corpus, tmp_path / "new")
+
+
+def started(corpus, output, *more: str) -> subprocess.Popen:
+    config = config_for(corpus, output)
+    names = ("config_overrides", "vocab_size", "max_seq_length", "eval_steps", "precision")
+    flags = [word for name in names for word in (f"--{name}", str(getattr(config, name)))]
+    script = [sys.executable, "-u", str(ROOT / "scripts" / "train.py"), "--line_by_line"]
+    files = ["--train_file", str(corpus), "--output_dir", str(output)]
+    return subprocess.Popen(
+        [*script, *files, *flags, *more],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )

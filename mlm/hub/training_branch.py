@@ -4,7 +4,8 @@
     step-00001100/  ...
 
 The branch begins where `main` stands and never touches it. Each state is one commit that removes
-the older ones beyond the newest two, so whatever interrupts a push, the branch has whole states.
+the older ones beyond the newest two and the best, so whatever interrupts a push, the branch has
+whole states.
 """
 
 import json
@@ -12,7 +13,8 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,9 @@ LOOKUP_TIMEOUT = 10.0  # seconds
 Sizes = dict[str, int | None]  # file name -> bytes, as the Hub lists them
 
 
-def push_state(folder: Path, repo_id: str, *, private: bool = False) -> str:
+def push_state(
+    folder: Path, repo_id: str, *, private: bool = False, best: Path | None = None
+) -> str:
     """Send one state to the branch and look whether it arrived; the commit that has it.
 
     Repository and branch are made if need be. States of later steps go too: this run has not come
@@ -49,21 +53,24 @@ def push_state(folder: Path, repo_id: str, *, private: bool = False) -> str:
     Args:
         folder: a whole state, called step-XXXXXXXX.
         private: make a new repository private; an existing public one is refused.
+        best: another whole state that is to be on the branch, and stay.
 
     Raises:
-        CheckpointError: the folder is no state.
+        CheckpointError: a folder is no state.
         HubError: the Hub said no, could not be reached, or was changed meanwhile.
     """
     from huggingface_hub.utils import disable_progress_bars
 
-    files = _files_of(folder)
+    files = _files_of(folder) | (_files_of(best) if best else {})
     check_can_push()
     api = hub_api()
     with disable_progress_bars():  # the training has its own
         repo_id, head = _open_branch(api, checked_id(repo_id), private)
-        if not differences(api, repo_id, head.sha, files):
+        absent = differences(api, repo_id, head.sha, files)
+        if not absent:
             return str(head.sha)
-        commit = _commit(api, repo_id, head, folder.name, files)
+        new = {path: files[path] for path in absent}
+        commit = _commit(api, repo_id, head, folder.name, new, keep=best.name if best else None)
     if wrong := differences(api, repo_id, commit, files):
         raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: push again")
     return commit
@@ -93,9 +100,23 @@ def fetch_newest_state(repo_id: str, root: Path) -> bool:
     here = newest_state(root)
     listed = _states_on(head)
     newer = [name for name in listed if here is None or _step(name) > here.step]
-    return any(
-        _fetch(api, repo_id, str(head.sha), name, listed[name], root) for name in newer[:MOST_TRIED]
-    )
+    fetch = partial(_fetch, api, repo_id, str(head.sha), root=root)
+    for name in newer[:MOST_TRIED]:
+        if fetch(name, listed[name]):
+            _fetch_best(fetch, listed, root / name)
+            return True
+    return False
+
+
+def _fetch_best(
+    fetch: Callable[[str, Sizes], bool], listed: dict[str, Sizes], newest: Path
+) -> None:
+    """The best state of the run that a fetched one is of, unless it is here."""
+    from mlm.training_state import TrainingState, damage_of
+
+    best = TrainingState(newest, json.loads((newest / RUN).read_text(encoding="utf-8"))).best
+    if best and best.name in listed and damage_of(best) is not None:
+        fetch(best.name, listed[best.name])
 
 
 def delete_states(repo_id: str) -> None:
@@ -208,12 +229,14 @@ def _files_of(folder: Path) -> dict[str, Path]:
     return {f"{folder.name}/{name}": folder / name for name in STATE_FILES}
 
 
-def _commit(api: "HfApi", repo_id: str, head: Any, name: str, files: dict[str, Path]) -> str:
-    """Commit one state on top of `head`; the new commit's id."""
+def _commit(
+    api: "HfApi", repo_id: str, head: Any, name: str, files: dict[str, Path], *, keep: str | None
+) -> str:
+    """Commit the files of a state on top of `head`; the new commit's id."""
     from huggingface_hub import CommitOperationAdd
 
     additions = [CommitOperationAdd(path, file) for path, file in files.items()]
-    deletions = _deletions(_states_on(head), name)
+    deletions = _deletions((other for other in _states_on(head) if other != keep), name)
     large = [each for each in additions if each.path_in_repo.endswith(TENSOR_FILES)]
 
     def attempt() -> str:
@@ -241,6 +264,7 @@ def _deletions(present: Iterable[str], name: str) -> list["CommitOperationDelete
     """What makes `name` the newest state, with KEPT - 1 before it."""
     from huggingface_hub import CommitOperationDelete
 
+    present = list(present)
     later = [other for other in present if other > name]
     earlier = sorted((other for other in present if other < name), reverse=True)
     gone = [*later, *earlier[KEPT - 1 :]]
