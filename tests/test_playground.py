@@ -561,6 +561,16 @@ def test_uploads_are_no_larger_than_a_batch(url):
     assert httpx.post(f"{url}/gradio_api/upload", files=files).status_code == 413
 
 
+def test_no_address_that_a_visitor_names_is_fetched(url):
+    """Gradio would download it, whatever its size, before our code sees the value."""
+    file = {"path": "https://example.com/large", "meta": {"_type": "gradio.FileData"}}
+    for endpoint, data in (("fill_mask", [file, 5]), ("score", [file]), ("batch", [[file], 5])):
+        call = f"{url}/gradio_api/call/{endpoint}"
+        asked = httpx.post(call, json={"data": data})
+        told = httpx.get(f"{call}/{asked.json()['event_id']}", timeout=60).text
+        assert told.startswith("event: error") and "fetches nothing from elsewhere" in told
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "README.md"), "../../etc/passwd"])
 def test_no_file_of_the_server_is_read(url, path):
     """Whoever names one in place of an upload is refused by Gradio before our code runs."""

@@ -8,6 +8,7 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
+from gradio import processing_utils
 from starlette.middleware import Middleware
 
 from mlm.batch_filling import MAX_BYTES
@@ -36,7 +37,7 @@ TABS = (  # as a link names it, as it is shown, what makes it
     ("batch", "Batch", add_batch_tab),
 )
 APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
-KEPT = 3600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
+KEPT = 600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
 
 
 def build_playground(
@@ -103,8 +104,16 @@ def _answer_links(page: gr.Blocks, tabs: gr.Tabs, made: Sequence[Tab]) -> None:
     arrived.then(None, sentence, None, js="(text) => mlm.arrived(text)", api_visibility="private")
 
 
+async def _fetch_nothing(*_: Any, **__: Any) -> str:
+    raise gr.Error(
+        "This page fetches nothing from elsewhere: upload a file.", print_exception=False
+    )
+
+
 def launch_options() -> dict[str, Any]:
     """What `build_playground(...).launch(...)` needs for this page's look and safety."""
+    # Gradio downloads whatever public address a visitor names in place of a value, of any size.
+    processing_utils.async_ssrf_protected_download = _fetch_nothing
     return {
         "theme": theme(),
         "css_paths": [HERE / "style.css", *sorted(set(HERE.glob("*.css")) - {HERE / "style.css"})],
