@@ -31,15 +31,18 @@ def expected() -> list[dict]:
 
 
 def test_python(pages, expected):
-    *before, first, second = example("python", pages.single).strip().splitlines()
-    program = "\n".join(["import json", *before, f"print(json.dumps([{first}, {second}]))"])
+    lines = example("python", pages.single).strip().splitlines()
+    calls = [line for line in lines if line.startswith("client.")]
+    before = [line for line in lines if line not in calls]
+    program = "\n".join(["import json", *before, f"print(json.dumps([{', '.join(calls)}]))"])
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    words, comparison = json.loads(done.stdout.splitlines()[-1])
-    assert words == expected
+    words, comparison, score, batch = json.loads(done.stdout.splitlines()[-1])
+    assert words == batch[0] == expected
     assert [set(mask) for mask in comparison] == [{"rose", "fell"}]
+    assert score["perplexity"] > 1
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")

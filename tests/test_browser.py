@@ -33,6 +33,14 @@ BARS = ".mlm-bars li"
 
 
 TWO_SENTENCES = "tab=compare&text=this+___&other=the+___+.&k=2"
+LONG = "Donaudampfschifffahrt" * 6
+TABS = {  # a link to each tab with something on it, and what shows that it is there
+    "fill": (f"text=The+___+was+_+{LONG}+سلام+电影+🎬", ".mlm-joint-answers li"),
+    "compare": (f"tab=compare&text=this+___+{LONG}&other=the+___+.&k=2", ".mlm-pairs li"),
+    "score": (f"tab=score&text=this+movie+{LONG}+سلام&other=the+film", ".mlm-shade[tabindex]"),
+    "learn": (f"tab=learn&rate=50&text=this+movie+{LONG}+سلام+was+awesome", ".mlm-chosen"),
+    "batch": ("tab=batch", "#mlm-batch-file"),
+}
 
 
 def axe_core() -> str:
@@ -241,6 +249,52 @@ def test_a_link_to_a_comparison(visit, pages):
     assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
 
 
+def test_a_word_of_a_scored_text_tells_about_itself(visit, pages):
+    page = visit(
+        pages.single, query="tab=score&text=this+movie+again", ready=".mlm-shade[tabindex]"
+    )
+    word = page.locator(".mlm-shade[tabindex]", has_text="movie")
+    card = page.locator("#mlm-card-0-1")
+    assert not card.is_visible()
+    word.hover()
+    card.wait_for(state="visible")
+    page.mouse.move(0, 0)
+    card.wait_for(state="hidden")
+    word.focus()
+    card.wait_for(state="visible")
+    assert "The model would have written" in card.inner_text()
+    page.fill("#mlm-score-text textarea", "the end")
+    page.press("#mlm-score-text textarea", "Enter")
+    page.locator(".mlm-shade[tabindex]", has_text="end").wait_for()
+
+
+def test_another_draw_is_another_lesson(visit, pages):
+    query = "tab=learn&rate=50&seed=5&text=I+have+watched+this+movie+again+and+it+was+awesome"
+    page = visit(pages.single, query=query, ready=".mlm-chosen")
+    first = page.locator(".mlm-tiles").inner_text()
+    page.click("#mlm-learn")
+    page.wait_for_function("location.search.includes('seed=6')")
+    page.wait_for_function(
+        "first => document.querySelector('.mlm-tiles').innerText !== first", arg=first
+    )
+    assert page.locator(".mlm-fate").count() > 3
+
+
+def test_a_file_of_sentences_is_filled_row_by_row(visit, pages, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("id,review\n1,I have watched this [MASK]\n2,no gap\n", encoding="utf-8")
+    page = visit(pages.single, query="tab=batch", ready="#mlm-batch-file")
+    page.set_input_files("#mlm-batch-file input[type=file]", table)
+    page.locator("#mlm-batch-column input").wait_for()
+    page.click("#mlm-batch")
+    page.get_by_text("1 row filled; 1 could not be, and says why.").wait_for()
+    with page.expect_download() as download:
+        page.click("#mlm-batch-csv")
+    written = download.value.path().read_text(encoding="utf-8-sig")
+    assert download.value.suggested_filename == "rows-filled.csv"
+    assert "I have watched this movie" in written and "There is no mask" in written
+
+
 def test_the_link_button_copies_the_address(visit, pages):
     page = visit(pages.single)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -310,9 +364,10 @@ def test_the_example_in_javascript_gets_what_fill_mask_gives(visit, pages):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("query", "ready"), [("", BARS), (TWO_SENTENCES, ".mlm-pairs li")])
+@pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing_of_level_a_or_aa(visit, pages, width, query, ready, theme):
+def test_axe_finds_nothing_of_level_a_or_aa(visit, pages, width, tab, theme):
+    query, ready = TABS[tab]
     page = visit(pages.single, width=width, theme=theme, query=query, ready=ready)
     page.wait_for_timeout(500)  # colours fade in
     page.evaluate(axe_core())
@@ -341,6 +396,15 @@ def test_a_phone_needs_no_sideways_scrolling(visit, pages, address):
     fill(page, "[MASK] " + "Donaudampfschifffahrt" * 8 + " سلام ___ 电影 🎬")
     wait_for_text(page, "Mask 2 of 2")
     page.wait_for_function("document.documentElement.scrollWidth === 390")  # once it has settled
+    page.wait_for_function(f"({WIDER_THAN_THE_PHONE})().length === 0")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("tab", TABS)
+def test_no_tab_is_wider_than_a_phone(visit, pages, tab, theme):
+    query, ready = TABS[tab]
+    page = visit(pages.single, width=390, theme=theme, query=query, ready=ready)
+    page.wait_for_function("document.documentElement.scrollWidth === 390")
     page.wait_for_function(f"({WIDER_THAN_THE_PHONE})().length === 0")
 
 
