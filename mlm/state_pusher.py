@@ -28,12 +28,19 @@ class StatePusher:
         minutes: the least time from the beginning of one push to that of the next.
         private: make a new repository private.
         report: gets a line a push, from whichever thread it happens in; no lock is held then.
+        took: gets the seconds of each push that worked.
     """
 
     def __init__(
-        self, repo_id: str, *, minutes: float, private: bool, report: Callable[[str], None]
+        self,
+        repo_id: str,
+        *,
+        minutes: float,
+        private: bool,
+        report: Callable[[str], None],
+        took: Callable[[float], None] = lambda seconds: None,
     ):
-        self._repo_id, self._private, self._report = repo_id, private, report
+        self._repo_id, self._private, self._report, self._took = repo_id, private, report, took
         self._seconds = 60 * minutes
         self._changed = threading.Condition()  # guards all that follows
         self._root: Path | None = None
@@ -122,6 +129,7 @@ class StatePusher:
             return folder
 
     def _push(self, folder: Path) -> None:
+        began = time.monotonic()
         try:
             best = next((other for other in folder.parent.iterdir() if other != folder), None)
             commit = push_state(folder, self._repo_id, private=self._private, best=best)
@@ -136,6 +144,7 @@ class StatePusher:
         else:
             line = f"the state of {_step_of(folder)} is on {self._repo_id} at commit {commit[:12]}"
             _remove(folder)
+            self._took(time.monotonic() - began)
         self._tell(line)
 
     def _line(self, folder: Path, error: Exception) -> str:

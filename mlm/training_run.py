@@ -69,6 +69,7 @@ class TrainingRun:
         self.report, self.stop = report, stop
         self.total_steps = ready.total_steps
         self.progress = Progress()
+        self._saved = time.monotonic()
         self.states = Path(self.config.output_dir) / "state"
         logs = Path(self.config.output_dir) / "logs"
         self.events = EventLog(logs if self.config.report_to == "tensorboard" else None)
@@ -166,9 +167,14 @@ class TrainingRun:
                 minutes=config.hub_state_minutes,
                 private=config.hub_private_repo,
                 report=lambda line: write_line(self.report, line),
+                took=self.stop.note_push,
             )
             # A run that has ended well needs no state; one that stopped is gone on with elsewhere.
-            stack.callback(lambda: pusher.finish(PUSH_TIMEOUT, push_last=not self._is_over()))
+            stack.callback(
+                lambda: pusher.finish(
+                    PUSH_TIMEOUT, push_last=self.stop.is_asked() or not self._is_over()
+                )
+            )
             send = pusher.offer
         self.writer = stack.enter_context(
             StateWriter(self.states, keep=config.save_total_limit, on_written=send)
@@ -253,8 +259,13 @@ class TrainingRun:
         if progress.step == self.total_steps:
             return  # the rest is the end's
         saved = self._evaluate_if_due()
-        if progress.step % config.save_steps == 0 and not saved:
+        if not saved and (progress.step % config.save_steps == 0 or self._hub_waits()):
             self._save()
+
+    def _hub_waits(self) -> bool:
+        """Whether a state is to be sent before the next one would be saved."""
+        config, waited = self.config, time.monotonic() - self._saved
+        return config.resume_from_hub and 0 < 60 * config.hub_state_minutes <= waited
 
     def _evaluate_if_due(self) -> bool:
         """Evaluate where this step asks for it; whether its weights, being the best, were saved."""
@@ -298,5 +309,6 @@ class TrainingRun:
             "best_step": self.progress.best_step,
             "progress": dataclasses.asdict(self.progress),
         }
+        self._saved = time.monotonic()
         with self.stop.keeping_back():
             self.writer.save(snapshot(self.ready.start.model, self.optimizer), run)

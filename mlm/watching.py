@@ -18,14 +18,15 @@ from mlm.errors import ConfigError
 class StopRequest:
     """Set by a signal, or by the clock when `minutes` of the run are over.
 
-    reserve: seconds kept back before that, for the longest save or evaluation seen so far. The
-    clock is the monotonic one: a wall clock that jumps stops nothing.
+    reserve: seconds kept back before that, for the longest save or evaluation seen so far; sending:
+    for the longest push of a state. The clock is the monotonic one: a wall clock that jumps stops
+    nothing.
     """
 
     def __init__(self, minutes: float | None = None):
         self._signal = threading.Event()
         self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
-        self.reserve = 0.0
+        self.reserve = self.sending = 0.0
 
     def set(self) -> None:
         self._signal.set()
@@ -38,8 +39,13 @@ class StopRequest:
         return self._signal.is_set()
 
     def is_late(self) -> bool:
-        """Whether the time is over, but for the reserve."""
-        return self._deadline is not None and time.monotonic() + self.reserve > self._deadline
+        """Whether the time is over, but for what is kept back."""
+        kept = self.reserve + self.sending
+        return self._deadline is not None and time.monotonic() + kept > self._deadline
+
+    def note_push(self, seconds: float) -> None:
+        """A push took so long; the last one has to be done before the time is over."""
+        self.sending = max(self.sending, seconds)
 
     @contextmanager
     def keeping_back(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi, close_session, constants
 
-from mlm import masking, trainer, training_run
+from mlm import masking, state_pusher, trainer, training_run
 from mlm.batches import MaskedBatches
 from mlm.config import TrainingConfig
 from mlm.errors import ConfigError, CorpusError, HubError, TrainingError
@@ -454,6 +454,36 @@ def test_a_foreign_state_on_the_branch_does_not_hide_the_one_here(
         run(small_corpus, tmp_path / "mine", **there)
     assert newest_state(tmp_path / "mine" / "state").step == 6
     assert run(small_corpus, tmp_path / "mine").training["steps"] == 12
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_states_are_sent_by_the_clock_too(small_corpus, tmp_path, hub, monkeypatch):
+    there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 1e-4}
+    pushed: list[str] = []
+    push = state_pusher.push_state
+    monkeypatch.setattr(
+        state_pusher, "push_state", lambda f, *a, **k: pushed.append(f.name) or push(f, *a, **k)
+    )
+    run(small_corpus, tmp_path / "run", save_steps=1000, **there)
+    assert pushed and set(pushed) <= {f"step-{step:08d}" for step in (3, 4, 6, 8, 9, 12)}
+
+
+def test_the_time_that_a_push_takes_is_kept_back():
+    stop = StopRequest(minutes=1)
+    assert not stop.is_late()
+    stop.note_push(30.0)
+    stop.note_push(20.0)
+    assert (stop.sending, stop.is_late()) == (30.0, False)
+    stop.note_push(61.0)
+    assert stop.is_late()
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_a_stop_in_the_last_step_is_on_the_hub(small_corpus, tmp_path, hub, monkeypatch):
+    there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 30.0}
+    stopped_at(12, monkeypatch, small_corpus, tmp_path / "one", **there)
+    files = HfApi(endpoint=hub.url).list_repo_files("me/adapted", revision="training-state")
+    assert "step-00000012/run.json" in files
 
 
 def test_a_dry_run_names_the_branch_that_would_be_pushed_to(small_corpus, tmp_path, hub):
