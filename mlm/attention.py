@@ -149,14 +149,18 @@ class SelfAttention(keras.layers.Layer):
         """
         heads, head_dim = self.config.num_attention_heads, self.config.head_dim
         far_query, far_key = (
-            ops.transpose(ops.reshape(part, (-1, heads, head_dim)), (1, 2, 0))[None]
+            ops.transpose(ops.reshape(part, (-1, heads, head_dim)), (1, 2, 0))
             for part in ops.split(self.qkv(table), 3, axis=-1)[:2]
         )
         row = row[None, None]
-        content = ops.take_along_axis(ops.matmul(query, far_key), row, axis=-1)
+        # Not a product of (B, N, T, D) and (1, N, D, 2S): with one head TensorFlow's, on a CPU,
+        # reads beyond the second.
+        content = ops.take_along_axis(ops.einsum("bntd,nds->bnts", query, far_key), row, axis=-1)
         key = ops.transpose(key * (3 * head_dim) ** -0.5, (0, 2, 1, 3))
         position = ops.take_along_axis(
-            ops.matmul(key, far_query), ops.transpose(row, (0, 1, 3, 2)), axis=-1
+            ops.einsum("bntd,nds->bnts", key, far_query),
+            ops.transpose(row, (0, 1, 3, 2)),
+            axis=-1,
         )
         return content + ops.transpose(position, (0, 1, 3, 2))
 

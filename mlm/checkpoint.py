@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlm.checkpoint_files import CHECKPOINT_FILES, check_sizes, matches
+from mlm.checkpoint_files import (
+    CHECKPOINT_FILES,
+    LARGEST_SMALL_FILE,
+    check_sizes,
+    matches,
+)
 from mlm.config_json import read_config
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
@@ -89,6 +94,9 @@ def save_checkpoint(
     with _replacing_files(folder) as staging:
         save_weights(model, family_of(hf_config.model_type), staging / WEIGHTS, dtype=dtype)
         hf_config.dtype = dtype
+        # How transformers answers is not the checkpoint's to say: pipelines count on these.
+        hf_config.return_dict, hf_config.chunk_size_feed_forward = True, 0
+        hf_config.output_attentions = hf_config.output_hidden_states = False
         hf_config.architectures = [family_of(hf_config.model_type).architecture]
         hf_config.to_json_file(staging / "config.json", use_diff=False)
         length = model.config.max_position_embeddings
@@ -163,14 +171,17 @@ def _check_file_sizes(folder: Path) -> None:
 
 
 def read_training(folder: Path) -> dict | None:
-    """training.json as a dict, None if there is none or it is torn."""
-    try:
-        training = json.loads((Path(folder) / "training.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    """training.json as a dict, None if there is none or it cannot be read as one."""
+    path, most = Path(folder) / "training.json", LARGEST_SMALL_FILE["training.json"]
+    if not path.is_file():  # nor a folder, a pipe, a device
         return None
-    except (ValueError, RecursionError):
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+        training = json.loads(content.decode("utf-8")) if len(content) <= most else None
+    except (OSError, ValueError, RecursionError):
         training = None
     if isinstance(training, dict):
         return training
-    logger.warning("%s is no JSON; the training record is left out", folder / "training.json")
+    logger.warning("%s is no JSON; the training record is left out", path)
     return None

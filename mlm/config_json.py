@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from mlm.config_bounds import DROPOUT, MOST_LABELS, NUMBERS, WORDS, Bounds
 from mlm.errors import CheckpointError
 from mlm.families import family_of
 from mlm.strict_json import parse_strictly, shown
@@ -24,83 +25,13 @@ MOST_WORDS = 8
 # Fields that name one of a few, or some of them; the first is DeBERTa's.
 A_WORD = re.compile(r"norm_rel_ebd|.*act|.*activation|.*_type")
 FLAGS = {
-    "is_decoder", "legacy", "position_biased_input", "relative_attention", "share_att_key",
+    "add_cross_attention", "is_decoder", "legacy", "output_attentions", "output_hidden_states",
+    "position_biased_input", "relative_attention", "return_dict", "share_att_key",
     "tie_word_embeddings",
 }  # fmt: skip
 LONGEST_KEY = 128
 LONGEST_LIST = 1024
-MOST_LABELS = 10_000
 DEEPEST = 5  # containers in containers, the whole file being the first
-
-
-class Bounds(NamedTuple):
-    """What a number may be: `low` to `high`, with them unless `above` or `below` is set."""
-
-    low: float
-    high: float
-    whole: bool = True
-    above: bool = False
-    below: bool = False
-    null: bool = False
-
-    def allow(self, value: Any) -> bool:
-        """Whether a value is such a number; true and false are none."""
-        if value is None:
-            return self.null
-        if type(value) is not int and (self.whole or type(value) is not float):
-            return False
-        low_fits = value > self.low if self.above else value >= self.low
-        high_fits = value < self.high if self.below else value <= self.high
-        return low_fits and high_fits
-
-    def __str__(self) -> str:
-        kind = "an integer" if self.whole else "a number"
-        low = f"{'above' if self.above else 'from'} {self.low:,}"
-        high = f"{'below' if self.below else 'to'} {self.high:,}"
-        return f"{kind} {low} {high}{' or null' if self.null else ''}"
-
-
-WIDTH, DEPTH, HEADS = Bounds(1, 16_384), Bounds(1, 128), Bounds(1, 256)
-INNER_WIDTH, LENGTH = Bounds(1, 65_536), Bounds(1, 131_072)
-EPSILON = Bounds(0, 0.1, whole=False, above=True)
-ROTARY_BASE = Bounds(0, 1_000_000_000, whole=False, above=True)
-DROPOUT = Bounds(0, 1, whole=False, below=True, null=True)
-NUMBERS = {  # fields of any of the families, at any depth
-    "vocab_size": Bounds(1, 2**21),
-    "hidden_size": WIDTH,
-    "dim": WIDTH,
-    "embedding_size": WIDTH,
-    "num_hidden_layers": DEPTH,
-    "n_layers": DEPTH,
-    "num_hidden_groups": DEPTH,
-    "inner_group_num": DEPTH,
-    "global_attn_every_n_layers": DEPTH,
-    "num_attention_heads": HEADS,
-    "n_heads": HEADS,
-    "intermediate_size": INNER_WIDTH,
-    "hidden_dim": INNER_WIDTH,
-    "max_position_embeddings": LENGTH,
-    "local_attention": LENGTH,
-    "type_vocab_size": Bounds(0, 64),
-    "relative_attention_num_buckets": Bounds(1, 1024),
-    "max_relative_positions": LENGTH._replace(low=-1),
-    "position_buckets": LENGTH._replace(low=-1),
-    "conv_kernel_size": Bounds(0, 64),
-    "num_labels": Bounds(0, MOST_LABELS),  # transformers makes a dict of that many
-    "_num_labels": Bounds(0, MOST_LABELS),
-    "chunk_size_feed_forward": LENGTH._replace(low=0),
-    "layer_norm_eps": EPSILON,
-    "norm_eps": EPSILON,
-    "rope_theta": ROTARY_BASE,
-    "global_rope_theta": ROTARY_BASE,
-    "local_rope_theta": ROTARY_BASE,
-    "initializer_range": Bounds(0, 10, whole=False, above=True),
-    "initializer_cutoff_factor": Bounds(0, 100, whole=False, above=True),
-}
-WORDS: dict[str, tuple[str | None, ...]] = {  # transformers looks a dtype up in torch by its name
-    "dtype": ("float32", "float16", "bfloat16", "float64", None),
-    "torch_dtype": ("float32", "float16", "bfloat16", "float64", None),
-}
 LAYER_TYPES = {"full_attention", "sliding_attention"}
 LABELS = {"id2label", "label2id"}  # their keys are anyone's words
 
@@ -108,6 +39,9 @@ FORBIDDEN = {
     re.compile(r"auto_map|custom_.*"): "code of its own, which is never run",
     re.compile(r"_attn.*|attn_implementation|_?experts_implementation"): (
         "an attention of its own, which could be code; take the line out"
+    ),
+    re.compile(r"transformers_weights"): (
+        "weights of another file than the one that is read; take the line out"
     ),
     re.compile(r"quantization_config"): (
         "quantized weights, which are not read; save them as float32, float16 or bfloat16"
@@ -154,10 +88,17 @@ def read_raw_config(folder: Path) -> dict[str, Any]:
         raw = parse_strictly(content)
     except ValueError as error:
         raise CheckpointError(f"{where}: {error}; fetch the checkpoint again") from None
-    if isinstance(raw, dict) and isinstance(raw.get(LEFT_BEHIND), bool):
-        del raw[LEFT_BEHIND]
+    if isinstance(raw, dict):
+        raw = {key: value for key, value in raw.items() if not _says_nothing(key, value)}
     check_settings(raw, where)
     return raw
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Whether a forbidden key is there without the thing that is forbidden."""
+    if key == LEFT_BEHIND:
+        return isinstance(value, bool)
+    return value is None and any(pattern.fullmatch(key) for pattern in FORBIDDEN)
 
 
 def _beginning(path: Path, count: int) -> bytes:

@@ -19,6 +19,7 @@ Shape = tuple[int, ...]
 ACTIVATION_NAMES = frozenset(
     {
         "gelu",
+        "gelu_10",
         "gelu_accurate",
         "gelu_fast",
         "gelu_new",
@@ -26,6 +27,7 @@ ACTIVATION_NAMES = frozenset(
         "gelu_python_tanh",
         "gelu_pytorch_tanh",
         "hardswish",
+        "laplace",
         "leaky_relu",
         "linear",
         "mish",

@@ -39,6 +39,8 @@ class Predictor:
         self.max_length = int(min(config.max_position_embeddings, tokenizer.model_max_length))
         self.mask_id: int = tokenizer.mask_token_id
         self._pad_id = tokenizer.pad_token_id or 0
+        # RoBERTa's kind counts the positions of a text without its padding tokens.
+        self._numbers_no_padding = bool(getattr(config, "position_offset", 0))
         self._lock = threading.Lock()  # a fast tokenizer cannot be shared by threads either
 
     @property
@@ -61,6 +63,11 @@ class Predictor:
             read = self._checkpoint.tokenizer(text, verbose=False, return_offsets_mapping=True)
         input_ids: list[int] = read["input_ids"]
         self.check_length(input_ids)
+        if self._numbers_no_padding and self._pad_id in input_ids:
+            raise InputError(
+                f"The text holds the padding token of {self.name}, which has no place of its own: "
+                "take it out."
+            )
         if max(input_ids, default=0) >= self.num_rows:
             raise CheckpointError(
                 f"{self.name} cannot read this text: its tokenizer gives ids that the model has "

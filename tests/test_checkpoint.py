@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import os
 import resource
 import shutil
 import struct
@@ -16,7 +17,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mlm import checkpoint, weights
-from mlm.checkpoint import read_checkpoint, save_checkpoint, verify_folder
+from mlm.checkpoint import read_checkpoint, read_training, save_checkpoint, verify_folder
 from mlm.errors import CheckpointError
 
 Tensors = dict[str, np.ndarray]
@@ -346,6 +347,21 @@ def test_an_encoder_alone_gets_a_new_head_and_says_so(folder, plain, caplog):
     assert "no masked-LM head" in caplog.text
     assert_same_weights(read, plain, but=("head/",))
     assert np.abs(weights_of(read)["head/dense/kernel"]).max() > 0
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "device", "huge"])
+def test_a_training_record_that_is_no_plain_file_is_none(kind, folder, monkeypatch):
+    path = folder / "training.json"
+    path.unlink(missing_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "huge":
+        path.write_bytes(b'{"a": "' + b"x" * (5 * 2**20) + b'"}')
+    else:
+        path.symlink_to({"loop": path.name, "device": "/dev/zero"}[kind])
+    assert read_training(folder) is None
 
 
 @pytest.mark.parametrize("content", ['{"steps": 3', "[]", "[" * 100_000, b"\xff\xfe"])

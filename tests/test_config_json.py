@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mlm.config_bounds import NUMBERS
 from mlm.config_json import (
     DEEPEST,
     LONGEST_LIST,
     LONGEST_STRING,
     MAX_CONFIG_BYTES,
-    NUMBERS,
     check_settings,
     read_config,
     read_raw_config,
@@ -58,6 +58,12 @@ def test_the_flag_that_transformers_once_left_behind_is_passed_over(tmp_path, fl
     config = read_config(write(tmp_path, BERT | {"_attn_implementation_autoset": flag}))
     assert encoder_config_of(config).vocab_size == 64
     assert "_attn_implementation_autoset" not in read_raw_config(tmp_path)
+
+
+def test_what_is_forbidden_but_empty_says_nothing(tmp_path):
+    nothing = dict.fromkeys(("auto_map", "quantization_config", "_attn_implementation"))
+    config = read_config(write(tmp_path, BERT | nothing))
+    assert encoder_config_of(config).vocab_size == 64
 
 
 # As published, with the keys that libraries of their time wrote.
@@ -140,6 +146,9 @@ CODE = {
     "deep auto_map": ({"text_config": {"auto_map": {}}}, "code of its own, which is never run"),
     "custom pipelines": ({"custom_pipelines": {}}, "never run (custom_pipelines)"),
     "attention": ({"_attn_implementation": "sdpa"}, "asks for an attention of its own"),
+    "weights of another file": ({"transformers_weights": "other.safetensors"}, "of another file"),
+    "a flag that is none": ({"return_dict": "x"}, "return_dict is 'x'; expected true or false"),
+    "hidden states": ({"output_hidden_states": "x"}, "output_hidden_states is 'x'"),
     "attention by another name": ({"_attn_implementation_autoset": "me/kernel"}, "of its own"),
     "inner attention": ({"_attn_implementation_internal": "me/kernel"}, "of its own"),
     "public attention": ({"attn_implementation": "me/kernel"}, "(attn_implementation)"),

@@ -228,6 +228,31 @@ def test_a_config_that_cannot_work_is_refused(message):
         encoder_config_of(new_config(family, **settings))
 
 
+@pytest.mark.parametrize(("buckets", "span"), [(1, 160), (2, 2), (4, 3), (8, 5), (32, 17)])
+def test_buckets_that_distances_do_not_fill_are_refused(buckets, span):
+    config = small_config("deberta-v2")
+    config.position_buckets, config.max_relative_positions = buckets, span
+    with pytest.raises(CheckpointError, match=f"position_buckets is {buckets} for"):
+        encoder_config_of(config)
+
+
+def test_a_decoder_is_refused():
+    with pytest.raises(CheckpointError, match="add_cross_attention is true"):
+        encoder_config_of(small_config("bert", add_cross_attention=True))
+
+
+def test_how_transformers_answers_is_not_what_a_checkpoint_says(saved, tmp_path, small_tokenizer):
+    folder, _ = saved("bert")
+    config = json.loads((folder / "config.json").read_text())
+    odd = {"return_dict": False, "output_hidden_states": True, "chunk_size_feed_forward": 7}
+    (folder / "config.json").write_text(json.dumps(config | odd))
+    found = read_checkpoint(folder)
+    save_checkpoint(found.model, found.tokenizer, tmp_path / "out", hf_config=found.hf_config)
+    written = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (written["return_dict"], written["chunk_size_feed_forward"]) == (True, 0)
+    assert written["output_hidden_states"] is False
+
+
 @FAMILY
 def test_each_family_trains_and_is_read_elsewhere(family, saved, small_corpus, tmp_path):
     folder, before = saved(family)

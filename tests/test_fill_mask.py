@@ -378,3 +378,13 @@ def test_other_tokenizers_answer_as_the_transformers_pipeline(other_folder):
         for one, other in zip(flat(fill(text, top_k=7)), flat(theirs(asked, top_k=7)), strict=True):
             assert one["score"] == pytest.approx(other["score"], abs=1e-4)
             assert (one["token"], one["token_str"]) == (other["token"], other["token_str"])
+
+
+def test_a_padding_token_in_the_text_is_refused_where_positions_pass_over_it(other_folder):
+    fill = FillMask.from_pretrained(other_folder)
+    text = f"A {fill.checkpoint.tokenizer.pad_token} film ___ was good."
+    if fill.checkpoint.model.config.position_offset:
+        with pytest.raises(InputError, match="holds the padding token"):
+            fill(text)
+    else:
+        assert fill(text)

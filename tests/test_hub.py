@@ -242,6 +242,12 @@ def test_a_public_repository_is_not_taken_for_private(folder):
     check_push("me/not_there_yet", private=True)
 
 
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "a" * 5000, "a\0b", "/" + "a" * 5000])
+def test_what_can_be_no_folder_is_no_trace(name):
+    with pytest.raises(HubError, match="neither a folder here nor a Hub id"):
+        fetch_checkpoint(name)
+
+
 # rights
 
 

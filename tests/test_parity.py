@@ -48,10 +48,17 @@ VARIANTS = {
     "silu, eps": {"hidden_act": "silu", "layer_norm_eps": 1e-3},
     "untied": {"tie_word_embeddings": False},
 }
+CLIPPED = {"gelu, clipped": {"hidden_act": "gelu_10"}, "laplace": {"hidden_act": "laplace"}}
 VARIANTS_OF = {
+    "bert": VARIANTS | CLIPPED,
     "albert": VARIANTS | {"one group": {"num_hidden_groups": 1}},
     "deberta-v2": VARIANTS
-    | {"all distances": {"position_buckets": -1}, "segments": {"type_vocab_size": 2}},
+    | {
+        "all distances": {"position_buckets": -1},
+        "segments": {"type_vocab_size": 2},
+        "one head": {"num_attention_heads": 1},
+        "few buckets": {"position_buckets": 2, "max_relative_positions": 4},
+    },
     "distilbert": {
         "defaults": {},
         "wide init": {"initializer_range": 0.3},

@@ -24,6 +24,7 @@ LEVELS = (
         "checkpoint_files",
         "choosing",
         "config",
+        "config_bounds",
         "config_overrides",
         "config_rules",
         "encoder",

@@ -431,3 +431,10 @@ def test_mutations_are_accepted_or_refused_and_never_anything_else(originals, tm
     assert told["opened"] > 100
     assert told["refused"] > mutations
     assert told["megabytes"] < 2000
+
+
+def test_a_token_may_be_a_line_separator_of_unicode():
+    from mlm.tokenizer_files.folder import _lines
+
+    assert _lines("[PAD]\n\u2028\n\x85\r\nfilm\n") == ["[PAD]", "\u2028", "\x85", "film"]
+    assert _lines("a\nb") == ["a", "b"] and _lines("") == []

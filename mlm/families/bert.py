@@ -12,6 +12,8 @@ def encoder_config(hf_config) -> EncoderConfig:
     """A BertConfig as our EncoderConfig; refuses decoders and relative positions."""
     if getattr(hf_config, "is_decoder", False):
         raise CheckpointError("is_decoder is true; a masked language model looks both ways")
+    if getattr(hf_config, "add_cross_attention", False):
+        raise CheckpointError("add_cross_attention is true; a masked language model has none")
     if getattr(hf_config, "position_embedding_type", "absolute") not in (None, "absolute"):
         raise CheckpointError(
             f"position_embedding_type is {hf_config.position_embedding_type!r}; "

@@ -19,11 +19,17 @@ def encoder_config(hf_config) -> EncoderConfig:
     """A DebertaV2Config as our EncoderConfig; refuses other ways of attending."""
     span = getattr(hf_config, "max_relative_positions", -1)
     span = span if span >= 1 else hf_config.max_position_embeddings
+    buckets = max(0, getattr(hf_config, "position_buckets", -1))
+    if buckets and (buckets < 2 or span - 1 <= buckets // 2):
+        raise CheckpointError(
+            f"position_buckets is {buckets} for max_relative_positions of {span}; expected 2 or "
+            "more, and fewer than two for each distance"
+        )
     _check_attention(hf_config)
     return replace(
         bert.encoder_config(hf_config),
         positions="disentangled",
-        position_buckets=max(0, getattr(hf_config, "position_buckets", -1)),
+        position_buckets=buckets,
         max_relative_positions=span,
     )
 

@@ -64,15 +64,27 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
     """
     from mlm.checkpoint import verify_folder
 
-    folder = BUNDLED_FOLDER if str(name) == DEMO else Path(name).expanduser()
-    if folder.is_file():
-        raise HubError(f"{name} is a file; expected the folder of a checkpoint, or a Hub id")
-    if folder.is_dir() or str(name) == DEMO:
+    folder = _folder_of(name)
+    if folder is not None:
         if revision is not None:
             raise HubError(f"revision {revision!r} was given, but {name} is a folder: leave it out")
         verify_folder(folder)
         return Fetched(folder, None, None)
     return _fetch_from_hub(checked_id(name), checked_revision(revision))
+
+
+def _folder_of(name: str | Path) -> Path | None:
+    """The folder that a name means; None if it is none here, and so may be a Hub id."""
+    if str(name) == DEMO:
+        return BUNDLED_FOLDER
+    try:
+        folder = Path(name).expanduser()
+        is_file, is_folder = folder.is_file(), folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # ~nobody/, a name longer than any can be, a \0
+        return None
+    if is_file:
+        raise HubError(f"{name} is a file; expected the folder of a checkpoint, or a Hub id")
+    return folder if is_folder else None
 
 
 def _fetch_from_hub(repo_id: str, revision: str) -> Fetched:

@@ -46,11 +46,15 @@ def check_tokenizer_files(folder: Path, vocab_size: int) -> None:
     def settings(content: Any) -> None:
         check_tokenizer_settings(content, vocab_size, whole_file=whole_file)
 
+    def added(content: Any) -> None:
+        if content != {}:
+            check_ids("it", content, vocab_size)
+
     checks: dict[str, Callable[[Any], None]] = {
         "config.json": check_types,
         "tokenizer_config.json": settings,
         "special_tokens_map.json": settings,
-        "added_tokens.json": lambda content: check_ids("it", content or None, vocab_size),
+        "added_tokens.json": added,
     }
     if whole_file:
         checks["tokenizer.json"] = lambda content: check_tokenizer_json(content, vocab_size)
@@ -66,7 +70,7 @@ def _check_file(path: Path, check: Callable[[Any], None], vocab_size: int) -> No
     content = _bounded_bytes(path)
     try:
         if path.suffix == ".txt":
-            check(content.decode("utf-8").splitlines())
+            check(_lines(content.decode("utf-8")))
         else:
             check(_parsed(content, vocab_size))
     except UnicodeDecodeError as error:
@@ -74,6 +78,12 @@ def _check_file(path: Path, check: Callable[[Any], None], vocab_size: int) -> No
         raise CheckpointError(f"{path}: {reason}; fetch or save the file again") from None
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}; fetch or save the file again") from None
+
+
+def _lines(text: str) -> list[str]:
+    """A token a line, as a file is read: not cut at U+2028 and the like, which may be tokens."""
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return lines if lines[-1] else lines[:-1]
 
 
 def _checked_names(folder: Path) -> set[str]:
