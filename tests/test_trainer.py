@@ -37,7 +37,7 @@ def small_config(corpus, output, **changes) -> TrainingConfig:
         "precision": "fp32",
     }
     if changes.get("model_name_or_path"):
-        settings |= {"config_overrides": None}
+        settings |= {"config_overrides": None, "vocab_size": TrainingConfig.vocab_size}
     return TrainingConfig.from_dict(settings | changes)
 
 

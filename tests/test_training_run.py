@@ -670,7 +670,7 @@ def test_signals_without_end_leave_the_exit_code_as_it_is(small_corpus, tmp_path
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_the_first_step_is_one_line(small_corpus, tmp_path, signum):
     process = started(small_corpus, tmp_path / "run")
-    time.sleep(1.0)  # in the midst of imports
+    wait_until_caught(process, signal.SIGTERM)  # the first thing that is done; imports follow
     process.send_signal(signum)
     rest = process.communicate(timeout=120)[0]
     assert process.returncode == 1
@@ -695,6 +695,17 @@ def test_a_signal_while_a_run_is_made_ready_leaves_its_state(small_corpus, tmp_p
         run(small_corpus, tmp_path / "new")
 
 
+def wait_until_caught(process: subprocess.Popen, signum: int) -> None:
+    """Until the process has a handler of its own for a signal, as Linux tells."""
+    for _ in range(1000):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = int(next(line for line in status.splitlines() if "SigCgt" in line).split()[1], 16)
+        if caught >> (signum - 1) & 1:
+            return
+        time.sleep(0.01)
+    pytest.fail("the process has caught no signal")
+
+
 def started(corpus, output, *more: str) -> subprocess.Popen:
     config = config_for(corpus, output)
     names = ("config_overrides", "vocab_size", "max_seq_length", "eval_steps", "precision")
@@ -706,4 +717,6 @@ def started(corpus, output, *more: str) -> subprocess.Popen:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # Whoever started the tests in the background has Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
