@@ -84,7 +84,7 @@ def add_fill_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     return tab
 
 
-def add_fill_api(models: Models) -> None:
+def add_fill_api(choice: Choice) -> None:
     """The endpoint `/fill_mask`, for gradio_client, JavaScript and curl."""
 
     def fill_mask(text: str, top_k: int = 5) -> list:
@@ -95,7 +95,7 @@ def add_fill_api(models: Models) -> None:
         text holds [MASK], <mask>, _ or ___ in place of 1 to 32 words; top_k is 1 to 50.
         """
         try:
-            return ask_model(models.main, text, top_k).as_pipeline()
+            return ask_model(choice.own.main, text, top_k).as_pipeline()
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -128,7 +128,7 @@ def side_by_side(models: Sequence[FillMask]) -> list[tuple[FillMask, str]]:
         config = (main.training or {}).get("config")  # of any shape: anyone may have written it
         base = config.get("model_name_or_path") if isinstance(config, dict) else None
         # A folder is recorded by its last part.
-        if base in (other.name, other.name.rpartition("/")[2]):
+        if base in (other.name, other.name.rpartition("/")[2]) or main.base_model == other.name:
             return [(other, "Before"), (main, "After")]
     return [(model, "") for model in models]
 

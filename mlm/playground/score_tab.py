@@ -61,7 +61,7 @@ def add_score_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     return tab
 
 
-def add_score_api(models: Models) -> None:
+def add_score_api(choice: Choice) -> None:
     """The endpoint `/score`."""
 
     def score(text: str) -> dict:
@@ -74,7 +74,7 @@ def add_score_api(models: Models) -> None:
         and at most 512 tokens.
         """
         try:
-            return ask_model(models.main, text).as_dict()
+            return ask_model(choice.own.main, text).as_dict()
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
