@@ -216,6 +216,13 @@ def test_a_link_brings_back_what_is_on_screen(visit, pages):
     assert "mlm-fill" not in other.url
 
 
+def test_a_link_opens_what_it_has_a_value_for(visit, pages):
+    page = visit(pages.single, query="text=this+___&only=movie,film", ready=BARS)
+    page.locator("#mlm-only textarea").wait_for()
+    page = visit(pages.single, query="tab=score&text=this+movie&other=the+film", ready=".mlm-shade")
+    page.locator("#mlm-score-other textarea").wait_for()
+
+
 def test_a_link_to_a_comparison(visit, pages):
     page = visit(pages.single, query=TWO_SENTENCES, ready=".mlm-pairs li")
     assert page.locator(".mlm-pairs li").count() == 4

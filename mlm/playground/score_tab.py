@@ -52,7 +52,8 @@ def add_score_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
         )
     answer = gr.HTML(elem_id="mlm-scores", elem_classes="mlm-answer")
 
-    tab = Tab("score", choice, model, {"text": first, "other": second}, answer, answer_html)
+    inputs = {"text": first, "other": second}
+    tab = Tab("score", choice, model, inputs, answer, answer_html, folded={"other": more})
     tab.answer_on([first.submit, second.submit, button.click])
     tab.answer_after(shown.load_input_event)
     shown.load_input_event.then(

@@ -1,7 +1,7 @@
 """What every tab of the page is: what is put in, what answers, and where the answer stands."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ class Tab:
         ask: the models and the values of the own inputs, in their order -> HTML. A UserError is
             shown as a notice.
         models_for: the same -> the models to wait for and ask instead of the chosen ones.
+        folded: the names of the inputs that are out of sight -> what to open to see them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Tab:
     output: gr.HTML
     ask: Callable[..., str]
     models_for: Callable[..., Models] = lambda models, *own: models
+    folded: dict[str, gr.Accordion] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, Any]:
