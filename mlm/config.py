@@ -129,12 +129,30 @@ class TrainingConfig:
     push_to_hub: bool = _setting(False, "Publish the checkpoint when the run ends.")
     hub_model_id: str | None = _setting(None, "Where to publish: owner/name.")
     hub_private_repo: bool = _setting(False, "Make a repository that is created here private.")
+    hub_tag: str | None = _setting(
+        None, "Tag the publication, e.g. v1; a tag that is there already is never moved."
+    )
     resume_from_hub: bool = _setting(
         False,
         "Keep the state of the run, its settings included, on a branch of --hub_model_id, and go "
         "on from there.",
     )
     hub_state_minutes: float = _setting(30.0, "Minutes between two states sent to the Hub.")
+
+    # Card
+    language: list[str] = _setting([], "Languages of the texts, for the card: codes such as en.")
+    license: str | None = _setting(None, "Licence of the checkpoint, for the card: apache-2.0.")
+    dataset_tags: list[str] = _setting(
+        [], "Data sets on the Hub that the texts are of, for the card: stanfordnlp/imdb."
+    )
+    dataset_license: str | None = _setting(None, "Licence of the texts, for the card.")
+    hub_space: str | None = _setting(
+        None, "Space whose page serves the model, for a link in the card: owner/name."
+    )
+    example_texts: list[str] = _setting(
+        ["I have watched this [MASK] and it was awesome."],
+        "Sentences with a mask; the card shows the best words for each.",
+    )
 
     def __post_init__(self):
         check_config(self)

@@ -4,11 +4,19 @@ config.py checks itself with them and so imports this; here a config is Any.
 """
 
 import math
+import re
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mlm.config_overrides import parse_config_overrides
 from mlm.errors import ConfigError
+
+# What the Hub takes in a card's metadata; it refuses the whole publication for anything else.
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?|code|multilingual")
+LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,59}")
+DATASET = re.compile(r"([\w-]+/)?[\w.-]+", re.ASCII)
+SPACE = re.compile(r"[\w-]+/[\w.-]+", re.ASCII)
+TAG = re.compile(r"(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?<!\.)")
 
 
 def check_config(config: Any) -> None:
@@ -161,6 +169,27 @@ def _check_publishing(config: Any) -> None:
         raise ConfigError("--push_to_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
     if config.resume_from_hub and not config.hub_model_id:
         raise ConfigError("--resume_from_hub needs --hub_model_id, e.g. me/imdb_bert_uncased")
+    if config.hub_tag and not config.push_to_hub:
+        raise ConfigError(
+            f"--hub_tag is {config.hub_tag!r}, but nothing is published; give --push_to_hub too"
+        )
+
+
+def _check_card(config: Any) -> None:
+    """Before hours of training: what the Hub would refuse of the card at their end."""
+    rules = (
+        ("hub_tag", TAG, "e.g. v1"),
+        ("language", LANGUAGE, "an ISO 639 code, e.g. en"),
+        ("license", LICENCE, "a licence's identifier, e.g. apache-2.0"),
+        ("dataset_license", LICENCE, "a licence's identifier, e.g. cc-by-4.0"),
+        ("dataset_tags", DATASET, "a data set's id, e.g. stanfordnlp/imdb"),
+        ("hub_space", SPACE, "owner/name"),
+    )
+    for name, pattern, expected in rules:
+        value = getattr(config, name)
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None and not pattern.fullmatch(each):
+                raise ConfigError(f"--{name} is {each!r}; it takes {expected}")
 
 
 def _check_choices(config: Any) -> None:
@@ -180,4 +209,5 @@ _CHECKS = (
     _check_from_scratch,
     _check_length_of_run,
     _check_publishing,
+    _check_card,
 )

@@ -43,8 +43,15 @@ FREE_ON_RESUME = {
     "push_to_hub",
     "hub_model_id",
     "hub_private_repo",
+    "hub_tag",
     "resume_from_hub",
     "hub_state_minutes",
+    "language",
+    "license",
+    "dataset_tags",
+    "dataset_license",
+    "hub_space",
+    "example_texts",
     "save_dtype",
     "load_best_model_at_end",  # of the weights that were trained it chooses some
     "train_file",  # the fingerprint says whether these hold what they held

@@ -63,6 +63,9 @@ REFUSED = [
     {"adam_epsilon": 0.0},
     {"report_to": "wandb"},
     {"save_dtype": "int8"},
+    {"license": "all rights reserved"},
+    {"dataset_license": "x" * 61},
+    {"hub_space": "https://huggingface.co/spaces/me/page"},
 ]
 
 
@@ -84,6 +87,10 @@ def test_a_setting_that_cannot_work_is_refused_by_its_flag_and_value(settings):
         ({"config_overrides": "hidden_size=8", "model_name_or_path": "demo"}, "leave one of them"),
         ({"vocab_size": 500, "model_name_or_path": "demo"}, "the vocabulary comes from"),
         ({"add_words_file": "words.txt", "freeze_layers": 1}, "could not learn"),
+        ({"hub_tag": "v1"}, "--hub_tag is 'v1', but nothing is published"),
+        ({"hub_tag": "v 1", "push_to_hub": True, "hub_model_id": "me/x"}, "--hub_tag is 'v 1'"),
+        ({"language": ["en", "English"]}, "--language is 'English'; it takes an ISO 639 code"),
+        ({"dataset_tags": ["a/b/c"]}, "--dataset_tags is 'a/b/c'"),
     ],
 )
 def test_settings_that_would_be_ignored_are_refused(settings, said):
@@ -101,7 +108,8 @@ def test_settings_that_would_be_ignored_are_refused(settings, said):
         {"validation_split_percentage": 0.0, "validation_file": ["held_out.csv"]},
         {"mask_replace_prob": 0.9, "random_replace_prob": 0.1},
         {"mlm_probability": 1.0, "max_grad_norm": 0.0, "warmup_ratio": 1.0},
-        {"push_to_hub": True, "hub_model_id": "me/model"},
+        {"push_to_hub": True, "hub_model_id": "me/model", "hub_tag": "v1.0"},
+        {"language": ["en", "zh-Hant"], "license": "openrail++", "dataset_tags": ["imdb", "a/b.c"]},
     ],
     ids=str,
 )
