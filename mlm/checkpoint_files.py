@@ -26,6 +26,7 @@ LARGEST_SMALL_FILE = {  # bytes
     "tokenizer.model": 64 * MEGABYTE,
     "training.json": 4 * MEGABYTE,
     "README.md": MEGABYTE,
+    "loss_curve.svg": 256 * KILOBYTE,  # the card's picture
 }
 WEIGHT_FILES = ("model.safetensors", "model-?????-of-?????.safetensors")
 # What is ever pulled or pushed; training state beside them stays at home.

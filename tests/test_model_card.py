@@ -3,15 +3,26 @@
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import yaml
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import ModelCard, ModelCardData, constants
+from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
 from mlm.errors import CheckpointError
-from mlm.model_card import add_measurements, base_model_of, licence_of, write_model_card
+from mlm.local_hub import LocalHub
+from mlm.local_hub.card_rules import errors_in
+from mlm.model_card import (
+    add_measurements,
+    base_model_of,
+    licence_of,
+    name_model_card,
+    write_model_card,
+)
+from mlm.model_card.curve_svg import MOST_POINTS, curve_picture
 
 REPO = "me/reviews"
 TRAINING = {
@@ -96,19 +107,128 @@ def test_metadata_is_what_the_hub_reads(folder):
     assert data.get("widget")[1] == {"text": "No answer was measured for this [MASK]."}
     assert data.license is None
     assert data.language is None
+    assert data.datasets == ["me/x"]  # the run read a file of it
+    assert data.metrics == ["perplexity", "accuracy"]
+
+
+STATED = {
+    "language": ["en", "de", "en"],
+    "license": "MIT",
+    "dataset_tags": ["stanfordnlp/imdb", "me/x"],
+    "dataset_license": "cc-by-4.0",
+    "hub_space": "me/page",
+}
+
+
+def test_what_was_said_stands_in_card_and_metadata(folder):
+    written = card(folder, TRAINING | {"config": TRAINING["config"] | STATED})
+    assert (written.data.language, written.data.license) == (["en", "de"], "mit")
+    assert written.data.datasets == ["stanfordnlp/imdb", "me/x"]
+    assert "[stanfordnlp/imdb](https://huggingface.co/datasets/stanfordnlp/imdb)" in written.text
+    assert "Licence of the texts: cc-by-4.0." in written.text
+    assert "[me/page](https://huggingface.co/spaces/me/page)" in written.text
+    assert "Its texts are in `en`, `de`" in written.text
+
+
+def test_what_is_said_of_a_finished_checkpoint_counts_more(folder):
+    card(folder, TRAINING | {"config": TRAINING["config"] | STATED})
+    add_measurements(folder, card={"license": "my-Own-1.0", "language": ["fr"]})
+    data = card(folder, None).data
+    assert (data.license, data.license_name, data.language) == ("other", "my-own-1.0", ["fr"])
+    assert data.datasets == ["stanfordnlp/imdb", "me/x"]
+    assert licence_of(folder) == "my-own-1.0"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"language": ["English", "e"], "license": "all rights", "dataset_tags": ["a b", "a/b/c"]},
+        {"language": "\n", "license": ["mit", "x"], "hub_space": "https://evil.test/x"},
+    ],
+)
+def test_what_the_hub_would_refuse_is_not_in_the_card(folder, odd):
+    training = TRAINING | {"card": odd} | {"base_model": {"repo_id": "no id at all"}}
+    written = card(folder, training)
+    assert errors_in(yaml.safe_load(front_of(written))) == []
+    assert (written.data.language, written.data.base_model) == (None, None)
+    assert "evil" not in written.content
+
+
+def front_of(written: ModelCard) -> str:
+    return written.content.split("\n---\n")[0].removeprefix("---\n")
+
+
+EVALUATION = {
+    "files": ["test.csv"],
+    "max_seq_length": 64,
+    "tokens": {"loss": 2.0, "perplexity": 7.389, "top1": 0.5, "top5": 0.75, "num_tokens": 900},
+    "words": {"top1": 0.4, "top5": 0.6, "num_words": 700},
+}
+
+
+def test_the_model_index_has_the_figures(folder):
+    training = TRAINING | {"evaluations": [EVALUATION | {"tokens": {}}, EVALUATION]}
+    data = card(folder, training).data
+    assert data.model_name == "reviews"
+    found = {
+        (r.dataset_name, r.metric_type, r.metric_name): r.metric_value for r in data.eval_results
+    }
+    held_out = "held-out documents of reviews.csv"
+    assert found[held_out, "perplexity", "masked-token perplexity"] == 5.7546
+    assert found[held_out, "accuracy", "right token ranked first"] == 0.5612
+    assert found["test.csv", "accuracy", "right token among the first five"] == 0.75
+    assert found["test.csv", "accuracy", "right whole word ranked first"] == 0.4
+    assert len(found) == len(data.eval_results) == 4 + 4 + 2  # of one file the last counts
+    types = {r.dataset_name: r.dataset_type for r in data.eval_results}
+    assert types == {held_out: "me/x", "test.csv": "text"}
+
+
+def test_own_validation_files_are_named(folder):
+    sources = {"train": [{"name": "a.csv"}], "validation": [{"name": "b.csv"}]}
+    training = TRAINING | {"corpus": {"made_from": {"sources": sources}}}
+    assert {r.dataset_name for r in card(folder, training).data.eval_results} == {"b.csv"}
+
+
+@pytest.mark.parametrize("said", [{}, STATED, STATED | {"license": "my-own"}])
+def test_the_librarys_metadata_classes_lose_nothing(folder, said):
+    training = TRAINING | {"evaluations": [EVALUATION], "card": said}
+    written = card(folder, training)
+    front = yaml.safe_load((folder / "README.md").read_text().split("\n---\n")[0])
+    assert ModelCardData(**front).to_dict() == front
+    assert yaml.safe_load(front_of(written)) == front
+    assert "&id" not in written.content  # no references between parts
+
+
+@pytest.mark.parametrize("training", [None, {}, TRAINING, TRAINING | {"card": STATED}])
+def test_the_librarys_own_check_takes_the_card(folder, training, tmp_path, monkeypatch):
+    """ModelCard.validate asks the Hub; here the stand-in answers, by the rules that are known."""
+    with LocalHub(tmp_path / "hub", token="hf_local") as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        written = card(folder, training)
+        written.validate()
+        written.data.base_model = "no id at all"
+        with pytest.raises(ValueError, match="base_model"):
+            written.validate()
+        close_session()
 
 
 def test_figures_are_those_of_the_record(folder):
     text = card(folder, TRAINING).text
     assert "| loss, nats per masked token | 2.5000 | 1.7500 |" in text
     assert "| masked-token perplexity | 12.18 | 5.75 |" in text
-    assert "| right word ranked first | 45.0% | 56.1% |" in text
+    assert "| right token ranked first | 45.0% | 56.1% |" in text
     assert "136,000 tokens were chosen" in text
     assert "| train | 71,250 | 17,400,123 |" in text
     assert "f1" * 32 in text
     assert "125 parameters" in text
     assert "| tokens per second | 1,234 |" in text
-    assert "device 2 x T4, replicas 2, policy mixed_float16" in text
+    assert "| hardware | 2 x T4 |" in text
+    assert "| replicas | 2 |" in text
+    assert "| number format | mixed_float16 |" in text
+    assert "| time in training steps | 55 min |" in text
+    assert "| `reviews.csv` | train | 5 | `0…` |" in text
+    assert "ranks the right token first for 56.1%" in text
+    assert "misses 20.0% even with five guesses" in text
 
 
 def test_the_curve_keeps_its_ends(folder):
@@ -116,6 +236,68 @@ def test_the_curve_keeps_its_ends(folder):
     assert points[0] == ("0", "3.0000")
     assert points[-1] == ("2,000", "2.0000")
     assert len(points) <= 8
+
+
+def test_the_curve_is_a_picture_beside_the_card(folder):
+    text = card(folder, TRAINING | {"loss_curve": [[50, 2.9], [2000, 2.1]]}).text
+    told = "from 3.00 at step 0 to 2.00 at 2,000"
+    assert f"![Loss against the steps of the training: {told}.](loss_curve.svg)" in text
+    picture = ElementTree.parse(folder / "loss_curve.svg").getroot()
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(picture.findall("{*}polyline")) == 2
+    assert picture.findtext("{*}title") == f"Loss against steps: {told}"
+    text = "".join(picture.itertext())
+    assert "training batches" in text and "held-out texts" in text and "steps" in text
+
+
+def test_without_a_curve_there_is_no_picture(folder):
+    card(folder, TRAINING)
+    text = card(folder, TRAINING | {"validation_curve": [[0, 3.0]], "loss_curve": []}).text
+    assert "loss_curve" not in text
+    assert not (folder / "loss_curve.svg").exists()
+
+
+def test_a_long_curve_makes_no_large_picture():
+    curve = [[step, 1 / (step + 1)] for step in range(100_000)]
+    picture = curve_picture(curve, curve)
+    first, last = re.search(r'points="(\S+)[^"]* (\S+)"', picture).groups()
+    assert (first[:5], last[:6]) == ("48.0,", "624.0,")
+    assert picture.count("<circle") <= MOST_POINTS
+    assert len(picture) < 60_000
+
+
+def test_the_bundled_model_is_named_as_a_clone_has_it(folder, monkeypatch):
+    monkeypatch.setattr("mlm.model_card.card.BUNDLED_FOLDER", folder)
+    text = card(folder, TRAINING, repo_id=None).text
+    assert f'model="{"/".join(folder.parts[-3:])}"' in text
+    assert 'FillMask.from_pretrained("demo")' in text
+
+
+def test_a_card_gets_the_name_that_it_is_published_by(folder):
+    card(folder, TRAINING, repo_id=None)
+    name_model_card(folder, REPO)
+    assert f'model="{REPO}"' in (folder / "README.md").read_text()
+    name_model_card(folder, "me/other")
+    assert 'model="me/other"' in (folder / "README.md").read_text()
+    (folder / "README.md").unlink()
+    name_model_card(folder, REPO)
+    assert f'model="{REPO}"' in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("edited", ["# Mine\n", 'pipeline("fill-mask", model="me/x")', "\udcff"])
+def test_an_edited_card_is_left_alone(folder, edited):
+    (folder / "README.md").write_text(edited, errors="surrogateescape")
+    before = (folder / "README.md").read_bytes()
+    name_model_card(folder, REPO)
+    assert (folder / "README.md").read_bytes() == before
+
+
+def test_contrasts_stand_under_limits(folder):
+    said = [{"text": "He is a [MASK].", "output": [{"token_str": "cook", "score": 0.5}]}]
+    card(folder, TRAINING)
+    add_measurements(folder, contrasts=said)
+    limits = card(folder, None).text.partition("## Limits and biases")[2]
+    assert "| He is a [MASK]. | cook 50.0% |" in limits
 
 
 def test_the_recipe_can_be_copied(folder):
@@ -126,6 +308,7 @@ def test_the_recipe_can_be_copied(folder):
         "python scripts/train.py",
         "--train_file reviews.csv hf://datasets/me/x/more.csv",
         "--model_name_or_path google-bert/bert-base-uncased",
+        f"--model_revision {'a' * 40}",
         "--whole_word_mask",
         "--max_steps 2000",
         "--learning_rate 1e-05",
@@ -139,7 +322,8 @@ def test_no_folder_of_this_machine_is_named(folder):
 
 
 def test_a_bar_in_a_sentence_does_not_end_a_cell(folder):
-    assert "| A [MASK] \\| with: a bar. | movie 51.2%, film 25.0% |" in card(folder, TRAINING).text
+    row = "| A [MASK] \\| with: a bar. | movie 51.2% | film 25.0% |  |  |  |"
+    assert row in card(folder, TRAINING).text
 
 
 @pytest.mark.parametrize("absent", sorted(TRAINING))
@@ -228,8 +412,15 @@ def changed(value, path, odd):
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 def test_an_odd_record_spoils_no_card(folder, odd):
     """Of a stranger's training.json every part may be anything: a card comes all the same."""
-    for path in paths_in(TRAINING):
-        written = card(folder, changed(TRAINING, path, odd))
+    full = TRAINING | {
+        "card": STATED,
+        "evaluations": [EVALUATION],
+        "contrasts": TRAINING["examples"],
+        "loss_curve": [[50, 2.5], [100, 2.25]],
+    }
+    for path in paths_in(full):
+        written = card(folder, changed(full, path, odd))
+        assert errors_in(written.data.to_dict()) == [], path
         assert written.data.pipeline_tag == "fill-mask", path
         assert "## How to use it" in written.text and "None" not in written.text, path
 

@@ -23,10 +23,10 @@ from mlm.errors import InputError, UserError
 from mlm.fill_mask import FillMask
 from mlm.filling import Candidate, Filling, JointFilling
 from mlm.masked_example import mask_example
+from mlm.model_card import curve_svg
 from mlm.playground import (
     compare_html,
     compare_tab,
-    curve_svg,
     fill_html,
     fill_tab,
     learn_tab,

@@ -12,6 +12,7 @@ By hand: `python -m mlm.local_hub --port 8808 FOLDER`. It serves 127.0.0.1 only.
     exchange.py  one HTTP request and its answer, whatever it is about
     routes.py    what each address of the Hub does
     transfers.py the addresses that move files
+    card_rules.py what is asked of a card's metadata
     server.py    LocalHub: all of it, started and stopped
 """
 

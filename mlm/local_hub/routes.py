@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from mlm.local_hub import transfers
+from mlm.local_hub.card_rules import errors_in
 from mlm.local_hub.exchange import Exchange, Refusal, Route
 from mlm.local_hub.store import DEFAULT_BRANCH, FileEntry, lfs_pointer
 
@@ -48,13 +49,12 @@ def update_settings(request: Exchange, kind: str, repo: str) -> None:
 
 def validate_yaml(request: Exchange) -> None:
     front = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*(\n|$)", request.body()["content"], re.DOTALL)
-    errors = []
     try:
-        if front and not isinstance(yaml.safe_load(front[1]), dict):
-            errors = [{"message": "the front matter is not a mapping"}]
+        errors = errors_in(yaml.safe_load(front[1])) if front else []
     except yaml.YAMLError as error:
-        errors = [{"message": str(error)}]
-    request.reply({"errors": errors, "warnings": []}, 400 if errors else 200)
+        errors = [str(error)]
+    told = [{"message": error} for error in errors]
+    request.reply({"errors": told, "warnings": []}, 400 if errors else 200)
 
 
 def repo_info(request: Exchange, kind: str, repo: str, rev: str = DEFAULT_BRANCH) -> None:

@@ -3,7 +3,7 @@
 What is not in those files, or not in the shape that it is to have there, is not in the card.
 """
 
-from mlm.model_card.card import add_measurements, write_model_card
+from mlm.model_card.card import add_measurements, name_model_card, write_model_card
 from mlm.model_card.front_matter import base_model_of, licence_of
 from mlm.model_card.record import figures_of_training
 
@@ -12,5 +12,6 @@ __all__ = [
     "base_model_of",
     "figures_of_training",
     "licence_of",
+    "name_model_card",
     "write_model_card",
 ]

@@ -1,6 +1,7 @@
 """Write the card into a checkpoint folder, and what it is to say beyond the training's figures."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,13 +9,18 @@ from typing import Any
 
 from mlm.checkpoint import read_training
 from mlm.errors import CheckpointError
+from mlm.hub.pull import BUNDLED_FOLDER, DEMO
+from mlm.model_card.curve_svg import curve_picture
+from mlm.model_card.figures import PICTURE
 from mlm.model_card.front_matter import front_matter
 from mlm.model_card.record import config_of, mask_token_of, training_of
-from mlm.model_card.sections import all_sections
+from mlm.model_card.sections import Names, all_sections
+
+LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"\)')
 
 
 def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
-    """Write README.md into a checkpoint folder.
+    """Write README.md into a checkpoint folder, and the picture of its loss curve beside.
 
     Args:
         folder: with config.json; training.json and tokenizer_config.json are read if present.
@@ -23,13 +29,47 @@ def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
         CheckpointError: the card cannot be written.
     """
     folder = Path(folder)
-    name = repo_id or folder.resolve().name
+    names, training = _names(folder, repo_id), training_of(folder)
+    with _disk_errors(folder / PICTURE):
+        picture = curve_picture(
+            *(training.get(of, []) for of in ("loss_curve", "validation_curve"))
+        )
+        if picture:
+            _replace(folder / PICTURE, picture)
+        else:  # of an earlier checkpoint
+            (folder / PICTURE).unlink(missing_ok=True)
     with _disk_errors(folder / "README.md"):
-        training, config, mask_token = training_of(folder), config_of(folder), mask_token_of(folder)
-        sections = all_sections(folder, name, training, config, mask_token or "[MASK]")
-        body = "\n\n".join([f"# {name.split('/')[-1]}", *filter(None, sections)])
-        front = front_matter(training, config, mask_token)
-        _replace(folder / "README.md", f"{front}\n{body}\n")
+        _replace(folder / "README.md", _card(folder, names, training))
+
+
+def name_model_card(folder: str | Path, repo_id: str) -> None:
+    """Write the card under the name that it is published by, unless somebody edited it.
+
+    Raises: CheckpointError, the card cannot be written.
+    """
+    folder = Path(folder)
+    path = folder / "README.md"
+    if path.is_file():
+        said = path.read_text(encoding="utf-8", errors="replace")
+        name = LOADED_BY.search(said)
+        if not name or said != _card(folder, _names(folder, name[1]), training_of(folder)):
+            return
+    write_model_card(folder, repo_id)
+
+
+def _card(folder: Path, names: Names, training: Mapping[str, Any]) -> str:
+    config, mask_token = config_of(folder), mask_token_of(folder)
+    sections = all_sections(folder, names, training, config, mask_token or "[MASK]")
+    body = "\n\n".join([f"# {names.title}", *filter(None, sections)])
+    return f"{front_matter(names.title, training, config, mask_token)}\n{body}\n"
+
+
+def _names(folder: Path, repo_id: str | None) -> Names:
+    if repo_id is None and folder.resolve() == BUNDLED_FOLDER.resolve():
+        theirs = "/".join(BUNDLED_FOLDER.parts[-3:])  # from a clone of the project
+        return Names(BUNDLED_FOLDER.name, theirs, DEMO)
+    name = repo_id or folder.resolve().name
+    return Names(name.split("/")[-1], name, name)
 
 
 def add_measurements(
@@ -37,12 +77,16 @@ def add_measurements(
     *,
     evaluation: Mapping[str, Any] | None = None,
     examples: Iterable[Mapping[str, Any]] = (),
+    contrasts: Iterable[Mapping[str, Any]] = (),
+    card: Mapping[str, Any] | None = None,
 ) -> None:
-    """Record in training.json what was measured after the training; the card is not rewritten.
+    """Record in training.json what is known after the training; the card is not rewritten.
 
     Args:
         evaluation: `files`, `max_seq_length`, and the figures `tokens` and `words` as dicts.
         examples: `text`, and `output` as FillMask gives it; they replace earlier ones.
+        contrasts: likewise, of sentences that differ in little.
+        card: what nobody measured, under the names of its settings; see stated.py.
     Raises:
         CheckpointError: the record cannot be written.
     """
@@ -53,7 +97,9 @@ def add_measurements(
             earlier = training.get("evaluations")
             known = earlier if isinstance(earlier, list) else []
             training["evaluations"] = [*known, dict(evaluation)]
-        training["examples"] = [dict(each) for each in examples] or training.get("examples", [])
+        for name, tried in (("examples", examples), ("contrasts", contrasts)):
+            training[name] = [dict(each) for each in tried] or training.get(name, [])
+        training["card"] = {**(training.get("card") or {}), **(card or {})}
         text = json.dumps(training, indent=1, ensure_ascii=False)
         _replace(path, text + "\n")
 

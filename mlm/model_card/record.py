@@ -45,6 +45,7 @@ def is_point(value: Any) -> bool:
 
 FIGURES = dict.fromkeys(("loss", "perplexity", "top1", "top5"), is_number)
 COUNTED = FIGURES | {"num_tokens": is_count, "num_words": is_count}
+EXAMPLE = {"text": is_text, "output": [{...: is_setting}]}
 DOCUMENTS = {"documents": is_count, "tokens": is_count}
 TRAINING: Mapping[Any, Any] = {
     "config": {...: is_setting},
@@ -52,7 +53,7 @@ TRAINING: Mapping[Any, Any] = {
     "corpus": {
         "fingerprint": is_text,
         "counts": {"train": DOCUMENTS, "validation": DOCUMENTS},
-        "made_from": {"sources": {...: [{"name": is_text}]}},
+        "made_from": {"sources": {...: [{"name": is_text, "size": is_count, "sha256": is_text}]}},
         "report_line": is_text,
     },
     "metrics": {"before": COUNTED, "after": COUNTED},
@@ -61,10 +62,14 @@ TRAINING: Mapping[Any, Any] = {
     "tokens_per_second": is_number,
     "seconds": is_number,
     "steps": is_count,
+    "skipped_steps": is_count,
+    "best_step": is_count,
     "seed": is_count,
     "hardware": {...: is_setting},
     "versions": {...: is_setting},
-    "examples": [{"text": is_text, "output": [{...: is_setting}]}],
+    "examples": [EXAMPLE],
+    "contrasts": [EXAMPLE],
+    "card": {...: is_setting},
     "evaluations": [
         {"files": [is_text], "max_seq_length": is_count, "tokens": COUNTED, "words": COUNTED}
     ],
@@ -98,9 +103,30 @@ def mask_token_of(folder: Path) -> str | None:
     return None
 
 
-def examples_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The sentences that were tried, with or without an output."""
-    return [example for example in training.get("examples", []) if "text" in example]
+def examples_of(training: Mapping[str, Any], kind: str = "examples") -> list[dict[str, Any]]:
+    """The sentences that were tried, with or without an output; `kind` may be "contrasts"."""
+    return [example for example in training.get(kind, []) if "text" in example]
+
+
+def evaluations_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was measured after the training, of the same files and length the last alone."""
+    last = {}
+    for each in training.get("evaluations", []):
+        files, length = each.get("files", []), each.get("max_seq_length", 128)
+        last[tuple(files), length] = {**each, "files": files, "max_seq_length": length}
+    return list(last.values())
+
+
+def source_names(training: Mapping[str, Any], side: str) -> list[str]:
+    """The files that the texts of one side are from: "train", or "validation" if it has own."""
+    sources = training.get("corpus", {}).get("made_from", {}).get("sources", {})
+    return [public_name(file["name"]) for file in sources.get(side, []) if "name" in file]
+
+
+def public_name(name: str) -> str:
+    """A file's name without the folders of this machine; what is on the Hub stays as it is."""
+    is_local = "://" not in name and (name.startswith(("/", ".", "~")) or name.count("/") > 1)
+    return Path(name).name if is_local else name
 
 
 def words_of(example: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -11,8 +11,8 @@ from typing import Any
 from mlm.fill_mask import FillMask
 from mlm.masked_example import ExampleToken, MaskedExample, Prediction
 from mlm.model_card import figures_of_training
+from mlm.model_card.curve_svg import training_curve
 from mlm.playground import render
-from mlm.playground.curve_svg import training_curve
 
 FATES = {  # what became of a chosen token: sign, name, and in words
     "mask": ("▢", "hidden", "80 of 100 chosen tokens are hidden behind the mask"),

@@ -1,0 +1,136 @@
+"""A training curve as SVG: for a page that has colours of its own, and as a picture file."""
+
+import math
+from collections.abc import Sequence
+
+WIDTH, HEIGHT = 640, 300
+LEFT, RIGHT, TOP, BOTTOM = 48, 16, 16, 40
+TICKS = 5
+MOST_POINTS = 400  # of a curve; more cannot be told apart in 640 pixels
+LOSS = "loss in nats a chosen token"
+
+Curve = Sequence[Sequence[float]]  # [step, loss]
+
+# The file is shown by pages whose ground may be dark, so it brings its own.
+STYLE = (
+    "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#4b5563}"
+    ".mlm-grid-line{stroke:#e5e7eb}.mlm-line{fill:none;stroke-width:2;stroke-linejoin:round}"
+    ".mlm-line-training{stroke:#9ca3af}.mlm-line-validation{stroke:#c2410c;stroke-width:2.5}"
+    ".mlm-dot{fill:#c2410c}"
+)
+LEGEND = (("training batches", "mlm-line-training"), ("held-out texts", "mlm-line-validation"))
+
+
+def training_curve(training: Curve, validation: Curve) -> str:
+    """Loss against steps as a figure for a page with classes for it; "" without points."""
+    told = curve_in_words(training, validation)
+    if not told:
+        return ""
+    return (
+        f'<figure class="mlm-curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="Loss against steps: {told}">{_drawn(training, validation)}</svg>'
+        '<figcaption><span class="mlm-key mlm-key-training"></span> training batches '
+        f'<span class="mlm-key mlm-key-validation"></span> held-out texts: {LOSS}, {told}.'
+        "</figcaption></figure>"
+    )
+
+
+def curve_picture(training: Curve, validation: Curve) -> str:
+    """The same as an SVG file that needs no page; "" without points."""
+    told = curve_in_words(training, validation)
+    if not told:
+        return ""
+    curves = zip(LEGEND, (training, validation), strict=True)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img"><title>Loss against steps: {told}</title>'
+        f'<style>{STYLE}</style><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
+        f"{_drawn(training, validation)}"
+        f"{_legend([entry for entry, curve in curves if curve])}</svg>\n"
+    )
+
+
+def curve_in_words(training: Curve, validation: Curve) -> str:
+    """Where the curve begins and ends, for whoever cannot see it; "" without two points."""
+    if len(training) + len(validation) < 2:
+        return ""
+    ends = validation or training
+    return f"from {ends[0][1]:.2f} at step {ends[0][0]:,} to {ends[-1][1]:.2f} at {ends[-1][0]:,}"
+
+
+def _drawn(training: Curve, validation: Curve) -> str:
+    training, validation = _thinned(training), _thinned(validation)
+    points = [*training, *validation]
+    last = max(step for step, _ in points) or 1
+    plot = _Plot(last, *_bounds([loss for _, loss in points]))
+    lines = plot.line(training, LEGEND[0][1]) + plot.line(validation, LEGEND[1][1])
+    return f"{plot.grid()}{lines}{plot.dots(validation)}"
+
+
+def _thinned(curve: Curve) -> Curve:
+    """At most MOST_POINTS of a curve's points, its ends among them."""
+    stride = -(-(len(curve) - 1) // (MOST_POINTS - 1))
+    return [*curve[:-1:stride], curve[-1]] if stride > 1 else curve
+
+
+def _legend(entries: Sequence[tuple[str, str]]) -> str:
+    """A key to the lines at the top right, where a falling curve leaves room."""
+    left = WIDTH - RIGHT - 210
+    rows = [(name, css, TOP + 20 + 20 * row) for row, (name, css) in enumerate(entries)]
+    keys = "".join(
+        f'<line class="mlm-line {css}" x1="{left}" x2="{left + 28}" y1="{y - 4}" y2="{y - 4}"/>'
+        f'<text x="{left + 38}" y="{y}">{name}</text>'
+        for name, css, y in rows
+    )
+    return f'{keys}<text x="{left + 38}" y="{TOP + 20 + 20 * len(rows)}">{LOSS}</text>'
+
+
+class _Plot:
+    """Steps and losses to places in the picture."""
+
+    def __init__(self, last: float, low: float, high: float):
+        self._last, self._low, self._high = last, low, high
+
+    def line(self, curve: Curve, name: str) -> str:
+        places = " ".join(f"{self._x(step):.1f},{self._y(loss):.1f}" for step, loss in curve)
+        return f'<polyline class="mlm-line {name}" points="{places}"/>' if curve else ""
+
+    def dots(self, curve: Curve) -> str:
+        return "".join(
+            f'<circle class="mlm-dot" cx="{self._x(step):.1f}" cy="{self._y(loss):.1f}" r="3.5"/>'
+            for step, loss in curve
+        )
+
+    def grid(self) -> str:
+        parts = []
+        for i in range(TICKS):
+            share = i / (TICKS - 1)
+            loss = self._low + share * (self._high - self._low)
+            step = share * self._last
+            x, y = self._x(step), self._y(loss)
+            parts.append(
+                f'<line class="mlm-grid-line" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" '
+                f'y2="{y:.1f}"/><text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
+                f'{loss:g}</text><text x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" '
+                f'text-anchor="{"end" if i == TICKS - 1 else "middle"}">{step:,.0f}</text>'
+            )
+        axis = f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">steps</text>'
+        return "".join(parts) + axis
+
+    def _x(self, step: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / self._last
+
+    def _y(self, loss: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (self._high - loss) / (self._high - self._low)
+
+
+def _bounds(losses: Sequence[float]) -> tuple[float, float]:
+    """Round numbers below and above, so far apart that the ticks between them are round as well."""
+    low, high = min(losses), max(losses)
+    rough = max(high - low, 1e-3) / (TICKS - 1)
+    size = 10.0 ** math.floor(math.log10(rough))
+    for step in (size, 2 * size, 2.5 * size, 5 * size, 10 * size, 20 * size):
+        bottom = math.floor(low / step) * step
+        if bottom + step * (TICKS - 1) >= high:
+            break
+    return round(bottom, 10), round(bottom + step * (TICKS - 1), 10)
