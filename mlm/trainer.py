@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm import hub, model_card
+from mlm.card_examples import try_examples
 from mlm.checkpoint import save_checkpoint
 from mlm.config import TrainingConfig
 from mlm.dry_run import dry_run
@@ -102,7 +103,8 @@ def _check_ends(config: TrainingConfig) -> None:
     """Refuse, before anything is read, what could not be written or pushed in the end."""
     _check_output(Path(config.output_dir), config)
     if config.hub_model_id and (config.push_to_hub or config.resume_from_hub):
-        hub.check_push(config.hub_model_id, private=config.hub_private_repo)
+        tag = config.hub_tag if config.push_to_hub else None
+        hub.check_push(config.hub_model_id, private=config.hub_private_repo, tag=tag)
 
 
 def _check_output(output: Path, config: TrainingConfig) -> None:
@@ -149,23 +151,40 @@ def _finished(run: TrainingRun) -> TrainingResult:
         training=record,
         dtype=config.save_dtype,
     )
+    _try_examples(output, config, run.report)
     model_card.write_model_card(output, config.hub_model_id)
     run.report(f"checkpoint: {output}")
     before = Figures.from_dict(record["metrics"]["before"])
     return TrainingResult(output, before, after, record)
 
 
+def _try_examples(folder: Path, config: TrainingConfig, report: Callable[[str], None]) -> None:
+    """Ask the checkpoint as it was saved for the best words that its card shows."""
+    try:
+        examples = try_examples(folder, config.example_texts)
+        model_card.add_measurements(folder, examples=examples)
+    except Exception as error:  # nothing of a card is worth hours of training
+        told = " ".join(str(error).split())[:200]
+        report(f"the card goes without its examples: {type(error).__name__}: {told}")
+
+
 def _published(
     result: TrainingResult, config: TrainingConfig, report: Callable[[str], None]
 ) -> TrainingResult:
-    repo_id = str(config.hub_model_id)
+    repo_id, private, tag = str(config.hub_model_id), config.hub_private_repo, config.hub_tag
     try:
-        published = hub.push_checkpoint(result.folder, repo_id, private=config.hub_private_repo)
+        if "/" not in repo_id:  # the card is to name it in full
+            model_card.name_model_card(result.folder, hub.check_push(repo_id))
+        published = hub.push_checkpoint(result.folder, repo_id, private=private, tag=tag)
     except HubError as error:
-        folder = shlex.quote(str(result.folder))
+        command = ["python", "scripts/push.py", str(result.folder), repo_id]
+        command += ["--private"] * private + (["--tag", tag] if tag else [])
         raise TrainingError(
-            f"{error}; the checkpoint is whole in {folder}: publish it with "
-            f"`python scripts/push.py {folder} {repo_id}`"
+            f"{error}; the checkpoint is whole in {shlex.quote(str(result.folder))}: publish it "
+            f"with `{shlex.join(command)}`"
         ) from None
-    report(f"published {published.repo_id} at commit {published.commit[:12]}: {published.url}")
+    named = f", tag {tag}" if tag else ""
+    report(
+        f"published {published.repo_id} at commit {published.commit[:12]}{named}: {published.url}"
+    )
     return dataclasses.replace(result, published=published)

@@ -1,15 +1,18 @@
 """Measure a checkpoint folder on held-back texts and examples, and write both into its card.
 
 python scripts/write_card.py runs/imdb --validation_file test.csv.gz --example "A [MASK] film."
+python scripts/write_card.py runs/imdb --language en --license apache-2.0 --hub_space me/page
 """
 
 import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mlm.config import TrainingConfig
 from mlm.devices import load_backend
 from mlm.errors import UserError
 
@@ -20,29 +23,45 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--validation_file", nargs="+", default=[])
     parser.add_argument("--max_seq_length", type=int, default=128)
     parser.add_argument("--example", action="append", default=[], help="a sentence with a mask")
+    parser.add_argument(
+        "--contrast", nargs="+", default=[], help="sentences with a mask that differ in little"
+    )
     parser.add_argument("--hub_model_id", help="where it is or will be published: owner/name")
+    for name in ("license", "dataset_license", "hub_space"):  # as train.py has them
+        parser.add_argument(f"--{name}")
+    for name in ("language", "dataset_tags"):
+        parser.add_argument(f"--{name}", nargs="+")
     return parser.parse_args(arguments)
 
 
 def measure(said: argparse.Namespace) -> None:
-    from mlm.evaluation import evaluate
-    from mlm.fill_mask import FillMask
+    from mlm.card_examples import try_examples
     from mlm.model_card import add_measurements, write_model_card
+    from mlm.model_card.stated import SETTINGS
 
-    evaluation = None
-    if said.validation_file:
-        length = said.max_seq_length
-        measured = evaluate(said.folder, said.validation_file, max_seq_length=length)
-        evaluation = {
-            "files": [Path(name).name for name in said.validation_file],
-            "max_seq_length": length,
-            "tokens": measured.tokens.to_dict(),
-            "words": dataclasses.asdict(measured.words) if measured.words.num_words else {},
-        }
-    fill = FillMask.from_pretrained(said.folder)
-    examples = [{"text": text, "output": fill(text, top_k=5)} for text in said.example]
-    add_measurements(said.folder, evaluation=evaluation, examples=examples)
+    card = {name: value for name in SETTINGS if (value := getattr(said, name)) is not None}
+    TrainingConfig.from_dict(card)  # refuses what the Hub would
+    evaluation = measured(said) if said.validation_file else None
+    tried = try_examples(said.folder, [*said.example, *said.contrast])
+    examples, contrasts = tried[: len(said.example)], tried[len(said.example) :]
+    add_measurements(
+        said.folder, evaluation=evaluation, examples=examples, contrasts=contrasts, card=card
+    )
     write_model_card(said.folder, said.hub_model_id)
+
+
+def measured(said: argparse.Namespace) -> dict[str, Any]:
+    """The figures on the validation files, as add_measurements takes them."""
+    from mlm.evaluation import evaluate
+
+    length = said.max_seq_length
+    found = evaluate(said.folder, said.validation_file, max_seq_length=length)
+    return {
+        "files": [Path(name).name for name in said.validation_file],
+        "max_seq_length": length,
+        "tokens": found.tokens.to_dict(),
+        "words": dataclasses.asdict(found.words) if found.words.num_words else {},
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -77,6 +77,7 @@ LEVELS = (
     },
     {
         "batch_filling",
+        "card_examples",
         "comparison",
         "dry_run",
         "fill_mask",

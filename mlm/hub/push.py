@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlm.checkpoint_files import CHECKPOINT_FILES, matches
+from mlm.config_rules import TAG
 from mlm.errors import HubError
 from mlm.hub.connection import checked_id, endpoint, hub_api, is_offline, retrying
 from mlm.hub.snapshot import is_same
@@ -25,12 +26,13 @@ class Published:
     url: str
 
 
-def check_push(repo_id: str, *, private: bool = False) -> None:
-    """Find out before a training whether its result can be pushed.
+def check_push(repo_id: str, *, private: bool = False, tag: str | None = None) -> str:
+    """Find out before a training whether its result can be pushed; where to, as owner/name.
 
     Raises:
         HubError: off line, no token or one that may not write, a name that the Hub does not take,
-            somebody else's namespace, or a public repository where a private one is wanted.
+            somebody else's namespace, a public repository where a private one is wanted, or a tag
+            that is taken.
     """
     repo_id = checked_id(repo_id)
     check_can_push()
@@ -48,8 +50,12 @@ def check_push(repo_id: str, *, private: bool = False) -> None:
             f"the token cannot write to {repo_id}: "
             f"make one with write permission at {endpoint()}/settings/tokens"
         )
+    full_id = f"{namespace}/{repo_id.rpartition('/')[2]}"
     if private:
-        _check_not_public(f"{namespace}/{repo_id.rpartition('/')[2]}")
+        _check_not_public(full_id)
+    if tag and tags_of(hub_api(), full_id).get(checked_tag(tag)):
+        raise HubError(_taken(full_id, tag))
+    return full_id
 
 
 def _check_not_public(repo_id: str) -> None:
@@ -78,7 +84,12 @@ def _token_may_write(account: dict[str, Any], namespace: str, repo_id: str) -> b
 
 
 def push_checkpoint(
-    folder: str | Path, repo_id: str, *, private: bool = False, commit_message: str | None = None
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    commit_message: str | None = None,
+    tag: str | None = None,
 ) -> Published:
     """Publish a checkpoint folder as one commit, and look whether the Hub has it as it is here.
 
@@ -90,6 +101,8 @@ def push_checkpoint(
         repo_id: "name" or "owner/name".
         private: make a new repository private.
         commit_message: one line; by default it says what was pushed.
+        tag: what the commit is called from now on. One that exists stays where it is; then these
+            have to be the files that it names.
 
     Raises:
         CheckpointError: the folder is not whole; nothing was sent.
@@ -110,11 +123,15 @@ def push_checkpoint(
     head = retrying(f"read {repo_id}", lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
     if private:
         _refuse_public(head)
+    if tag:
+        _refuse_taken(api, repo_id, checked_tag(tag), files)
     message = commit_message or f"Checkpoint of {len(files)} files"
     commit = _commit(api, repo_id, head, files, message)
     wrong = differences(api, repo_id, commit, files)
     if wrong:
         raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: push again")
+    if tag:
+        _tag(api, repo_id, tag, commit, files)
     return Published(repo_id, commit, f"{endpoint()}/{repo_id}")
 
 
@@ -164,6 +181,56 @@ def differences(api: "HfApi", repo_id: str, commit: str, files: dict[str, Path])
     )
     same = {info.path for info in found if info.path in files and is_same(info, files[info.path])}
     return [name for name in files if name not in same]
+
+
+# tags
+
+
+def checked_tag(tag: str) -> str:
+    if not TAG.fullmatch(tag):
+        raise HubError(f"{tag[:100]!r} is no name for a tag: expected letters, digits, . _ -")
+    return tag
+
+
+def tags_of(api: "HfApi", repo_id: str) -> dict[str, str]:
+    """Tag -> commit; {} for a repository that is not there yet."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    def look_up() -> Any:
+        try:
+            return api.list_repo_refs(repo_id).tags
+        except RepositoryNotFoundError as error:
+            if error.response.status_code != 404:  # 401 hides a repository from a stranger
+                raise
+            return []
+
+    tags = retrying(f"read the tags of {repo_id}", look_up, PUSH_ATTEMPTS)
+    return {tag.name: tag.target_commit for tag in tags}
+
+
+def _refuse_taken(api: "HfApi", repo_id: str, tag: str, files: dict[str, Path]) -> None:
+    """HubError if the tag names other files than these."""
+    commit = tags_of(api, repo_id).get(tag)
+    if commit and differences(api, repo_id, commit, files):
+        raise HubError(_taken(repo_id, tag))
+
+
+def _taken(repo_id: str, tag: str) -> str:
+    return f"{repo_id} has a tag {tag} already, and tags are not moved: choose another name"
+
+
+def _tag(api: "HfApi", repo_id: str, tag: str, commit: str, files: dict[str, Path]) -> None:
+    """Tag the commit, and look whether the tag names these files now."""
+    retrying(
+        f"tag {repo_id} as {tag}; it is there at commit {commit}",
+        lambda: api.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True),
+        PUSH_ATTEMPTS,
+    )
+    found = tags_of(api, repo_id).get(tag)
+    if found is None:
+        raise HubError(f"{repo_id} has no tag {tag} although it was just made: push again")
+    if found != commit and differences(api, repo_id, found, files):
+        raise HubError(_taken(repo_id, tag))
 
 
 def _files_to_push(folder: Path) -> list[Path]:
