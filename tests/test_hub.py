@@ -1,8 +1,10 @@
 """mlm.hub against a local Hub, through the real huggingface_hub client over HTTP."""
 
+import dataclasses
 import json
 import logging
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from huggingface_hub import HfApi
 from safetensors.numpy import save_file
 from served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub
 
+from mlm.config import TrainingConfig
 from mlm.errors import CheckpointError, HubError
 from mlm.families import encoder_config_of, new_config, tensor_shapes
 from mlm.fill_mask import FillMask
@@ -258,6 +261,63 @@ def test_what_can_be_no_folder_is_no_trace(name):
         fetch_checkpoint(name)
 
 
+# tags
+
+
+def tags(repo_id: str = REPO) -> dict[str, str]:
+    return {tag.name: tag.target_commit for tag in api().list_repo_refs(repo_id).tags}
+
+
+def test_versions_are_tagged_and_pulled_by_their_tags(folder, tmp_path):
+    first = push_checkpoint(folder, REPO, tag="v1")
+    second = push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO, tag="v2.0")
+    assert tags() == {"v1": first.commit, "v2.0": second.commit}
+    assert contents(fetch_checkpoint(REPO, "v1").folder) == contents(folder)
+    assert history() == ["Checkpoint of 5 files"] * 2 + ["initial commit"]
+
+
+def test_a_tag_is_never_moved(folder, tmp_path, plan):
+    first = push_checkpoint(folder, REPO, tag="v1")
+    other = make_checkpoint(tmp_path / "run2", seed=1)
+    for call in (
+        lambda: check_push(REPO, tag="v1"),  # before hours of training
+        lambda: push_checkpoint(other, REPO, tag="v1"),
+    ):
+        with pytest.raises(HubError, match="has a tag v1 already, and tags are not moved"):
+            call()
+    assert (tags(), history()) == ({"v1": first.commit}, [*history()[:1], "initial commit"])
+    assert plan.count(COMMIT) == 1
+    assert check_push(REPO, tag="v2") == REPO
+    assert check_push("not_there_yet", tag="v1") == "me/not_there_yet"
+
+
+def test_the_same_again_under_its_tag_is_all_right(folder):
+    first = push_checkpoint(folder, REPO, tag="v1")
+    assert push_checkpoint(folder, REPO, tag="v1") == first
+    assert tags() == {"v1": first.commit}
+
+
+def test_a_tag_that_another_makes_meanwhile_is_noticed(folder, tmp_path, plan):
+    push_checkpoint(folder, REPO)
+    initial = api().list_repo_commits(REPO)[-1].commit_id
+    store = RepoStore(tmp_path / "hub")
+    plan.add(
+        ("POST", f"/api/models/{REPO}/tag/.*"),
+        None,
+        do=lambda: store.add_ref("models", REPO, "tags", "v1", initial),
+    )
+    with pytest.raises(HubError, match="has a tag v1 already"):
+        push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO, tag="v1")
+    assert tags() == {"v1": initial}
+
+
+@pytest.mark.parametrize("tag", ["v 1", "../x", "v1/x", "-v", "a" * 101, "v..1", "v1.lock"])
+def test_what_can_be_no_tag_is_refused_before_anything_is_sent(folder, tag, plan):
+    with pytest.raises(HubError, match="is no name for a tag"):
+        push_checkpoint(folder, REPO, tag=tag)
+    assert plan.count(COMMIT) == 0
+
+
 # rights
 
 
@@ -496,6 +556,23 @@ def test_no_token_in_logs_and_errors(folder, plan, naps, caplog, call, fault):
     assert "\n" not in str(caught.value)
 
 
+def test_no_token_in_any_file(folder, tmp_path, monkeypatch, hub):
+    push_checkpoint(folder, REPO, private=True, tag="v1")
+    fetch_checkpoint(REPO)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+
+
+def test_no_token_is_taken_as_an_argument():
+    """Everyone on a machine can read what stands in an argument list, and a shell remembers it."""
+    root = Path(__file__).parents[1]
+    sources = [path.read_text(encoding="utf-8") for path in (root / "scripts").rglob("*.py")]
+    assert [s for s in sources if re.search(r"""["']--\w*token["']""", s)] == []
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    assert [name for name in names if "token" in name] == []
+
+
 # the script
 
 PUSH_SCRIPT = Path(__file__).parents[1] / "scripts" / "push.py"
@@ -504,13 +581,18 @@ PUSH_SCRIPT = Path(__file__).parents[1] / "scripts" / "push.py"
 def test_the_push_script(folder):
     (folder / "README.md").unlink()
     command = [sys.executable, PUSH_SCRIPT, folder, REPO, "--private", "--commit_message", "mine"]
+    command += ["--tag", "v1"]
     environment = os.environ | {"HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     head = api().model_info(REPO)
-    assert done.stdout.split() == [f"{api().endpoint}/{REPO}", "is", "at", "commit", head.sha]
+    assert done.stdout == f"{api().endpoint}/{REPO} is at commit {head.sha}, tag v1\n"
+    assert TOKEN not in done.stdout + done.stderr
+    assert tags() == {"v1": head.sha}
     assert (head.private, history()) == (True, ["mine", "initial commit"])
-    assert (folder / "README.md").read_text().startswith("---\nlibrary_name: transformers")
+    text = (folder / "README.md").read_text()
+    assert text.startswith("---\nlibrary_name: transformers")
+    assert f'model="{REPO}"' in text
 
 
 def test_the_push_script_says_no_in_one_line(folder, tmp_path, capsys):

@@ -28,11 +28,13 @@ class Fault:
 
     status: the HTTP status to answer with; None drops the connection.
     after: carry the request out first, so that only the answer is lost.
+    sent: of that answer, the share that gets through before the connection drops.
     """
 
     status: int | None
     headers: Mapping[str, str] = field(default_factory=dict)
     after: bool = False
+    sent: float = 0.0
 
 
 Faults = Callable[[str, str], Fault | None]  # (method, path) -> what goes wrong, if anything
@@ -171,9 +173,10 @@ class Exchange(BaseHTTPRequestHandler):
 
     def _fail(self, fault: Fault, path: str) -> None:
         if fault.after:
-            answer, self.wfile = self.wfile, io.BytesIO()
+            connection, self.wfile = self.wfile, io.BytesIO()
             self._route(path)
-            self.wfile = answer
+            answer, self.wfile = self.wfile.getvalue(), connection
+            self.wfile.write(answer[: int(fault.sent * len(answer))])
         if fault.status is None:
             self.close_connection = True
             hang_up(self.connection)
