@@ -18,12 +18,12 @@ def try_examples(folder: str | Path, texts: Iterable[str]) -> list[dict[str, Any
         CheckpointError: the folder is not whole.
         InputError: a text has no mask, or more than one, or is too long.
     """
+    texts = list(texts)
+    if not texts:
+        return []
     fill = FillMask.from_pretrained(folder)
-    return [{"text": text, "output": _best(fill, text)} for text in _spelled(fill, texts)]
-
-
-def _spelled(fill: FillMask, texts: Iterable[str]) -> Iterable[str]:
-    return (normalise_masks(text, fill.mask_token)[0] for text in texts)
+    spelled = [normalise_masks(text, fill.mask_token)[0] for text in texts]
+    return [{"text": text, "output": _best(fill, text)} for text in spelled]
 
 
 def _best(fill: FillMask, text: str) -> list[dict[str, Any]]:

@@ -9,8 +9,16 @@ import pytest
 import torch
 import transformers
 
+from mlm import trainer
 from mlm.config import TrainingConfig
-from mlm.errors import CheckpointError, ConfigError, CorpusError, UserError
+from mlm.errors import (
+    CheckpointError,
+    ConfigError,
+    CorpusError,
+    HubError,
+    TrainingError,
+    UserError,
+)
 from mlm.fill_mask import FillMask
 from mlm.trainer import TrainingStopped, train
 
@@ -70,6 +78,50 @@ def test_the_record_says_what_happened(finished):
     assert record["tokens_per_second"] > 0
     assert record["versions"]["backend"] == "tensorflow"
     assert len(record["corpus"]["fingerprint"]) == 64
+
+
+def test_the_card_has_words_that_the_checkpoint_gives(finished):
+    result, _ = finished
+    record = json.loads((result.folder / "training.json").read_text(encoding="utf-8"))
+    (example,) = record["examples"]
+    ours = FillMask.from_pretrained(result.folder)(example["text"], top_k=5)
+    assert example["text"] == "I have watched this [MASK] and it was awesome."
+    assert [each["token_str"] for each in example["output"]] == [e["token_str"] for e in ours]
+    assert ours[0]["token_str"] in (result.folder / "README.md").read_text(encoding="utf-8")
+    assert (result.folder / "loss_curve.svg").is_file()
+
+
+def test_an_example_that_cannot_be_tried_costs_no_checkpoint(finished, small_corpus, tmp_path):
+    result, _ = finished
+    lines: list[str] = []
+    config = small_config(small_corpus, tmp_path, example_texts=["No gap."])
+    trainer._try_examples(result.folder, config, lines.append)
+    assert len(lines) == 1
+    assert lines[0].startswith("the card goes without its examples: InputError: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "command"),
+    [
+        ({}, "me/x"),
+        ({"hub_private_repo": True, "hub_tag": "v1"}, "me/x --private --tag v1"),
+    ],
+)
+def test_how_to_publish_later_is_said_as_it_was_asked(
+    finished, small_corpus, tmp_path, monkeypatch, settings, command
+):
+    """Without --private, what was to be private would be published openly."""
+    result, _ = finished
+
+    def refuse(*args, **options):
+        raise HubError("could not create me/x")
+
+    monkeypatch.setattr(trainer.hub, "push_checkpoint", refuse)
+    publishing = {"push_to_hub": True, "hub_model_id": "me/x", **settings}
+    config = small_config(small_corpus, tmp_path, **publishing)
+    with pytest.raises(TrainingError) as caught:
+        trainer._published(result, config, print)
+    assert str(caught.value).endswith(f"{result.folder} {command}`")
 
 
 def test_a_person_is_told_device_texts_and_figures(finished):

@@ -1,0 +1,25 @@
+"""Examples of a card: asked of the saved checkpoint, in its own spelling of the mask."""
+
+import pytest
+
+from mlm.card_examples import TOP_K, try_examples
+from mlm.errors import InputError
+from mlm.fill_mask import FillMask
+
+
+def test_the_best_words_are_those_that_a_visitor_gets(tiny_bert_folder):
+    texts = ["I watched this [MASK] film.", "A _ ending!"]
+    tried = try_examples(tiny_bert_folder, texts)
+    fill = FillMask.from_pretrained(tiny_bert_folder)
+    assert [each["text"] for each in tried] == [texts[0], "A [MASK] ending!"]
+    assert [each["output"] for each in tried] == [fill(text, top_k=TOP_K) for text in texts]
+
+
+@pytest.mark.parametrize("text", ["No gap.", "[MASK] or [MASK].", "[MASK] " + "film " * 200])
+def test_what_cannot_be_shown_is_named(tiny_bert_folder, text):
+    with pytest.raises(InputError):
+        try_examples(tiny_bert_folder, [text])
+
+
+def test_nothing_is_loaded_for_no_examples(tmp_path):
+    assert try_examples(tmp_path / "none", []) == []
