@@ -228,7 +228,7 @@ def test_figures_are_those_of_the_record(folder):
     assert "| time in training steps | 55 min |" in text
     assert "| `reviews.csv` | train | 5 | `0…` |" in text
     assert "ranks the right token first for 56.1%" in text
-    assert "misses 20.0% even with five guesses" in text
+    assert "20.0% are not among its first five" in text
 
 
 def test_the_curve_keeps_its_ends(folder):
@@ -250,6 +250,15 @@ def test_the_curve_is_a_picture_beside_the_card(folder):
     assert "training batches" in text and "held-out texts" in text and "steps" in text
 
 
+def test_another_share_in_training_is_said_below_the_curve(folder):
+    curve = {"loss_curve": [[50, 2.9], [2000, 2.1]]}
+    assert "another measure" not in card(folder, TRAINING | curve).text
+    curve["config"] = TRAINING["config"] | {"mlm_probability": 0.3}
+    assert (
+        "Of training batches 30% of the tokens were chosen" in card(folder, TRAINING | curve).text
+    )
+
+
 def test_without_a_curve_there_is_no_picture(folder):
     card(folder, TRAINING)
     text = card(folder, TRAINING | {"validation_curve": [[0, 3.0]], "loss_curve": []}).text
@@ -264,6 +273,21 @@ def test_a_long_curve_makes_no_large_picture():
     assert (first[:5], last[:6]) == ("48.0,", "624.0,")
     assert picture.count("<circle") <= MOST_POINTS
     assert len(picture) < 60_000
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        (1, "0 1"),
+        (7, "0 2 4 6"),
+        (300, "0 50 100 150 200 250 300"),
+        (4500, "0 1,000 2,000 3,000 4,000"),
+    ],
+)
+def test_the_steps_of_a_curve_are_told_in_round_numbers(last, shown):
+    picture = ElementTree.fromstring(curve_picture([[0, 3.0], [last, 2.0]], []))
+    texts = [text.text for text in picture.findall("{*}text") if text.get("y") == "280"]
+    assert " ".join(texts) == shown
 
 
 def test_the_bundled_model_is_named_as_a_clone_has_it(folder, monkeypatch):
@@ -297,7 +321,7 @@ def test_contrasts_stand_under_limits(folder):
     card(folder, TRAINING)
     add_measurements(folder, contrasts=said)
     limits = card(folder, None).text.partition("## Limits and biases")[2]
-    assert "| He is a [MASK]. | cook 50.0% |" in limits
+    assert "| He is a [MASK]. | cook\N{NO-BREAK SPACE}50.0% |" in limits
 
 
 def test_the_recipe_can_be_copied(folder):
@@ -323,7 +347,7 @@ def test_no_folder_of_this_machine_is_named(folder):
 
 def test_a_bar_in_a_sentence_does_not_end_a_cell(folder):
     row = "| A [MASK] \\| with: a bar. | movie 51.2% | film 25.0% |  |  |  |"
-    assert row in card(folder, TRAINING).text
+    assert row in card(folder, TRAINING).text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize("absent", sorted(TRAINING))

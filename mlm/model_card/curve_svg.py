@@ -75,14 +75,14 @@ def _thinned(curve: Curve) -> Curve:
 
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
     """A key to the lines at the top right, where a falling curve leaves room."""
-    left = WIDTH - RIGHT - 210
-    rows = [(name, css, TOP + 20 + 20 * row) for row, (name, css) in enumerate(entries)]
+    left = WIDTH - RIGHT - 220
+    rows = [(name, css, TOP + 15 + 18 * row) for row, (name, css) in enumerate(entries)]
     keys = "".join(
         f'<line class="mlm-line {css}" x1="{left}" x2="{left + 28}" y1="{y - 4}" y2="{y - 4}"/>'
         f'<text x="{left + 38}" y="{y}">{name}</text>'
         for name, css, y in rows
     )
-    return f'{keys}<text x="{left + 38}" y="{TOP + 20 + 20 * len(rows)}">{LOSS}</text>'
+    return f'{keys}<text x="{left + 38}" y="{TOP + 15 + 18 * len(rows)}">{LOSS}</text>'
 
 
 class _Plot:
@@ -102,26 +102,39 @@ class _Plot:
         )
 
     def grid(self) -> str:
-        parts = []
-        for i in range(TICKS):
-            share = i / (TICKS - 1)
-            loss = self._low + share * (self._high - self._low)
-            step = share * self._last
-            x, y = self._x(step), self._y(loss)
-            parts.append(
-                f'<line class="mlm-grid-line" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" '
-                f'y2="{y:.1f}"/><text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-                f'{loss:g}</text><text x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" '
-                f'text-anchor="{"end" if i == TICKS - 1 else "middle"}">{step:,.0f}</text>'
-            )
+        shares = [i / (TICKS - 1) for i in range(TICKS)]
+        losses = "".join(self._loss(self._low + i * (self._high - self._low)) for i in shares)
+        steps = "".join(map(self._step, _round_steps(self._last)))
         axis = f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">steps</text>'
-        return "".join(parts) + axis
+        return f"{losses}{steps}{axis}"
+
+    def _loss(self, loss: float) -> str:
+        y = self._y(loss)
+        return (
+            f'<line class="mlm-grid-line" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" '
+            f'y2="{y:.1f}"/><text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{loss:g}</text>'
+        )
+
+    def _step(self, step: float) -> str:
+        anchor = "end" if step == self._last else "middle"
+        return (
+            f'<text x="{self._x(step):.1f}" y="{HEIGHT - BOTTOM + 20}" '
+            f'text-anchor="{anchor}">{step:,.0f}</text>'
+        )
 
     def _x(self, step: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * step / self._last
 
     def _y(self, loss: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (self._high - loss) / (self._high - self._low)
+
+
+def _round_steps(last: float) -> list[float]:
+    """Zero and the multiples of a round number up to the last step, at most 7."""
+    rough = max(abs(last) / 6, 1.0)
+    size = 10.0 ** math.floor(math.log10(rough))
+    each = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
+    return [each * i for i in range(int(last / each) + 1)]
 
 
 def _bounds(losses: Sequence[float]) -> tuple[float, float]:

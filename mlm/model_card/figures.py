@@ -20,7 +20,9 @@ PROTOCOL = (
     "random word, 10 % themselves; the mean is over chosen tokens. Masked-token perplexity is "
     "exp(loss) and is not the perplexity of a left-to-right language model."
 )
+MEASURED_SHARE = 0.15  # of the tokens; PROTOCOL says it in words
 CURVE_ROWS = 8
+NO_BREAK = "\N{NO-BREAK SPACE}"
 TOP_K = 5
 
 
@@ -48,6 +50,12 @@ def _curve(training: Mapping[str, Any]) -> str:
     if not told:
         return ""
     picture = f"![Loss against the steps of the training: {told}.]({PICTURE})"
+    share = training.get("config", {}).get("mlm_probability")
+    if training.get("loss_curve") and isinstance(share, float) and share != MEASURED_SHARE:
+        picture += (
+            f"\n\nOf training batches {share:.0%} of the tokens were chosen, not "
+            f"{MEASURED_SHARE:.0%}: their loss is another measure than that of held-out texts."
+        )
     if len(points) < 2:
         return picture
     stride = -(-(len(points) - 1) // (CURVE_ROWS - 1))
@@ -86,7 +94,11 @@ def best_words(training: Mapping[str, Any], kind: str = "examples") -> str:
     """A line a sentence with its best words and their probabilities; "" where none was measured."""
     tried = [(each["text"], words_of(each)[:TOP_K]) for each in examples_of(training, kind)]
     rows = [
-        (text, *(f"{word} {score:.1%}" for word, score in words), *[""] * (TOP_K - len(words)))
+        (
+            text,
+            *(f"{word}{NO_BREAK}{score:.1%}" for word, score in words),
+            *[""] * (TOP_K - len(words)),
+        )
         for text, words in tried
         if words
     ]

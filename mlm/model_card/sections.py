@@ -25,8 +25,8 @@ SHAPE = (  # of config.json: key, what it counts
     ("vocab_size", "entries in its vocabulary"),
 )
 CONTRASTS = (
-    "The best words for sentences that differ in little. Where the answers differ, so did the "
-    "texts that it learned from; it will carry that into whatever is built on it."
+    "The best words for sentences that differ in little. Where the answers differ, it took that "
+    "from its texts, and carries it into whatever is built on it."
 )
 
 
@@ -91,12 +91,12 @@ def _in_short(training: Mapping[str, Any]) -> str:
     for measured in evaluations_of(training):
         if "top1" in measured.get("tokens", {}):
             files = ", ".join(f"`{public_name(name)}`" for name in measured["files"])
-            where, found = f"On {files}", measured["tokens"]
+            where, found = f"On other texts ({files})", measured["tokens"]
     if not {"top1", "top5"} <= found.keys():
         return ""
     return (
-        f"{where} it ranks the right token first for {found['top1']:.1%} of those that are "
-        f"hidden, and among its first five for {found['top5']:.1%}."
+        f"{where} it ranks the right token first for {found['top1']:.1%} of those it is asked "
+        f"for, and among its first five for {found['top5']:.1%}."
     )
 
 
@@ -157,17 +157,15 @@ def _limits_of_length(training: Mapping[str, Any], config: Mapping[str, Any]) ->
 def _limits_of_texts(training: Mapping[str, Any], stated: Stated) -> list[str]:
     after = training.get("metrics", {}).get("after", {})
     codes = ", ".join(f"`{code}`" for code in stated.languages)
-    return [
-        *([f"Its texts are in {codes}; other languages were not measured."] if codes else []),
-        *(
-            [f"Of the hidden tokens it misses {1 - after['top5']:.1%} even with five guesses."]
-            if "top5" in after
-            else []
-        ),
+    missed = f"{1 - after['top5']:.1%}" if "top5" in after else ""
+    lines = [
+        f"Its texts are in {codes}; other languages were not measured." if codes else "",
+        f"Of the tokens it is asked for, {missed} are not among its first five." if missed else "",
         "It knows how its texts speak, their errors and prejudices included; a likely word is not "
         "a true statement, and its probabilities are no judgement on anybody.",
         "Its figures hold for texts like those it was measured on; others were not measured.",
     ]
+    return [line for line in lines if line]
 
 
 def _num_parameters(folder: Path) -> int:
