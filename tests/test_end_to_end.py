@@ -1,12 +1,14 @@
 """The main job as a person runs it: the script, a signal, the script again, the Hub, an answer."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from mlm.fill_mask import FillMask
 from mlm.local_hub import LocalHub
@@ -64,7 +66,8 @@ def interrupt_at(process: subprocess.Popen, text: str) -> str:
 
 
 def test_train_stop_go_on_publish_pull_answer(small_corpus, tmp_path, hub_environment, monkeypatch):
-    publishing = ("--push_to_hub", "--hub_model_id", REPO)
+    publishing = ("--push_to_hub", "--hub_model_id", REPO, "--hub_tag", "v1")
+    publishing += ("--license", "mit", "--language", "en", "--dataset_tags", "me/texts")
     run = command(small_corpus, tmp_path / "run", *publishing)
     process = subprocess.Popen(
         run, env=hub_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -78,17 +81,33 @@ def test_train_stop_go_on_publish_pull_answer(small_corpus, tmp_path, hub_enviro
     )
     assert again.returncode == 0, again.stderr
     assert "going on from step" in again.stdout
-    assert f"published {REPO} at commit" in again.stdout
+    assert re.search(rf"published {REPO} at commit [0-9a-f]{{12}}, tag v1: ", again.stdout)
     assert TOKEN not in again.stdout + again.stderr
 
     for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_CACHE"):
         monkeypatch.setenv(name, hub_environment[name])
     pulled = FillMask.from_pretrained(REPO)
     assert pulled.revision is not None
-    by_revision = FillMask.from_pretrained(REPO, pulled.revision)
+    by_revision = FillMask.from_pretrained(REPO, "v1")
+    assert (by_revision.revision, by_revision.licence) == (pulled.revision, "mit")
     kept = FillMask.from_pretrained(tmp_path / "run")
     assert pulled(SENTENCE) == by_revision(SENTENCE) == kept(SENTENCE)
     assert pulled(SENTENCE)[0]["sequence"].startswith("I watched this")
+    check_card(pulled.checkpoint.folder)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+
+
+def check_card(folder: Path) -> None:
+    """What a stranger finds beside the weights that they pulled."""
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.language, card.data.datasets) == (["en"], ["me/texts"])
+    assert {result.metric_type for result in card.data.eval_results} >= {"perplexity", "accuracy"}
+    assert card.data.get("widget")[0]["output"]
+    assert f'pipeline("fill-mask", model="{REPO}")' in card.text
+    assert "(loss_curve.svg)" in card.text and (folder / "loss_curve.svg").is_file()
+    for section in ("Examples", "Figures", "Limits and biases", "Data", "Recipe", "Run"):
+        assert f"## {section}\n" in card.text
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
     (folder / "config.json").write_text(json.dumps(CONFIG.to_dict() | config))
     train_tokenizer(small_texts(), CONFIG.vocab_size).save_pretrained(folder)
     (folder / "README.md").write_text("---\ntags: [fill-mask]\n---\n# Reviews\n")
+    (folder / "loss_curve.svg").write_text("<svg/>")
     return folder
 
 
@@ -273,7 +274,7 @@ def test_versions_are_tagged_and_pulled_by_their_tags(folder, tmp_path):
     second = push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO, tag="v2.0")
     assert tags() == {"v1": first.commit, "v2.0": second.commit}
     assert contents(fetch_checkpoint(REPO, "v1").folder) == contents(folder)
-    assert history() == ["Checkpoint of 5 files"] * 2 + ["initial commit"]
+    assert history() == ["Checkpoint of 6 files"] * 2 + ["initial commit"]
 
 
 def test_a_tag_is_never_moved(folder, tmp_path, plan):

@@ -23,6 +23,7 @@ from mlm.model_card import (
     write_model_card,
 )
 from mlm.model_card.curve_svg import MOST_POINTS, curve_picture
+from mlm.model_card.stated import licence_fields, stated_in
 
 REPO = "me/reviews"
 TRAINING = {
@@ -152,6 +153,33 @@ def test_what_the_hub_would_refuse_is_not_in_the_card(folder, odd):
     assert errors_in(yaml.safe_load(front_of(written))) == []
     assert (written.data.language, written.data.base_model) == (None, None)
     assert "evil" not in written.content
+
+
+@pytest.mark.parametrize(
+    ("file", "dataset"),
+    [
+        ("hf://datasets/me/x/a/b.csv", ("me/x",)),
+        ("hf://datasets/me/x.y@refs%2Fconvert%2Fparquet/a.parquet", ("me/x.y",)),
+        ("hf://buckets/me/x/a.csv", ()),
+        ("datasets/me/x/a.csv", ()),
+    ],
+)
+def test_a_data_set_that_was_read_from_the_hub_is_named(file, dataset):
+    assert stated_in({"config": {"train_file": [file]}}).datasets == dataset
+
+
+@pytest.mark.parametrize(
+    ("licence", "fields"),
+    [
+        (None, {}),
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        ("openrail++", {"license": "openrail++"}),
+        ("in-house-1", {"license": "other", "license_name": "in-house-1"}),
+        ("mi", {"license": "other", "license_name": "mi"}),
+    ],
+)
+def test_a_licence_that_the_hub_does_not_know_has_a_name(licence, fields):
+    assert licence_fields(licence) == fields
 
 
 def front_of(written: ModelCard) -> str:
