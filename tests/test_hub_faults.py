@@ -9,10 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from served_hub import TOKEN, api, contents, served_hub
+from served_hub import TOKEN, api, contents, served_hub, write_state
 from test_hub import make_checkpoint
 
-from mlm.hub import check_push, fetch_checkpoint, push_checkpoint
+from mlm.hub import (
+    check_push,
+    delete_states,
+    fetch_checkpoint,
+    fetch_newest_state,
+    push_checkpoint,
+    push_state,
+)
+from mlm.hub.training_branch import BRANCH
 from mlm.local_hub import Fault
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
@@ -59,9 +67,13 @@ class Folders:
         self._count += 1
         return make_checkpoint(self._root / f"run-{self._count}", seed=self._count)
 
-    def cache(self) -> Path:
+    def state(self) -> Path:
         self._count += 1
-        return self._root / f"cache-{self._count}"
+        return write_state(self._root / f"states-{self._count}", step=12, seed=self._count)
+
+    def empty(self) -> Path:
+        self._count += 1
+        return self._root / f"empty-{self._count}"
 
 
 @pytest.fixture
@@ -110,7 +122,7 @@ def publishing_again(folders: Folders, repo: str) -> Job:
 def pulling(folders: Folders, repo: str) -> Job:
     folder = folders.checkpoint()
     push_checkpoint(folder, repo)
-    os.environ["HF_HUB_CACHE"] = str(folders.cache())  # monkeypatch puts it back
+    os.environ["HF_HUB_CACHE"] = str(folders.empty())  # monkeypatch puts it back
     pulled: list[Path] = []
 
     def look() -> None:
@@ -119,24 +131,65 @@ def pulling(folders: Folders, repo: str) -> Job:
     return lambda: pulled.append(fetch_checkpoint(repo).folder), look
 
 
-def titles(repo: str) -> list[str]:
-    return [commit.title for commit in api().list_repo_commits(repo)]
+def sending_a_state(folders: Folders, repo: str) -> Job:
+    state = folders.state()
+
+    def look() -> None:
+        assert len(titles(repo, BRANCH)) == 2
+        assert titles(repo) == ["initial commit"]
+        there = folders.empty()
+        assert fetch_newest_state(repo, there)
+        assert contents(there / state.name) == contents(state)
+
+    return lambda: push_state(state, repo, private=True), look
+
+
+def going_on_from_a_state(folders: Folders, repo: str) -> Job:
+    state, there = folders.state(), folders.empty()
+    push_state(state, repo)
+
+    def look() -> None:
+        assert contents(there / state.name) == contents(state)
+
+    return lambda: fetch_newest_state(repo, there), look
+
+
+def clearing_up(folders: Folders, repo: str) -> Job:
+    push_state(folders.state(), repo)
+
+    def look() -> None:
+        assert [branch.name for branch in api().list_repo_refs(repo).branches] == ["main"]
+
+    return lambda: delete_states(repo), look
+
+
+def titles(repo: str, revision: str = "main") -> list[str]:
+    return [commit.title for commit in api().list_repo_commits(repo, revision=revision)]
 
 
 def tags(repo: str) -> dict[str, str]:
     return {tag.name: tag.target_commit for tag in api().list_repo_refs(repo).tags}
 
 
+JOBS = {  # what is done -> requests that it takes at least
+    checking: 4,
+    publishing: 12,
+    publishing_again: 12,
+    pulling: 15,
+    sending_a_state: 12,
+    going_on_from_a_state: 9,
+    clearing_up: 1,
+}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(
-    ("job", "at_least"), [(checking, 4), (publishing, 12), (publishing_again, 10), (pulling, 9)]
-)
-def test_whatever_goes_wrong_once_is_mended(folders, faults, job, at_least, fault, caplog):
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.__name__)
+def test_whatever_goes_wrong_once_is_mended(folders, faults, job, fault, caplog):
     do, look = job(folders, "me/whole")
     faults.start()
     do()
     requests = list(faults.asked)
-    assert len(requests) >= at_least, requests
+    assert len(requests) >= JOBS[job], requests
     for position, request in enumerate(requests):
         do, look = job(folders, f"me/broken-{position}")
         faults.start(position, FAULTS[fault])
