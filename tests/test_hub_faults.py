@@ -176,7 +176,7 @@ JOBS = {  # what is done -> requests that it takes at least
     publishing: 12,
     publishing_again: 12,
     pulling: 15,
-    sending_a_state: 12,
+    sending_a_state: 16,
     going_on_from_a_state: 9,
     clearing_up: 1,
 }
