@@ -172,6 +172,19 @@ def test_nothing_is_compiled_after_the_first_step(replica_runs):
         assert len(set(run["compiled"])) == 1, name
 
 
+def test_the_whole_step_lowers_for_a_tpu():
+    """What a TPU lacks is found here; that it runs there is not said by this."""
+    program = [sys.executable, str(Path(__file__).with_name("lowered_step.py"))]
+    printed = subprocess.run(program, stdout=subprocess.PIPE, check=True, timeout=280).stdout
+    steps = json.loads(printed)
+    assert {"bert adamw 1", "bert adamw 2", "modernbert muon 1"} < steps.keys()
+    for name, step in steps.items():
+        assert (step["platforms"], step["devices"]) == (["tpu"], 8), name
+        assert step["products"] > 20, name
+        # How arrays lie on the devices is said by calls; everything else is plain StableHLO.
+        assert set(step["calls"]) <= {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
+
+
 def test_clipping_acted_on_what_the_replicas_agree_in(replica_runs):
     runs = replica_runs["tensorflow"]
     free, clipped = (runs[name]["losses"] for name in ("one, not clipped", "one"))
