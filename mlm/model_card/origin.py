@@ -23,6 +23,7 @@ NOT_RECIPE = {  # where the result went and how it was kept moves no weight
     "hub_state_minutes",
     "max_train_minutes",
     "report_to",
+    "require_device",
 }
 SHOWN_OF_HASH = 16  # hexadecimal digits; training.json has all
 
