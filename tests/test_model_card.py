@@ -1,5 +1,6 @@
 """The card says what was measured, in a form that the Hub takes, and nothing else."""
 
+import html as html_module
 import json
 import re
 from pathlib import Path
@@ -376,6 +377,25 @@ def test_no_folder_of_this_machine_is_named(folder):
 def test_a_bar_in_a_sentence_does_not_end_a_cell(folder):
     row = "| A [MASK] \\| with: a bar. | movie 51.2% | film 25.0% |  |  |  |"
     assert row in card(folder, TRAINING).text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A <mask> film.",
+        "*A* _b_ `[MASK]` ~~c~~",
+        "<b>[MASK]</b> &lt;",
+        "[MASK](http://x.test)",
+        "a\\|b",
+    ],
+)
+def test_sentences_and_words_are_shown_as_they_are(folder, text):
+    example = {"text": text, "output": [{"token_str": text, "score": 0.5}]}
+    section = card(folder, TRAINING | {"examples": [example]}).text.partition("## Examples\n")[2]
+    markdown = pytest.importorskip("markdown_it")
+    html = markdown.MarkdownIt("commonmark", {"html": True}).enable("table").render(section)
+    cells = [html_module.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", html)]
+    assert cells[:2] == [text, f"{text}\N{NO-BREAK SPACE}50.0%"]
 
 
 @pytest.mark.parametrize("absent", sorted(TRAINING))

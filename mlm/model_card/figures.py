@@ -5,7 +5,7 @@ from typing import Any
 
 from mlm.model_card.curve_svg import LOSS, curve_in_words
 from mlm.model_card.record import evaluations_of, examples_of, public_name, words_of
-from mlm.model_card.tables import number, table, titled
+from mlm.model_card.tables import number, plain, table, titled
 
 PICTURE = "loss_curve.svg"
 FIGURES = (  # of metrics: key, title, format
@@ -95,8 +95,8 @@ def best_words(training: Mapping[str, Any], kind: str = "examples") -> str:
     tried = [(each["text"], words_of(each)[:TOP_K]) for each in examples_of(training, kind)]
     rows = [
         (
-            text,
-            *(f"{word}{NO_BREAK}{score:.1%}" for word, score in words),
+            plain(text),
+            *(f"{plain(word)}{NO_BREAK}{score:.1%}" for word, score in words),
             *[""] * (TOP_K - len(words)),
         )
         for text, words in tried

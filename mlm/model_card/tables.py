@@ -1,7 +1,10 @@
 """Markdown and numbers as all sections of a card write them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
+
+SIGNS = re.compile(r"[\\`*_<&~$]|(?<=\])\(")  # what Markdown or HTML would take for its own
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -13,6 +16,11 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
     heads = list(heads)
     return "\n".join([line(heads), "|---" * len(heads) + "|", *map(line, rows)])
+
+
+def plain(text: str) -> str:
+    """A text that Markdown shows as it is: `<mask>` would be a tag, `*` begin an emphasis."""
+    return SIGNS.sub(r"\\\g<0>", text)
 
 
 def number(value: Any, style: str) -> str:
