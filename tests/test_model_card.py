@@ -324,6 +324,8 @@ def test_the_bundled_model_is_named_as_a_clone_has_it(folder, monkeypatch):
     text = card(folder, TRAINING, repo_id=None).text
     assert f'model="{"/".join(folder.parts[-3:])}"' in text
     assert 'FillMask.from_pretrained("demo")' in text
+    name_model_card(folder, REPO)
+    assert f'model="{REPO}"' in (folder / "README.md").read_text()
 
 
 def test_a_card_gets_the_name_that_it_is_published_by(folder):

@@ -48,13 +48,21 @@ def name_model_card(folder: str | Path, repo_id: str) -> None:
     Raises: CheckpointError, the card cannot be written.
     """
     folder = Path(folder)
+    with _disk_errors(folder / "README.md"):
+        edited = _is_edited(folder)
+    if not edited:
+        write_model_card(folder, repo_id)
+
+
+def _is_edited(folder: Path) -> bool:
+    """Whether there is a card that is not as it would be written, under whatever name."""
     path = folder / "README.md"
-    if path.is_file():
-        said = path.read_text(encoding="utf-8", errors="replace")
-        name = LOADED_BY.search(said)
-        if not name or said != _card(folder, _names(folder, name[1]), training_of(folder)):
-            return
-    write_model_card(folder, repo_id)
+    if not path.is_file():
+        return False
+    said = path.read_text(encoding="utf-8", errors="replace")
+    found, training = LOADED_BY.search(said), training_of(folder)
+    named = [_names(folder, name) for name in (None, found[1] if found else None)]
+    return said not in [_card(folder, names, training) for names in named]
 
 
 def _card(folder: Path, names: Names, training: Mapping[str, Any]) -> str:
