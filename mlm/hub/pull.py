@@ -54,7 +54,7 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
 
     Args:
         name: "demo" is the bundled checkpoint; a folder is taken as it is; anything else is a
-            repository on the Hub.
+            repository on the Hub, owner/name or owner/name@revision.
         revision: branch, tag or commit of a repository; None is its main branch.
 
     Raises:
@@ -70,7 +70,14 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
             raise HubError(f"revision {revision!r} was given, but {name} is a folder: leave it out")
         verify_folder(folder)
         return Fetched(folder, None, None)
-    return _fetch_from_hub(checked_id(name), checked_revision(revision))
+    repo_id, revision = named_revision(name, revision)
+    return _fetch_from_hub(checked_id(repo_id), checked_revision(revision))
+
+
+def named_revision(name: str | Path, revision: str | None) -> tuple[str, str | None]:
+    """The id and the revision of owner/name@revision; a revision that is given goes before."""
+    repo_id, at, named = str(name).partition("@")  # which no id can have
+    return (repo_id, named) if at and revision is None else (str(name), revision)
 
 
 def _folder_of(name: str | Path) -> Path | None:
