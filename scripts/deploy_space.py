@@ -64,9 +64,7 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(
-        f"{published.url} is at commit {published.commit}; how it starts: {published.url}?logs=build"
-    )
+    print(f"{published.url} is at commit {published.commit}; it is built now, for some minutes")
     return 0
 
 
