@@ -34,7 +34,7 @@ demo: $(VENV)/.installed
 	@$(RUN) scripts/demo.py $(if $(filter 0,$(SERVE)),--no_serve) $(if $(HUB_MODEL_ID),--hub_model_id $(HUB_MODEL_ID))
 
 test: $(VENV)/.installed-dev
-	@bash scripts/install_browser.sh
+	@bash scripts/install_test_programs.sh
 	@$(RUN) -m pytest
 
 # A Space adds gradio's two extras and the package spaces to its requirements by itself.
