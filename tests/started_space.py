@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ class StartedSpace:
 
 @contextmanager
 def started_space(
-    folder: Path, beside: Path, variables: Mapping[str, str]
+    folder: Path, beside: Path, variables: Mapping[str, str], arguments: Sequence[str] = ()
 ) -> Iterator[StartedSpace]:
     """Run `python app.py` in the folder on a free port of this machine until the block ends.
 
@@ -104,7 +104,11 @@ def started_space(
     started = time.monotonic()
     with (beside / "log").open("w") as log:
         process = subprocess.Popen(
-            [PYTHON, "app.py"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+            [PYTHON, "app.py", *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     on_two_cores(process.pid)
     try:

@@ -132,3 +132,17 @@ def test_the_listing_has_every_file_and_the_readme(tmp_path):
     assert f"{len(files)} files" in listed and "sdk: gradio" in listed
     requirements = Path(ROOT / space_files.REQUIREMENTS).read_bytes()
     assert files["requirements.txt"].read_bytes() == requirements
+
+
+def test_the_container_has_what_a_space_has():
+    """Read, not built: the same Python, the same requirements, every file that the page needs."""
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"FROM python:{space_files.PYTHON_VERSION}-slim" in recipe
+    assert f"COPY {space_files.REQUIREMENTS} requirements.txt" in recipe
+    assert "USER page" in recipe and "Not tested here" in recipe
+    copied = {"app.py", "LICENSE", "mlm"}
+    assert "COPY LICENSE app.py ./" in recipe and "COPY mlm mlm" in recipe
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{name}" for name in copied} <= set(ignored) and ignored[0] == "*"
+    left = [line for line in ignored if line.startswith("mlm/")]
+    assert not [n for n in copied_files(with_demo=True) for line in left if n.startswith(line)]
