@@ -4,13 +4,14 @@ A secret's value comes from the environment of whoever deploys, never from a com
 
 What can run the page, as it was in November 2026:
 
-cpu-basic    2 cores, 16 GB, no price by the hour, asleep after 48 hours without a visitor. To make
-             a Gradio Space on it takes PRO, or for an organization a Team or Enterprise plan: the
-             Hub answers 402 to a free account (github.com/huggingface/hub-docs/pull/2624,
-             huggingface.co/docs/hub/spaces-overview).
+any          To make a Gradio Space takes PRO, or for an organization a Team or Enterprise plan; a
+             free account is answered 402 (github.com/huggingface/hub-docs/pull/2624,
+             github.com/huggingface/agents-course/issues/733).
+cpu-basic    2 cores, 16 GB, no price by the hour (huggingface.co/docs/hub/spaces-gpus), asleep
+             after 48 hours without a visitor (huggingface_hub, HfApi.request_space_hardware).
 cpu-upgrade  8 cores, 32 GB, 0.03 dollars an hour (huggingface.co/docs/hub/spaces-gpus).
-ZeroGPU      not this page: it starts only what has a function for its GPUs ("No @spaces.GPU
-             function detected": github.com/huggingface/agents-course/issues/733), for PyTorch.
+ZeroGPU      open to free accounts too, but not to this page: it starts only what has a function for
+             its GPUs ("No @spaces.GPU function detected", the same issue), which are for PyTorch.
 other GPUs   not this page: its TensorFlow is the one for CPUs, which would leave them idle.
 """
 

@@ -32,12 +32,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--hardware", help=f"{' or '.join(HARDWARE)}; without it, what the Space has")
     add("--variable", action="append", default=[], metavar="NAME=VALUE", help="open to anybody")
     add("--secret", action="append", default=[], metavar="NAME", help="value of SPACE_NAME or NAME")
+    add("--wait", action="store_true", help="stay until the Space runs, or say why it does not")
     add("--dry_run", action="store_true", help="list what would be sent, and send nothing")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    from mlm.hub.space import check_settings, deploy_space, space_models
+    from mlm.hub.space import check_settings, deploy_space, space_models, wait_until_running
     from mlm.space_files import lay_out, listing
     from mlm.space_settings import (
         SpaceSettings,
@@ -61,10 +62,13 @@ def main(arguments: list[str]) -> int:
                 print(listing(files), settings.shown(), sep="\n")
                 return 0
             published = deploy_space(given.space, files, settings)
+        print(f"{published.url} is at commit {published.commit}; it is built now, for some minutes")
+        if given.wait:
+            wait_until_running(published)
+            print("It runs.")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{published.url} is at commit {published.commit}; it is built now, for some minutes")
     return 0
 
 

@@ -13,7 +13,13 @@ from served_hub import TOKEN, Plan, api, served_hub
 
 from mlm.errors import CheckpointError, ConfigError, HubError
 from mlm.hub import HubUnreachableError, fetch_checkpoint, push_checkpoint
-from mlm.hub.space import check_settings, deploy_space, space_model, space_models
+from mlm.hub.space import (
+    check_settings,
+    deploy_space,
+    space_model,
+    space_models,
+    wait_until_running,
+)
 from mlm.local_hub import Fault
 from mlm.local_hub.store import Change, RepoStore
 from mlm.space_files import ROOT, SpaceModel, lay_out
@@ -179,6 +185,41 @@ def test_a_name_that_cannot_be_written_to(files, repo_id, told):
         deploy_space(repo_id, files, SETTINGS)
 
 
+# waiting
+
+
+def from_question(plan: Plan, tmp_path: Path, number: int, **facts) -> None:
+    """What is so of the Space from the question of this number on."""
+    store = RepoStore(tmp_path / "hub")
+    if number > 1:
+        plan.add(CALLS[6], None, times=number - 1)
+    plan.add(CALLS[6], None, do=lambda: store.update_facts("spaces", SPACE, **facts))
+
+
+def test_a_space_is_waited_for(files, plan, naps, tmp_path):
+    published = deploy_space(SPACE, files, SpaceSettings({}))
+    from_question(plan, tmp_path, 3, stage="RUNNING")
+    wait_until_running(published)
+    assert naps == [5.0, 5.0]
+
+
+def test_what_ran_before_is_not_what_is_waited_for(files, plan, naps, tmp_path):
+    published = deploy_space(SPACE, files, SpaceSettings({}))
+    from_question(plan, tmp_path, 1, stage="RUNNING", started="0" * 40)
+    from_question(plan, tmp_path, 2, started=published.commit)
+    wait_until_running(published)
+    assert len(naps) == 2
+
+
+def test_a_space_that_does_not_start_is_told_with_its_log(files, plan, naps, tmp_path):
+    published = deploy_space(SPACE, files, SpaceSettings({}))
+    with pytest.raises(HubError, match="is still BUILDING after 0 minutes"):
+        wait_until_running(published, minutes=0)
+    from_question(plan, tmp_path, 2, stage="BUILD_ERROR")
+    with pytest.raises(HubError, match=r"not run but is BUILD_ERROR; its log: .*\?logs=build"):
+        wait_until_running(published)
+
+
 # faults
 
 
@@ -318,11 +359,15 @@ def test_the_script_deploys(model, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("SPACE_KEY", "tell-nobody")
     arguments = [SPACE, "--model", MODEL, "--secret", "KEY", "--variable", "MLM_ALLOW_OWNERS=me"]
     assert script.main(arguments) == 0
+    RepoStore(tmp_path / "hub").update_facts("spaces", SPACE, stage="RUNTIME_ERROR")
+    assert script.main([*arguments, "--wait"]) == 2
     facts = kept(tmp_path)
     assert facts["variables"]["MLM_MODEL"]["value"] == f"{MODEL}@{model}"
     assert facts["secrets"] == {"KEY": hashlib.sha256(b"tell-nobody").hexdigest()}
     assert f"preload_from_hub:\n- {MODEL} " in on_hub()["README.md"].decode()
-    assert f"/spaces/{SPACE} is at commit {api().space_info(SPACE).sha}" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert f"/spaces/{SPACE} is at commit {api().space_info(SPACE).sha}" in told.out
+    assert "is RUNTIME_ERROR" in told.err
 
 
 def test_a_dry_run_lists_all_and_sends_nothing(model, plan, capsys, monkeypatch):

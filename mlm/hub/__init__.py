@@ -9,6 +9,7 @@ No token is taken as an argument, written to a log or put in an error. HF_ENDPOI
     inspection.py  what can be told of a repository before its weights are fetched
     pull.py        fetch_checkpoint, load_checkpoint
     push.py        check_push, push_checkpoint
+    space.py       a Space of the page; not imported here, for the page itself has no use for it
     training_branch.py  the state of a run on a branch, for the next machine to go on from
 """
 

@@ -8,6 +8,7 @@ The settings go first, so that the one build which the commit begins has them. N
 mlm.hub: the page itself never needs it.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 OURS = "mlm/playground/page.py"  # what tells a Space of this page from any other
 FRESH = {".gitattributes", "README.md"}  # what the Hub puts into a new one
 TOKEN = "HF_TOKEN"
+ON_THE_WAY = {"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"}
+WAIT_MINUTES = 30.0  # after which the Hub itself gives a start up
+PAUSE = 5.0  # seconds
 
 
 def space_models(names: str) -> list[SpaceModel]:
@@ -119,6 +123,28 @@ def deploy_space(repo_id: str, files: Mapping[str, Path], settings: SpaceSetting
     if wrong:
         raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: deploy again")
     return Published(repo_id, commit, f"{endpoint()}/spaces/{repo_id}")
+
+
+def wait_until_running(space: Published, minutes: float = WAIT_MINUTES) -> None:
+    """Stay while a Space is built and started at the commit that was published.
+
+    Raises:
+        HubError: it ended in another way, or is not there after so many minutes.
+    """
+    api, deadline = hub_api(), time.monotonic() + 60 * minutes
+    what, logs = f"ask how {space.repo_id} is", f"its log: {space.url}?logs=build"
+    while True:
+        now = retrying(what, lambda: api.get_space_runtime(space.repo_id), PUSH_ATTEMPTS)
+        is_new = now.raw.get("sha") in (None, space.commit)
+        if now.stage == "RUNNING" and is_new:
+            return
+        if now.stage not in ON_THE_WAY and is_new:
+            raise HubError(f"{space.repo_id} does not run but is {now.stage}; {logs}")
+        if time.monotonic() > deadline:
+            raise HubError(
+                f"{space.repo_id} is still {now.stage} after {minutes:g} minutes; {logs}"
+            )
+        time.sleep(PAUSE)
 
 
 # the Space and its settings

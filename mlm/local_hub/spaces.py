@@ -1,9 +1,13 @@
-"""What only Spaces have on the local Hub: variables, secrets, hardware. Nothing is ever started."""
+"""What only Spaces have on the local Hub: variables, secrets, hardware.
+
+Nothing is ever started: a Space is BUILDING for good, unless a test says otherwise.
+"""
 
 import hashlib
 from typing import Any
 
 from mlm.local_hub.exchange import Exchange, Refusal
+from mlm.local_hub.store import DEFAULT_BRANCH
 
 SDKS = ("gradio", "docker", "static")
 
@@ -13,7 +17,8 @@ def settings_of_new(wanted: dict[str, Any]) -> dict[str, Any]:
     if wanted.get("sdk") not in SDKS:
         raise Refusal(400, f"a Space needs an sdk, one of {', '.join(SDKS)}")
     hardware = wanted.get("hardware") or "cpu-basic"
-    return {"sdk": wanted["sdk"], "hardware": hardware, "variables": {}, "secrets": {}}
+    empty: dict[str, Any] = {"variables": {}, "secrets": {}, "stage": "BUILDING"}
+    return {"sdk": wanted["sdk"], "hardware": hardware, **empty}
 
 
 def list_variables(request: Exchange, repo: str) -> None:
@@ -45,8 +50,10 @@ def set_secret(request: Exchange, repo: str) -> None:
 
 
 def show_runtime(request: Exchange, repo: str) -> None:
-    hardware = request.facts("spaces", repo)["hardware"]
-    request.reply({"stage": "BUILDING", "hardware": {"current": None, "requested": hardware}})
+    facts = request.facts("spaces", repo)
+    hardware = {"current": None, "requested": facts["hardware"]}
+    started = facts.get("started", facts["branches"][DEFAULT_BRANCH])  # a commit
+    request.reply({"stage": facts["stage"], "hardware": hardware, "sha": started})
 
 
 def set_hardware(request: Exchange, repo: str) -> None:
