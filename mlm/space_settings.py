@@ -94,8 +94,8 @@ def checked_hardware(hardware: str | None) -> str | None:
     """The hardware if the page can run on it. Raises ConfigError."""
     if hardware is not None and hardware not in HARDWARE:
         raise ConfigError(
-            f"the page runs on CPUs, and {hardware[:40]!r} is none that a Space can have: "
-            f"expected {' or '.join(HARDWARE)}"
+            f"{hardware[:40]!r} is no hardware for this page, which runs on CPUs: expected "
+            f"{' or '.join(HARDWARE)}"
         )
     return hardware
 

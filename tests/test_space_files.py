@@ -50,11 +50,12 @@ def test_the_training_half_stays_at_home(left):
     assert (ROOT / left).is_file() and left not in code_files()
 
 
-def test_what_is_copied_is_in_the_repository_and_no_secret(tmp_path):
+def test_what_is_copied_belongs_to_the_project():
     copied = copied_files(with_demo=True)
     assert {"app.py", "LICENSE", "mlm/playground/page.js", "mlm/playground/style.css"} <= {*copied}
     assert all(name in ("app.py", "LICENSE") or name.startswith("mlm/") for name in copied)
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode == 0:
         assert set(copied) <= set(tracked.stdout.splitlines())
 
