@@ -15,7 +15,7 @@ SERVE ?= 1
 HUB_MODEL_ID ?=
 SPACE_VENV := .venv-space
 SPACE_PYTHON ?= python3.12
-SPACE_GRADIO := $(shell sed -n 's/^gradio==//p' requirements-space.txt)
+SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' requirements-space.txt)
 
 .PHONY: help demo test test-space check clean
 .DELETE_ON_ERROR:
@@ -37,7 +37,7 @@ test: $(VENV)/.installed-dev
 	@bash scripts/install_test_programs.sh
 	@$(RUN) -m pytest
 
-# A Space adds gradio's two extras and the package spaces to its requirements by itself.
+# A Space adds gradio's extras and the package spaces to its requirements by itself.
 test-space: $(VENV)/.installed-dev
 	rm -rf $(SPACE_VENV)
 	$(SPACE_PYTHON) -m venv $(SPACE_VENV)

@@ -94,6 +94,9 @@ class TrainingConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
         "auto", "Number format of the arithmetic; auto chooses from the hardware and says why."
     )
+    require_device: Literal["any", "gpu", "tpu"] = _setting(
+        "any", "Give up at once where there is no such accelerator, instead of taking the CPU."
+    )
     skip_bad_steps: int = _setting(
         0, "Steps with a loss or gradient that is not finite to pass over before giving up."
     )

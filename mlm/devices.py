@@ -10,19 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mlm.errors import ConfigError
 
+# What Kaggle, Colab and Cloud TPU machines set; TensorFlow itself sets others that begin alike.
+TPU_VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_WORKER_ID", "TPU_WORKER_HOSTNAMES", "TPU_NAME")
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 def load_backend() -> None:
     """Import Keras and its backend without TensorFlow's greetings or transformers' advice.
 
-    Entry points call this first. What Python raises is raised; only the file descriptor is muted.
+    Entry points call this first. The backend is KERAS_BACKEND's; where that says nothing, JAX if it
+    alone sees a TPU. What Python raises is raised; only the file descriptor is muted.
     """
+    if "KERAS_BACKEND" not in os.environ and only_jax_sees_a_tpu():
+        os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
     with _muted_stderr():
@@ -32,6 +39,35 @@ def load_backend() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+
+
+def only_jax_sees_a_tpu() -> bool:
+    """Whether this is a machine like Kaggle's with a TPU: JAX's is there, TensorFlow's is not.
+
+    JAX is asked only where something speaks of a TPU: elsewhere it would take hold of a GPU.
+    """
+    if not _signs_of_a_tpu() or _is_installed("tensorflow-tpu") or find_spec("jax") is None:
+        return False
+    import jax
+
+    try:
+        with _muted_stderr():
+            return jax.devices()[0].platform == "tpu"
+    except RuntimeError:  # the sign of a TPU that is not ours
+        return False
+
+
+def _signs_of_a_tpu() -> bool:
+    nodes = (*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*"))
+    return bool(nodes) or any(name in os.environ for name in TPU_VARIABLES)
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @contextmanager
@@ -85,6 +121,19 @@ def choose_device(precision: str = "auto") -> Device:
     raise ConfigError(f"KERAS_BACKEND is {backend!r}; tensorflow and jax are supported")
 
 
+def check_required_device(kind: str) -> None:
+    """ConfigError unless what `choose_device` finds is of this kind, `gpu` or `tpu`, or `any`."""
+    if kind == "any":
+        return
+    device = choose_device()
+    if device.kind != kind:
+        raise ConfigError(
+            f"--require_device {kind}, but {backend_name()} sees only {device.name} here: start "
+            f"this machine with a {kind.upper()}, or leave --require_device out; KERAS_BACKEND "
+            "chooses between tensorflow and jax"
+        )
+
+
 def backend_name() -> str:
     """`tensorflow` or `jax`, as Keras was told (TensorFlow if it was told nothing)."""
     import keras
@@ -111,12 +160,14 @@ def update_if(condition, update: Callable, skip: Callable, gradients: list) -> N
     """Inside a TensorFlow training step: `update(gradients)` if the condition holds, else `skip()`.
 
     The condition is the same on every replica. With several, the branch is taken outside of them:
-    an update talks to the other replicas, which TensorFlow has no way to do inside a branch.
+    an update talks to the other replicas, which TensorFlow has no way to do inside a branch, but
+    on a TPU, whose replicas are one program.
     """
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    alone = context is None or context.num_replicas_in_sync == 1
+    if alone or isinstance(context.strategy, tf.distribute.TPUStrategy):
         tf.cond(condition, lambda: _done(update, gradients), lambda: _done(skip))
         return
 
@@ -140,14 +191,10 @@ def _done(call: Callable, *arguments, **options) -> bool:
 
 def versions() -> dict[str, str]:
     """The versions that a training record names."""
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {"python": platform.python_version()}
     for name in ("keras", "tensorflow", "jax", "transformers", "numpy", "tokenizers"):
-        try:
+        if _is_installed(name):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     found["backend"] = backend_name()
     return found
 
@@ -155,6 +202,8 @@ def versions() -> dict[str, str]:
 def _tensorflow_device(precision: str) -> Device:
     import tensorflow as tf
 
+    if _is_installed("tensorflow-tpu") and _signs_of_a_tpu():
+        return _tensorflow_tpu(precision)
     gpus = tf.config.list_logical_devices("GPU")
     if not gpus:
         cpus = tf.config.list_logical_devices("CPU")
@@ -171,6 +220,24 @@ def _tensorflow_device(precision: str) -> Device:
     strategy = tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
     # Keras cannot compile a step under MirroredStrategy with XLA.
     return Device("gpu", name, len(gpus), policy, reason, False, strategy)
+
+
+def _tensorflow_tpu(precision: str) -> Device:
+    """For whoever has tensorflow-tpu. Not run on hardware yet: see README."""
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"TensorFlow cannot start the TPU ({reason}); KERAS_BACKEND=jax is the other way"
+        ) from None
+    strategy = tf.distribute.TPUStrategy(resolver)
+    policy, reason = _chosen(precision, "bf16", "a TPU multiplies in bf16")
+    # Under TPUStrategy everything is compiled as it is.
+    return Device("tpu", "TPU", strategy.num_replicas_in_sync, policy, reason, False, strategy)
 
 
 def _jax_device(precision: str) -> Device:

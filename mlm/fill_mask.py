@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +26,10 @@ from mlm.filling import (
     holds_half_a_character,
     put_in_place,
 )
-from mlm.hub import fetch_checkpoint
+from mlm.hub import Access, Fetched, fetch_checkpoint, fetch_from_hub
 from mlm.joint_filling import MAX_JOINT_MASKS, JointTokens, search_jointly
 from mlm.masked_text import MaskedText, read_masked
-from mlm.model_card import licence_of
+from mlm.model_card import base_model_of, licence_of
 from mlm.predictor import Predictor
 from mlm.scoring import TextScore, score_text
 from mlm.tokenizer import TokenFacts
@@ -47,7 +48,8 @@ class FillMask:
     Safe to call from several threads; the model runs for one call at a time.
 
     Attributes: name; revision (the commit or None); url (of its page on the Hub, or None); licence
-    (as its card names it, or None); mask_token; max_length (in tokens, special ones counted);
+    (as its card names it, or None); base_model (likewise);
+    mask_token; max_length (in tokens, special ones counted);
     vocab_size; num_parameters; training (training.json or None); checkpoint; predictor and
     vocabulary, which all that is asked of the model goes through.
     """
@@ -57,6 +59,7 @@ class FillMask:
         self.training = checkpoint.training
         self.url: str | None = None
         self.licence: str | None = None
+        self.base_model: str | None = None
         tokenizer = checkpoint.tokenizer
         if tokenizer.mask_token is None:
             raise CheckpointError(f"{name} cannot fill masks: its tokenizer has no mask token.")
@@ -76,14 +79,30 @@ class FillMask:
             CheckpointError: it is not whole, or of a family that is not known here.
         """
         _check_name(name, revision)
-        fetched = fetch_checkpoint(name, revision)
+        # The name is shown to visitors: a folder's last two parts, not where this machine has it.
+        return cls._of(fetch_checkpoint(name, revision), "/".join(Path(name).parts[-2:]))
+
+    @classmethod
+    def from_hub(cls, repo_id: str, token: str | None = None) -> "FillMask":
+        """Load a Hub id for somebody else: with their token or none, and nothing of it kept.
+
+        Neither a folder here of that name, nor this machine's token, nor its cache is looked at;
+        what was fetched is off the disk again when this returns.
+
+        Raises HubError and CheckpointError as from_pretrained does.
+        """
+        with TemporaryDirectory(prefix="mlm_visitor_") as cache:
+            fetched = fetch_from_hub(repo_id, access=Access(token or False, Path(cache)))
+            return cls._of(fetched, repo_id)
+
+    @classmethod
+    def _of(cls, fetched: Fetched, name: str) -> "FillMask":
         # Not above: it brings Keras, and a name that is not found need not wait for that.
         from mlm.checkpoint import read_checkpoint
 
-        # The name is shown to visitors: a folder's last two parts, not where this machine has it.
-        shown = fetched.repo_id or "/".join(Path(name).parts[-2:])
-        made = cls(read_checkpoint(fetched.folder), shown, fetched.commit)
+        made = cls(read_checkpoint(fetched.folder), fetched.repo_id or name, fetched.commit)
         made.url, made.licence = fetched.url, licence_of(fetched.folder)
+        made.base_model = base_model_of(fetched.folder)
         return made
 
     @cached_property

@@ -51,8 +51,12 @@ class SpaceModel:
         return f"{self.repo_id} {','.join(self.files)} {self.commit}" if self.files else None
 
 
-def lay_out(folder: Path, models: Sequence[SpaceModel], hardware: str) -> dict[str, Path]:
+def lay_out(
+    folder: Path, models: Sequence[SpaceModel], hardware: str, *, sign_in: bool = False
+) -> dict[str, Path]:
     """Put the files of a Space into an empty folder, as the Space is to have them.
+
+    sign_in: let visitors sign in, who may choose models then that they alone can read.
 
     Returns:
         path in the Space -> path here, sorted.
@@ -63,7 +67,7 @@ def lay_out(folder: Path, models: Sequence[SpaceModel], hardware: str) -> dict[s
         files[name].parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, files[name])
     made = {
-        "README.md": readme(models, hardware),
+        "README.md": readme(models, hardware, sign_in=sign_in),
         "requirements.txt": (ROOT / REQUIREMENTS).read_text(encoding="utf-8"),
     }
     for name, text in made.items():
@@ -137,13 +141,15 @@ def _files_of(module: str) -> Iterator[str]:
 
 
 def pinned_versions() -> dict[str, str]:
-    """Library -> the version that the Space installs."""
+    """Library, without its extras -> the version that the Space installs."""
     lines = (ROOT / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
     pins = (line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
-    return dict(pins)
+    return {name.partition("[")[0]: version for name, version in pins}
 
 
-def front_matter(models: Sequence[SpaceModel], hardware: str) -> dict[str, Any]:
+def front_matter(
+    models: Sequence[SpaceModel], hardware: str, *, sign_in: bool = False
+) -> dict[str, Any]:
     """What the Hub is to know of the Space; huggingface.co/docs/hub/spaces-config-reference."""
     on_hub = [model.repo_id for model in models if model.commit]
     preload = [model.preload for model in models if model.preload]
@@ -160,16 +166,16 @@ def front_matter(models: Sequence[SpaceModel], hardware: str) -> dict[str, Any]:
         "suggested_hardware": hardware,
         "license": "apache-2.0",
         "tags": ["fill-mask"],
+        **({"hf_oauth": True, "hf_oauth_scopes": ["read-repos"]} if sign_in else {}),
         **({"models": on_hub} if on_hub else {}),
         **({"preload_from_hub": preload} if preload else {}),
     }
 
 
-def readme(models: Sequence[SpaceModel], hardware: str) -> str:
+def readme(models: Sequence[SpaceModel], hardware: str, *, sign_in: bool = False) -> str:
     """The README of the Space: its front matter, and a few words for who looks at its files."""
-    matter = yaml.safe_dump(
-        front_matter(models, hardware), sort_keys=False, allow_unicode=True, width=10_000
-    )
+    about = front_matter(models, hardware, sign_in=sign_in)
+    matter = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=10_000)
     answering = "\n".join(f"- {_told(model)}" for model in models)
     return (
         f"---\n{matter}---\n\n# {TITLE}\n\n"

@@ -24,7 +24,7 @@ from mlm.checkpoint_files import SIZE_SETTING
 from mlm.errors import ConfigError
 
 HARDWARE = ("cpu-basic", "cpu-upgrade")
-MODEL = "MLM_MODEL"
+MODEL, OWNERS = "MLM_MODEL", "MLM_ALLOW_OWNERS"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TOKEN_LIKE = re.compile(r"\bhf_\w{4,}")
 
@@ -37,6 +37,11 @@ class SpaceSettings:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     hardware: str | None = None
     private: bool = False
+
+    @property
+    def sign_in(self) -> bool:
+        """Whether visitors may choose models, and so may want to sign in for their own."""
+        return bool(self.variables.get(OWNERS))
 
     def shown(self) -> str:
         """A line for each, of a secret its name alone."""

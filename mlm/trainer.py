@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlm import hub, model_card
+from mlm import devices, hub, model_card
 from mlm.checkpoint import save_checkpoint
 from mlm.config import TrainingConfig
 from mlm.dry_run import dry_run
@@ -99,7 +99,8 @@ def _ended(run: TrainingRun) -> TrainingResult:
 
 
 def _check_ends(config: TrainingConfig) -> None:
-    """Refuse, before anything is read, what could not be written or pushed in the end."""
+    """Refuse, before anything is read, what could not be written, pushed or soon computed."""
+    devices.check_required_device(config.require_device)
     _check_output(Path(config.output_dir), config)
     if config.hub_model_id and (config.push_to_hub or config.resume_from_hub):
         hub.check_push(config.hub_model_id, private=config.hub_private_repo)

@@ -39,6 +39,7 @@ FREE_ON_RESUME = {
     "per_device_eval_batch_size",
     "skip_bad_steps",
     "max_train_minutes",
+    "require_device",
     "report_to",
     "push_to_hub",
     "hub_model_id",

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         settings = SpaceSettings(variables, secrets, hardware, given.private)
         check_settings(settings, models)
         with TemporaryDirectory() as folder:
-            files = lay_out(Path(folder), models, hardware or HARDWARE[0])
+            files = lay_out(Path(folder), models, hardware or HARDWARE[0], sign_in=settings.sign_in)
             if given.dry_run:
                 print(listing(files), settings.shown(), sep="\n")
                 return 0

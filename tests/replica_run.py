@@ -1,9 +1,10 @@
-"""One tiny training on one device and on two of them, as JSON on standard output.
+"""One tiny training on one device and on several of them, as JSON on standard output.
 
     python tests/replica_run.py CHECKPOINT_FOLDER tensorflow|jax
 
-The two devices are two logical CPUs; they see halves of the batches that the one device sees
-whole. A process of its own, because devices and backend are fixed before anything else is done.
+The devices are logical CPUs, two on TensorFlow and eight on JAX, as a TPU v5e-8 has cores; they see
+parts of the batches that the one device sees whole. A process of its own, because devices and
+backend are fixed before anything else is done.
 """
 
 import dataclasses
@@ -14,7 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-STEPS, ROWS, LENGTH, SLOTS = 5, 8, 16, 6
+STEPS, ROWS, LENGTH, SLOTS = 5, 16, 16, 6
+COMPILATIONS: list[float] = []  # of JAX
+DEVICES = {"tensorflow": 2, "jax": 8}
 # An epsilon this large keeps AdamW from undoing a wrong scale of the gradient.
 SETTINGS = {"learning_rate": 0.05, "warmup_steps": 2, "adam_epsilon": 0.1, "max_grad_norm": 0.2}
 
@@ -23,13 +26,24 @@ def prepare(backend: str) -> None:
     os.environ |= {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if backend == "jax":
-        os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+        count_compilations()
+        os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES[backend]}"
         return
     import tensorflow as tf
 
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-    )
+    cpu, one = tf.config.list_physical_devices("CPU")[0], tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [one] * DEVICES[backend])
+
+
+def count_compilations() -> None:
+    """From here on each program that XLA compiles is in COMPILATIONS, as seconds."""
+    import jax
+
+    def note(event: str, seconds: float, **_) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            COMPILATIONS.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
 
 
 def batch_at(step: int, vocab_size: int):
@@ -62,7 +76,7 @@ class Batches:
     def batch_at(self, step: int):
         inputs, labels, weights = batch_at(step, self.vocab_size)
         if step == self.poisoned:
-            weights[-1, 0] = float("nan")  # in a row of the second replica
+            weights[-1, 0] = float("nan")  # in a row of the last replica
         return inputs, labels, weights
 
 
@@ -102,14 +116,16 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
             scales_loss=device.policy == "mixed_float16",
         )
         learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
-    batches, losses = Batches(len(start.tokenizer), poisoned), []
+    batches, losses, compiled = Batches(len(start.tokenizer), poisoned), [], []
     for step in range(STEPS):
         steps = TrainingDataset(batches, step, step + 1)
         losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
+        compiled.append(len(COMPILATIONS))
     evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)
     return {
         "replicas": device.num_replicas,
         "losses": losses,
+        "compiled": compiled,
         "figures": evaluator.figures().to_dict(),
         "skipped": [int(optimizer.skipped_steps.numpy()), int(optimizer.last_skipped_step.numpy())],
         "loss_scale": float(optimizer.loss_scale.numpy()),
@@ -122,26 +138,30 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
 
 def main(folder: str, backend: str) -> None:
     prepare(backend)
+    from mlm import guarded_update
     from mlm.devices import Device, choose_device
 
     def one(policy: str = "float32") -> Device:
         return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")
 
-    two = choose_device("fp32")
-    runs = {
+    runs = {  # before `choose_device`, which on JAX spreads over all devices what comes after it
         "one": train_on(one(), folder),
-        "two": train_on(two, folder),
         "one, in parts": train_on(one(), folder, parts=4),
-        "two, in parts": train_on(two, folder, parts=2),
         "one, poisoned": train_on(one(), folder, poisoned=2),
-        "two, poisoned": train_on(two, folder, poisoned=2),
+    }
+    several = choose_device("fp32")
+    runs |= {
+        "several": train_on(several, folder),
+        "several, in parts": train_on(several, folder, parts=2),
+        "several, poisoned": train_on(several, folder, poisoned=2),
     }
     if backend == "tensorflow":
+        guarded_update.FIRST_LOSS_SCALE = 1024.0  # which does not overflow here
         runs["one, not clipped"] = train_on(one(), folder, max_grad_norm=0.0)
-        half = dataclasses.replace(two, policy="mixed_float16")
+        half = dataclasses.replace(several, policy="mixed_float16")
         runs["one, fp16"] = train_on(one("mixed_float16"), folder)
-        runs["two, fp16"] = train_on(half, folder)
-        runs["two, fp16, poisoned"] = train_on(half, folder, poisoned=2)
+        runs["several, fp16"] = train_on(half, folder)
+        runs["several, fp16, poisoned"] = train_on(half, folder, poisoned=2)
     json.dump(runs, sys.stdout)
 
 

@@ -53,7 +53,7 @@ def upload(tmp_path):
 def answers(choice, file=None, column=None, lines="", top_k=3, *name) -> list[tuple[str, dict]]:
     """All that the page is told, with the CSV read while it is there."""
     told = []
-    for html, download in batch_tab._answers(choice, file, column, lines, top_k, *name):
+    for html, download in batch_tab._answers(choice, None, file, column, lines, top_k, *name):
         path = download.get("value")
         content = Path(path).read_bytes() if path else None
         told.append((html, {**download, "content": content}))
@@ -196,7 +196,7 @@ def test_what_cannot_be_filled_is_a_notice(choice, upload, changes, message):
 def test_a_model_that_is_not_there_yet_is_waited_for_and_another_is_refused(model):
     gate = Event()
     slow = Choice(Models(["me/slow"], lambda name: gate.wait() and model))
-    told = batch_tab._answers(slow, None, None, "a ___", 1)
+    told = batch_tab._answers(slow, None, None, None, "a ___", 1)
     assert "Loading" in next(told)[0]
     gate.set()
     assert "1 row filled" in list(told)[-1][0]

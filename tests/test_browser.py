@@ -1,7 +1,6 @@
 """The page as a visitor meets it: a real Chromium, typed into and clicked at."""
 
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,26 +11,10 @@ from test_api_examples import example
 
 from mlm.fill_mask import FillMask
 
-pytest_plugins = ["served_page"]
+pytest_plugins = ["real_browser", "served_page"]
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="NO CHROMIUM ON THIS MACHINE: THE PAGE WAS NOT TRIED IN A BROWSER"
-)
 SENTENCE = "#mlm-sentence textarea"
 BARS = ".mlm-bars li"
-
-
 TWO_SENTENCES = "tab=compare&text=this+___&other=the+___+.&k=2"
 LONG = "Donaudampfschifffahrt" * 6
 TABS = {  # a link to each tab with something on it, and what shows that it is there
@@ -46,16 +29,6 @@ TABS = {  # a link to each tab with something on it, and what shows that it is t
 def axe_core() -> str:
     """The accessibility checker, which looks at the page from inside."""
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -241,6 +214,13 @@ def test_a_link_brings_back_what_is_on_screen(visit, pages):
     assert sentence(other) == "Étienne & the ___ — 100 %?"
     assert other.locator(BARS).count() == 3
     assert "mlm-fill" not in other.url
+
+
+def test_a_link_opens_what_it_has_a_value_for(visit, pages):
+    page = visit(pages.single, query="text=this+___&only=movie,film", ready=BARS)
+    page.locator("#mlm-only textarea").wait_for()
+    page = visit(pages.single, query="tab=score&text=this+movie&other=the+film", ready=".mlm-shade")
+    page.locator("#mlm-score-other textarea").wait_for()
 
 
 def test_a_link_to_a_comparison(visit, pages):

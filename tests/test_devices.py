@@ -1,9 +1,11 @@
 """Which number format the hardware gets, and what people are told of it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -88,9 +90,52 @@ def test_the_record_names_versions_and_backend():
     assert {"python", "tensorflow", "numpy", "transformers"} <= found.keys()
 
 
+@pytest.fixture
+def a_machine(monkeypatch):
+    """a_machine(sign, jax_sees, distributions): of a TPU's traces, what is there."""
+
+    def make(sign: bool, jax_sees: str | None, distributions: tuple[str, ...] = ()) -> None:
+        def jax_devices():
+            if jax_sees is None:
+                raise RuntimeError("Unable to initialize backend 'tpu'")
+            return [SimpleNamespace(platform=jax_sees)]
+
+        monkeypatch.setattr(devices.Path, "glob", lambda path, pattern: iter(()))
+        monkeypatch.setattr(devices, "_is_installed", lambda name: name in distributions)
+        monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=jax_devices, __spec__=1))
+        monkeypatch.delenv("KERAS_BACKEND", raising=False)
+        if sign:
+            monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-8")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("machine", "chosen"),
+    [
+        ((True, "tpu"), True),  # Kaggle's
+        ((True, "tpu", ("tensorflow-tpu",)), False),
+        ((True, "cpu"), False),
+        ((True, None), False),
+        ((False, "tpu"), False),  # JAX is not asked
+    ],
+)
+def test_jax_is_chosen_where_it_alone_sees_a_tpu(a_machine, machine, chosen):
+    a_machine(*machine)
+    assert devices.only_jax_sees_a_tpu() is chosen
+    devices.load_backend()
+    assert os.environ.get("KERAS_BACKEND") == ("jax" if chosen else None)
+
+
+def test_a_tpu_that_is_required_and_not_there():
+    devices.check_required_device("any")
+    with pytest.raises(ConfigError, match=r"^--require_device tpu, but tensorflow sees only .*TPU"):
+        devices.check_required_device("tpu")
+
+
 @pytest.fixture(scope="module")
 def replica_runs(tiny_checkpoint_folder):
-    """Backend -> what replica_run.py prints: the same run on one device and on two."""
+    """Backend -> what replica_run.py prints: the same run on one device and on several."""
     program = [sys.executable, str(Path(__file__).with_name("replica_run.py"))]
     return {
         backend: json.loads(
@@ -114,11 +159,30 @@ def assert_same_run(run: dict, other: dict, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_two_replicas_train_as_one_device(replica_runs, backend):
+def test_several_replicas_train_as_one_device(replica_runs, backend):
     runs = replica_runs[backend]
-    assert (runs["one"]["replicas"], runs["two"]["replicas"]) == (1, 2)
+    replicas = runs["one"]["replicas"], runs["several"]["replicas"]
+    assert replicas == (1, 8 if backend == "jax" else 2)
     assert len(set(runs["one"]["losses"])) == 5
-    assert_same_run(runs["two"], runs["one"], 1e-5)
+    assert_same_run(runs["several"], runs["one"], 1e-5)
+
+
+def test_nothing_is_compiled_after_the_first_step(replica_runs):
+    for name, run in replica_runs["jax"].items():
+        assert len(set(run["compiled"])) == 1, name
+
+
+def test_the_whole_step_lowers_for_a_tpu():
+    """What a TPU lacks is found here; that it runs there is not said by this."""
+    program = [sys.executable, str(Path(__file__).with_name("lowered_step.py"))]
+    printed = subprocess.run(program, stdout=subprocess.PIPE, check=True, timeout=280).stdout
+    steps = json.loads(printed)
+    assert {"bert adamw 1", "bert adamw 2", "modernbert muon 1"} < steps.keys()
+    for name, step in steps.items():
+        assert (step["platforms"], step["devices"]) == (["tpu"], 8), name
+        assert step["products"] > 20, name
+        # How arrays lie on the devices is said by calls; everything else is plain StableHLO.
+        assert set(step["calls"]) <= {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 
 
 def test_clipping_acted_on_what_the_replicas_agree_in(replica_runs):
@@ -133,7 +197,7 @@ def test_both_backends_train_alike(replica_runs):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-@pytest.mark.parametrize("devices", ["one", "two"])
+@pytest.mark.parametrize("devices", ["one", "several"])
 def test_micro_batches_give_the_step_of_the_whole_batch(replica_runs, backend, devices):
     runs = replica_runs[backend]
     assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)
@@ -142,19 +206,19 @@ def test_micro_batches_give_the_step_of_the_whole_batch(replica_runs, backend, d
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_poisoned_batch_is_passed_over_on_every_replica(replica_runs, backend):
     runs = replica_runs[backend]
-    one, two = runs["one, poisoned"], runs["two, poisoned"]
-    assert one["skipped"] == two["skipped"] == [1, 2]
+    one, several = runs["one, poisoned"], runs["several, poisoned"]
+    assert one["skipped"] == several["skipped"] == [1, 2]
     assert one["losses"][:2] == pytest.approx(runs["one"]["losses"][:2], abs=1e-5)
-    assert_same_run(two, one, 1e-5)
+    assert_same_run(several, one, 1e-5)
     assert np.isfinite(one["losses"]).all()
 
 
 def test_fp16_scales_its_loss_alike_on_every_replica(replica_runs):
     runs = replica_runs["tensorflow"]
-    exact, one, two = (runs[name] for name in ("one", "one, fp16", "two, fp16"))
-    assert one["loss_scale"] == two["loss_scale"] > 1
+    exact, one, several = (runs[name] for name in ("one", "one, fp16", "several, fp16"))
+    assert one["loss_scale"] == several["loss_scale"] > 1
     assert one["losses"] == pytest.approx(exact["losses"], abs=0.02)
-    assert_same_run(two, one, 0.02)
-    poisoned = runs["two, fp16, poisoned"]
-    assert poisoned["loss_scale"] == two["loss_scale"] / 2
+    assert_same_run(several, one, 0.02)
+    poisoned = runs["several, fp16, poisoned"]
+    assert poisoned["loss_scale"] == several["loss_scale"] / 2
     assert np.isfinite(poisoned["losses"]).all()

@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub
 
 from mlm.errors import CheckpointError, HubError
 from mlm.families import encoder_config_of, new_config, tensor_shapes
-from mlm.hub import HubUnreachableError, check_push, fetch_checkpoint, pull, push_checkpoint
+from mlm.fill_mask import FillMask
+from mlm.hub import (
+    Access,
+    HubUnreachableError,
+    check_push,
+    fetch_checkpoint,
+    fetch_from_hub,
+    pull,
+    push_checkpoint,
+)
 from mlm.local_hub import Fault
 from mlm.local_hub.store import Change, RepoStore
 from mlm.wordpiece import train_tokenizer
@@ -399,6 +409,31 @@ def test_a_cached_copy_serves_when_the_hub_is_away(folder, plan, naps, caplog, s
     assert (fetched.commit, contents(fetched.folder)) == (published.commit, contents(folder))
     assert "using the cached copy" in caplog.text
     assert naps == []
+
+
+def test_what_a_visitor_asks_for_is_asked_as_the_visitor(folder, tmp_path, monkeypatch):
+    push_checkpoint(folder, REPO, private=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / REPO).mkdir(parents=True)  # a folder here is not meant
+    fetch_checkpoint(tmp_path / "run")
+    fetched = fetch_from_hub(REPO)  # with this machine's token, into its cache
+    for token in (False, "hf_of_nobody"):
+        apart = Access(token, tmp_path / "apart")
+        with pytest.raises(HubError, match=r"no such repository|does not know the token") as told:
+            fetch_from_hub(REPO, access=apart)
+        assert "hf_of" not in repr(apart) + str(told.value)
+    theirs = fetch_from_hub(REPO, access=Access(READ_TOKEN, tmp_path / "apart"))
+    assert contents(theirs.folder) == contents(fetched.folder)
+    assert theirs.folder.is_relative_to(tmp_path / "apart")
+
+
+def test_nothing_of_a_visitors_model_stays(tiny_checkpoint_folder, tmp_path, monkeypatch):
+    push_checkpoint(tiny_checkpoint_folder, REPO, private=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    model = FillMask.from_hub(REPO, READ_TOKEN)
+    assert model("I watched this [MASK].") and model.name == REPO
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):

@@ -275,10 +275,13 @@ def test_every_route_is_behind_the_limits(pages, path):
         told = httpx.post(url, content=body, headers=visitor, timeout=30)
         assert told.status_code == 413
         assert f"larger than {size:,} bytes" in told.json()["detail"]
-    statuses = [httpx.post(url, content=b"x", headers=visitor).status_code for _ in range(45)]
-    assert statuses[-1] == 429 and 429 not in statuses[:4]
-    told = httpx.post(url, content=b"x", headers=visitor)
-    assert told.status_code == 429 and 1 <= int(told.headers["retry-after"]) <= 6
+    with httpx.Client(headers=visitor) as client:  # one connection asks faster than tokens come
+        answers = []
+        while len(answers) < 300 and (not answers or answers[-1].status_code != 429):
+            answers.append(client.post(url, content=b"x"))
+    told = answers[-1]
+    assert len(answers) > 4 and told.status_code == 429
+    assert 1 <= int(told.headers["retry-after"]) <= 6
     assert httpx.get(pages.single, headers=visitor).status_code == 200
     assert httpx.post(url, content=b"x", headers=from_("198.51.100.7")).status_code != 429
 

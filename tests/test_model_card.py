@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from safetensors.numpy import save_file
 
 from mlm.errors import CheckpointError
-from mlm.model_card import add_measurements, licence_of, write_model_card
+from mlm.model_card import add_measurements, base_model_of, licence_of, write_model_card
 
 REPO = "me/reviews"
 TRAINING = {
@@ -261,6 +261,22 @@ def test_what_cannot_be_written_is_one_line_and_leaves_what_was_there(folder):
 def test_the_licence_is_what_the_card_names(folder, content, licence):
     (folder / "README.md").write_text(content)
     assert licence_of(folder) == licence
+
+
+@pytest.mark.parametrize(
+    ("content", "base"),
+    [
+        ("---\nbase_model: google-bert/bert-base-uncased\n---\n", "google-bert/bert-base-uncased"),
+        ("---\nbase_model:\n- me/a\n- me/b\n---\n", "me/a"),
+        ("---\nbase_model: []\n---\n", None),
+        ("---\nbase_model: {a: b}\n---\n", None),
+        ("---\nbase_model: 7\n---\n", None),
+        (f"---\nbase_model: {'x' * 201}\n---\n", None),
+    ],
+)
+def test_the_base_model_is_what_the_card_names(folder, content, base):
+    (folder / "README.md").write_text(content)
+    assert base_model_of(folder) == base
 
 
 def test_without_a_card_there_is_no_licence(folder):

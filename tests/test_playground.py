@@ -270,7 +270,7 @@ def test_two_models_are_compared_and_two_sentences(model):
 
 def test_a_comparison_with_nothing_is_refused(model):
     alone = Models.of([model])
-    with pytest.raises(InputError, match="one model here: give a second sentence"):
+    with pytest.raises(InputError, match=r"one model here.*: give a second sentence"):
         compare_tab.answer_html(alone, SENTENCE, " ", 3)
     with pytest.raises(InputError, match="of type NoneType"):
         compare_tab.answer_html(alone, SENTENCE, None, 3)
@@ -389,7 +389,7 @@ def test_the_page_says_what_is_loading_until_it_is_there(model):
     gate = Event()
     models = Models(["me/large"], lambda name: gate.wait() and model)
     tab = Tab("fill", Choice(models), None, {}, gr.HTML(), lambda models: models.main.name)
-    answers = tab.answers()
+    answers = tab.answers(None)
     assert "Loading" in (first := next(answers)) and "me/large" in first
     gate.set()
     assert list(answers)[-1] == "me/fake"
@@ -401,7 +401,7 @@ def test_a_model_that_cannot_be_loaded_is_a_notice():
 
     models = Models(["me/none"], fail)
     tab = Tab("fill", Choice(models), None, {}, gr.HTML(), lambda models: models.main.name)
-    assert list(tab.answers())[-1] == render.problem("there is no me/none")
+    assert list(tab.answers(None))[-1] == render.problem("there is no me/none")
 
 
 # another model
@@ -412,7 +412,7 @@ def asked_of(choice: Choice, name: str) -> str:
 
 
 def loads(loaded: list[str]):
-    def load(name: str) -> FillMask:
+    def load(name: str, token: str | None = None) -> FillMask:
         loaded.append(name)
         return FillMask(fake_checkpoint(), name)
 
@@ -444,6 +444,42 @@ def test_models_of_the_owners_that_are_allowed(model, monkeypatch):
             choice.models(odd)
 
 
+def test_what_one_visitors_token_opened_is_not_for_another(model):
+    asked = []
+
+    def load(name: str, token: str | None) -> FillMask:
+        asked.append(token)
+        return FillMask(fake_checkpoint(), name)
+
+    choice = Choice(Models.of([model]), frozenset("*"), load)
+    theirs = choice.models("me/private", "hf_mine")
+    assert theirs.main is choice.models("me/private", "hf_mine").main
+    assert choice.models("me/private").main is not theirs.main
+    assert asked == ["hf_mine", None]
+
+
+def test_a_model_alone_stands_beside_what_it_was_trained_from():
+    adapted = FillMask(fake_checkpoint(), "me/adapted")
+    tried = iter([UserError("the Hub is away"), None])
+
+    def load(name: str, token: str | None) -> FillMask:
+        assert (name, token) == ("me/base", None)
+        if error := next(tried):
+            raise error
+        return FillMask(fake_checkpoint(), name)
+
+    choice = Choice(Models.of([adapted]), frozenset(), load)
+    assert choice.with_base() is choice.own
+    adapted.base_model = "me/base"
+    with pytest.raises(InputError, match=r"\(the Hub is away\): give a second sentence"):
+        _ = choice.with_base().all
+    assert [each.name for each in choice.with_base().all] == ["me/adapted", "me/base"]
+    assert choice.with_base() is choice.with_base()
+    text = "this [MASK]"
+    for other, models in (("", choice.with_base()), ("the [MASK]", choice.own)):
+        assert compare_tab.models_for(choice, choice.own, text, other, 3) is models
+
+
 def test_few_other_models_stay_in_memory(model):
     loaded: list[str] = []
     choice = Choice(Models.of([model]), frozenset("*"), loads(loaded))
@@ -454,7 +490,7 @@ def test_few_other_models_stay_in_memory(model):
 
 def test_one_model_is_loaded_at_a_time(model):
     gate = Event()
-    choice = Choice(Models.of([model]), frozenset("*"), lambda name: gate.wait() and model)
+    choice = Choice(Models.of([model]), frozenset("*"), lambda name, token: gate.wait() and model)
     loading = choice.models("any/slow")
     assert choice.models("any/slow") is loading
     with pytest.raises(InputError, match="being loaded for somebody"):
@@ -467,7 +503,7 @@ def test_one_model_is_loaded_at_a_time(model):
 def test_a_model_that_could_not_be_loaded_can_be_tried_again(model):
     answers = iter([UserError("busy"), None])
 
-    def load(name: str) -> FillMask:
+    def load(name: str, token: str | None = None) -> FillMask:
         error = next(answers)
         if error:
             raise error

@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from gradio_client import Client
+from real_browser import CHROMIUM
 from started_space import free_port
-from test_browser import BARS, CHROMIUM, browser, fill, visit, wait_for_text
+from test_browser import BARS, fill, visit, wait_for_text
 
 from mlm.playground.limits import RateLimit
 
+pytest_plugins = ["real_browser"]
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "scripts" / "recipes" / "nginx.conf"
 SENTENCE = "I have watched this [MASK] and it was awesome."
@@ -40,7 +42,7 @@ http {{
     }}
 }}
 """
-__all__ = ["browser", "visit"]  # fixtures, which pytest takes by name
+__all__ = ["visit"]  # a fixture, which pytest takes by name
 
 
 class Site(NamedTuple):

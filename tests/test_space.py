@@ -364,7 +364,8 @@ def test_the_script_deploys(model, tmp_path, capsys, monkeypatch):
     facts = kept(tmp_path)
     assert facts["variables"]["MLM_MODEL"]["value"] == f"{MODEL}@{model}"
     assert facts["secrets"] == {"KEY": hashlib.sha256(b"tell-nobody").hexdigest()}
-    assert f"preload_from_hub:\n- {MODEL} " in on_hub()["README.md"].decode()
+    readme = on_hub()["README.md"].decode()
+    assert f"preload_from_hub:\n- {MODEL} " in readme and "hf_oauth: true" in readme
     told = capsys.readouterr()
     assert f"/spaces/{SPACE} is at commit {api().space_info(SPACE).sha}" in told.out
     assert "is RUNTIME_ERROR" in told.err

@@ -115,6 +115,16 @@ def test_a_space_of_the_bundled_model_names_none_on_the_hub():
     assert "among these files" in space_files.readme([SpaceModel("demo")], HARDWARE[0])
 
 
+def test_visitors_sign_in_where_they_may_choose(tmp_path):
+    matter = space_files.front_matter([HUB_MODEL], HARDWARE[0])
+    assert not [key for key in matter if key.startswith("hf_oauth")]
+    files = lay_out(tmp_path, [HUB_MODEL], HARDWARE[0], sign_in=True)
+    assert "hf_oauth: true\nhf_oauth_scopes:\n- read-repos\n" in files["README.md"].read_text(
+        "utf-8"
+    )
+    assert "gradio[oauth]==" in files["requirements.txt"].read_text("utf-8")
+
+
 def test_a_python_version_is_text_in_the_yaml():
     """3.10 as a number would be 3.1."""
     text = space_files.readme([HUB_MODEL], HARDWARE[0]).split("---")[1]

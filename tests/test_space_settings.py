@@ -69,6 +69,11 @@ def test_settings_show_a_secret_by_its_name_alone():
     assert "tell-nobody" not in repr(settings)
 
 
+def test_visitors_sign_in_where_they_may_choose():
+    assert SpaceSettings({"MLM_ALLOW_OWNERS": "me"}).sign_in
+    assert not SpaceSettings({"MLM_ALLOW_OWNERS": ""}).sign_in and not SpaceSettings({}).sign_in
+
+
 def test_a_name_is_a_variables_or_a_secrets():
     with pytest.raises(ConfigError, match="A is both a variable and a secret"):
         check_apart(SpaceSettings({"A": "1"}, {"A": "2"}))

@@ -1,6 +1,7 @@
 """Pull a checkpoint from the Hugging Face Hub, checked before a weight is fetched, and push one.
 
-No token is taken as an argument, written to a log or put in an error. HF_ENDPOINT, HF_TOKEN (or
+The token is found by the client itself, or is that of a visitor who signed in (Access); none is
+written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or
 `hf auth login`), HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to
 `huggingface_hub`, which is imported in this room only, and only when it is needed.
 
@@ -13,19 +14,21 @@ No token is taken as an argument, written to a log or put in an error. HF_ENDPOI
     training_branch.py  the state of a run on a branch, for the next machine to go on from
 """
 
-from mlm.hub.connection import HubUnreachableError
-from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, load_checkpoint
+from mlm.hub.connection import Access, HubUnreachableError
+from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
 from mlm.hub.push import Published, check_push, push_checkpoint
 from mlm.hub.training_branch import delete_states, fetch_newest_state, push_state
 
 __all__ = [
     "DEMO",
+    "Access",
     "Fetched",
     "HubUnreachableError",
     "Published",
     "check_push",
     "delete_states",
     "fetch_checkpoint",
+    "fetch_from_hub",
     "fetch_newest_state",
     "load_checkpoint",
     "push_checkpoint",

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -26,11 +27,30 @@ T = TypeVar("T")
 
 REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,250}")
 LONGEST_PAUSE = 300.0  # seconds; the Hub counts requests in windows of five minutes
-TOKEN_LIKE = re.compile(r"\bhf_\w{4,}|(?<=Bearer )\S+")
+TOKEN_LIKE = re.compile(r"\bhf_\w{4}[\w.~+/=-]*|(?<=Bearer )\S+")  # one of a sign-in has dots
 
 
 class HubUnreachableError(HubError):
     """The Hub did not answer, or only with errors of its own; later it may."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """As whom the Hub is read, and where what it gives is kept.
+
+    token: None is this machine's own, False is nobody's.
+    cache: a folder; None is the usual one, which whoever uses this machine can read.
+    """
+
+    token: str | bool | None = field(default=None, repr=False)
+    cache: Path | None = None
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.cache or cache_folder()
+
+
+OWN = Access()
 
 
 # settings
@@ -56,13 +76,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
 
 
-def hub_api() -> "HfApi":
-    """The client. It finds the token by itself, in HF_TOKEN or where `hf auth login` put it."""
+def hub_api(access: Access = OWN) -> "HfApi":
+    """The client. It finds the own token by itself, in HF_TOKEN or where `hf auth login` put it."""
     from huggingface_hub import HfApi, constants
 
     if "HF_HUB_DISABLE_XET" not in os.environ:  # plain transfers: any Hub has them, ours too
         constants.HF_HUB_DISABLE_XET = True
-    return HfApi(endpoint=endpoint(), library_name="mlm")
+    return HfApi(endpoint=endpoint(), token=access.token, library_name="mlm")
 
 
 def checked_id(name: str | Path) -> str:

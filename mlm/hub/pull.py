@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from mlm.errors import CheckpointError, HubError
 from mlm.hub.connection import (
+    OWN,
+    Access,
     HubUnreachableError,
-    cache_folder,
     checked_id,
     checked_revision,
     endpoint,
@@ -70,14 +71,22 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
             raise HubError(f"revision {revision!r} was given, but {name} is a folder: leave it out")
         verify_folder(folder)
         return Fetched(folder, None, None)
-    repo_id, revision = named_revision(name, revision)
-    return _fetch_from_hub(checked_id(repo_id), checked_revision(revision))
+    return fetch_from_hub(str(name), revision)
 
 
-def named_revision(name: str | Path, revision: str | None) -> tuple[str, str | None]:
+def fetch_from_hub(repo_id: str, revision: str | None = None, access: Access = OWN) -> Fetched:
+    """A verified checkpoint folder for a Hub id, whatever folder here may have that name.
+
+    Raises HubError and CheckpointError as fetch_checkpoint does.
+    """
+    repo_id, revision = named_revision(repo_id, revision)
+    return _cached_or_fetched(checked_id(repo_id), checked_revision(revision), access)
+
+
+def named_revision(name: str, revision: str | None) -> tuple[str, str | None]:
     """The id and the revision of owner/name@revision; a revision that is given goes before."""
-    repo_id, at, named = str(name).partition("@")  # which no id can have
-    return (repo_id, named) if at and revision is None else (str(name), revision)
+    repo_id, at, named = name.partition("@")  # which no id can have
+    return (repo_id, named) if at and revision is None else (name, revision)
 
 
 def _folder_of(name: str | Path) -> Path | None:
@@ -94,9 +103,9 @@ def _folder_of(name: str | Path) -> Path | None:
     return folder if is_folder else None
 
 
-def _fetch_from_hub(repo_id: str, revision: str) -> Fetched:
+def _cached_or_fetched(repo_id: str, revision: str, access: Access) -> Fetched:
     """The cached copy where nothing newer can be had, else a download; both verified."""
-    cached = _cached(repo_id, revision)
+    cached = _cached(repo_id, revision, access)
     if cached and (is_offline() or COMMIT_ID.fullmatch(revision)):
         return cached
     if is_offline():
@@ -105,7 +114,7 @@ def _fetch_from_hub(repo_id: str, revision: str) -> Fetched:
             f"at {revision!r}: unset it to fetch"
         )
     try:
-        snapshot = look_up(repo_id, revision, attempts=1 if cached else PULL_ATTEMPTS)
+        snapshot = look_up(repo_id, revision, 1 if cached else PULL_ATTEMPTS, access)
         if cached is None or cached.commit != snapshot.commit:
             return _download(snapshot, revision)
     except HubUnreachableError as error:
@@ -119,25 +128,25 @@ def _download(snapshot: Snapshot, revision: str) -> Fetched:
     """Fetch a checkpoint, its weights last and only if everything else will do."""
     from mlm.checkpoint import verify_folder
 
-    fetched = _cached(snapshot.repo_id, snapshot.commit)
+    fetched = _cached(snapshot.repo_id, snapshot.commit, snapshot.access)
     if fetched is None:
         paths = [snapshot.fetch(name) for name in fetch_all_but_weights(snapshot)]
         folder = paths[0].parent
         with told_of(snapshot, folder):
             verify_folder(folder)
         fetched = Fetched(folder, snapshot.repo_id, snapshot.commit)
-    _remember(snapshot.repo_id, revision, snapshot.commit)
+    _remember(snapshot, revision)
     return fetched
 
 
-def _cached(repo_id: str, revision: str) -> Fetched | None:
+def _cached(repo_id: str, revision: str, access: Access) -> Fetched | None:
     """A whole copy of this revision from an earlier download, if there is one."""
     from huggingface_hub import try_to_load_from_cache
 
     from mlm.checkpoint import verify_folder
 
     config = try_to_load_from_cache(
-        repo_id, "config.json", cache_dir=cache_folder(), revision=revision
+        repo_id, "config.json", cache_dir=access.cache_folder, revision=revision
     )
     if not isinstance(config, str):
         return None
@@ -149,15 +158,15 @@ def _cached(repo_id: str, revision: str) -> Fetched | None:
     return Fetched(folder, repo_id, folder.name)
 
 
-def _remember(repo_id: str, revision: str, commit: str) -> None:
+def _remember(snapshot: Snapshot, revision: str) -> None:
     """Note in the cache which commit a branch stood for, so that it is found again off line."""
     from huggingface_hub.file_download import repo_folder_name
 
-    if revision == commit:
+    if revision == snapshot.commit:
         return
-    repo_folder = Path(cache_folder()) / repo_folder_name(repo_id=repo_id, repo_type="model")
-    ref = repo_folder / "refs" / revision
+    repo_folder = repo_folder_name(repo_id=snapshot.repo_id, repo_type="model")
+    ref = snapshot.access.cache_folder / repo_folder / "refs" / revision
     ref.parent.mkdir(parents=True, exist_ok=True)
     beside = ref.with_name(f"{ref.name}.{os.getpid()}")
-    beside.write_text(commit)
+    beside.write_text(snapshot.commit)
     beside.replace(ref)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm.errors import HubError
-from mlm.hub.connection import cache_folder, endpoint, hub_api, retrying
+from mlm.hub.connection import OWN, Access, endpoint, hub_api, retrying
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,14 @@ class Snapshot:
 
     files: name -> what the Hub lists of it: size, blob_id, lfs.
     attempts: how often a request is tried while the Hub is busy or out of reach.
+    access: as whom it was looked up, and is read.
     """
 
     repo_id: str
     commit: str
     files: Mapping[str, Any]
     attempts: int
+    access: Access = OWN
 
     def __str__(self) -> str:
         return f"{self.repo_id}@{self.commit[:8]}"
@@ -69,8 +71,9 @@ class Snapshot:
                     self.repo_id,
                     name,
                     revision=self.commit,
-                    cache_dir=cache_folder(),
+                    cache_dir=self.access.cache_folder,
                     endpoint=endpoint(),
+                    token=self.access.token,
                     force_download=again,
                 ),
                 self.attempts,
@@ -103,7 +106,7 @@ class Snapshot:
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
         url = hf_hub_url(self.repo_id, name, revision=self.commit, endpoint=endpoint())
-        headers = build_hf_headers(library_name="mlm") | {
+        headers = build_hf_headers(token=self.access.token, library_name="mlm") | {
             "Range": f"bytes={offset}-{offset + count - 1}",
             "Accept-Encoding": "identity",
         }
@@ -141,11 +144,11 @@ def _piece(chunks: Iterator[bytes], skipped: int, count: int) -> bytes:
     return content
 
 
-def look_up(repo_id: str, revision: str, attempts: int) -> Snapshot:
+def look_up(repo_id: str, revision: str, attempts: int, access: Access = OWN) -> Snapshot:
     """The commit that a revision stands for now, and its files. Raises HubError."""
     info = retrying(
         f"look up {repo_id} at {revision!r} (no folder here has that name)",
-        lambda: hub_api().model_info(
+        lambda: hub_api(access).model_info(
             repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT
         ),
         attempts,
@@ -155,7 +158,8 @@ def look_up(repo_id: str, revision: str, attempts: int) -> Snapshot:
         raise HubError(f"{endpoint()} names no commit for {repo_id} at {revision!r}")
     if COMMIT_ID.fullmatch(revision) and revision != commit:
         raise HubError(f"{repo_id} has a branch or tag called like the commit {revision}")
-    return Snapshot(repo_id, commit, {f.rfilename: f for f in info.siblings or []}, attempts)
+    files = {file.rfilename: file for file in info.siblings or []}
+    return Snapshot(repo_id, commit, files, attempts, access)
 
 
 def is_same(listed: Any, path: Path) -> bool:

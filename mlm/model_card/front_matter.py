@@ -8,6 +8,7 @@ from mlm.model_card.record import examples_of, is_text, words_of
 
 LONGEST_FRONT_MATTER = 65_536  # characters of a stranger's README.md that are read
 LONGEST_LICENCE = 60
+LONGEST_ID = 200
 
 
 def front_matter(
@@ -37,6 +38,21 @@ def _widget(example: Mapping[str, Any]) -> dict[str, Any]:
 
 def licence_of(folder: str | Path) -> str | None:
     """The licence that a checkpoint's README.md names in its metadata; None if it names none."""
+    front = _metadata(folder)
+    named = front.get("license_name") or front.get("license")
+    return named if is_text(named) and 0 < len(str(named)) <= LONGEST_LICENCE else None
+
+
+def base_model_of(folder: str | Path) -> str | None:
+    """What a checkpoint's README.md says it was trained from: an id, of several the first."""
+    named = _metadata(folder).get("base_model")
+    if isinstance(named, list) and named:
+        named = named[0]
+    return str(named) if is_text(named) and 0 < len(str(named)) <= LONGEST_ID else None
+
+
+def _metadata(folder: str | Path) -> dict[Any, Any]:
+    """The metadata of a stranger's card; none where there is no card, or no sense in it."""
     import yaml
 
     try:
@@ -44,6 +60,5 @@ def licence_of(folder: str | Path) -> str | None:
             _, rule, rest = card.read(LONGEST_FRONT_MATTER).partition("---\n")
         front = yaml.safe_load(rest.partition("\n---")[0]) if rule else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError):
-        return None
-    named = front.get("license_name") or front.get("license") if isinstance(front, dict) else None
-    return named if is_text(named) and 0 < len(str(named)) <= LONGEST_LICENCE else None
+        return {}
+    return front if isinstance(front, dict) else {}

@@ -27,8 +27,7 @@ from mlm.fill_mask import FillMask
 from mlm.playground import batch_html, render
 from mlm.playground.choice import Choice
 from mlm.playground.fill_tab import MAX_TOP_K, checked_top_k
-from mlm.playground.models import Models
-from mlm.playground.tab import Tab
+from mlm.playground.tab import Tab, waited_for
 
 MAX_TEXTS = 200  # of one call of the endpoint
 MAX_PASTED = 50_000  # characters, of up to four bytes each: what limits.py lets through
@@ -51,17 +50,17 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
         gr.HTML(LIMITS, elem_classes="mlm-limits")
         file, lines, column = _texts()
         with gr.Row(elem_classes="mlm-tools"):
-            top_k, button = _tools()
+            top_k, button, stop = _tools()
     answer = gr.HTML(elem_id="mlm-batch-answer", elem_classes="mlm-answer")
     download = gr.DownloadButton("Download the CSV", visible=False, elem_id="mlm-batch-csv")
 
-    def fill_all(*values: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from _answers(choice, *values)
+    def fill_all(token: gr.OAuthToken | None, *values: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from _answers(choice, token, *values)
 
     # Without `preprocess`, which would leave an empty file in Gradio's folder at every event.
     private: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
     file.change(columns_of, file, [column, lines, answer], show_progress="hidden", **private)
-    button.click(
+    filling = button.click(
         fill_all,
         [file, column, lines, top_k, *([model] if model else [])],
         [answer, download],
@@ -69,6 +68,7 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
         concurrency_limit=1,
         **private,
     )
+    stop.click(None, cancels=filling, api_visibility="private")
     # What a link brings back is the tab and the number of words; a new model clears the answer.
     return Tab("batch", choice, model, {"k": top_k}, answer, lambda models, k: "")
 
@@ -97,15 +97,16 @@ def _texts() -> tuple[gr.File, gr.Textbox, gr.Dropdown]:
     return file, lines, column
 
 
-def _tools() -> tuple[gr.Slider, gr.Button]:
+def _tools() -> tuple[gr.Slider, gr.Button, gr.Button]:
     top_k = gr.Slider(
         1, MAX_TOP_K, 5, step=1, label="Words for each mask", buttons=[], elem_id="mlm-batch-k"
     )
     button = gr.Button("Fill all", variant="primary", elem_id="mlm-batch", scale=0, min_width=160)
-    return top_k, button
+    stop = gr.Button("Stop", elem_id="mlm-batch-stop", scale=0, min_width=100)
+    return top_k, button, stop
 
 
-def add_batch_api(models: Models) -> None:
+def add_batch_api(choice: Choice) -> None:
     """The endpoint `/batch`."""
 
     def batch(texts: list[str], top_k: int = 5) -> list:
@@ -116,7 +117,7 @@ def add_batch_api(models: Models) -> None:
         top_k is 1 to 50.
         """
         try:
-            return answer_texts(models.main, texts, top_k)
+            return answer_texts(choice.own.main, texts, top_k)
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -171,15 +172,21 @@ def rows_asked(file: Any, column: Any, lines: Any, mask_token: str) -> list[Row]
 
 
 def _answers(
-    choice: Choice, file: Any, column: Any, lines: Any, top_k: Any, *name: Any
+    choice: Choice,
+    token: gr.OAuthToken | None,
+    file: Any,
+    column: Any,
+    lines: Any,
+    top_k: Any,
+    name: Any = "",
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """What is loading; then the growing table; at last the whole of it with its CSV."""
     hidden = gr.update(visible=False, value=None)
     try:
-        models = choice.models(*name)
+        models = choice.models(name, token.token if token else None)
         number = checked_top_k(top_k)
-        while not models.are_ready(within=1.0):
-            yield render.waiting(models.names, models.seconds()), hidden
+        for loading in waited_for(models):
+            yield loading, hidden
         rows = rows_asked(file, column, lines, models.main.mask_token)
         yield from _filled(models.main, rows, number, _name(file))
     except UserError as error:

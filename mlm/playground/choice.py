@@ -1,4 +1,8 @@
-"""Which model answers: the page's own or, where the owner of the page allows it, another one."""
+"""Which model answers: the page's own or, where the owner of the page allows it, another one.
+
+Another one is fetched as whoever asks for it: as nobody, or as the visitor who signed in. What a
+private model says is for those alone whose token opens it.
+"""
 
 import os
 import threading
@@ -6,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from mlm.errors import InputError
+from mlm.errors import InputError, UserError
 from mlm.fill_mask import FillMask
 from mlm.playground.models import Models
 
@@ -20,17 +24,18 @@ class Choice:
     Args:
         models: the page's own.
         owners: whose models on the Hub may be chosen besides; "*" is anybody's, none is nobody's.
-        load: a Hub id -> FillMask.
+        load: a Hub id and a visitor's token or None -> FillMask.
     """
 
     def __init__(
         self,
         models: Models,
         owners: frozenset[str] = frozenset(),
-        load: Callable[[str], FillMask] = FillMask.from_pretrained,
+        load: Callable[[str, str | None], FillMask] = FillMask.from_hub,
     ):
         self.own, self.owners, self._load = models, owners, load
-        self._others: OrderedDict[str, Models] = OrderedDict()
+        self._others: OrderedDict[tuple[str, str | None], Models] = OrderedDict()  # name, token
+        self._with_base: Models | None = None
         self._lock = threading.Lock()
 
     @property
@@ -38,8 +43,10 @@ class Choice:
         """Whether anything can be chosen."""
         return bool(self.owners)
 
-    def models(self, name: Any = "") -> Models:
+    def models(self, name: Any = "", token: str | None = None) -> Models:
         """The models that answer for a visitor who wrote this name; the page's own for none.
+
+        token: of the visitor, where they signed in.
 
         Raises InputError: no id, not allowed here, or another model is being loaded.
         """
@@ -50,7 +57,7 @@ class Choice:
             return self.own
         self._check_allowed(name)
         with self._lock:
-            return self._others_or_load(name)
+            return self._others_or_load(name, token)
 
     def _check_allowed(self, name: str) -> None:
         owner, slash, _ = name.partition("/")
@@ -62,21 +69,47 @@ class Choice:
                 f"The model {name!r} cannot be chosen here: give owner/name of {whose}."
             )
 
-    def _others_or_load(self, name: str) -> Models:
+    def with_base(self) -> Models:
+        """The page's own models and, beside one that stands alone, what it was trained from.
+
+        That is what the card of the model names, loaded when it is first asked for. Waits for the
+        page's own, which stay alone where nothing is named. Raises UserError if they have failed.
+        """
+        main = self.own.main
+        base = main.base_model
+        if len(self.own.names) > 1 or not base:
+            return self.own
+        with self._lock:
+            if self._with_base is None or self._with_base.have_failed():
+                load = {self.own.names[0]: lambda: main, base: lambda: self._load_base(base)}
+                self._with_base = Models(list(load), lambda name: load[name]())
+            return self._with_base
+
+    def _load_base(self, name: str) -> FillMask:
+        """As nobody: a stranger wrote the card, and may not name what only the owner can read."""
+        try:
+            return self._load(name, None)
+        except UserError as error:
+            raise InputError(
+                f"The model that this one was trained from cannot be loaded ({error}): "
+                "give a second sentence to compare with."
+            ) from None
+
+    def _others_or_load(self, name: str, token: str | None) -> Models:
         self._forget_what_failed()
-        if name not in self._others:
+        if (name, token) not in self._others:
             if not all(models.are_ready() for models in self._others.values()):
                 raise InputError("Another model is being loaded for somebody: try again soon.")
             while len(self._others) >= OTHERS_KEPT:
                 self._others.popitem(last=False)
-            self._others[name] = Models([name], self._load)
-        self._others.move_to_end(name)
-        return self._others[name]
+            self._others[name, token] = Models([name], lambda name: self._load(name, token))
+        self._others.move_to_end((name, token))
+        return self._others[name, token]
 
     def _forget_what_failed(self) -> None:
         """So that a name that could not be loaded can be tried again."""
-        for name in [name for name, models in self._others.items() if models.have_failed()]:
-            del self._others[name]
+        for key in [key for key, models in self._others.items() if models.have_failed()]:
+            del self._others[key]
 
 
 def allowed_owners() -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Compare: two models on one sentence, or one model on two, and which words rise and fall."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,7 +19,7 @@ FIRST, SECOND = "He works as a [MASK].", "She works as a [MASK]."
 def add_compare_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     """Put the tab on the page that is being built."""
     two = len(choice.own.names) > 1
-    about = "Leave it empty to compare the two models." if two else "For example with another word."
+    against = "the two models" if two else "with the model that this one was trained from"
     with gr.Column(elem_classes="mlm-ask"):
         first = gr.Textbox(
             label="A sentence with a [MASK]",
@@ -28,7 +29,7 @@ def add_compare_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
             elem_classes="mlm-text",
         )
         second = gr.Textbox(
-            label=f"Another with as many. {about}",
+            label=f"Another with as many. Leave it empty to compare {against}.",
             value="" if two else SECOND,
             max_lines=6,
             elem_id="mlm-second",
@@ -42,22 +43,24 @@ def add_compare_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     answer = gr.HTML(elem_id="mlm-compared", elem_classes="mlm-answer")
 
     inputs = {"text": first, "other": second, "k": top_k}
-    tab = Tab("compare", choice, model, inputs, answer, answer_html)
+    tab = Tab("compare", choice, model, inputs, answer, answer_html, partial(models_for, choice))
     tab.answer_on([first.submit, second.submit, button.click, top_k.release])
     return tab
 
 
-def add_compare_api(models: Models) -> None:
+def add_compare_api(choice: Choice) -> None:
     """The endpoint `/compare`."""
 
     def compare(text: str, other_text: str = "", top_k: int = 5) -> list:
         """Which words rise and which fall, for each mask: {rose, fell}, lists of words.
 
         With other_text, from text to other_text under the main model; without, from the first to
-        the second of the page's two models. Each word has {word, first, second, change}: its
+        the second of the page's two models, or from what its one model was trained from, as the
+        model's card names it, to that model. Each word has {word, first, second, change}: its
         probabilities on both sides, null where a vocabulary does not have it.
         """
         try:
+            models = models_for(choice, choice.own, text, other_text)
             return [each.as_dict() for each in ask_models(models, text, other_text, top_k)]
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
@@ -65,12 +68,21 @@ def add_compare_api(models: Models) -> None:
     gr.api(compare, api_name="compare")
 
 
+def models_for(choice: Choice, models: Models, text: Any, other_text: Any, *_: Any) -> Models:
+    """The models to compare: without another text, the page's own one stands beside its base."""
+    alone = isinstance(other_text, str) and not other_text.strip()
+    return choice.with_base() if alone and models is choice.own else models
+
+
 def ask_models(models: Models, text: Any, other_text: Any, top_k: Any) -> list[Comparison]:
     """What the tab and the endpoint compare. Raises UserError."""
     top_k = checked_top_k(top_k)
     if isinstance(other_text, str) and not other_text.strip():
         if len(models.names) < 2:
-            raise InputError("There is one model here: give a second sentence to compare with.")
+            raise InputError(
+                "There is one model here, and its card names none that it was trained from: "
+                "give a second sentence to compare with."
+            )
         (first, _), (second, _) = side_by_side(models.all)
         return compare_models(first, second, text, top_k)
     return compare_texts(models.main, text, other_text, top_k)

@@ -33,58 +33,64 @@ EXAMPLES = (
 def add_fill_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     """Put the tab on the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
-        sentence = gr.Textbox(
-            label="Your sentence: click a word below it to hide it",
-            value=EXAMPLES[0],
-            lines=1,
-            max_lines=8,
-            elem_id="mlm-sentence",
-            elem_classes="mlm-text",
-            html_attributes=gr.InputHTMLAttributes(enterkeyhint="go", spellcheck=False),
-        )
+        sentence = _sentence()
         gr.HTML(WORDS, elem_classes="mlm-bare")
         with gr.Row(elem_classes="mlm-tools"):
             top_k = gr.Slider(
                 1, MAX_TOP_K, 5, step=1, label="Words to show", buttons=[], elem_id="mlm-top-k"
             )
             fill = gr.Button("Fill", variant="primary", elem_id="mlm-fill", scale=0, min_width=160)
-        with gr.Accordion("More", open=False, elem_id="mlm-more"):
-            only = gr.Textbox(
-                label="Only among these words (with commas between them)",
-                placeholder="good, bad, unwatchable",
-                max_lines=2,
-                elem_id="mlm-only",
-            )
-            longer = gr.Checkbox(
-                label="Search longer words too, which the model knows only in pieces",
-                elem_id="mlm-longer",
-            )
+        with gr.Accordion("More", open=False, elem_id="mlm-more") as more:
+            only, longer = _wishes()
         shown = gr.Examples(
             [[example] for example in EXAMPLES], sentence, label="Or try one of these"
         )
         gr.HTML('<div id="mlm-recent"></div>', elem_classes="mlm-bare")
     answer = gr.HTML(elem_id="mlm-answer", elem_classes="mlm-answer")
-    sentence.change(
-        None, sentence, None, js="(text) => mlm.showWords(text)", api_visibility="private"
-    )
 
-    def ask(models: Models, text: str, number: int, among: str, pieces: bool) -> str:
-        return answer_html(side_by_side(models.all), text, number, among, pieces)
-
-    tab = Tab(
-        "fill",
-        choice,
-        model,
-        {"text": sentence, "k": top_k, "only": only, "longer": longer},
-        answer,
-        ask,
-    )
+    inputs = {"text": sentence, "k": top_k, "only": only, "longer": longer}
+    folded = {"only": more, "longer": more}
+    tab = Tab("fill", choice, model, inputs, answer, _answer_of_all, folded=folded)
     tab.answer_on([sentence.submit, only.submit, fill.click, top_k.release, longer.change])
     tab.answer_after(shown.load_input_event)
     return tab
 
 
-def add_fill_api(models: Models) -> None:
+def _sentence() -> gr.Textbox:
+    sentence = gr.Textbox(
+        label="Your sentence: click a word below it to hide it",
+        value=EXAMPLES[0],
+        lines=1,
+        max_lines=8,
+        elem_id="mlm-sentence",
+        elem_classes="mlm-text",
+        html_attributes=gr.InputHTMLAttributes(enterkeyhint="go", spellcheck=False),
+    )
+    sentence.change(
+        None, sentence, None, js="(text) => mlm.showWords(text)", api_visibility="private"
+    )
+    return sentence
+
+
+def _wishes() -> tuple[gr.Textbox, gr.Checkbox]:
+    only = gr.Textbox(
+        label="Only among these words (with commas between them)",
+        placeholder="good, bad, unwatchable",
+        max_lines=2,
+        elem_id="mlm-only",
+    )
+    longer = gr.Checkbox(
+        label="Search longer words too, which the model knows only in pieces",
+        elem_id="mlm-longer",
+    )
+    return only, longer
+
+
+def _answer_of_all(models: Models, *asked: Any) -> str:
+    return answer_html(side_by_side(models.all), *asked)
+
+
+def add_fill_api(choice: Choice) -> None:
     """The endpoint `/fill_mask`, for gradio_client, JavaScript and curl."""
 
     def fill_mask(text: str, top_k: int = 5) -> list:
@@ -95,7 +101,7 @@ def add_fill_api(models: Models) -> None:
         text holds [MASK], <mask>, _ or ___ in place of 1 to 32 words; top_k is 1 to 50.
         """
         try:
-            return ask_model(models.main, text, top_k).as_pipeline()
+            return ask_model(choice.own.main, text, top_k).as_pipeline()
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -128,7 +134,7 @@ def side_by_side(models: Sequence[FillMask]) -> list[tuple[FillMask, str]]:
         config = (main.training or {}).get("config")  # of any shape: anyone may have written it
         base = config.get("model_name_or_path") if isinstance(config, dict) else None
         # A folder is recorded by its last part.
-        if base in (other.name, other.name.rpartition("/")[2]):
+        if base in (other.name, other.name.rpartition("/")[2]) or main.base_model == other.name:
             return [(other, "Before"), (main, "After")]
     return [(model, "") for model in models]
 

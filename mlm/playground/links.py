@@ -28,17 +28,21 @@ def read(query: Mapping[str, str], tabs: Sequence[Tab]) -> Asked:
 
 
 def components(tabs: Sequence[Tab]) -> list[Any]:
-    """Every input of every tab once."""
-    return list({id(part): part for tab in tabs for part in tab.inputs.values()}.values())
+    """What a link may change: every input of every tab once, and what folds some away."""
+    changed = [part for tab in tabs for part in (*tab.inputs.values(), *tab.folded.values())]
+    return list(dict.fromkeys(changed))
 
 
-def answers(asked: Asked, tabs: Sequence[Tab]) -> Iterator[list[Any]]:
-    """Updates of the tabs, of all inputs and of all outputs, as often as the answer changes."""
+def answers(
+    asked: Asked, tabs: Sequence[Tab], token: gr.OAuthToken | None = None
+) -> Iterator[list[Any]]:
+    """Updates of the tabs, of all components and all outputs, as often as the answer changes."""
     chosen = gr.Tabs(selected=asked.tab.name)
-    inputs = [
-        asked.values[name] if tab is asked.tab else gr.skip() for tab in tabs for name in tab.inputs
-    ]
-    for html in asked.tab.answers(*asked.values.values()):
+    told = {part: asked.values[name] for name, part in asked.tab.inputs.items()}
+    said = [fold for name, fold in asked.tab.folded.items() if asked.values[name]]
+    told |= {fold: gr.Accordion(open=True) for fold in said}
+    inputs = [told.get(part, gr.skip()) for part in components(tabs)]
+    for html in asked.tab.answers(token, *asked.values.values()):
         outputs = [html if tab is asked.tab else gr.skip() for tab in tabs]
         yield [chosen, *inputs, *outputs]
 

@@ -60,7 +60,7 @@ def build_playground(
         link = gr.Button("Copy a link to this", elem_id="mlm-link", size="sm")
         link.click(None, js="() => mlm.copyLink()", api_visibility="private")
         for add_api in APIS:
-            add_api(models)
+            add_api(choice)
         _answer_links(page, tabs, made)
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE, api_open=False)
     return page
@@ -70,12 +70,16 @@ def _model_box(choice: Choice) -> gr.Textbox | None:
     if not choice.is_open:
         return None
     whose = "anybody" if "*" in choice.owners else " or ".join(sorted(choice.owners))
-    return gr.Textbox(
-        label=f"Another model, by its id on the Hub (owner/name, of {whose})",
-        placeholder=choice.own.names[0],
-        max_lines=1,
-        elem_id="mlm-model",
-    )
+    with gr.Row(elem_classes="mlm-choice"):
+        model = gr.Textbox(
+            label=f"Another model, by its id on the Hub (owner/name, of {whose})",
+            placeholder=choice.own.names[0],
+            max_lines=1,
+            elem_id="mlm-model",
+        )
+        if os.environ.get("OAUTH_CLIENT_ID"):  # a Space with `hf_oauth: true`
+            gr.LoginButton("Sign in for your private models", size="sm", scale=0, min_width=260)
+    return model
 
 
 def _add_tab(name: str, title: str, add: Any, choice: Choice, model: gr.Textbox | None) -> Tab:
@@ -91,9 +95,9 @@ def _answer_links(page: gr.Blocks, tabs: gr.Tabs, made: Sequence[Tab]) -> None:
     """Bring back what a link says: its tab, the values of its inputs, and the answer."""
     inputs = links.components(made)
 
-    def arrive(request: gr.Request) -> Iterator[list[Any]]:
+    def arrive(request: gr.Request, token: gr.OAuthToken | None) -> Iterator[list[Any]]:
         asked = links.read(dict(request.query_params), made)
-        yield from links.answers(asked, made)
+        yield from links.answers(asked, made, token)
 
     arrived = page.load(
         arrive,

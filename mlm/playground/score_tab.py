@@ -52,7 +52,8 @@ def add_score_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
         )
     answer = gr.HTML(elem_id="mlm-scores", elem_classes="mlm-answer")
 
-    tab = Tab("score", choice, model, {"text": first, "other": second}, answer, answer_html)
+    inputs = {"text": first, "other": second}
+    tab = Tab("score", choice, model, inputs, answer, answer_html, folded={"other": more})
     tab.answer_on([first.submit, second.submit, button.click])
     tab.answer_after(shown.load_input_event)
     shown.load_input_event.then(
@@ -61,7 +62,7 @@ def add_score_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     return tab
 
 
-def add_score_api(models: Models) -> None:
+def add_score_api(choice: Choice) -> None:
     """The endpoint `/score`."""
 
     def score(text: str) -> dict:
@@ -74,7 +75,7 @@ def add_score_api(models: Models) -> None:
         and at most 512 tokens.
         """
         try:
-            return ask_model(models.main, text).as_dict()
+            return ask_model(choice.own.main, text).as_dict()
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

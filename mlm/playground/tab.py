@@ -1,7 +1,7 @@
 """What every tab of the page is: what is put in, what answers, and where the answer stands."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,13 @@ import gradio as gr
 from mlm.errors import UserError
 from mlm.playground import render
 from mlm.playground.choice import Choice
+from mlm.playground.models import Models
+
+
+def waited_for(models: Models) -> Iterator[str]:
+    """What is loading, once a second until it is there."""
+    while not models.are_ready(within=1.0):
+        yield render.waiting(models.names, models.seconds())
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Tab:
         output: what shows the answer.
         ask: the models and the values of the own inputs, in their order -> HTML. A UserError is
             shown as a notice.
+        models_for: the same -> the models to wait for and ask instead of the chosen ones.
+        folded: the names of the inputs that are out of sight -> what to open to see them.
     """
 
     name: str
@@ -32,19 +41,26 @@ class Tab:
     own_inputs: dict[str, Any]
     output: gr.HTML
     ask: Callable[..., str]
+    models_for: Callable[..., Models] = lambda models, *own: models
+    folded: dict[str, gr.Accordion] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, Any]:
         """All components whose values make the answer; the model's comes last."""
         return self.own_inputs | ({"model": self.model} if self.model else {})
 
-    def answers(self, *values: Any) -> Iterator[str]:
-        """What is loading, as long as it is; then the answer, or the notice in its place."""
+    def answers(self, token: gr.OAuthToken | None, *values: Any) -> Iterator[str]:
+        """What is loading, as long as it is; then the answer, or the notice in its place.
+
+        Gradio gives the token of a visitor who signed in, and knows by its type where to.
+        """
         own = values[: len(self.own_inputs)]
+        name = values[-1] if self.model else ""
         try:
-            models = self.choice.models(*values[len(own) :])
-            while not models.are_ready(within=1.0):
-                yield render.waiting(models.names, models.seconds())
+            models = self.choice.models(name, token.token if token else None)
+            yield from waited_for(models)
+            models = self.models_for(models, *own)
+            yield from waited_for(models)
             yield self.ask(models, *own)
         except UserError as error:
             yield render.problem(str(error))
