@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from gradio_client import Client
-from real_browser import CHROMIUM
 from started_space import free_port
 from test_browser import BARS, fill, visit, wait_for_text
 
@@ -99,7 +98,6 @@ def wait_until_there(url: str) -> None:
     raise TimeoutError(f"nothing at {url}")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_visitor_asks_and_copies_a_link(visit, site):
     host = urlsplit(site.url).netloc
     page = visit(site.url.rstrip("/"))
@@ -121,7 +119,6 @@ def test_a_visitor_asks_and_copies_a_link(visit, site):
     assert "/fill/theme.css" in site.paths
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_file_goes_up_and_comes_down(visit, site, tmp_path):
     table = tmp_path / "rows.csv"
     table.write_text("review\nI have watched this [MASK]\n", encoding="utf-8")
@@ -136,7 +133,6 @@ def test_a_file_goes_up_and_comes_down(visit, site, tmp_path):
     assert download.value.url.startswith(site.url)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_the_examples_for_programs_name_the_address_below_the_path(visit, site):
     page = visit(site.url.rstrip("/"))
     page.get_by_text("Use via API").click()
