@@ -1,5 +1,6 @@
 # make demo    the whole story: adapt, publish, pull back, try it in the browser
 # make test    what has to pass before a change goes in; `make check` for style and types
+# make test-space    start the page as a Space does, on the Space's own Python and requirements
 #
 # Everything is installed into .venv, once: a stamp file says what is there already.
 
@@ -12,14 +13,18 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-input
 SERVE ?= 1
 HUB_MODEL_ID ?=
+SPACE_VENV := .venv-space
+SPACE_PYTHON ?= python3.12
+SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' requirements-space.txt)
 
-.PHONY: help demo test check clean
+.PHONY: help demo test test-space check clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          adapt the bundled model to the bundled texts, publish it, pull it back, open the page"
 	@echo "make demo SERVE=0  the same without the page"
 	@echo "make test          run the tests"
+	@echo "make test-space    start the page as a Space does, freshly installed (SPACE_PYTHON=python3.12)"
 	@echo "make check         lint, format and types"
 	@echo "make clean         remove .venv and caches; runs/ stays"
 	@echo
@@ -29,8 +34,16 @@ demo: $(VENV)/.installed
 	@$(RUN) scripts/demo.py $(if $(filter 0,$(SERVE)),--no_serve) $(if $(HUB_MODEL_ID),--hub_model_id $(HUB_MODEL_ID))
 
 test: $(VENV)/.installed-dev
-	@bash scripts/install_browser.sh
+	@bash scripts/install_test_programs.sh
 	@$(RUN) -m pytest
+
+# A Space adds gradio's extras and the package spaces to its requirements by itself.
+test-space: $(VENV)/.installed-dev
+	rm -rf $(SPACE_VENV)
+	$(SPACE_PYTHON) -m venv $(SPACE_VENV)
+	$(SPACE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		-r requirements-space.txt "gradio[oauth,mcp]==$(SPACE_GRADIO)" spaces
+	MLM_SPACE_PYTHON=$(SPACE_VENV)/bin/python $(RUN) -m pytest -s tests/test_space_start.py
 
 check: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .
@@ -38,7 +51,7 @@ check: $(VENV)/.installed-dev
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SPACE_VENV) .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/.installed: requirements.txt
 	@"$(PYTHON)" -c '$(PYTHON_FITS)' 2>/dev/null || { \

@@ -1,7 +1,8 @@
 """The playground: `python app.py`, or as a Hugging Face Space.
 
-MLM_MODEL            a checkpoint folder, a Hub id, or absent for the bundled model; several,
-                     separated by commas, answer side by side, the first being the main one
+MLM_MODEL            a checkpoint folder, a Hub id, one at a revision (me/model@v1), or absent for
+                     the bundled model; several, separated by commas, answer side by side, the
+                     first being the main one
 GRADIO_SERVER_PORT   and Gradio's other variables mean what they mean to Gradio
 """
 

@@ -1,4 +1,4 @@
-"""A real Chromium, once a session; a pytest plugin: `pytest_plugins = ["real_browser"]`."""
+"""A real Chromium, once a module; a pytest plugin: `pytest_plugins = ["real_browser"]`."""
 
 import shutil
 
@@ -17,7 +17,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, nothing else can have an event loop
 def browser():
     if CHROMIUM is None:
         pytest.skip("NO CHROMIUM ON THIS MACHINE: THE PAGE WAS NOT TRIED IN A BROWSER")

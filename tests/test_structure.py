@@ -33,6 +33,8 @@ LEVELS = (
         "masking",
         "primitives",
         "safetensors_header",
+        "space_files",
+        "space_settings",
         "text_column",
     },
     {

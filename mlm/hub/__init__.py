@@ -10,6 +10,7 @@ written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or
     inspection.py  what can be told of a repository before its weights are fetched
     pull.py        fetch_checkpoint, load_checkpoint
     push.py        check_push, push_checkpoint
+    space.py       a Space of the page; not imported here, for the page itself has no use for it
     training_branch.py  the state of a run on a branch, for the next machine to go on from
 """
 

@@ -55,7 +55,7 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
 
     Args:
         name: "demo" is the bundled checkpoint; a folder is taken as it is; anything else is a
-            repository on the Hub.
+            repository on the Hub, owner/name or owner/name@revision.
         revision: branch, tag or commit of a repository; None is its main branch.
 
     Raises:
@@ -79,7 +79,14 @@ def fetch_from_hub(repo_id: str, revision: str | None = None, access: Access = O
 
     Raises HubError and CheckpointError as fetch_checkpoint does.
     """
+    repo_id, revision = named_revision(repo_id, revision)
     return _cached_or_fetched(checked_id(repo_id), checked_revision(revision), access)
+
+
+def named_revision(name: str, revision: str | None) -> tuple[str, str | None]:
+    """The id and the revision of owner/name@revision; a revision that is given goes before."""
+    repo_id, at, named = name.partition("@")  # which no id can have
+    return (repo_id, named) if at and revision is None else (name, revision)
 
 
 def _folder_of(name: str | Path) -> Path | None:

@@ -172,11 +172,13 @@ def _commit_since(api: "HfApi", repo_id: str, parent: str, files: dict[str, Path
     return str(head.sha)
 
 
-def differences(api: "HfApi", repo_id: str, commit: str, files: dict[str, Path]) -> list[str]:
+def differences(
+    api: "HfApi", repo_id: str, commit: str, files: dict[str, Path], repo_type: str = "model"
+) -> list[str]:
     """Names of the files that the Hub does not have at this commit byte for byte."""
     found = retrying(
         f"check {repo_id}",
-        lambda: api.get_paths_info(repo_id, list(files), revision=commit),
+        lambda: api.get_paths_info(repo_id, list(files), revision=commit, repo_type=repo_type),
         PUSH_ATTEMPTS,
     )
     same = {info.path for info in found if info.path in files and is_same(info, files[info.path])}

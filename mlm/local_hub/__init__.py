@@ -1,7 +1,8 @@
 """A Hugging Face Hub on a loopback port, for demos without an account and for tests.
 
-It speaks the Hub's protocol to the real `huggingface_hub` client: repositories of models and
-datasets, plain and large-file (LFS) uploads, commits, downloads with ranges, branches and tags.
+It speaks the Hub's protocol to the real `huggingface_hub` client: repositories of models,
+datasets and Spaces, plain and large-file (LFS) uploads, commits, downloads with ranges, branches
+and tags.
 
     with LocalHub(folder, token="hf_local") as hub:
         os.environ.update(HF_ENDPOINT=hub.url, HF_TOKEN="hf_local", HF_HUB_DISABLE_XET="1")
@@ -13,6 +14,7 @@ By hand: `python -m mlm.local_hub --port 8808 FOLDER`. It serves 127.0.0.1 only.
     routes.py    what each address of the Hub does
     transfers.py the addresses that move files
     card_rules.py what is asked of a card's metadata
+    spaces.py    the addresses that only Spaces have
     server.py    LocalHub: all of it, started and stopped
 """
 

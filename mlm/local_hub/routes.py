@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mlm.local_hub import transfers
+from mlm.local_hub import spaces, transfers
 from mlm.local_hub.card_rules import errors_in
 from mlm.local_hub.exchange import Exchange, Refusal, Route
 from mlm.local_hub.store import DEFAULT_BRANCH, FileEntry, lfs_pointer
@@ -28,10 +28,13 @@ def create_repo(request: Exchange) -> None:
     repo = f"{wanted.get('organization') or request.server.user}/{wanted['name']}"
     request.check_may_write(repo)
     kind = wanted.get("type", "model") + "s"
-    if kind not in ("models", "datasets"):
-        raise Refusal(400, f"the local Hub keeps models and datasets, not {kind}")
+    if kind not in ("models", "datasets", "spaces"):
+        raise Refusal(400, f"the local Hub keeps models, datasets and Spaces, not {kind}")
+    settings = spaces.settings_of_new(wanted) if kind == "spaces" else {}
     private = wanted.get("visibility") == "private" or bool(wanted.get("private"))
     made = request.store.create(kind, repo, request.server.user, private=private)
+    if made and settings:
+        request.store.update_facts(kind, repo, **settings)
     url = f"{request.server.url}/{'' if kind == 'models' else kind + '/'}{repo}"
     said = {} if made else {"error": f"You already created this {kind[:-1]} repo"}
     request.reply({"url": url, "name": repo, **said}, 200 if made else 409)
@@ -177,8 +180,9 @@ def _entries(files: dict[str, FileEntry]) -> dict[str, dict[str, Any]]:
 def _routes() -> list[Route]:
     """Methods, address, handler. {rev} and {path} come quoted, so neither hides a slash."""
     parts = {
-        "{repo}": r"(?P<kind>models|datasets)/(?P<repo>[^/]+/[^/]+)",
-        "{web}": r"(?:(?P<kind>datasets)/)?(?P<repo>[^/]+/[^/]+)",
+        "{repo}": r"(?P<kind>models|datasets|spaces)/(?P<repo>[^/]+/[^/]+)",
+        "{space}": r"spaces/(?P<repo>[^/]+/[^/]+)",
+        "{web}": r"(?:(?P<kind>datasets|spaces)/)?(?P<repo>[^/]+/[^/]+)",
         "{rev}": r"(?P<rev>[^/]+)",
         "{oid}": r"(?P<oid>[0-9a-f]{64})",
         "{path}": r"(?P<path>.+)",
@@ -204,6 +208,7 @@ def _routes() -> list[Route]:
         ("PUT", "/lfs/{oid}", transfers.lfs_put),
         ("POST", "/lfs/{oid}/verify", transfers.lfs_verify),
         ("GET HEAD", "/{web}/resolve/{rev}/{path}", transfers.resolve),
+        *spaces.ADDRESSES,
     ]
     routes: list[Route] = []
     for methods, address, handle in table:

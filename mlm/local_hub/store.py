@@ -3,7 +3,7 @@
     FOLDER/blobs/<sha256>                               each content once, whoever has it
     FOLDER/models/<namespace>/<name>/repo.json          private, gated, branches and tags
     FOLDER/models/<namespace>/<name>/commits/<id>.json  parent, title, author, date, files
-    FOLDER/datasets/...                                 likewise
+    FOLDER/datasets/..., FOLDER/spaces/...              likewise; a Space's settings in repo.json
 
 Nothing but the commit at hand is ever in memory. Every file is written beside and renamed, and a
 branch moves last, so a commit is there as a whole or not at all.

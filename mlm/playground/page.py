@@ -18,6 +18,7 @@ from mlm.playground.batch_tab import add_batch_api, add_batch_tab
 from mlm.playground.choice import Choice
 from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
+from mlm.playground.head_links import HeadLinks
 from mlm.playground.learn_tab import add_learn_tab
 from mlm.playground.limits import BodyLimit, RateLimit
 from mlm.playground.models import Models
@@ -37,6 +38,7 @@ TABS = (  # as a link names it, as it is shown, what makes it
     ("batch", "Batch", add_batch_tab),
 )
 APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
+BEFORE = (BodyLimit, RateLimit, HeadLinks)  # what a request passes before Gradio has it
 KEPT = 600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
 
 
@@ -122,7 +124,7 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [HERE / "style.css", *sorted(set(HERE.glob("*.css")) - {HERE / "style.css"})],
         "js": (HERE / "page.js").read_text(encoding="utf-8"),
-        "app_kwargs": {"middleware": [Middleware(BodyLimit), Middleware(RateLimit)]},
+        "app_kwargs": {"middleware": [Middleware(each) for each in BEFORE]},
         "footer_links": ["api"],
         "run_history": False,
         "enable_monitoring": False,

@@ -1,0 +1,76 @@
+"""Make a Hugging Face Space of the page, or bring one up to date, in one commit.
+
+    python scripts/deploy_space.py me/my-playground --model me/imdb_bert_uncased
+    python scripts/deploy_space.py me/my-playground --model me/imdb_bert_uncased --dry_run
+
+The models are pinned to the commits that they have now; deploy again for later ones. The token
+that writes comes from HF_TOKEN or `hf auth login`. What hardware can run the page, and who may have
+it, is said in mlm/space_settings.py. Exit codes: 0 done; 2 the Hub said no, or the settings cannot
+work, in one line.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mlm.errors import UserError
+from mlm.space_settings import HARDWARE
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    about = (__doc__ or "").split("\n\n")[0]
+    parser = argparse.ArgumentParser(description=about)
+    add = parser.add_argument
+    add("space", help="where to: owner/name; made if it does not exist")
+    add("--model", default="demo", help="ids on the Hub, with commas, as MLM_MODEL has them")
+    add("--private", action="store_true", help="make a new Space private")
+    add("--hardware", help=f"{' or '.join(HARDWARE)}; without it, what the Space has")
+    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="open to anybody")
+    add("--secret", action="append", default=[], metavar="NAME", help="value of SPACE_NAME or NAME")
+    add("--wait", action="store_true", help="stay until the Space runs, or say why it does not")
+    add("--dry_run", action="store_true", help="list what would be sent, and send nothing")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    from mlm.hub.space import check_settings, deploy_space, space_models, wait_until_running
+    from mlm.space_files import lay_out, listing
+    from mlm.space_settings import (
+        SpaceSettings,
+        checked_hardware,
+        space_secrets,
+        space_variables,
+    )
+
+    given = parse(arguments)
+    logging.basicConfig(format="%(message)s")
+    try:
+        hardware = checked_hardware(given.hardware)
+        secrets = space_secrets(given.secret, os.environ)
+        models = space_models(given.model)
+        variables = space_variables([model.name for model in models], given.variable)
+        settings = SpaceSettings(variables, secrets, hardware, given.private)
+        check_settings(settings, models)
+        with TemporaryDirectory() as folder:
+            files = lay_out(Path(folder), models, hardware or HARDWARE[0], sign_in=settings.sign_in)
+            if given.dry_run:
+                print(listing(files), settings.shown(), sep="\n")
+                return 0
+            published = deploy_space(given.space, files, settings)
+        print(f"{published.url} is at commit {published.commit}; it is built now, for some minutes")
+        if given.wait:
+            wait_until_running(published)
+            print("It runs.")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""A folder with the files of a Space, started as a Space starts it; and what it reached out for.
+
+The environment is made from nothing: no token, a home of its own, the variables that a Space has.
+The Python is that of the tests, or the one that MLM_SPACE_PYTHON names, which `make test-space`
+makes with the Space's own requirements.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+PYTHON = str(Path(os.environ.get("MLM_SPACE_PYTHON") or sys.executable).absolute())
+CORES = 2
+BOUND = 60.0  # seconds from the start to the first answer
+# Nothing outside this machine is there; what was asked for is written down.
+GUARD = """
+import sys
+from pathlib import Path
+
+def refuse(event, arguments):
+    if event == "socket.connect":
+        host = arguments[1][0] if isinstance(arguments[1], tuple) else "localhost"
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else str(host)
+    if not host.startswith(("127.", "localhost", "::1", "0.0.0.0", "None")):
+        with Path(__file__).with_name("asked").open("a") as asked:
+            asked.write(f"{event} {host}\\n")
+        raise OSError(101, "Network is unreachable")
+
+sys.addaudithook(refuse)
+"""
+
+
+@dataclass(frozen=True)
+class StartedSpace:
+    """Where it answers, when it was started, and the folder beside it with its log and guard."""
+
+    url: str
+    started: float
+    beside: Path
+    process: subprocess.Popen
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def left(self) -> float:
+        """Seconds until BOUND."""
+        return BOUND - self.seconds()
+
+    def asked_for(self) -> list[str]:
+        """Every host beyond this machine that it tried to reach."""
+        asked = self.beside / "guard" / "asked"
+        return asked.read_text().splitlines() if asked.exists() else []
+
+    def log(self) -> str:
+        return (self.beside / "log").read_text()
+
+    def wait_until_there(self) -> None:
+        """Until its front page is served. Raises TimeoutError, and AssertionError if it ended."""
+        while self.left() > 0:
+            assert self.process.poll() is None, "it ended; its last lines are above"
+            try:
+                urlopen(self.url, timeout=5).close()
+                return
+            except (URLError, OSError):
+                time.sleep(0.2)
+        raise TimeoutError(f"no page after {BOUND:.0f} s")
+
+
+@contextmanager
+def started_space(
+    folder: Path, beside: Path, variables: Mapping[str, str], arguments: Sequence[str] = ()
+) -> Iterator[StartedSpace]:
+    """Run `python app.py` in the folder on a free port of this machine until the block ends.
+
+    beside: an empty folder for its home, its log and its guard.
+    """
+    guard, port = beside / "guard", free_port()
+    guard.mkdir()
+    (guard / "sitecustomize.py").write_text(GUARD)
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(beside / "home"),
+        "PYTHONPATH": str(guard),
+        "PYTHONUNBUFFERED": "1",
+        "SYSTEM": "spaces",
+        "SPACE_ID": "me/playground",
+        "SPACE_HOST": "me-playground.hf.space",
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        **variables,
+    }
+    started = time.monotonic()
+    with (beside / "log").open("w") as log:
+        process = subprocess.Popen(
+            [PYTHON, "app.py", *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    on_two_cores(process.pid)
+    try:
+        yield StartedSpace(f"http://127.0.0.1:{port}", started, beside, process)
+    finally:
+        process.kill()
+        process.wait()
+        print((beside / "log").read_text()[-3000:])
+
+
+def on_two_cores(pid: int) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(pid, sorted(os.sched_getaffinity(pid))[:CORES])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,159 @@
+"""mlm.space_files: what a Space is made of, and nothing else."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import SpaceCard
+
+from mlm import space_files
+from mlm.hub.pull import BUNDLED_FOLDER, DEMO
+from mlm.space_files import SpaceModel, code_files, copied_files, lay_out, listing, pinned_versions
+from mlm.space_settings import HARDWARE
+
+ROOT = space_files.ROOT
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HUB_MODEL = SpaceModel("me/reviews", COMMIT, ("config.json", "model.safetensors"))
+PACKAGES = {"huggingface_hub": "huggingface-hub", "ml_dtypes": "ml-dtypes", "yaml": "PyYAML"}
+PACKAGES["tensorflow"] = "tensorflow-cpu"  # half the size, and no Space of ours has a GPU
+BROUGHT_ALONG = {"starlette"}  # gradio stands on it
+NEVER_IMPORTED = {"jax"}  # of two backends the page has TensorFlow
+
+
+def other_libraries() -> set[str]:
+    """What the page's code imports beyond the standard library."""
+    return set().union(*code_files().values()) - sys.stdlib_module_names
+
+
+def test_the_code_is_what_the_page_imports():
+    """All that a page has loaded once it has answered goes, and little besides."""
+    program = (
+        "import sys\nimport app\nfrom mlm.devices import load_backend\nload_backend()\n"
+        "from mlm.playground.page import build_playground, launch_options\n"
+        "from mlm.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
+        "build_playground([fill]), launch_options(), fill('a [MASK]'), fill.score('a film')\n"
+        "print(*(n for n in sys.modules if n.split('.')[0] == 'mlm'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    sent = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in code_files()}
+    assert loaded <= sent
+    assert len(sent - loaded) < 6
+
+
+@pytest.mark.parametrize("left", ["mlm/trainer.py", "mlm/texts.py", "mlm/local_hub/server.py"])
+def test_the_training_half_stays_at_home(left):
+    assert (ROOT / left).is_file() and left not in code_files()
+
+
+def test_what_is_copied_belongs_to_the_project():
+    copied = copied_files(with_demo=True)
+    assert {"app.py", "LICENSE", "mlm/playground/page.js", "mlm/playground/style.css"} <= {*copied}
+    assert all(name in ("app.py", "LICENSE") or name.startswith("mlm/") for name in copied)
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode == 0:
+        assert set(copied) <= set(tracked.stdout.splitlines())
+
+
+def test_the_bundled_model_goes_only_where_it_answers():
+    with_demo, without = set(copied_files(with_demo=True)), set(copied_files(with_demo=False))
+    assert (space_files.DEMO, ROOT / space_files.DEMO_FOLDER) == (DEMO, BUNDLED_FOLDER)
+    weights = f"{space_files.DEMO_FOLDER}/model.safetensors"
+    assert weights in with_demo - without
+    assert all(name.startswith(space_files.DEMO_FOLDER) for name in with_demo - without)
+
+
+def test_the_requirements_are_what_the_page_imports():
+    imported = other_libraries() - BROUGHT_ALONG - NEVER_IMPORTED
+    assert {PACKAGES.get(name, name) for name in imported} == pinned_versions().keys()
+
+
+def test_every_version_is_one_that_requirements_txt_allows():
+    packaging = pytest.importorskip("packaging.requirements")
+    allowed = {}
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            wanted = packaging.Requirement(line)
+            allowed[wanted.name] = wanted.specifier
+    for name, version in pinned_versions().items():
+        assert version in allowed[name.removesuffix("-cpu")], name
+
+
+def test_every_line_of_the_requirements_pins():
+    lines = (ROOT / space_files.REQUIREMENTS).read_text().splitlines()
+    assert len(pinned_versions()) == len([line for line in lines if not line.startswith("#")])
+
+
+def test_the_front_matter_is_what_the_hub_asks_for(tmp_path):
+    models = [HUB_MODEL, SpaceModel("demo")]
+    lay_out(tmp_path, models, "cpu-upgrade")
+    card = SpaceCard.load(tmp_path / "README.md").data.to_dict()
+    assert card["sdk"] == "gradio" and card["sdk_version"] == pinned_versions()["gradio"]
+    assert card["python_version"] == space_files.PYTHON_VERSION == "3.12"
+    assert (tmp_path / card["app_file"]).is_file()
+    assert card["models"] == ["me/reviews"]
+    assert card["preload_from_hub"] == [f"me/reviews config.json,model.safetensors {COMMIT}"]
+    assert card["suggested_hardware"] == "cpu-upgrade"
+    assert len(card["short_description"]) <= space_files.LONGEST_DESCRIPTION
+    assert card["colorFrom"] in ("green", "blue") and card["title"]
+
+
+def test_what_only_a_token_reads_is_not_fetched_by_the_build():
+    matter = space_files.front_matter([SpaceModel("me/closed", COMMIT)], HARDWARE[0])
+    assert matter["models"] == ["me/closed"]
+    assert "preload_from_hub" not in matter
+
+
+def test_a_space_of_the_bundled_model_names_none_on_the_hub():
+    matter = space_files.front_matter([SpaceModel("demo")], HARDWARE[0])
+    assert not {"models", "preload_from_hub"} & matter.keys()
+    assert "among these files" in space_files.readme([SpaceModel("demo")], HARDWARE[0])
+
+
+def test_visitors_sign_in_where_they_may_choose(tmp_path):
+    matter = space_files.front_matter([HUB_MODEL], HARDWARE[0])
+    assert not [key for key in matter if key.startswith("hf_oauth")]
+    files = lay_out(tmp_path, [HUB_MODEL], HARDWARE[0], sign_in=True)
+    assert "hf_oauth: true\nhf_oauth_scopes:\n- read-repos\n" in files["README.md"].read_text(
+        "utf-8"
+    )
+    assert "gradio[oauth]==" in files["requirements.txt"].read_text("utf-8")
+
+
+def test_a_python_version_is_text_in_the_yaml():
+    """3.10 as a number would be 3.1."""
+    text = space_files.readme([HUB_MODEL], HARDWARE[0]).split("---")[1]
+    assert isinstance(yaml.safe_load(text)["python_version"], str)
+
+
+def test_the_listing_has_every_file_and_the_readme(tmp_path):
+    files = lay_out(tmp_path, [SpaceModel("demo")], HARDWARE[0])
+    listed = listing(files)
+    assert set(files) == {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")} | {
+        "LICENSE"
+    }
+    assert all(
+        re.search(rf"^[0-9a-f]{{64}} +[\d,]+  {re.escape(name)}$", listed, re.M) for name in files
+    )
+    assert f"{len(files)} files" in listed and "sdk: gradio" in listed
+    requirements = Path(ROOT / space_files.REQUIREMENTS).read_bytes()
+    assert files["requirements.txt"].read_bytes() == requirements
+
+
+def test_the_container_has_what_a_space_has():
+    """Read, not built: the same Python, the same requirements, every file that the page needs."""
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"FROM python:{space_files.PYTHON_VERSION}-slim" in recipe
+    assert f"COPY {space_files.REQUIREMENTS} requirements.txt" in recipe
+    assert "USER page" in recipe and "Not tested here" in recipe
+    copied = {"app.py", "LICENSE", "mlm"}
+    assert "COPY LICENSE app.py ./" in recipe and "COPY mlm mlm" in recipe
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{name}" for name in copied} <= set(ignored) and ignored[0] == "*"
+    left = [line for line in ignored if line.startswith("mlm/")]
+    assert not [n for n in copied_files(with_demo=True) for line in left if n.startswith(line)]
