@@ -97,6 +97,9 @@ class TrainingConfig:
     require_device: Literal["any", "gpu", "tpu"] = _setting(
         "any", "Give up at once where there is no such accelerator, instead of taking the CPU."
     )
+    distributed: bool = _setting(
+        False, "Train with the other processes of a cluster, on JAX; see mlm/processes.py."
+    )
     skip_bad_steps: int = _setting(
         0, "Steps with a loss or gradient that is not finite to pass over before giving up."
     )

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mlm import processes
 from mlm.errors import ConfigError
 
 # What Kaggle, Colab and Cloud TPU machines set; TensorFlow itself sets others that begin alike.
@@ -22,13 +23,15 @@ TPU_VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_WORKER_ID", "TPU_WORKER_HOSTNAMES"
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
-def load_backend() -> None:
+def load_backend(*, distributed: bool = False) -> None:
     """Import Keras and its backend without TensorFlow's greetings or transformers' advice.
 
     Entry points call this first. The backend is KERAS_BACKEND's; where that says nothing, JAX if it
     alone sees a TPU. What Python raises is raised; only the file descriptor is muted.
+
+    distributed: with the other processes of a cluster, which takes JAX, and are met here.
     """
-    if "KERAS_BACKEND" not in os.environ and only_jax_sees_a_tpu():
+    if "KERAS_BACKEND" not in os.environ and (distributed or only_jax_sees_a_tpu()):
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
@@ -39,6 +42,8 @@ def load_backend() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+    if distributed:
+        processes.join()
 
 
 def only_jax_sees_a_tpu() -> bool:

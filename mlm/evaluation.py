@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mlm import devices, hub
+from mlm import devices, hub, processes
 from mlm.batches import NOTHING_TO_MEASURE, EvaluationBatches, evaluation_batches
 from mlm.checkpoint import Checkpoint, read_checkpoint, read_training
 from mlm.errors import ConfigError, CorpusError
@@ -72,7 +72,7 @@ class LabelScorer(keras.Model):
         # Counted from the words that are no better, so that a label that is no number ranks last.
         no_better = ops.sum(ops.cast(logits <= of_label, "int32"), axis=-1)
         ranks = self.masked_lm.config.vocab_size - no_better
-        return {"nats": nats, "ranks": ranks}
+        return {"nats": processes.whole(nats), "ranks": processes.whole(ranks)}
 
 
 class _LabelledBatches(keras.utils.PyDataset):
@@ -87,7 +87,7 @@ class _LabelledBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         inputs, labels, _ = self._batches[index]
-        return ({**inputs, "labels": labels},)
+        return (processes.own_rows({**inputs, "labels": labels}),)
 
 
 class Evaluator:

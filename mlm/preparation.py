@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlm import devices
+from mlm import devices, processes
 from mlm.batches import EvaluationBatches, MaskedBatches, evaluation_batches
 from mlm.checkpoint import Checkpoint
 from mlm.config import TrainingConfig
@@ -52,7 +52,8 @@ def prepare(
         start, base_model = start_checkpoint(config, device.policy)
     _check_length(config, start.model.config.max_position_embeddings)
     start.model.freeze_lower_layers(config.freeze_layers)
-    store = _token_store(config, start, tokens)
+    with processes.first_before_others():
+        store = _token_store(config, start, tokens)
     report(store.report_line)
     facts = TokenFacts.of(start.tokenizer)
     batches = _training_batches(config, store, facts, rows * device.num_replicas)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlm import devices, hub, model_card
+from mlm import devices, hub, model_card, processes
 from mlm.card_examples import try_examples
 from mlm.checkpoint import save_checkpoint
 from mlm.config import TrainingConfig
@@ -18,7 +18,7 @@ from mlm.evaluation import Figures
 from mlm.preparation import prepare
 from mlm.training_record import training_record
 from mlm.training_run import TrainingRun, TrainingStopped
-from mlm.training_state import newest_state, remove_states
+from mlm.training_state import TrainingState, newest_state, remove_states
 from mlm.watching import StopRequest, alone_in, ended_by_signals, stop_on_signals
 
 __all__ = ["TrainingResult", "TrainingStopped", "rehearse", "train"]
@@ -56,6 +56,8 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
     stop = StopRequest(config.max_train_minutes)
     output = Path(config.output_dir)
     _check_ends(config)
+    if not processes.is_first():
+        return _train_alone(config, output, lambda line: None, stop)
     with alone_in(output):
         return _train_alone(config, output, report, stop)
 
@@ -71,11 +73,8 @@ def _train_alone(
             raise
         total = state.run.get("total_steps", state.step)
         raise TrainingStopped(state.step, total, output) from None
-    if config.overwrite_output_dir:
-        # Not before all that can be refused has been looked at.
-        remove_states(output / "state")
-        if config.resume_from_hub:
-            hub.delete_states(str(config.hub_model_id))
+    if config.overwrite_output_dir:  # not before all that can be refused has been looked at
+        processes.only_first(lambda: _forget_states(config, output / "state"))
     try:
         with stop_on_signals(stop):
             run.go()
@@ -88,15 +87,29 @@ def _train_alone(
 
 
 def _ended(run: TrainingRun) -> TrainingResult:
-    """The finished run, published if it is to be; what it could go on from goes last."""
+    """The finished run, written, and published if it is to be, by the first process."""
+    after = run.end()
+    record = training_record(run.ready, run.progress, after)
+    before = Figures.from_dict(record["metrics"]["before"])
+    result = TrainingResult(Path(run.config.output_dir), before, after, record)
+    processes.part()
+    return processes.only_first(lambda: _left(run, result)) or result
+
+
+def _left(run: TrainingRun, result: TrainingResult) -> TrainingResult:
+    """The result on disk and, if it is to be, on the Hub; what it could go on from goes last."""
     config = run.config
-    result = _finished(run)
+    _write(run, result)
     if config.push_to_hub:
         result = _published(result, config, run.report)
-    remove_states(run.states)
+    _forget_states(config, run.states)
+    return result
+
+
+def _forget_states(config: TrainingConfig, states: Path) -> None:
+    remove_states(states)
     if config.resume_from_hub:
         hub.delete_states(str(config.hub_model_id))
-    return result
 
 
 def _check_ends(config: TrainingConfig) -> None:
@@ -125,11 +138,14 @@ def _made_ready(
     root, tokens = Path(config.output_dir) / "state", Path(config.output_dir) / "tokens"
     state, fetched = None, False
     if not config.overwrite_output_dir:
-        fetched = config.resume_from_hub and hub.fetch_newest_state(str(config.hub_model_id), root)
+        if config.resume_from_hub:
+            repo_id = str(config.hub_model_id)
+            fetched = bool(processes.only_first(lambda: hub.fetch_newest_state(repo_id, root)))
         state = newest_state(root)
     whole = state.run.get("global_batch_size") if state else None
     try:
         run = TrainingRun(prepare(config, tokens, report, global_batch_size=whole), report, stop)
+        _check_together(run, state)
         if state:
             run.go_on_from(state)
     except ConfigError:
@@ -139,24 +155,28 @@ def _made_ready(
     return run
 
 
-def _finished(run: TrainingRun) -> TrainingResult:
-    """Evaluate once more and write the checkpoint folder with its record and card."""
-    after = run.end()
+def _check_together(run: TrainingRun, state: TrainingState | None) -> None:
+    """ConfigError where one process has other texts or another state than the first."""
+    mend = "give --output_dir on storage that all of them see, and the same settings"
+    fingerprint, step = run.ready.store.fingerprint, state.step if state else 0
+    processes.check_same("texts of fingerprint", fingerprint, mend)
+    processes.check_same("a state of step", str(step), mend)
+
+
+def _write(run: TrainingRun, result: TrainingResult) -> None:
+    """The checkpoint folder with its record and card."""
     config, start, output = run.config, run.ready.start, Path(run.config.output_dir)
-    record = training_record(run.ready, run.progress, after)
     save_checkpoint(
         start.model,
         start.tokenizer,
         output,
         hf_config=start.hf_config,
-        training=record,
+        training=result.training,
         dtype=config.save_dtype,
     )
     _try_examples(output, config, run.report)
     model_card.write_model_card(output, config.hub_model_id)
     run.report(f"checkpoint: {output}")
-    before = Figures.from_dict(record["metrics"]["before"])
-    return TrainingResult(output, before, after, record)
 
 
 def _try_examples(folder: Path, config: TrainingConfig, report: Callable[[str], None]) -> None:

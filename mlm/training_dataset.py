@@ -2,11 +2,14 @@
 
 import keras
 
+from mlm import processes
 from mlm.batches import Batch, MaskedBatches
 
 
 class TrainingDataset(keras.utils.PyDataset):
     """Steps `start_step` to `stop_step - 1` of a run, one batch each, as (x, y, sample_weight).
+
+    Of a batch the rows that this process computes, which are all where it is alone.
 
     Item i is batch start_step + i, so call `fit` with shuffle=False: Keras would reorder the steps.
     """
@@ -28,4 +31,4 @@ class TrainingDataset(keras.utils.PyDataset):
         inputs, labels, weights = self._batches.batch_at(self._start_step + index)
         if not self._batches.is_padded:
             del inputs["attention_mask"]  # all ones: attention is cheaper without a mask
-        return inputs, labels, weights
+        return processes.own_rows((inputs, labels, weights))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from mlm import processes
 from mlm.errors import TrainingError
 from mlm.evaluation import Evaluator, Figures
 from mlm.event_log import EventLog
@@ -40,6 +41,7 @@ FREE_ON_RESUME = {
     "skip_bad_steps",
     "max_train_minutes",
     "require_device",
+    "distributed",
     "report_to",
     "push_to_hub",
     "hub_model_id",
@@ -141,7 +143,8 @@ class TrainingRun:
                 self._train_until(step, bar)
                 self._pause()
             self._save()  # what is killed or fails after this need not train again
-        if self.stop.is_asked():
+            self._wait_for_states()
+        if processes.any_of(self.stop.is_asked()):
             raise TrainingStopped(self.progress.step, self.total_steps, self.states.parent)
 
     def end(self) -> Figures:
@@ -167,6 +170,8 @@ class TrainingRun:
     def _open(self, stack: ExitStack) -> None:
         """What is closed however the run ends: the curves, the states being sent and written."""
         config, send = self.config, None
+        if not processes.is_first():
+            return
         self.events.open(self.progress.step)
         stack.callback(self.events.close)
         if config.resume_from_hub:
@@ -259,16 +264,21 @@ class TrainingRun:
     def _pause(self) -> None:
         """What falls due at this step; TrainingStopped where the run has to end."""
         progress, config = self.progress, self.config
-        if self.stop.is_set():
+        if processes.any_of(self.stop.is_set()):
             self._save()
-            self.writer.close()
+            self._wait_for_states()
             raise TrainingStopped(progress.step, self.total_steps, Path(config.output_dir))
-        self.writer.check()
+        if processes.is_first():
+            self.writer.check()
         if progress.step == self.total_steps:
             return  # the rest is the end's
         saved = self._evaluate_if_due()
         if not saved and (progress.step % config.save_steps == 0 or self._hub_waits()):
             self._save()
+
+    def _wait_for_states(self) -> None:
+        """Until what was saved is whole on disk, and every process may read it."""
+        processes.only_first(lambda: self.writer.close())
 
     def _hub_waits(self) -> bool:
         """Whether a state is to be sent before the next one would be saved."""
@@ -306,6 +316,8 @@ class TrainingRun:
         return figures
 
     def _save(self) -> None:
+        if not processes.is_first():
+            return
         run = {
             "step": self.progress.step,
             "total_steps": self.total_steps,

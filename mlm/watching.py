@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 from tqdm import tqdm
 
+from mlm import processes
 from mlm.errors import ConfigError
 
 
@@ -56,7 +57,10 @@ class StopRequest:
 
 
 class StepCounter(keras.callbacks.Callback):
-    """Counts the steps of one `fit`, moves the bar, and ends it after a request to stop."""
+    """Counts the steps of one `fit`, moves the bar, and ends it after a request to stop.
+
+    Where several processes train together that waits for the end of the `fit`, where they agree.
+    """
 
     def __init__(self, bar: tqdm, stop: StopRequest):
         super().__init__()
@@ -66,14 +70,20 @@ class StepCounter(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         self._bar.update(1)
-        if self._stop.is_set():
+        if processes.count() == 1 and self._stop.is_set():
             self.model.stop_training = True
 
 
 def progress_bar(total: int, done: int) -> tqdm:
     """Step of steps, time left, and what set_postfix_str says; sparse where no one watches."""
     watched = sys.stderr.isatty()
-    return tqdm(total=total, initial=done, unit="step", mininterval=0.2 if watched else 30.0)
+    return tqdm(
+        disable=not processes.is_first(),
+        total=total,
+        initial=done,
+        unit="step",
+        mininterval=0.2 if watched else 30.0,
+    )
 
 
 def write_line(report: Callable[[str], None], line: str) -> None:

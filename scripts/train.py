@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 def run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
-        load_backend()
+        load_backend(distributed=config.distributed)
         from mlm.trainer import TrainingStopped, rehearse, train
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
