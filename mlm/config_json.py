@@ -7,7 +7,7 @@ key as an attribute, whatever its name: `to_dict` or `_attn_implementation_inter
 import math
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ FORBIDDEN = {
     ),
     re.compile(r"transformers_weights"): (
         "weights of another file than the one that is read; take the line out"
+    ),
+    re.compile(r"is_heterogeneous|per_layer_.*"): (
+        "layers that differ from each other, which this encoder does not have"
     ),
     re.compile(r"quantization_config"): (
         "quantized weights, which are not read; save them as float32, float16 or bfloat16"
@@ -122,7 +125,7 @@ def check_settings(raw: Any, where: str) -> None:
         raise _refusal(where, "model_type", raw.get("model_type"), "the name of a family")
     family_of(raw["model_type"])
     _check_attributes(raw, where)
-    if raw.get("type_vocab_size") == 0 and getattr(_config_class(raw), "type_vocab_size", 0):
+    if raw.get("type_vocab_size") == 0 and _settings(_config_class(raw)).get("type_vocab_size"):
         raise _refusal(where, "type_vocab_size", 0, "1 or more: this family has segments")
     for name, words in WORDS.items():
         if name in raw and raw[name] not in words:
@@ -235,11 +238,17 @@ def _config_class(raw: dict[str, Any]) -> Any:
     return CONFIG_MAPPING[raw["model_type"]]
 
 
+@cache
+def _settings(kind: Any) -> dict[str, Any]:
+    """What a config of the class holds if nothing is said: its classes are dataclasses by now, and
+    were not in transformers 5.0."""
+    return vars(kind())
+
+
 def _check_attributes(raw: dict[str, Any], where: str) -> None:
     """Refuse keys that would replace a method or a property of the config."""
     kind = _config_class(raw)
-    own = {field.name for field in fields(kind)} | SETTABLE
-    for key in raw.keys() - own:
+    for key in raw.keys() - _settings(kind).keys() - SETTABLE:
         if hasattr(kind, key) and key not in kind.attribute_map:
             raise CheckpointError(f"{where}: {key} is no setting but a part of transformers' code")
 
@@ -248,7 +257,7 @@ def _setting(raw: dict[str, Any], name: str) -> Any:
     """A field as the file or, where it says nothing, the family's config class has it."""
     kind = _config_class(raw)
     own_name = kind.attribute_map.get(name, name)
-    return raw.get(name, raw.get(own_name, getattr(kind, own_name)))
+    return raw.get(name, raw.get(own_name, _settings(kind)[own_name]))
 
 
 def _check_layer_types(raw: dict[str, Any], where: str) -> None:

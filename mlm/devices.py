@@ -20,6 +20,8 @@ from mlm.errors import ConfigError
 
 # What Kaggle, Colab and Cloud TPU machines set; TensorFlow itself sets others that begin alike.
 TPU_VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_WORKER_ID", "TPU_WORKER_HOSTNAMES", "TPU_NAME")
+# The names under which TensorFlow is installed: its own, a Space's and Kaggle's, a Cloud TPU's.
+TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
@@ -27,7 +29,8 @@ def load_backend(*, distributed: bool = False) -> None:
     """Import Keras and its backend without TensorFlow's greetings or transformers' advice.
 
     Entry points call this first. The backend is KERAS_BACKEND's; where that says nothing, JAX if it
-    alone sees a TPU. What Python raises is raised; only the file descriptor is muted.
+    alone sees a TPU. What Python raises is raised; only the file descriptor is muted. PyTorch is
+    kept out of this process, unless it is there already.
 
     distributed: with the other processes of a cluster, which takes JAX, and are met here.
     """
@@ -35,6 +38,9 @@ def load_backend(*, distributed: bool = False) -> None:
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
+    # transformers imports it wherever it is installed. That takes seconds, and Triton, which comes
+    # with its builds for GPUs, crashes beside TensorFlow 2.20.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     with _muted_stderr():
         import keras
 
@@ -197,7 +203,7 @@ def _done(call: Callable, *arguments, **options) -> bool:
 def versions() -> dict[str, str]:
     """The versions that a training record names."""
     found = {"python": platform.python_version()}
-    for name in ("keras", "tensorflow", "jax", "transformers", "numpy", "tokenizers"):
+    for name in ("keras", *TENSORFLOWS, "jax", "transformers", "numpy", "tokenizers"):
         if _is_installed(name):
             found[name] = version(name)
     found["backend"] = backend_name()

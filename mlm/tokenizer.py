@@ -7,11 +7,13 @@ need, as plain numbers and arrays.
 import hashlib
 import json
 import re
+import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,11 +96,17 @@ def load_tokenizer(
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if not content:
         options |= _vocabulary_options(folder)
-    if _is_cased(folder, content):
-        options["do_lower_case"] = False
+    is_cased = _is_cased(folder, content)
+    if is_cased is not None:
+        options["do_lower_case"] = not is_cased
     tokenizer: Any
-    with tokenizer_errors(f"The tokenizer in {folder} cannot be read"):
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
+    with (
+        tokenizer_errors(f"The tokenizer in {folder} cannot be read"),
+        _with_tokenizer_json(folder) as whole,
+    ):
+        tokenizer = AutoTokenizer.from_pretrained(str(whole), **options)
+        if tokenizer.is_fast and "Precompiled" in str(content.get("normalizer")):
+            _restore_sentencepiece(tokenizer.backend_tokenizer, folder)
     if not tokenizer.is_fast:
         raise CheckpointError(
             f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
@@ -123,6 +131,37 @@ def _vocabulary_options(folder: Path) -> dict[str, Any]:
         # RoBERTa's mask takes the space before it; transformers 5 forgets that without the file.
         return options | {"mask_token": AddedToken("<mask>", lstrip=True, special=True)}
     return options
+
+
+@contextmanager
+def _with_tokenizer_json(folder: Path) -> Iterator[Path]:
+    """The folder, or a passing copy with the tokenizer.json that it lacks.
+
+    transformers 5.0 does not read a vocabulary that lies there alone.
+    """
+    if (folder / "tokenizer.json").is_file():
+        yield folder
+        return
+    from tokenizers.implementations import BertWordPieceTokenizer, ByteLevelBPETokenizer
+
+    with TemporaryDirectory() as copy:
+        for path in folder.glob("*.json"):
+            shutil.copy(path, copy)
+        if (folder / "vocab.txt").is_file():
+            made: Any = BertWordPieceTokenizer.from_file(str(folder / "vocab.txt"))
+        else:
+            names = (str(folder / name) for name in ("vocab.json", "merges.txt"))
+            made = ByteLevelBPETokenizer.from_file(*names)
+        made.save(str(Path(copy) / "tokenizer.json"))
+        yield Path(copy)
+
+
+def _restore_sentencepiece(backend: "Tokenizer", folder: Path) -> None:
+    """Give back what tokenizer.json does to a text first, which transformers 5.0 leaves out."""
+    from tokenizers import Tokenizer
+
+    published = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.normalizer, backend.pre_tokenizer = published.normalizer, published.pre_tokenizer
 
 
 @contextmanager
@@ -165,19 +204,20 @@ def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Pa
         )
 
 
-def _is_cased(folder: Path, content: dict[str, Any]) -> bool:
-    """Whether only tokenizer.json's content, or vocab.txt, tells that capitals are kept.
+def _is_cased(folder: Path, content: dict[str, Any]) -> bool | None:
+    """Whether capitals are kept, where tokenizer.json's content or vocab.txt alone tells; or None.
 
-    `BertTokenizer` lower-cases unless tokenizer_config.json says otherwise; it ignores what
-    tokenizer.json says.
+    `BertTokenizer` knows of no place but tokenizer_config.json; it ignores what tokenizer.json
+    says, and of what it does unless it is told transformers 5.0 is of another opinion than others.
     """
     if "do_lower_case" in _read_json(folder / "tokenizer_config.json"):
-        return False
+        return None
     if content:
         normalizer = content.get("normalizer") or {}
-        return normalizer.get("type") == "BertNormalizer" and not normalizer.get("lowercase", True)
+        is_berts = normalizer.get("type") == "BertNormalizer"
+        return not normalizer.get("lowercase", True) if is_berts else None
     if not (folder / "vocab.txt").is_file():
-        return False
+        return None
     words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
     return any(word[0] != "[" and word != word.lower() for word in words if word)
 

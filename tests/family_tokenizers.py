@@ -74,13 +74,13 @@ def _word_pieces(names: list[str]) -> dict[str, int]:
 def bert() -> Any:
     from transformers import BertTokenizer
 
-    return BertTokenizer(vocab=_word_pieces(BERT_NAMES))
+    return BertTokenizer(vocab=_word_pieces(BERT_NAMES), do_lower_case=True)
 
 
 def distilbert() -> Any:
     from transformers import DistilBertTokenizer
 
-    return DistilBertTokenizer(vocab=_word_pieces(BERT_NAMES))
+    return DistilBertTokenizer(vocab=_word_pieces(BERT_NAMES), do_lower_case=True)
 
 
 def mpnet() -> Any:
@@ -166,6 +166,7 @@ def save_as_on_the_hub(model_type: str, folder: Path) -> int:
     """Write the files of such a tokenizer, and config.json; the size of its vocabulary."""
     tokenizer = KINDS[model_type]()
     folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.init_kwargs.pop("_spm_precompiled_charsmap", None)  # transformers 5.0 would save it
     tokenizer.save_pretrained(folder)
     names = ("cls_token", "sep_token", "pad_token", "unk_token")
     special = {name: getattr(tokenizer, name) for name in names}

@@ -139,7 +139,9 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
 def main(folder: str, backend: str) -> None:
     prepare(backend)
     from mlm import guarded_update
-    from mlm.devices import Device, choose_device
+    from mlm.devices import Device, choose_device, load_backend
+
+    load_backend()
 
     def one(policy: str = "float32") -> Device:
         return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")

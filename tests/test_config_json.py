@@ -157,9 +157,16 @@ CODE = {
 }
 ATTRIBUTES = {
     "a method": ({"to_dict": 1}, "to_dict is no setting but a part of transformers' code"),
-    "a property": ({"is_heterogeneous": True}, "is_heterogeneous is no setting but"),
+    "layers that differ": (
+        {"is_heterogeneous": True},
+        "asks for layers that differ from each other",
+    ),
     "a table of the class": ({"attribute_map": {"a": "b"}}, "attribute_map is no setting but"),
-    "layers of their own": ({"per_layer_config": {"0": {}}}, "per_layer_config is no setting"),
+    "layers of their own": (
+        {"per_layer_config": {"0": {}}},
+        "asks for layers that differ from each other",
+    ),
+    "a property": ({"use_return_dict": True}, "use_return_dict is no setting but"),
     "dunder": ({"__class__": "dict"}, "__class__ is no setting; keys do not begin with _"),
     "private": ({"_output_attentions": True}, "_output_attentions is no setting"),
     "deep dunder": ({"a": {"__float__": "NaN"}}, "__float__ is no setting"),
@@ -234,7 +241,6 @@ FAMILY = {
     "many words": ({"pos_att_type": ["c2p"] * 9}, "expected a word of 64 characters at most"),
     "an object for a word": ({"position_embedding_type": {}}, "position_embedding_type is {};"),
     "a flag of words": ({"is_decoder": "no"}, "is_decoder is 'no'; expected true or false"),
-    "strict types": ({"hidden_act": 3}, "cannot be used"),
     "labels without numbers": ({"id2label": {"one": "good"}}, "cannot be used"),
 }
 BROKEN = CODE | ATTRIBUTES | FIELDS | SIZES | FAMILY

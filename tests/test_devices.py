@@ -1,5 +1,6 @@
 """Which number format the hardware gets, and what people are told of it."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from mlm import devices
 from mlm.devices import Device, choose_device
 from mlm.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,23 @@ def test_the_record_names_versions_and_backend():
     found = devices.versions()
     assert found["backend"] == "tensorflow"
     assert found["keras"] == keras.__version__
-    assert {"python", "tensorflow", "numpy", "transformers"} <= found.keys()
+    assert {"python", "numpy", "transformers"} <= found.keys()
+    assert found.keys() & {"tensorflow", "tensorflow-cpu"}
+
+
+def test_pytorch_stays_out_of_the_process():
+    """It is installed, and transformers would import it."""
+    assert importlib.util.find_spec("torch")
+    program = (
+        "import sys\nfrom mlm.devices import load_backend\nload_backend()\n"
+        "from mlm.tokenizer import load_tokenizer\n"
+        "load_tokenizer('mlm/bundled/imdb_modernbert')\n"
+        "print([name for name in sys.modules if name.startswith('torch.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.fixture

@@ -186,10 +186,13 @@ def test_urls_are_read_through_fsspec():
 @pytest.fixture
 def dataset_hub(tmp_path, monkeypatch):
     """A local Hub, with the dataset me/reviews, for `hf://` addresses."""
-    from huggingface_hub import HfApi, HfFileSystem
+    from huggingface_hub import HfApi, HfFileSystem, __version__
     from huggingface_hub.utils import close_session
 
     from mlm.local_hub import LocalHub
+
+    if __version__.startswith("1."):
+        pytest.skip("this HfFileSystem takes no settings of fsspec's, so no other address either")
 
     with LocalHub(tmp_path / "hub", token="hf_local") as hub:
         monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url, "token": "hf_local"})

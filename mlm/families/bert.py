@@ -33,7 +33,8 @@ def encoder_config(hf_config) -> EncoderConfig:
         norm="post",
         positions="learned",
         attention_windows=(None,) * hf_config.num_hidden_layers,
-        tie_word_embeddings=hf_config.tie_word_embeddings,
+        # CamembertConfig has no such field in transformers 5.0.
+        tie_word_embeddings=getattr(hf_config, "tie_word_embeddings", True),
         embedding_dropout=hf_config.hidden_dropout_prob,
         attention_dropout=hf_config.attention_probs_dropout_prob,
         attention_output_dropout=hf_config.hidden_dropout_prob,
