@@ -29,18 +29,14 @@ def load_backend(*, distributed: bool = False) -> None:
     """Import Keras and its backend without TensorFlow's greetings or transformers' advice.
 
     Entry points call this first. The backend is KERAS_BACKEND's; where that says nothing, JAX if it
-    alone sees a TPU. What Python raises is raised; only the file descriptor is muted. PyTorch is
-    kept out of this process, unless it is there already.
+    alone sees a TPU. What Python raises is raised; only the file descriptor is muted.
 
     distributed: with the other processes of a cluster, which takes JAX, and are met here.
     """
     if "KERAS_BACKEND" not in os.environ and (distributed or only_jax_sees_a_tpu()):
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
-    # transformers imports it wherever it is installed. That takes seconds, and Triton, which comes
-    # with its builds for GPUs, crashes beside TensorFlow 2.20.
-    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    keep_pytorch_out()
     with _muted_stderr():
         import keras
 
@@ -50,6 +46,16 @@ def load_backend(*, distributed: bool = False) -> None:
             tf.config.list_physical_devices()
     if distributed:
         processes.join()
+
+
+def keep_pytorch_out() -> None:
+    """Have PyTorch look absent in this process, unless it is there already.
+
+    transformers imports it wherever it is installed. That takes seconds, and Triton, which comes
+    with its builds for GPUs, crashes beside TensorFlow 2.20.
+    """
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def only_jax_sees_a_tpu() -> bool:

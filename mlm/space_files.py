@@ -99,10 +99,10 @@ def copied_files(*, with_demo: bool) -> list[str]:
 # the code
 
 
-def code_files() -> dict[str, set[str]]:
-    """app.py and all that it reaches by imports -> the other libraries that each file imports."""
+def code_files(entry: str = APP) -> dict[str, set[str]]:
+    """A script and all that it reaches by imports -> the other libraries that each file imports."""
     found: dict[str, set[str]] = {}
-    waiting = [APP]
+    waiting = [entry]
     while waiting:
         name = waiting.pop()
         if name not in found:

@@ -15,12 +15,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlm.config import TrainingConfig, read_recipe
-from mlm.devices import load_backend
+from mlm.devices import keep_pytorch_out, load_backend
 from mlm.errors import TrainingError, UserError
 
 
 def parse(arguments: list[str]) -> TrainingConfig:
     """Command line -> TrainingConfig; what is said there overrides the recipe of --config."""
+    keep_pytorch_out()
     from transformers import HfArgumentParser
 
     parser = HfArgumentParser(TrainingConfig, description=__doc__.splitlines()[0])  # type: ignore[arg-type]

@@ -98,7 +98,9 @@ def test_pytorch_stays_out_of_the_process():
     """It is installed, and transformers would import it."""
     assert importlib.util.find_spec("torch")
     program = (
-        "import sys\nfrom mlm.devices import load_backend\nload_backend()\n"
+        "import sys\nfrom scripts import train\n"
+        "train.parse(['--train_file', 'a.csv', '--model_name_or_path', 'demo'])\n"
+        "train.load_backend()\n"
         "from mlm.tokenizer import load_tokenizer\n"
         "load_tokenizer('mlm/bundled/imdb_modernbert')\n"
         "print([name for name in sys.modules if name.startswith('torch.')])"
@@ -122,7 +124,8 @@ def a_machine(monkeypatch):
         monkeypatch.setattr(devices.Path, "glob", lambda path, pattern: iter(()))
         monkeypatch.setattr(devices, "_is_installed", lambda name: name in distributions)
         monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=jax_devices, __spec__=1))
-        monkeypatch.delenv("KERAS_BACKEND", raising=False)
+        monkeypatch.setenv("KERAS_BACKEND", "")  # so that what is set in between goes again
+        monkeypatch.delenv("KERAS_BACKEND")
         if sign:
             monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-8")
 

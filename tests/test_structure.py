@@ -32,6 +32,7 @@ LEVELS = (
         "layers",
         "masking",
         "primitives",
+        "processes",
         "safetensors_header",
         "space_files",
         "space_settings",
@@ -97,7 +98,7 @@ LEVELS = (
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 MAY_IMPORT = {  # library -> the only places that may
     "tensorflow": ("mlm/devices.py", "mlm/training_step/tensorflow.py"),
-    "jax": ("mlm/devices.py", "mlm/training_step/jax.py"),
+    "jax": ("mlm/devices.py", "mlm/processes.py", "mlm/training_step/jax.py"),
     "gradio": ("mlm/playground/", "app.py"),
     "huggingface_hub": ("mlm/hub/",),
     "torch": ("scripts/benchmarks/",),

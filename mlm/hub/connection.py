@@ -9,7 +9,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -83,6 +84,20 @@ def hub_api(access: Access = OWN) -> "HfApi":
     if "HF_HUB_DISABLE_XET" not in os.environ:  # plain transfers: any Hub has them, ours too
         constants.HF_HUB_DISABLE_XET = True
     return HfApi(endpoint=endpoint(), token=access.token, library_name="mlm")
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Uploads draw none meanwhile: the training has its own."""
+    from huggingface_hub import utils
+
+    were_drawn = not utils.are_progress_bars_disabled()
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if were_drawn:
+            utils.enable_progress_bars()
 
 
 def checked_id(name: str | Path) -> str:

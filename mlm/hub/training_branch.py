@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlm.errors import CheckpointError, HubError
-from mlm.hub.connection import cache_folder, checked_id, hub_api, is_offline, retrying
+from mlm.hub.connection import (
+    cache_folder,
+    checked_id,
+    hub_api,
+    is_offline,
+    retrying,
+    without_progress_bars,
+)
 from mlm.hub.push import PUSH_ATTEMPTS, check_can_push, differences
 
 if TYPE_CHECKING:
@@ -59,12 +66,10 @@ def push_state(
         CheckpointError: a folder is no state.
         HubError: the Hub said no, could not be reached, or was changed meanwhile.
     """
-    from huggingface_hub.utils import disable_progress_bars
-
     files = _files_of(folder) | (_files_of(best) if best else {})
     check_can_push()
     api = hub_api()
-    with disable_progress_bars():  # the training has its own
+    with without_progress_bars():
         repo_id, head = _open_branch(api, checked_id(repo_id), private)
         absent = differences(api, repo_id, head.sha, files)
         if not absent:
