@@ -1,6 +1,7 @@
 # make demo    the whole story: adapt, publish, pull back, try it in the browser
 # make test    what has to pass before a change goes in; `make check` for style and types
 # make test-space    start the page as a Space does, on the Space's own Python and requirements
+# make test-kaggle   the training half and Kaggle's notebook on the oldest versions supported
 #
 # Everything is installed into .venv, once: a stamp file says what is there already.
 
@@ -15,9 +16,16 @@ SERVE ?= 1
 HUB_MODEL_ID ?=
 SPACE_VENV := .venv-space
 SPACE_PYTHON ?= python3.12
+KAGGLE_VENV := .venv-kaggle
+KAGGLE_PYTHON ?= python3.12
+KAGGLE_TESTS := added_words batches card_examples checkpoint checkpoint_files config config_json \
+	corpus devices encoder evaluation families fill_mask hub kaggle local_hub loss masking \
+	masking_statistics model_card optimizer processes safetensors_header scoring state_pusher \
+	state_writer texts tokenizer tokenizer_files trainer training_branch training_run \
+	training_state weights whole_words
 SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' requirements-space.txt)
 
-.PHONY: help demo test test-space check clean
+.PHONY: help demo test test-space test-kaggle check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +33,7 @@ help:
 	@echo "make demo SERVE=0  the same without the page"
 	@echo "make test          run the tests"
 	@echo "make test-space    start the page as a Space does, freshly installed (SPACE_PYTHON=python3.12)"
+	@echo "make test-kaggle   test training on the oldest versions, those of Kaggle's images"
 	@echo "make check         lint, format and types"
 	@echo "make clean         remove .venv and caches; runs/ stays"
 	@echo
@@ -45,13 +54,20 @@ test-space: $(VENV)/.installed-dev
 		-r requirements-space.txt "gradio[oauth,mcp]==$(SPACE_GRADIO)" spaces
 	MLM_SPACE_PYTHON=$(SPACE_VENV)/bin/python $(RUN) -m pytest -s tests/test_space_start.py
 
+test-kaggle:
+	rm -rf $(KAGGLE_VENV)
+	$(KAGGLE_PYTHON) -m venv $(KAGGLE_VENV)
+	$(KAGGLE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		-r requirements-kaggle.txt
+	$(KAGGLE_VENV)/bin/python -m pytest -s $(KAGGLE_TESTS:%=tests/test_%.py)
+
 check: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) $(SPACE_VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SPACE_VENV) $(KAGGLE_VENV) .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/.installed: requirements.txt
 	@"$(PYTHON)" -c '$(PYTHON_FITS)' 2>/dev/null || { \
