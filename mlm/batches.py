@@ -6,10 +6,10 @@ see the same batches, and every epoch has fresh masks.
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
+from mlm.data_order import DataOrder
 from mlm.errors import ConfigError, CorpusError
 from mlm.masking import (
     Masked,
@@ -18,26 +18,17 @@ from mlm.masking import (
     mask_tokens,
     num_prediction_slots,
 )
+from mlm.token_store import TokenSplit
 from mlm.tokenizer import TokenFacts
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 
-# Second entry of every seed, so that no two kinds of draws share a stream.
-ORDER, MASKS, EVALUATION_MASKS = range(3)
+# Second entry of every seed, so that no two kinds of draws share a stream; 0 is data_order's.
+MASKS, EVALUATION_MASKS = 1, 2
 
 SEQUENCES_AT_ONCE = 1024  # that are looked through for a token to choose
 KNOWN_WORDS = "give more texts, or a model whose vocabulary knows them"
 NOTHING_TO_MEASURE = f"no token of the validation texts could be chosen: {KNOWN_WORDS}"
-
-
-class TokenSplit(Protocol):
-    """One side of a token store: each document is its ids followed by one separator."""
-
-    @property
-    def tokens(self) -> np.ndarray: ...  # (N,) uint16 or int32, may be memory-mapped
-
-    @property
-    def offsets(self) -> np.ndarray: ...  # (D + 1,) int64, where documents begin in tokens
 
 
 class Chunking:
@@ -66,14 +57,16 @@ class Chunking:
         self._facts = facts
         self._is_special = np.zeros(facts.vocab_size, np.bool_)
         self._is_special[facts.special_ids] = True
+        size = max_seq_length - 2
+        self._cuts: _Slices | _Documents
         if line_by_line:
-            self._starts, self._lengths = self._documents(split.offsets)
+            self._cuts = _Documents(split.offsets, size)
         else:
-            self._starts, self._lengths = self._slices(len(split.tokens), keep_remainder)
+            self._cuts = _Slices(len(split.tokens), size, keep_remainder)
 
     @property
     def num_sequences(self) -> int:
-        return len(self._starts)
+        return len(self._cuts)
 
     @property
     def has_candidates(self) -> bool:
@@ -86,7 +79,7 @@ class Chunking:
     @property
     def is_padded(self) -> bool:
         """True if any sequence is shorter than T, so that attention needs a mask."""
-        return bool((self._lengths < self.max_seq_length - 2).any())
+        return self._cuts.shortest < self.max_seq_length - 2
 
     def sequences(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Arrays (B, T): input_ids int32, attention_mask int32, special_tokens_mask bool.
@@ -94,9 +87,10 @@ class Chunking:
         The index -1 gives an empty sequence, [CLS] [SEP] and padding, to fill a batch up.
         """
         facts, num_rows = self._facts, len(indices)
-        lengths = np.where(indices < 0, 0, self._lengths[indices])
+        starts, lengths = self._cuts.of(np.maximum(indices, 0))
+        lengths = np.where(indices < 0, 0, lengths)
         columns = np.arange(self.max_seq_length)
-        places = self._starts[indices][:, None] + columns[:-2]
+        places = starts[:, None] + columns[:-2]
         content = self._tokens[np.minimum(places, len(self._tokens) - 1)]
 
         input_ids = np.full((num_rows, self.max_seq_length), facts.pad_id, np.int32)
@@ -106,19 +100,47 @@ class Chunking:
         attended = columns < lengths[:, None] + 2
         return input_ids, attended.astype(np.int32), self._is_special[input_ids] | ~attended
 
-    def _slices(self, num_tokens: int, keep_remainder: bool) -> tuple[np.ndarray, np.ndarray]:
-        size = self.max_seq_length - 2
+
+class _Slices:
+    """Packed documents, cut every `size` tokens. Nothing is held, however many there are."""
+
+    def __init__(self, num_tokens: int, size: int, keep_remainder: bool):
+        self._num_tokens, self._size = num_tokens, size
         # A split shorter than one slice has nothing but its remainder.
         whole = num_tokens // size
-        count = -(-num_tokens // size) if keep_remainder or whole == 0 else whole
-        starts = np.arange(count, dtype=np.int64) * size
-        return starts, np.minimum(size, num_tokens - starts)
+        self._count = -(-num_tokens // size) if keep_remainder or whole == 0 else whole
 
-    def _documents(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def shortest(self) -> int:
+        return min(self._size, self._num_tokens - (self._count - 1) * self._size)
+
+    def of(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where they begin, and how many tokens they have."""
+        starts = indices.astype(np.int64) * self._size
+        return starts, np.minimum(self._size, self._num_tokens - starts)
+
+
+class _Documents:
+    """One document a sequence, cut off after `size` tokens; 16 bytes each are held."""
+
+    def __init__(self, offsets: np.ndarray, size: int):
         starts = np.asarray(offsets[:-1], np.int64)
-        lengths = np.diff(offsets) - 1  # without the separator
-        lengths = np.minimum(lengths, self.max_seq_length - 2)
-        return starts[lengths > 0], lengths[lengths > 0]
+        lengths = np.minimum(np.diff(offsets) - 1, size)  # without the separator
+        self._starts, self._lengths = starts[lengths > 0], lengths[lengths > 0]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @property
+    def shortest(self) -> int:
+        return int(self._lengths.min(initial=1 << 62))
+
+    def of(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where they begin, and how many tokens they have."""
+        return self._starts[indices], self._lengths[indices]
 
 
 class MaskedBatches:
@@ -171,7 +193,7 @@ class MaskedBatches:
             word_starts=facts.word_starts if whole_word_mask or span_mask else None,
             span_mask=span_mask,
         )
-        self._epoch_order = (-1, np.empty(0, np.int64))
+        self._order = DataOrder(self.num_sequences, seed)
 
     def batch_at(self, step: int) -> Batch:
         """The batch of one optimizer update: (inputs, labels, weights), B the global batch size.
@@ -197,22 +219,7 @@ class MaskedBatches:
 
     def sequence_indices(self, step: int) -> np.ndarray:
         """(B,) int64: which sequences a step takes from the endless run of shuffled epochs."""
-        first = step * self.global_batch_size
-        last = first + self.global_batch_size
-        parts = []
-        for epoch in range(first // self.num_sequences, (last - 1) // self.num_sequences + 1):
-            begin = epoch * self.num_sequences
-            parts.append(self._order_of(epoch)[max(0, first - begin) : last - begin])
-        return np.concatenate(parts)
-
-    def _order_of(self, epoch: int) -> np.ndarray:
-        """(num_sequences,) the epoch's permutation; the last one asked for is kept."""
-        kept_epoch, order = self._epoch_order
-        if kept_epoch != epoch:
-            rng = np.random.default_rng([self._seed, ORDER, epoch])
-            order = rng.permutation(self.num_sequences)
-            self._epoch_order = (epoch, order)  # one assignment: other threads see old or new
-        return order
+        return self._order.at(step * self.global_batch_size, self.global_batch_size)
 
 
 class EvaluationBatches:

@@ -27,6 +27,9 @@ class TrainingConfig:
     train_file: list[str] = _setting(
         [], "Files to train on: csv, tsv, jsonl, parquet, txt, each also .gz; globs; hf:// paths."
     )
+    token_store: list[str] = _setting(
+        [], "Instead of files: token stores of tokenize_texts.py; folders, URLs, globs."
+    )
     validation_file: list[str] = _setting(
         [], "Files to evaluate on. Without any, a share of the training documents is held out."
     )
@@ -169,7 +172,7 @@ class TrainingConfig:
     def to_public_dict(self) -> dict[str, Any]:
         """The same as to_dict without this machine's folders: of a local path its name is left."""
         public = self.to_dict()
-        for name in ("train_file", "validation_file"):
+        for name in ("train_file", "token_store", "validation_file"):
             public[name] = [file if "://" in file else Path(file).name for file in public[name]]
         public["output_dir"] = Path(self.output_dir).name
         if self.add_words_file:

@@ -200,6 +200,20 @@ def _check_choices(config: Any) -> None:
             raise ConfigError(f"--{name} is {value!r}; it is one of {choices}")
 
 
+def _check_token_store(config: Any) -> None:
+    """Its texts were read, split and cut into tokens when it was made."""
+    if not config.token_store:
+        return
+    of_texts = ("train_file", "validation_file", "text_column", "encoding", "max_train_samples")
+    said = next((name for name in (*of_texts, "add_words_file") if getattr(config, name)), None)
+    if said:
+        raise ConfigError(f"--token_store has its texts as tokens already: leave out --{said}")
+    if not config.model_name_or_path:
+        raise ConfigError(
+            "--token_store has tokens of one tokenizer: name its checkpoint as --model_name_or_path"
+        )
+
+
 _CHECKS = (
     _check_types,
     _check_choices,
@@ -207,6 +221,7 @@ _CHECKS = (
     _check_shares,
     _check_optimizer,
     _check_from_scratch,
+    _check_token_store,
     _check_length_of_run,
     _check_publishing,
     _check_card,

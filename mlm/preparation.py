@@ -11,6 +11,7 @@ from mlm.checkpoint import Checkpoint
 from mlm.config import TrainingConfig
 from mlm.corpus import TokenStore, build_token_store
 from mlm.errors import ConfigError
+from mlm.sharded_tokens import open_token_stores
 from mlm.starting_point import start_checkpoint
 from mlm.tokenizer import TokenFacts
 
@@ -103,6 +104,8 @@ def _check_length(config: TrainingConfig, longest: int) -> None:
 
 
 def _token_store(config: TrainingConfig, start: Checkpoint, folder: Path) -> TokenStore:
+    if config.token_store:
+        return open_token_stores(config.token_store, start.tokenizer)
     return build_token_store(
         folder,
         start.tokenizer,

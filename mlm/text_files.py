@@ -34,14 +34,18 @@ def expand_files(files: Sequence[str | Path]) -> list[str]:
     Raises:
         CorpusError: a file is missing, a glob matches nothing, a folder is given, a suffix unknown.
     """
-    if isinstance(files, (str, Path)):
-        files = [files]
-    found = list(dict.fromkeys(chain.from_iterable(_expand(os.fspath(name)) for name in files)))
+    found = expand_paths([files] if isinstance(files, (str, Path)) else files)
     if not found:
         raise CorpusError("no text file was given: name one with --train_file")
     for url in found:
         reader_of(url)
     return found
+
+
+def expand_paths(patterns: Sequence[str | Path]) -> list[str]:
+    """As `expand_files`, for files of any kind."""
+    found = (_expand(os.fspath(pattern)) for pattern in patterns)
+    return list(dict.fromkeys(chain.from_iterable(found)))
 
 
 def file_identity(url: str) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def file_identity(url: str) -> dict[str, Any]:
     ...), because hashing its bytes would be a download at every start.
     The name carries no local folder: manifests are published with checkpoints.
     """
-    with _user_errors(url):
+    with reading_errors(url):
         filesystem, path = fsspec.core.url_to_fs(url)
         name, size = PurePosixPath(path).name, int(filesystem.size(path) or 0)
         if is_remote(url):
@@ -86,7 +90,7 @@ def read_rows(
 
     read = reader_of(url)
     codec = codec_name(encoding)
-    with _user_errors(url, codec), _open(url) as stream:
+    with reading_errors(url, codec), _open(url) as stream:
         source = stream if read is read_parquet else io.TextIOWrapper(stream, codec, newline="")
         yield from read(source, choose)
 
@@ -134,7 +138,7 @@ def mending_command(url: str) -> str:
 
 
 def _expand(pattern: str) -> list[str]:
-    with _user_errors(pattern):
+    with reading_errors(pattern):
         filesystem, path = fsspec.core.url_to_fs(pattern)
         if _type_of(filesystem, path) == "file":
             return [pattern]
@@ -165,7 +169,7 @@ def _open(url: str) -> IO[bytes]:
 
 
 @contextmanager
-def _user_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
+def reading_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
     """Turn what opening, decoding and parsing `url` may raise into CorpusErrors of one line."""
     try:
         yield

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -34,10 +34,21 @@ if TYPE_CHECKING:
 
 SIDES = ("train", "validation")
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
+DTYPES = ("uint16", "int32")
 _TEXTS_AT_ONCE = 1000
 _CHARACTERS_AT_ONCE = 2_000_000  # the tokenizer takes about 100 bytes a token while it works
 _ABANDONED_AFTER = 3600.0  # seconds without a write: whoever wrote it was killed
+
+
+class TokenSplit(Protocol):
+    """One side of a token store: each document is its ids followed by one separator."""
+
+    @property
+    def tokens(self) -> Any: ...  # (N,) uint16 or int32: an array, mapped or not, or JoinedNumbers
+
+    @property
+    def offsets(self) -> np.ndarray: ...  # (D + 1,) int64, where documents begin in tokens
 
 
 @dataclass(frozen=True)
@@ -63,8 +74,8 @@ class TokenStore:
     report_line: what was read and dropped; a warning about the encoding follows on its own line.
     """
 
-    train: Split
-    validation: Split
+    train: TokenSplit
+    validation: TokenSplit
     manifest: dict[str, Any]
     fingerprint: str
     report_line: str
@@ -85,7 +96,7 @@ def open_token_store(folder: str | Path) -> TokenStore:
 def whole_store(folder: Path) -> TokenStore | None:
     """The store in `folder`; None where there is none or its files do not match its manifest."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         sizes = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
         if sizes != manifest["sizes"] or manifest["fingerprint"] != _fingerprint(manifest):
             return None
@@ -95,6 +106,21 @@ def whole_store(folder: Path) -> TokenStore | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def check_manifest(manifest: Any) -> dict[str, Any]:
+    """The content of a manifest.json that may be anyone's; CorpusError if it is not to be used."""
+    try:
+        width = np.dtype(DTYPES[DTYPES.index(manifest["dtype"])]).itemsize
+        counts = {side: manifest["counts"][side] for side in SIDES}
+        sizes = {f"{side}.tokens": width * count["tokens"] for side, count in counts.items()} | {
+            f"{side}.offsets": 8 * (count["documents"] + 1) for side, count in counts.items()
+        }
+        if sizes == manifest["sizes"] and manifest["fingerprint"] == _fingerprint(manifest):
+            return manifest
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise CorpusError("a manifest.json is not that of a token store, or was changed: make it again")
 
 
 def _open_split(folder: Path, side: str, dtype: str) -> Split:
@@ -162,7 +188,7 @@ class StoreWriter:
             "report_line": report_line,
         }
         manifest["fingerprint"] = _fingerprint(manifest)
-        with (self._folder / _MANIFEST).open("w", encoding="utf-8") as stream:
+        with (self._folder / MANIFEST).open("w", encoding="utf-8") as stream:
             json.dump(manifest, stream, indent=2)
             _sync(stream)
 
@@ -249,7 +275,7 @@ def written_beside(folder: Path) -> Iterator[Path]:
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise CorpusError(f"{folder} is a file: name a folder for the token store")
-    ours = {_MANIFEST, *(f"{side}.{kind}" for side in SIDES for kind in ("tokens", "offsets"))}
+    ours = {MANIFEST, *(f"{side}.{kind}" for side in SIDES for kind in ("tokens", "offsets"))}
     foreign = sorted({path.name for path in folder.glob("*")} - ours)
     if foreign:
         raise CorpusError(f"{folder} holds {foreign[0]}, so is no token store: name another folder")

@@ -58,6 +58,7 @@ FREE_ON_RESUME = {
     "save_dtype",
     "load_best_model_at_end",  # of the weights that were trained it chooses some
     "train_file",  # the fingerprint says whether these hold what they held
+    "token_store",
     "validation_file",
     "add_words_file",
 }
