@@ -251,6 +251,8 @@ def save_tokenizer(
     `model_max_length`: tokens, special ones included, that the model takes.
     """
     _forget_lengths(tokenizer)
+    # Bytes, which transformers 5.0 would write; they are in tokenizer.json.
+    tokenizer.init_kwargs.pop("_spm_precompiled_charsmap", None)
     try:
         tokenizer.save_pretrained(str(folder))
     except Exception as error:  # the Rust side raises bare Exception where a disk is full

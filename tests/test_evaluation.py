@@ -363,7 +363,8 @@ import json, sys
 sys.path[:0] = [{tests!r}, {root!r}]
 from replica_run import prepare
 prepare("tensorflow")
-from mlm.devices import choose_device
+from mlm.devices import choose_device, load_backend
+load_backend()
 from mlm.evaluation import evaluate
 figures = evaluate({folder!r}, [{file!r}]).tokens.to_dict()
 print(json.dumps([choose_device("fp32").num_replicas, figures]))

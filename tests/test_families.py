@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from conftest import every_family
 from safetensors.torch import load_file, save_file
 
 from mlm.checkpoint import read_checkpoint, save_checkpoint
@@ -13,7 +14,7 @@ from mlm.config import TrainingConfig
 from mlm.encoder import MaskedLM
 from mlm.encoder_config import ACTIVATION_NAMES, variable_shapes
 from mlm.errors import CheckpointError
-from mlm.families import FAMILIES, encoder_config_of, family_of, new_config, tensor_shapes
+from mlm.families import encoder_config_of, family_of, new_config, tensor_shapes
 from mlm.primitives import ACTIVATIONS
 from mlm.trainer import train
 from mlm.weights import variables_by_name
@@ -40,7 +41,7 @@ SHAPE_OF = {
     "electra": {"embedding_size": 8, "intermediate_size": 32},
     "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
 }
-FAMILY = pytest.mark.parametrize("family", FAMILIES)
+FAMILY = pytest.mark.parametrize("family", every_family())
 
 
 def small_config(family: str, **changes):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import huggingface_hub
 import numpy as np
 import pytest
 import yaml
@@ -231,6 +232,8 @@ def test_the_librarys_metadata_classes_lose_nothing(folder, said):
 @pytest.mark.parametrize("training", [None, {}, TRAINING, TRAINING | {"card": STATED}])
 def test_the_librarys_own_check_takes_the_card(folder, training, tmp_path, monkeypatch):
     """ModelCard.validate asks the Hub; here the stand-in answers, by the rules that are known."""
+    if huggingface_hub.__version__.startswith("1."):
+        pytest.skip("it asks huggingface.co whatever the address of the Hub is")
     with LocalHub(tmp_path / "hub", token="hf_local") as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         written = card(folder, training)

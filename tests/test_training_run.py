@@ -91,7 +91,7 @@ def test_an_early_stop_ends_well(small_corpus, tmp_path):
 
 
 def test_the_best_weights_are_kept(small_corpus, tmp_path):
-    changes = {"max_steps": 40, "eval_steps": 5, "learning_rate": 0.05, "save_steps": 1000}
+    changes = {"max_steps": 40, "eval_steps": 5, "learning_rate": 0.2, "save_steps": 1000}
     changes |= {"lr_scheduler_type": "constant"}
     last = run(small_corpus, tmp_path / "last", **changes)
     best = run(small_corpus, tmp_path / "best", load_best_model_at_end=True, **changes)

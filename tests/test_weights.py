@@ -8,11 +8,12 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import every_family
 from safetensors.numpy import load_file, save_file
 
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import CheckpointError
-from mlm.families import FAMILIES, encoder_config_of, family_of, new_config, tensor_shapes
+from mlm.families import encoder_config_of, family_of, new_config, tensor_shapes
 from mlm.safetensors_header import StoredTensor
 from mlm.weights import (
     MAX_INDEX_BYTES,
@@ -49,7 +50,7 @@ OF_FAMILY = {
     "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
 }
 Header = dict[str, StoredTensor]
-FAMILY = pytest.mark.parametrize("family", FAMILIES)
+FAMILY = pytest.mark.parametrize("family", every_family())
 
 
 def config_of(family: str, **changes) -> EncoderConfig:
