@@ -13,7 +13,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -28,17 +30,33 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 BLOCK = 1 << 20  # bytes of one request
-BLOCKS_KEPT = 160  # of each side: two windows of data_order.py, and what they touch
+BLOCKS_KEPT = 160  # of all remote files: a window of data_order.py touches 128 of them at most
 ATTEMPTS = 5  # with pauses of 1, 2, 4 and 8 seconds
 LARGEST_MANIFEST = 16 << 20
+
+
+class KeptBlocks:
+    """The blocks of some files that were asked for last. One thread at a time is let in."""
+
+    def __init__(self) -> None:
+        self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, url: str, number: int, fetch: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            if (url, number) not in self._blocks:
+                self._blocks[url, number] = fetch()
+            if len(self._blocks) > BLOCKS_KEPT:
+                self._blocks.popitem(last=False)
+            self._blocks.move_to_end((url, number))
+            return self._blocks[url, number]
 
 
 class RemoteNumbers:
     """Numbers in a file of a bucket, `numbers[first:end]`; read by range, in blocks."""
 
-    def __init__(self, url: str, dtype: np.dtype, count: int):
-        self._url, self._dtype, self._count = url, dtype, count
-        self._lock = threading.Lock()  # a file has one position
+    def __init__(self, url: str, dtype: np.dtype, count: int, kept: KeptBlocks):
+        self._url, self._dtype, self._count, self._kept = url, dtype, count, kept
         self._file: Any = None
 
     def __len__(self) -> int:
@@ -46,20 +64,22 @@ class RemoteNumbers:
 
     def __getitem__(self, places: slice) -> np.ndarray:
         width = self._dtype.itemsize
-        wanted = (places.stop - places.start) * width
-        with self._lock, reading_errors(self._url):
-            content = self._read(places.start * width, wanted)
-        if len(content) != wanted:
-            raise CorpusError(f"{self._url} is shorter than its manifest says: send it again")
+        first, end = places.start * width, places.stop * width
+        numbers = range(first // BLOCK, -(-end // BLOCK))
+        with reading_errors(self._url):
+            blocks = b"".join(
+                self._kept.get(self._url, number, partial(self._fetch, number))
+                for number in numbers
+            )
+        content = blocks[first - numbers.start * BLOCK :][: end - first]
         return np.frombuffer(content, self._dtype)
 
-    def _read(self, first: int, size: int) -> bytes:
+    def _fetch(self, number: int) -> bytes:
+        first = number * BLOCK
+        end = min(first + BLOCK, self._count * self._dtype.itemsize)
         for attempt in range(ATTEMPTS):
             try:
-                if self._file is None:
-                    self._file = self._open()
-                self._file.seek(first)
-                return self._file.read(size)
+                return self._read(first, end)
             except FileNotFoundError:
                 raise
             except Exception:  # each file system has its own
@@ -69,12 +89,15 @@ class RemoteNumbers:
                 time.sleep(2**attempt)
         raise AssertionError("unreachable")
 
-    def _open(self) -> Any:
-        filesystem, path = fsspec.core.url_to_fs(self._url)
-        options = {"maxblocks": BLOCKS_KEPT}
-        return filesystem.open(
-            path, "rb", block_size=BLOCK, cache_type="blockcache", cache_options=options
-        )
+    def _read(self, first: int, end: int) -> bytes:
+        if self._file is None:
+            filesystem, path = fsspec.core.url_to_fs(self._url)
+            self._file = filesystem.open(path, "rb", cache_type="none")
+        self._file.seek(first)
+        content = self._file.read(end - first)
+        if len(content) != end - first:
+            raise EOFError("it is shorter than its manifest says")
+        return content
 
 
 class JoinedNumbers:
@@ -154,20 +177,19 @@ def _manifest(url: str) -> dict[str, Any]:
 
 
 def _side(stores: list[tuple[str, dict[str, Any]]], side: str) -> JoinedSplit:
-    tokens, offsets = [], []
+    tokens, offsets, kept = [], [], KeptBlocks()
     for folder, manifest in stores:
         counts = manifest["counts"][side]
         dtype = np.dtype(manifest["dtype"])
-        tokens.append(_numbers(f"{folder}/{side}.tokens", dtype, counts["tokens"]))
-        offsets.append(
-            _numbers(f"{folder}/{side}.offsets", np.dtype(np.int64), counts["documents"] + 1)
-        )
+        tokens.append(_numbers(f"{folder}/{side}.tokens", dtype, counts["tokens"], kept))
+        count = counts["documents"] + 1
+        offsets.append(_numbers(f"{folder}/{side}.offsets", np.dtype(np.int64), count, kept))
     return JoinedSplit(JoinedNumbers([part for part in tokens if len(part)]), offsets)
 
 
-def _numbers(url: str, dtype: np.dtype, count: int) -> Any:
+def _numbers(url: str, dtype: np.dtype, count: int, kept: KeptBlocks) -> Any:
     if is_remote(url):
-        return RemoteNumbers(url, dtype, count)
+        return RemoteNumbers(url, dtype, count, kept)
     path = url.removeprefix("file://")
     return np.memmap(path, dtype=dtype, mode="r") if count else np.empty(0, dtype)
 

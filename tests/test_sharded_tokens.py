@@ -106,6 +106,18 @@ def test_only_the_blocks_that_are_needed_are_fetched(bucket, small_tokenizer, mo
     assert 20 <= sum(sizes) <= 3 * 64
 
 
+def test_only_so_many_blocks_are_kept_of_all_files(bucket, small_tokenizer, monkeypatch, fetched):
+    monkeypatch.setattr(sharded_tokens, "BLOCK", 64)
+    monkeypatch.setattr(sharded_tokens, "BLOCKS_KEPT", 5)
+    split = open_token_stores([f"{bucket}/part-*"], small_tokenizer).train
+    whole = split.tokens.span(0, len(split.tokens))
+    kept = split.tokens._parts[0]._kept
+    assert len(kept._blocks) == 5 and max(map(len, kept._blocks.values())) == 64
+    fetched.clear()
+    assert np.array_equal(split.tokens.span(len(whole) - 30, len(whole)), whole[-30:])
+    assert not fetched
+
+
 @pytest.mark.parametrize("place", ["disk", "bucket"])
 def test_a_training_on_shards_is_the_training_on_all(
     shards, bucket, place, tmp_path, tiny_bert_folder
