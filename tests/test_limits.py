@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from mlm.playground import limits
-from mlm.playground.limits import BodyLimit, RateLimit, visitor_of
+from mlm.playground.limits import BodyLimit, KnownEndpoints, RateLimit, visitor_of
 
 pytest_plugins = ["served_page"]
 
@@ -292,3 +292,34 @@ def test_a_file_of_the_batch_tab_passes_and_a_larger_one_does_not(pages):
         files = {"files": ("a.csv", b"x" * size)}
         told = httpx.post(url, files=files, headers=from_("203.0.113.200"), timeout=30)
         assert told.status_code == status
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/gradio_api/call/fill_mask", 200),
+        ("/gradio_api/call/v2/batch", 200),
+        ("/a/proxy/gradio_api/run/score", 200),
+        ("/gradio_api/call/compare/0123", 200),
+        ("/gradio_api/queue/join", 200),
+        ("/gradio_api/call/nonsense", 404),
+        ("/gradio_api/call/v2/nonsense", 404),
+        ("/gradio_api/api/nonsense/", 404),
+        ("/gradio_api/run/nonsense/0123", 404),
+        ("/", 200),
+    ],
+)
+def test_a_name_that_is_not_there_is_told_which_are(path, status):
+    answered, _, told = asked(KnownEndpoints(reader), scope(path))
+    assert answered == status
+    assert (b"there are /fill_mask, /compare, /score, /batch" in told) == (status == 404)
+
+
+def test_the_names_are_those_of_the_page(pages):
+    info = httpx.get(f"{pages.single}/gradio_api/info").json()
+    assert set(info["named_endpoints"]) == {f"/{name}" for name in limits.ENDPOINTS}
+    told = httpx.post(f"{pages.single}/gradio_api/call/nonsense", json={"data": []})
+    assert told.status_code == 404 and "/fill_mask" in told.json()["detail"]

@@ -1,4 +1,4 @@
-"""What stands before the page: a limit on bodies, and one on how often a visitor may ask.
+"""What stands before the page: limits on bodies, on how often a visitor may ask, and on what.
 
     page.launch(..., app_kwargs={"middleware": [Middleware(BodyLimit), Middleware(RateLimit)]})
 
@@ -10,6 +10,7 @@ import ipaddress
 import json
 import math
 import os
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -25,7 +26,10 @@ API = "/gradio_api"
 MOST_BODY = 262_144  # bytes; a text has at most 20,000 characters, a call of /batch some more
 MOST_UPLOAD = 1_100_000  # a file of 1,000,000 bytes and what a form puts around it
 MOST_VISITORS = 10_000  # that are remembered
-COSTS = {"/upload": 6}  # questions that a request counts as, for it fills the disk; any other is 1
+# Questions that a request counts as: one fills the disk, one asks up to a hundred. Any other is 1.
+COSTS = {"/upload": 6, "/call/batch": 5, "/run/batch": 5}
+ENDPOINTS = ("fill_mask", "compare", "score", "batch")
+CALL = re.compile(r"/(call|run|api)(/v2)?/(?P<name>[^/]+)(/.*)?")  # a call by name, or its answer
 
 
 class _TooLarge(Exception):
@@ -104,6 +108,22 @@ class RateLimit:
         if len(self._left) > MOST_VISITORS:
             self._left.popitem(last=False)
         return 0.0 if allowed else (cost - tokens) / self.a_second
+
+
+class KnownEndpoints:
+    """Answers 404 where a program calls an endpoint that the page does not have."""
+
+    def __init__(self, app: App):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        called = CALL.fullmatch(_below_api(scope) or "") if scope["type"] == "http" else None
+        if called and called["name"] not in ENDPOINTS:
+            known = ", ".join(f"/{name}" for name in ENDPOINTS)
+            message = f"There is no endpoint of that name; there are {known}."
+            await _refuse(send, 404, message)
+        else:
+            await self.app(scope, receive, send)
 
 
 def visitor_of(scope: Scope) -> str | None:

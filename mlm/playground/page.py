@@ -20,7 +20,7 @@ from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
 from mlm.playground.head_links import HeadLinks
 from mlm.playground.learn_tab import add_learn_tab
-from mlm.playground.limits import BodyLimit, RateLimit
+from mlm.playground.limits import BodyLimit, KnownEndpoints, RateLimit
 from mlm.playground.models import Models
 from mlm.playground.score_tab import add_score_api, add_score_tab
 from mlm.playground.tab import Tab
@@ -38,7 +38,12 @@ TABS = (  # as a link names it, as it is shown, what makes it
     ("batch", "Batch", add_batch_tab),
 )
 APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
-BEFORE = (BodyLimit, RateLimit, HeadLinks)  # what a request passes before Gradio has it
+BEFORE = (
+    BodyLimit,
+    RateLimit,
+    KnownEndpoints,
+    HeadLinks,
+)  # what a request passes before Gradio has it
 KEPT = 600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
 
 
