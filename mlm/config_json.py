@@ -240,8 +240,10 @@ def _config_class(raw: dict[str, Any]) -> Any:
 
 @cache
 def _settings(kind: Any) -> dict[str, Any]:
-    """What a config of the class holds if nothing is said: its classes are dataclasses by now, and
-    were not in transformers 5.0."""
+    """What a config of the class holds where nothing is said.
+
+    Asked of one, and not of the fields: in transformers 5.0 the classes were no dataclasses.
+    """
     return vars(kind())
 
 
