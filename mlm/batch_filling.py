@@ -27,8 +27,13 @@ MAX_COLUMNS = 100
 MAX_ANSWER = 10_000_000  # characters of all filled sentences; 50 words for 32 masks add up
 ROWS_AT_ONCE = 32  # that the model is asked about together
 MASKS_AT_ONCE = 64  # each is a row of the whole vocabulary in memory
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = {
+    ".csv": ",;\t",
+    ".tsv": "\t",
+}  # that a file may have; a spreadsheet decides by country
 SUFFIXES = (*SEPARATORS, ".txt")
+MOST_LINES = 100  # of one row of a CSV: beyond them a quote has been forgotten
+SAMPLE = 20  # rows that show which separator a file has
 COLUMNS = ("row", "text", "mask", "rank", "word", "score", "sequence", "error")
 FORMULA_SIGNS = tuple("=+-@\t\r\n＝＋－＠")  # what a spreadsheet runs, or strips and then runs
 
@@ -92,7 +97,7 @@ def read_rows(
     text = _decoded(_bytes(path))
     if suffix == ".txt":
         return Table([], None, rows_of_lines(text))
-    records = islice(_records(text, SEPARATORS[suffix]), MAX_ROWS + 2)  # a header, one too many
+    records = islice(_records(text, _separator(text, SEPARATORS[suffix])), MAX_ROWS + 2)
     return _table(list(records), text_column, mask_token)
 
 
@@ -152,21 +157,32 @@ def _decoded(content: bytes) -> str:
         ) from None
 
 
+def _separator(text: str, allowed: str) -> str:
+    """The separator that cuts the first row into most cells; of equals, the rows most evenly."""
+
+    def fits(separator: str) -> tuple[int, int]:
+        widths = [len(r.cells) for r in islice(_records(text, separator), SAMPLE) if not r.error]
+        return (widths[0] if widths and widths[0] > 1 else 0), -len(set(widths))
+
+    return max(allowed, key=fits)  # of equals the first
+
+
 def _records(text: str, separator: str) -> Iterator[_Record]:
     """The rows that have anything in them; one with broken quotes has an error instead of cells."""
     # The limit is the process's own and below MAX_BYTES; a huge cell is to be a bad row, not more.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    number = 0
-    while True:
+    lines = io.StringIO(text, newline="").readlines()
+    at, number = 0, 0
+    while at < len(lines):
         number += 1
+        reader = csv.reader(lines[at : at + MOST_LINES], delimiter=separator, strict=True)
         try:
             cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # the reader goes on with the next line
+        except csv.Error:  # go on with the next line: the rest is not to be lost for a quote
             yield _Record(number, [], "Its quotes do not match: write a quote inside quotes twice.")
+            at += 1
             continue
+        at += reader.line_num
         if any(cell.strip() for cell in cells):
             yield _Record(number, cells)
 

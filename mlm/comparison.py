@@ -49,8 +49,8 @@ def compare_texts(model: FillMask, first: str, second: str, top_k: int) -> list[
     answers = model.word_probabilities(first), model.word_probabilities(second)
     if len(answers[0]) != len(answers[1]):
         raise InputError(
-            f"The first text has {len(answers[0])} masks and the second {len(answers[1])}: "
-            "give both the same number."
+            f"Masks in the first text: {len(answers[0])}, in the second: {len(answers[1])}; give "
+            "both the same number."
         )
     return [compare(*pair, top_k) for pair in zip(*answers, strict=True)]
 

@@ -79,8 +79,7 @@ class FillMask:
             CheckpointError: it is not whole, or of a family that is not known here.
         """
         _check_name(name, revision)
-        # The name is shown to visitors: a folder's last two parts, not where this machine has it.
-        return cls._of(fetch_checkpoint(name, revision), "/".join(Path(name).parts[-2:]))
+        return cls._of(fetch_checkpoint(name, revision), shown_name(name))
 
     @classmethod
     def from_hub(cls, repo_id: str, token: str | None = None) -> "FillMask":
@@ -234,8 +233,15 @@ class FillMask:
             raise InputError(f"top_k is {_shown(top_k)}; expected a whole number from 1 to {most}.")
         return number
 
-    def _targets(self, targets: str | Sequence[str]) -> list[tuple[int, ...]]:
-        """The ids of each target, each word once."""
+    def is_word(self, word: Any) -> bool:
+        """Whether `fill` takes this as one of its targets."""
+        try:
+            return bool(self._pieces_of(word))
+        except InputError:
+            return False
+
+    def _targets(self, targets: str | Sequence[str]) -> dict[tuple[int, ...], str]:
+        """The ids of each target, each word once -> how it was written first."""
         if not isinstance(targets, Iterable):
             raise InputError(f"targets is {_shown(targets)}; expected a word or a list of words.")
         words = [targets] if isinstance(targets, str) else list(targets)
@@ -243,11 +249,14 @@ class FillMask:
             raise InputError("targets is empty; name at least one word, or leave it out.")
         if len(words) > MAX_TARGETS:
             raise InputError(f"targets has {len(words):,} words; at most {MAX_TARGETS} are scored.")
-        return list(dict.fromkeys(self._pieces_of(word) for word in words))
+        spelt: dict[tuple[int, ...], str] = {}
+        for word in words:
+            spelt.setdefault(self._pieces_of(word), word)
+        return spelt
 
     def _pieces_of(self, word: Any) -> tuple[int, ...]:
         if not isinstance(word, str) or not word.strip() or holds_half_a_character(word):
-            raise InputError(f"The target {_shown(word)} is not a word.")
+            raise InputError(f"{_shown(word)} is not a word.")
         if self.vocabulary.marks_spaces:  # inside a sentence a word stands behind a space
             ids = self.predictor.read_plain(" " + word.strip())
             if len(ids) == 1:
@@ -258,15 +267,15 @@ class FillMask:
         ids = self.predictor.read_plain(spelt)
         if not ids or not self.vocabulary.special.isdisjoint(ids):
             raise InputError(
-                f"The target {_shown(word)} is not a word for {self.name}: its vocabulary has no "
-                "pieces for it."
+                f"{_shown(word)} is not a word for {self.name}: its vocabulary has no pieces for "
+                "it."
             )
         return tuple(ids)
 
     def _among(
-        self, masked: MaskedText, rows: np.ndarray, words: list[tuple[int, ...]], top_k: int
+        self, masked: MaskedText, rows: np.ndarray, words: dict[tuple[int, ...], str], top_k: int
     ) -> Filling:
-        """Of these words the best for each mask."""
+        """Of these words the best for each mask, those of several pieces spelt as they were."""
         whole = [word for word in words if len(word) > 1]
         masks = []
         for index, row in enumerate(rows):
@@ -276,7 +285,14 @@ class FillMask:
             }
             scores |= dict(zip(whole, longer, strict=True))
             best = sorted(words, key=lambda word: -scores[word])[:top_k]
-            masks.append([self._candidate(masked, index, w, np.exp(scores[w])) for w in best])
+            masks.append(
+                [
+                    self._candidate(
+                        masked, index, w, np.exp(scores[w]), words[w].strip() if w in whole else ""
+                    )
+                    for w in best
+                ]
+            )
         return Filling(masked.text, masked.spans, masked.note, masks)
 
     def _best_tokens(
@@ -311,10 +327,15 @@ class FillMask:
         return replace(best, also=tuple(other for other in others if other != best.word))
 
     def _candidate(
-        self, masked: MaskedText, index: int, pieces: tuple[int, ...], score: float
+        self,
+        masked: MaskedText,
+        index: int,
+        pieces: tuple[int, ...],
+        score: float,
+        spelt: str = "",
     ) -> Candidate:
         text, span = masked.text, masked.spans[index]
-        word = self.vocabulary.spelling(list(pieces))
+        word = spelt or self.vocabulary.spelling(list(pieces))
         token_str = self.vocabulary.token_str(pieces[0]) if len(pieces) == 1 else word
         joined = self.vocabulary.goes_on(pieces[0], text[: span[0]])
         before, after = put_in_place(text, span, word, joined)
@@ -331,6 +352,11 @@ class FillMask:
             words, parts, rest = [word, *words], [word, after, *parts], before
         scores = np.exp(joint.log_probabilities).tolist()
         return JointFilling(joint.score, words, scores, [rest, *parts])
+
+
+def shown_name(name: str | Path) -> str:
+    """A model's name as visitors see it: of a folder its last two parts, not where it lies here."""
+    return "/".join(Path(name).parts[-2:])
 
 
 def _check_name(name: Any, revision: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlm.errors import InputError
+from mlm.filling import find_masks
 from mlm.masked_text import check_text
 from mlm.masking import mask_tokens, num_prediction_slots
 from mlm.predictor import Predictor, Question
@@ -95,7 +96,9 @@ def mask_example(
     check_text(text)
     ids = np.array(predictor.read(text), np.int32)
     special = np.isin(ids, facts.special_ids)
-    _check_tokens(ids, special, predictor.mask_id)
+    if find_masks(text, vocabulary.token_str(predictor.mask_id)):
+        raise InputError("The text has a mask: the draw hides its words, write one in its place.")
+    _check_tokens(ids, special)
     masked = mask_tokens(
         ids[None],
         special[None],
@@ -121,9 +124,7 @@ def mask_example(
     return MaskedExample(tuple(tokens), mlm_probability, seed)
 
 
-def _check_tokens(ids: np.ndarray, special: np.ndarray, mask_id: int) -> None:
-    if mask_id in ids:
-        raise InputError("The text has a mask: the draw hides its words, write one in its place.")
+def _check_tokens(ids: np.ndarray, special: np.ndarray) -> None:
     if special.all():
         raise InputError("There is no word in the text that the model knows: write a sentence.")
     if len(ids) > MAX_TOKENS:

@@ -117,11 +117,43 @@ def test_a_bad_row_is_told_in_its_place(file):
         '4,"good" ___ x\n5,"so "good" ___"\n6,b ___,,\n7,"never closed ___\n8,c ___\n'
     )
     rows = read_rows(file("a.csv", content)).rows
-    assert [row.number for row in rows] == [2, 3, 4, 5, 6, 7, 8]
-    assert [row.number for row in rows if row.error is None] == [2, 7]
+    assert [row.number for row in rows] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert [row.number for row in rows if row.error is None] == [2, 7, 9]
     assert "3 cells and the file 2 columns: put quotes" in rows[1].error
     assert "no text in this column" in rows[2].error
     assert all("quotes do not match" in rows[i].error for i in (3, 4, 6))
+
+
+def test_a_forgotten_quote_costs_its_row_alone(file):
+    rows = [f'"row {i} ___",{i}' for i in range(2, 150)]
+    rows[0] = '"Open ___,2'
+    read = read_rows(file("a.csv", "\n".join(["text,n", *rows]))).rows
+    assert [row.number for row in read if row.error] == [2]
+    assert [row.text for row in read[1:]] == [f"row {i} ___" for i in range(3, 150)]
+
+
+def test_a_cell_of_several_lines_is_one_row(file):
+    read = read_rows(file("a.csv", 'text,n\n"one\ntwo ___",1\nthree ___,2\n')).rows
+    assert read == [Row(2, "one\ntwo ___"), Row(3, "three ___")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id;text\n1;A ___ film, they say\n2;The ___ was bad, and long, too\n",
+        "id\ttext\n1\tA ___ film, they say\n2\tThe ___ was bad, and long, too\n",
+        'id,text\n1,"A ___ film, they say"\n2,"The ___ was bad, and long, too"\n',
+        "1;A ___ film, they say\n2;The ___ was bad, and long, too\n",
+    ],
+)
+def test_the_separator_is_the_files_own(file, content):
+    texts = [row.text for row in read_rows(file("a.csv", content)).rows]
+    assert texts == ["A ___ film, they say", "The ___ was bad, and long, too"]
+
+
+def test_a_separator_that_only_texts_hold_is_none(file):
+    rows = read_rows(file("a.csv", "text\nA ___ film; good\nThe ___; bad; long\n")).rows
+    assert [row.text for row in rows] == ["A ___ film; good", "The ___; bad; long"]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_one_model_on_two_sentences(base):
 
 
 def test_two_sentences_have_the_same_number_of_masks(base):
-    with pytest.raises(InputError, match="first text has 1 masks and the second 2"):
+    with pytest.raises(InputError, match="Masks in the first text: 1, in the second: 2"):
         compare_texts(base, "he ___", "she ___ ___", 4)
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from mlm.playground import limits
-from mlm.playground.limits import BodyLimit, KnownEndpoints, RateLimit, visitor_of
+from mlm.playground.limits import BodyLimit, KnownAddresses, RateLimit, visitor_of
 
 pytest_plugins = ["served_page"]
 
@@ -313,7 +313,7 @@ def test_a_file_of_the_batch_tab_passes_and_a_larger_one_does_not(pages):
     ],
 )
 def test_a_name_that_is_not_there_is_told_which_are(path, status):
-    answered, _, told = asked(KnownEndpoints(reader), scope(path))
+    answered, _, told = asked(KnownAddresses(reader), scope(path))
     assert answered == status
     assert (b"there are /fill_mask, /compare, /score, /batch" in told) == (status == 404)
 
@@ -323,3 +323,9 @@ def test_the_names_are_those_of_the_page(pages):
     assert set(info["named_endpoints"]) == {f"/{name}" for name in limits.ENDPOINTS}
     told = httpx.post(f"{pages.single}/gradio_api/call/nonsense", json={"data": []})
     assert told.status_code == 404 and "/fill_mask" in told.json()["detail"]
+
+
+def test_an_address_that_gradio_would_break_on(pages):
+    told = httpx.get(f"{pages.single}/", params={"tab": "fill", "text": "电" * 3700})
+    assert told.status_code == 414 and "too long" in told.json()["detail"]
+    assert httpx.get(f"{pages.single}/", params={"tab": "fill", "text": "电" * 3500}).is_success

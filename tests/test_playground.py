@@ -164,7 +164,7 @@ def test_only_among_the_words_of_the_visitor(model):
 
 def test_longer_words_have_a_list_of_their_own(model):
     tags = _Tags(rendered(model, SENTENCE, 3, longer=True))
-    assert "Longer words" in tags.text and tags.seen.count("li") == 6
+    assert "Longer words" in tags.text and tags.seen.count("li") == 5  # one is below 0.1 %
     assert "Longer words" not in rendered(model, SENTENCE, 3)
     assert "at most 4: hide fewer" in rendered(model, "___ " * 5, 3, longer=True)
 

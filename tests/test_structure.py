@@ -102,7 +102,7 @@ MAY_IMPORT = {  # library -> the only places that may
     "tensorflow": ("mlm/devices.py", "mlm/training_step/tensorflow.py"),
     "jax": ("mlm/devices.py", "mlm/processes.py", "mlm/training_step/jax.py"),
     "gradio": ("mlm/playground/", "app.py"),
-    "huggingface_hub": ("mlm/hub/",),
+    "huggingface_hub": ("mlm/hub/", "scripts/benchmarks/"),
     "torch": ("scripts/benchmarks/",),
     "pickle": (),
 }

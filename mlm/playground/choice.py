@@ -53,8 +53,11 @@ class Choice:
         if not isinstance(name, str | None) or len(name or "") > LONGEST_ID:
             raise InputError("The model is to be the id of a repository on the Hub: owner/name.")
         name = (name or "").strip()
-        if not name or name in self.own.names:
+        if not name:
             return self.own
+        for own, shown in zip(self.own.names, self.own.shown, strict=True):
+            if name in (own, shown):
+                return self.own.only(own)
         self._check_allowed(name)
         with self._lock:
             return self._others_or_load(name, token)

@@ -29,6 +29,8 @@ def _legend(side: str, text: str) -> str:
 
 def _mask(mask: Comparison, index: int, many: int) -> str:
     heading = f"<h3>Mask {index + 1} of {many}</h3>" if many > 1 else ""
+    if not mask.rose and not mask.fell:
+        return f'{heading}<p class="mlm-hint">Both answers are the same, word for word.</p>'
     return (
         f'{heading}<div class="mlm-panels">{_side("What rose", mask.rose)}'
         f"{_side('What fell', mask.fell)}</div>"

@@ -9,6 +9,7 @@ from mlm.filling import Candidate, Filling, JointFilling
 from mlm.playground import render
 
 CONTEXT = 48  # characters of the sentence shown to each side of a word in the list,
+LEAST_OF_LONGER = 0.001  # what is less likely is noise: pieces that make no word
 NARROW_CONTEXT = 24  # and where the lists of several masks stand side by side
 
 
@@ -20,7 +21,8 @@ class Column:
     label: str  # "Before", "After" or ""
     filling: Filling | str
     seconds: float
-    among: bool = False  # only among the visitor's own words
+    among: bool = False  # only among the visitor's own words,
+    left_out: list[str] = field(default_factory=list)  # and those of them that are none
     joint: list[JointFilling] = field(default_factory=list)
     longer: list[list[Candidate]] | None = None  # words of several pieces, if asked for
 
@@ -112,7 +114,7 @@ def mask_html(column: Column, filling: Filling, index: int) -> str:
     rest = "" if column.among else _rest(column.model, candidates)
     longer = "" if column.longer is None else _longer(column.longer[index], context)
     return (
-        f'<section class="mlm-panel">{heading}{_among_hint(column)}{render.SCALE}'
+        f'<section class="mlm-panel">{heading}{_among_hint(column, candidates)}{render.SCALE}'
         f'<ol class="mlm-bars" aria-label="{title}: words, the most probable first">{items}</ol>'
         f"{rest}{longer}</section>"
     )
@@ -146,25 +148,36 @@ def _rest(model: FillMask, candidates: Sequence[Candidate]) -> str:
 
 def _longer(candidates: Sequence[Candidate], context: int) -> str:
     """Words that the vocabulary has in pieces only, on a scale of their own."""
+    likely = [candidate for candidate in candidates if candidate.score >= LEAST_OF_LONGER]
     hint = (
         "Words that the model knows only in pieces. It is told how many pieces are hidden, so "
         "these are probabilities among words of as many pieces."
+        if likely
+        else f"No longer word is likely here: all are below {render.percent(LEAST_OF_LONGER)}."
         if candidates
         else "No word of several pieces fits in: the text is as long as the model reads."
     )
-    items = "".join(bar(candidate, context) for candidate in candidates)
+    items = "".join(bar(candidate, context) for candidate in likely)
     return (
         f'<h4>Longer words</h4><p class="mlm-hint">{hint}</p>'
         f'<ol class="mlm-bars" aria-label="Words of several pieces">{items}</ol>'
     )
 
 
-def _among_hint(column: Column) -> str:
+def _among_hint(column: Column, candidates: Sequence[Candidate]) -> str:
     if not column.among:
         return ""
+    pieces = any(len(candidate.tokens) > 1 for candidate in candidates)
+    whole = (
+        " Of a word that the model knows only in pieces it is told how many they are, which makes "
+        "it easier: compare such words among themselves."
+    )
+    absent = ", ".join(f"<bdi>{escape(word)}</bdi>" for word in column.left_out)
+    left_out = f" Left out, for the model has no pieces for them: {absent}." if absent else ""
     return (
         '<p class="mlm-hint">Only among your words. The bar is the probability among all words '
-        "that the model knows; below it the share among yours.</p>"
+        f"that the model knows; below it the share among yours.{whole if pieces else ''}{left_out}"
+        "</p>"
     )
 
 

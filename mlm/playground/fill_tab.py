@@ -123,7 +123,7 @@ def checked_top_k(top_k: Any) -> int:
     if isinstance(top_k, float) and top_k.is_integer():
         top_k = int(top_k)  # JSON knows one kind of number only
     if type(top_k) is not int or not 1 <= top_k <= MAX_TOP_K:
-        raise InputError(f"top_k is to be a whole number from 1 to {MAX_TOP_K}.")
+        raise InputError(f"The words to show (top_k) are a whole number from 1 to {MAX_TOP_K}.")
     return top_k
 
 
@@ -162,11 +162,15 @@ def answer_html(
 def _found(model: FillMask, text: Any, top_k: Any, only: Any, longer: Any) -> dict[str, Any]:
     """The fields of a Column. Raises UserError."""
     targets = words_of(only)
-    filling = ask_model(model, text, top_k, targets, merge=True)
-    found: dict[str, Any] = {"filling": filling, "among": targets is not None}
-    if targets is None:
-        found["joint"] = _joint(model, filling, top_k)
-        found["longer"] = _longer(model, filling, top_k) if longer is True else None
+    if targets is not None:  # all of them, so that their shares add up
+        known = [word for word in targets if model.is_word(word)] or targets
+        filling = ask_model(model, text, min(MAX_TOP_K, model.vocab_size), known)
+        left_out = [word for word in targets if word not in known]
+        return {"filling": filling, "among": True, "left_out": left_out}
+    filling = ask_model(model, text, top_k, merge=True)
+    found: dict[str, Any] = {"filling": filling}
+    found["joint"] = _joint(model, filling, top_k)
+    found["longer"] = _longer(model, filling, top_k) if longer is True else None
     return found
 
 

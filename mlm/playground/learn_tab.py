@@ -15,7 +15,7 @@ EXAMPLE = (
     "I have watched this movie three times, and the ending still makes me laugh out loud every "
     "single time."
 )
-NEXT_DRAW = "(seed) => (Number(seed) || 0) + 1"
+NEXT_DRAW = "(seed) => mlm.nextDraw(seed)"
 
 
 def add_learn_tab(choice: Choice, model: gr.Textbox | None) -> Tab:

@@ -25,6 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 API = "/gradio_api"
 MOST_BODY = 262_144  # bytes; a text has at most 20,000 characters, a call of /batch some more
 MOST_UPLOAD = 1_100_000  # a file of 1,000,000 bytes and what a form puts around it
+MOST_QUERY = 32_768  # bytes; a link of the page's own has 8,000
 MOST_VISITORS = 10_000  # that are remembered
 # Questions that a request counts as: one fills the disk, one asks up to a hundred. Any other is 1.
 COSTS = {"/upload": 6, "/call/batch": 5, "/run/batch": 5}
@@ -110,15 +111,17 @@ class RateLimit:
         return 0.0 if allowed else (cost - tokens) / self.a_second
 
 
-class KnownEndpoints:
-    """Answers 404 where a program calls an endpoint that the page does not have."""
+class KnownAddresses:
+    """Answers 404 for an endpoint that the page does not have, 414 for an address too long."""
 
     def __init__(self, app: App):
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         called = CALL.fullmatch(_below_api(scope) or "") if scope["type"] == "http" else None
-        if called and called["name"] not in ENDPOINTS:
+        if len(scope.get("query_string", b"")) > MOST_QUERY:
+            await _refuse(send, 414, "This address is too long for a link: open the page without.")
+        elif called and called["name"] not in ENDPOINTS:
             known = ", ".join(f"/{name}" for name in ENDPOINTS)
             message = f"There is no endpoint of that name; there are {known}."
             await _refuse(send, 404, message)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 
-from mlm.fill_mask import FillMask
+from mlm.fill_mask import FillMask, shown_name
 from mlm.masked_text import MAX_MASKS
 
 
@@ -19,6 +19,7 @@ class Models:
 
     def __init__(self, names: Sequence[str], load: Callable[[str], FillMask]):
         self.names = list(names)
+        self.shown = [shown_name(name) for name in names]  # to visitors
         self._load = load
         self._loaded: list[Future[FillMask]] = [Future() for _ in self.names]
         self._started = time.monotonic()
@@ -29,6 +30,14 @@ class Models:
         """Models that are there already."""
         waiting = list(models)
         return cls([model.name for model in models], lambda name: waiting.pop(0))
+
+    def only(self, name: str) -> "Models":
+        """One of them as the main model, alone; these themselves if that is the first.
+
+        Raises UserError if it cannot be loaded.
+        """
+        place = self.names.index(name)
+        return self if place == 0 else Models.of([self._loaded[place].result()])
 
     @property
     def all(self) -> list[FillMask]:

@@ -8,15 +8,26 @@
 
   // ---- words that are hidden by a click
 
-  let hidden = []; // the word behind each mask of the sentence, in their order; null: not known
+  // Behind each mask of the sentence, in their order: the word that was there, null where it is not
+  // known, and the words beside it, by which it is found again in a text that was typed into.
+  let hidden = [];
 
   const segmenter = window.Intl?.Segmenter && new Intl.Segmenter(undefined, { granularity: "word" });
 
   /** The words of a text without masks: [start, word]. */
   const wordsOf = (text) => {
-    if (!segmenter || /[\p{L}\p{N}]['’-]/u.test(text))
+    if (!segmenter)
       return [...text.matchAll(/[\p{L}\p{N}\p{M}]+(?:['’-][\p{L}\p{N}\p{M}]+)*/gu)].map((found) => [found.index, found[0]]);
-    return [...segmenter.segment(text)].filter((part) => part.isWordLike).map((part) => [part.index, part.segment]);
+    const words = [];
+    for (const { index, segment, isWordLike } of segmenter.segment(text)) {
+      if (!isWordLike) continue;
+      const last = words.at(-1);
+      const end = last && last[0] + last[1].length;
+      // "well-made" and "it’s" are one word, although they are segments of their own.
+      if (last && end === index - 1 && "'’-".includes(text[end])) last[1] = text.slice(last[0], index + segment.length);
+      else words.push([index, segment]);
+    }
+    return words;
   };
 
   /** The sentence in pieces: {start, text, mask: index or null, word: whether it can be hidden}. */
@@ -47,20 +58,44 @@
     area().dispatchEvent(new Event("input", { bubbles: true }));
   };
 
+  /** Write a text whose masks hide these words, in their order. */
+  const writeHiding = (text, words) => {
+    hidden = besides(text).map((beside, i) => ({ word: words[i], beside }));
+    write(text);
+  };
+
+  /** What stands beside each mask of a text: a word, a mask or nothing on either side. */
+  const besides = (text) => {
+    const pieces = piecesOf(text).filter((piece) => piece.word || piece.mask !== undefined);
+    const named = (piece) => (piece === undefined ? "" : piece.word ? piece.text : MASK);
+    return pieces.flatMap((piece, i) => (piece.word ? [] : [`${named(pieces[i - 1])} ${named(pieces[i + 1])}`]));
+  };
+
+  /** The words behind the masks of a text that was typed, pasted or chosen. */
+  const found = (text) => {
+    const left = [...hidden];
+    return besides(text).map((beside) => {
+      const at = left.findIndex((known) => known.word && known.beside === beside);
+      return at < 0 ? { word: null, beside } : left.splice(at, 1)[0];
+    });
+  };
+
   const hide = (text, piece) => {
     const before = piecesOf(text).filter((other) => other.mask !== undefined && other.start < piece.start).length;
-    hidden.splice(before, 0, piece.text);
-    write(text.slice(0, piece.start) + MASK + text.slice(piece.start + piece.text.length));
+    const words = hidden.map((known) => known.word);
+    words.splice(before, 0, piece.text);
+    writeHiding(text.slice(0, piece.start) + MASK + text.slice(piece.start + piece.text.length), words);
   };
 
   const bringBack = (text, piece) => {
-    const [word] = hidden.splice(piece.mask, 1);
-    write(text.slice(0, piece.start) + word + text.slice(piece.start + piece.text.length));
+    const words = hidden.map((known) => known.word);
+    const [word] = words.splice(piece.mask, 1);
+    writeHiding(text.slice(0, piece.start) + word + text.slice(piece.start + piece.text.length), words);
   };
 
   const button = (text, piece) => {
     const made = document.createElement("button");
-    const known = piece.mask === undefined ? null : hidden[piece.mask];
+    const known = piece.mask === undefined ? null : hidden[piece.mask].word;
     made.type = "button";
     made.textContent = piece.mask === undefined ? piece.text : known ?? MASK;
     made.setAttribute("aria-pressed", String(piece.mask !== undefined));
@@ -79,8 +114,7 @@
     const row = document.querySelector("#mlm-words");
     if (!row || text === row.shown) return;
     const pieces = piecesOf((row.shown = text ?? ""));
-    const masks = pieces.filter((piece) => piece.mask !== undefined).length;
-    if (hidden.length !== masks) hidden = Array(masks).fill(null); // masks were typed or deleted
+    hidden = found(row.shown);
     row.dir = "auto";
     row.replaceChildren(
       ...pieces.map((piece) =>
@@ -91,22 +125,40 @@
 
   // ---- links that bring back what is on screen
 
-  let tab = "fill";
+  const LONGEST_LINK = 8000; // characters; what stands before servers cuts longer ones off
+  const EMPTY_MEANS = ["other"]; // inputs that say something when they are empty
+  const FIRST = { compare: "#mlm-compare", score: "#mlm-score", learn: "#mlm-learn" };
+  const opened = new URLSearchParams(location.search);
+  let tab = opened.get("tab") ?? "fill";
   const asked = {}; // of each tab the query of its last answer
+  const began = new Set([tab]); // tabs that were asked once
+  if ([...opened.keys()].some((key) => !key.startsWith("__")))
+    asked[tab] = new URLSearchParams([...opened].filter(([key]) => !key.startsWith("__")));
 
   const remember = (name, names, values) => {
     const query = new URLSearchParams({ tab: name });
     names.forEach((key, i) => {
-      if (values[i] !== "" && values[i] !== false && values[i] !== null) query.set(key, values[i] === true ? "1" : values[i]);
+      if (values[i] === false || values[i] === null || (values[i] === "" && !EMPTY_MEANS.includes(key))) return;
+      query.set(key, values[i] === true ? "1" : values[i]);
     });
     asked[name] = query;
-    showTab(name);
+    began.add(name);
+    if (name === tab) history.replaceState(history.state, "", address());
     if (name === "fill") keep(values[0]);
   };
 
   const showTab = (name) => {
     tab = name;
     if (asked[name]) history.replaceState(history.state, "", address());
+    if (!began.has(name)) document.querySelector(FIRST[name])?.click(); // it answers its example
+  };
+
+  /** The number of the next draw; the first time the one that stands there. */
+  const nextDraw = (seed) => {
+    const given = Math.trunc(Number(seed)) || 0;
+    const first = !began.has("learn");
+    began.add("learn");
+    return first ? given : given < 4294967295 ? given + 1 : 0;
   };
 
   /** The page's own address with the query of the tab in view; Gradio's own settings stay. */
@@ -114,13 +166,16 @@
     const url = new URL(location.href);
     const own = [...url.searchParams].filter(([key]) => key.startsWith("__"));
     url.search = new URLSearchParams([...own, ...(asked[tab] ?? new URLSearchParams({ tab }))]);
+    if (url.href.length > LONGEST_LINK) url.search = new URLSearchParams([...own, ["tab", tab]]);
     return url;
   };
 
   const copyLink = async () => {
     const link = document.querySelector("#mlm-link");
-    const told = link.textContent;
-    try {
+    const told = "Copy a link to this";
+    const whole = (asked[tab]?.toString().length ?? 0) < LONGEST_LINK - 500;
+    if (!whole) link.textContent = "Too long for a link";
+    else try {
       await navigator.clipboard.writeText(address().href);
       link.textContent = "Copied";
     } catch {
@@ -173,5 +228,21 @@
 
   const arrived = (text) => { showWords(text); showRecent(); };
 
-  window.mlm = { showWords, remember, showTab, copyLink, arrived };
+  // ---- sliders that are moved by keys answer as those that are let go of
+
+  const KEYS = /^(Arrow|Page|Home|End)/;
+  document.addEventListener("keyup", ({ target, key }) => {
+    if (!target.closest?.(".mlm-tools")) return;
+    if (target.type === "range" && KEYS.test(key)) target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+    if (target.type === "number" && key === "Enter") target.blur();
+  });
+
+  // ---- a batch that was stopped says so: nothing more comes from the server
+
+  const stopped = () => {
+    const told = document.querySelector("#mlm-batch-answer .mlm-progress");
+    if (told) told.textContent = "Stopped. What was filled stands below; Fill all begins again.";
+  };
+
+  window.mlm = { showWords, remember, showTab, copyLink, arrived, nextDraw, stopped };
 }

@@ -20,7 +20,7 @@ from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
 from mlm.playground.head_links import HeadLinks
 from mlm.playground.learn_tab import add_learn_tab
-from mlm.playground.limits import BodyLimit, KnownEndpoints, RateLimit
+from mlm.playground.limits import BodyLimit, KnownAddresses, RateLimit
 from mlm.playground.models import Models
 from mlm.playground.score_tab import add_score_api, add_score_tab
 from mlm.playground.tab import Tab
@@ -41,7 +41,7 @@ APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
 BEFORE = (
     BodyLimit,
     RateLimit,
-    KnownEndpoints,
+    KnownAddresses,
     HeadLinks,
 )  # what a request passes before Gradio has it
 KEPT = 600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
@@ -78,7 +78,7 @@ def _model_box(choice: Choice) -> gr.Textbox | None:
     with gr.Row(elem_classes="mlm-choice"):
         model = gr.Textbox(
             label=f"Another model, by its id on the Hub (owner/name, of {whose})",
-            placeholder=choice.own.names[0],
+            placeholder=choice.own.shown[0],
             max_lines=1,
             elem_id="mlm-model",
         )

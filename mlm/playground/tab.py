@@ -16,7 +16,7 @@ from mlm.playground.models import Models
 def waited_for(models: Models) -> Iterator[str]:
     """What is loading, once a second until it is there."""
     while not models.are_ready(within=1.0):
-        yield render.waiting(models.names, models.seconds())
+        yield render.waiting(models.shown, models.seconds())
 
 
 @dataclass(frozen=True)
