@@ -287,6 +287,96 @@ def test_the_link_button_copies_the_address(visit, pages):
     page.locator("#mlm-link", has_text="Copy a link").wait_for()
 
 
+def copied_link(page) -> str:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#mlm-link")
+    page.locator("#mlm-link", has_text="Copied").wait_for()
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+@pytest.mark.parametrize(
+    ("query", "ready"),
+    [
+        ("tab=fill&text=A+_+film&k=3&only=good%2Cbad", BARS),
+        ("tab=score&text=this+movie", ".mlm-shade[tabindex]"),
+        ("tab=learn&text=this+movie+was+good&rate=50&seed=7", "#mlm-lesson article"),
+        ("tab=batch&k=9", "#mlm-batch-file"),
+    ],
+)
+def test_a_link_that_was_opened_is_copied_whole(visit, pages, query, ready):
+    page = visit(pages.single, query=query, ready=ready)
+    assert copied_link(page).partition("?")[2].endswith(query)
+
+
+def test_an_answer_of_another_tab_leaves_the_link_alone(visit, pages):
+    page = visit(pages.single)
+    page.evaluate("mlm.remember('score', ['text'], ['of another tab'])")
+    assert "score" not in page.url and "tab=fill" in copied_link(page)
+    page.get_by_role("tab", name="Score").click()
+    page.wait_for_url("**tab=score&text=of+another+tab")
+
+
+def test_a_text_too_long_for_a_link(visit, pages):
+    page = visit(pages.single)
+    fill(page, "电影 " * 1000 + "[MASK]")
+    wait_for_text(page, "tokens")
+    page.click("#mlm-link")
+    page.locator("#mlm-link", has_text="Too long for a link").wait_for()
+    assert len(page.url) < 200
+    page.reload()
+    page.wait_for_selector(BARS)
+
+
+def test_a_hidden_word_stays_with_its_sentence(visit, pages):
+    page = visit(pages.single)
+    page.fill(SENTENCE, "I love cats and dogs")
+    click_word(page, "cats")
+    page.fill(SENTENCE, "So I love [MASK] and dogs")  # the same gap in a text that has grown
+    page.locator("#mlm-words button", has_text="So").wait_for()
+    assert words(page, pressed=True) == ["cats"]
+    page.fill(SENTENCE, "We eat [MASK] soup")
+    page.locator("#mlm-words button", has_text="soup").wait_for()
+    assert words(page, pressed=True) == ["[MASK]"]
+
+
+def test_words_beside_each_other_are_brought_back_in_any_order(visit, pages):
+    page = visit(pages.single)
+    page.fill(SENTENCE, "the very good film")
+    for word in ("good", "very", "good"):
+        click_word(page, word)
+    assert sentence(page) == "the [MASK] good film"
+    assert words(page, pressed=True) == ["very"]
+
+
+def test_how_it_learns_begins_with_the_draw_that_it_names(visit, pages):
+    page = visit(pages.single)
+    page.get_by_role("tab", name="How it learns").click()
+    page.wait_for_selector("#mlm-lesson article")
+    assert page.input_value("#mlm-learn-seed input") == "1"
+    page.click("#mlm-learn")
+    page.wait_for_function("document.querySelector('#mlm-learn-seed input').value === '2'")
+    page.fill("#mlm-learn-seed input", "4294967295")
+    page.click("#mlm-learn")
+    page.wait_for_function("document.querySelector('#mlm-learn-seed input').value === '0'")
+
+
+def test_a_slider_answers_to_keys(visit, pages):
+    page = visit(pages.single)
+    page.focus("#mlm-top-k input[type=range]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"document.querySelectorAll('{BARS}').length === 6")
+    page.fill("#mlm-top-k input[type=number]", "8")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelectorAll('{BARS}').length === 8")
+
+
+def test_an_emptied_second_sentence_is_part_of_the_link(visit, pages):
+    page = visit(pages.double, query="tab=compare&text=this+_&other=", ready="#mlm-first")
+    page.wait_for_selector(".mlm-pairs li")
+    assert page.input_value("#mlm-second textarea") == ""
+    assert "other=" in copied_link(page)
+
+
 def test_the_last_sentences_are_kept_in_the_browser_until_they_are_forgotten(visit, pages):
     page = visit(pages.single)
     for number in range(10):

@@ -305,6 +305,7 @@ def test_a_file_of_the_batch_tab_passes_and_a_larger_one_does_not(pages):
         ("/a/proxy/gradio_api/run/score", 200),
         ("/gradio_api/call/compare/0123", 200),
         ("/gradio_api/queue/join", 200),
+        ("/gradio_api/run/predict", 200),
         ("/gradio_api/call/nonsense", 404),
         ("/gradio_api/call/v2/nonsense", 404),
         ("/gradio_api/api/nonsense/", 404),

@@ -30,6 +30,7 @@ MOST_VISITORS = 10_000  # that are remembered
 # Questions that a request counts as: one fills the disk, one asks up to a hundred. Any other is 1.
 COSTS = {"/upload": 6, "/call/batch": 5, "/run/batch": 5}
 ENDPOINTS = ("fill_mask", "compare", "score", "batch")
+PAGES_OWN = "predict"  # by which the page calls what has a number and no name
 CALL = re.compile(r"/(call|run|api)(/v2)?/(?P<name>[^/]+)(/.*)?")  # a call by name, or its answer
 
 
@@ -121,7 +122,7 @@ class KnownAddresses:
         called = CALL.fullmatch(_below_api(scope) or "") if scope["type"] == "http" else None
         if len(scope.get("query_string", b"")) > MOST_QUERY:
             await _refuse(send, 414, "This address is too long for a link: open the page without.")
-        elif called and called["name"] not in ENDPOINTS:
+        elif called and called["name"] not in (*ENDPOINTS, PAGES_OWN):
             known = ", ".join(f"/{name}" for name in ENDPOINTS)
             message = f"There is no endpoint of that name; there are {known}."
             await _refuse(send, 404, message)
