@@ -360,6 +360,15 @@ def test_how_it_learns_begins_with_the_draw_that_it_names(visit, pages):
     page.wait_for_function("document.querySelector('#mlm-learn-seed input').value === '0'")
 
 
+def test_a_batch_that_is_stopped_says_so(visit, pages):
+    """The model here is too fast to be stopped: what it would have left on screen is put there."""
+    page = visit(pages.single, query="tab=batch", ready="#mlm-batch-lines textarea")
+    left = '<div class="mlm-progress">64 of 600 rows</div><table></table>'
+    page.evaluate("left => document.querySelector('#mlm-batch-answer').innerHTML = left", left)
+    page.click("#mlm-batch-stop")
+    page.get_by_text("Stopped. What was filled stands below").wait_for()
+
+
 def test_a_slider_answers_to_keys(visit, pages):
     page = visit(pages.single)
     page.focus("#mlm-top-k input[type=range]")

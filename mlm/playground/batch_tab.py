@@ -69,7 +69,8 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
         trigger_mode="once",
         **private,
     )
-    stop.click(None, cancels=filling, js="() => mlm.stopped()", api_visibility="private")
+    stop.click(None, cancels=filling, api_visibility="private")
+    stop.click(None, js="() => mlm.stopped()", api_visibility="private")
     remember = "(k) => mlm.remember('batch', ['k'], [k])"
     button.click(None, top_k, None, js=remember, api_visibility="private")
     # What a link brings back is the tab and the number of words; a new model clears the answer.

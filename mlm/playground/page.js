@@ -239,10 +239,10 @@
 
   // ---- a batch that was stopped says so: nothing more comes from the server
 
-  const stopped = () => {
+  const stopped = () => setTimeout(() => { // when what was on its way has come
     const told = document.querySelector("#mlm-batch-answer .mlm-progress");
-    if (told) told.textContent = "Stopped. What was filled stands below; Fill all begins again.";
-  };
+    if (told) told.textContent = "Stopped. What was filled stands below; Fill all begins anew.";
+  }, 800);
 
   window.mlm = { showWords, remember, showTab, copyLink, arrived, nextDraw, stopped };
 }
