@@ -36,15 +36,19 @@ def components(tabs: Sequence[Tab]) -> list[Any]:
 def answers(
     asked: Asked, tabs: Sequence[Tab], token: gr.OAuthToken | None = None
 ) -> Iterator[list[Any]]:
-    """Updates of the tabs, of all components and all outputs, as often as the answer changes."""
+    """Updates of the tabs, of all components and all outputs: what was asked, then the answer.
+
+    Apart, because Gradio gives the last update twice, and a visitor may be typing by then.
+    """
     chosen = gr.Tabs(selected=asked.tab.name)
     told = {part: asked.values[name] for name, part in asked.tab.inputs.items()}
     said = [fold for name, fold in asked.tab.folded.items() if asked.values[name]]
     told |= {fold: gr.Accordion(open=True) for fold in said}
-    inputs = [told.get(part, gr.skip()) for part in components(tabs)]
+    parts = components(tabs)
+    yield [chosen, *(told.get(part, gr.skip()) for part in parts), *(gr.skip() for _ in tabs)]
     for html in asked.tab.answers(token, *asked.values.values()):
         outputs = [html if tab is asked.tab else gr.skip() for tab in tabs]
-        yield [chosen, *inputs, *outputs]
+        yield [gr.skip(), *(gr.skip() for _ in parts), *outputs]
 
 
 def _value(component: Any, given: str | None) -> Any:
