@@ -1,6 +1,7 @@
 # make demo    the whole story: adapt, publish, pull back, try it in the browser
 # make test    what has to pass before a change goes in; `make check` for style and types
 # make test-space    start the page as a Space does, on the Space's own Python and requirements
+# make bench         ours against what people would otherwise use
 # make test-kaggle   the training half and Kaggle's notebook on the oldest versions supported
 #
 # Everything is installed into .venv, once: a stamp file says what is there already.
@@ -23,9 +24,11 @@ KAGGLE_TESTS := added_words batches card_examples checkpoint checkpoint_files co
 	masking_statistics model_card optimizer processes safetensors_header scoring state_pusher \
 	state_writer texts tokenizer tokenizer_files trainer training_branch training_run \
 	training_state weights whole_words
+BENCH_VENV := .venv-bench
+BENCH ?=
 SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' requirements-space.txt)
 
-.PHONY: help demo test test-space test-kaggle check clean
+.PHONY: help demo test test-space test-kaggle bench check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +37,7 @@ help:
 	@echo "make test          run the tests"
 	@echo "make test-space    start the page as a Space does, freshly installed (SPACE_PYTHON=python3.12)"
 	@echo "make test-kaggle   test training on the oldest versions, those of Kaggle's images"
+	@echo "make bench         measure ours against its peers (BENCH='fill-16 tokens' for single rows)"
 	@echo "make check         lint, format and types"
 	@echo "make clean         remove .venv and caches; runs/ stays"
 	@echo
@@ -61,13 +65,19 @@ test-kaggle:
 		-r requirements-kaggle.txt
 	$(KAGGLE_VENV)/bin/python -m pytest -s $(KAGGLE_TESTS:%=tests/test_%.py)
 
+bench:
+	test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		-r requirements.txt -r requirements-bench.txt
+	$(BENCH_VENV)/bin/python scripts/benchmarks/bench.py $(BENCH)
+
 check: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) $(SPACE_VENV) $(KAGGLE_VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SPACE_VENV) $(KAGGLE_VENV) $(BENCH_VENV) .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/.installed: requirements.txt
 	@"$(PYTHON)" -c '$(PYTHON_FITS)' 2>/dev/null || { \

@@ -1,0 +1,256 @@
+"""Ours against what people would otherwise use, on the same work: `make bench`.
+
+    python scripts/benchmarks/bench.py [ROW ...] [--runs 5] [--output bench.md]
+
+Each row runs its two sides in turn, A B A B, each time as a process of its own, and gives the
+medians, the spread and the ratio (the peer's time / ours). A row whose sides do not agree in what
+they found is a failure. Models of the BERT-base shape have random weights and the real vocabulary;
+texts are IMDB's. The peers need requirements-bench.txt.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+DATA = ROOT.parent / "shared" / "data"
+VOCABULARY = DATA / "tokenizers" / "bert-base-uncased-vocab.txt"
+sys.path.insert(0, str(ROOT))
+
+BASE: dict[str, int] = {}
+SMALL = {
+    "hidden_size": 256,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+}
+WORDS = (
+    "i have watched this [MASK] and it was awesome because the whole story keeps its pace and "
+    "every actor seems to know why the scene matters so much that nobody in the room looked away"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What both sides do. wanted: the ratio to reach. figure: what of their answers is compared."""
+
+    task: str
+    peer: str
+    arguments: Callable[["Material"], dict[str, Any]]
+    wanted: float
+    figure: str = "seconds"
+    agree: Callable[[Any, Any], bool] = lambda ours, theirs: True
+
+
+@dataclass
+class Material:
+    """What the rows work on, made when it is first asked for."""
+
+    folder: Path
+    made: dict[str, str] = field(default_factory=dict)
+
+    def model(self, name: str, shape: dict[str, int]) -> str:
+        if name not in self.made:
+            self.made[name] = make_model(self.folder / name, shape)
+        return self.made[name]
+
+    def sentence(self, tokens: int) -> str:
+        """Of so many tokens, [CLS] and [SEP] among them; each word of WORDS is one."""
+        words = WORDS.split() * 8
+        return " ".join(words[: tokens - 2])
+
+    def reviews(self, count: int) -> list[str]:
+        """First sentences of IMDB's held-out reviews, of 5 to 40 words."""
+        import csv
+        import gzip
+        import re
+
+        with gzip.open(DATA / "imdb" / "test_4k.csv.gz", "rt", encoding="utf-8") as stream:
+            firsts = (re.split(r"(?<=[.!?])\s", row["text"])[0] for row in csv.DictReader(stream))
+            fit = [text for text in firsts if 5 <= len(text.split()) <= 40 and "<" not in text]
+        return fit[:count]
+
+
+def make_model(folder: Path, shape: dict[str, int]) -> str:
+    """A BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
+    import shutil
+
+    import keras
+
+    from mlm.checkpoint import save_checkpoint
+    from mlm.encoder import MaskedLM
+    from mlm.families import encoder_config_of, new_config, special_token_ids
+    from mlm.tokenizer import load_tokenizer
+
+    with tempfile.TemporaryDirectory() as vocabulary:
+        shutil.copy(VOCABULARY, Path(vocabulary) / "vocab.txt")
+        tokenizer = load_tokenizer(vocabulary)
+    about = {"vocab_size": len(tokenizer), **special_token_ids("bert", tokenizer), **shape}
+    hf_config = new_config("bert", **about)
+    keras.utils.set_random_seed(1)
+    model = MaskedLM(encoder_config_of(hf_config))
+    model.build()
+    save_checkpoint(model, tokenizer, folder, hf_config=hf_config)
+    return str(folder)
+
+
+def close(tolerance: float) -> Callable[[Any, Any], bool]:
+    import numpy as np
+
+    return lambda ours, theirs: np.allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+def fill_row(tokens: int, peer: str, wanted: float) -> Row:
+    def arguments(made: Material) -> dict[str, Any]:
+        sentences = [made.sentence(tokens)]
+        return {"model": made.model("base", BASE), "sentences": sentences, "times": 20}
+
+    return Row("fill", peer, arguments, wanted, agree=close(1e-3 if peer == "fill" else 0.05))
+
+
+def many(made: Material) -> dict[str, Any]:
+    texts = made.reviews(64)
+    hidden = [" ".join(["[MASK]", *text.split()[1:]]) for text in texts]
+    return {"model": made.model("base", BASE), "sentences": hidden, "times": 3}
+
+
+def train_row(shape: dict[str, int], rows: int, precision: str, wanted: float, figure: str) -> Row:
+    def arguments(made: Material) -> dict[str, Any]:
+        settings = {
+            "train_file": [str(DATA / "imdb" / "test_4k.csv.gz")],
+            "model_name_or_path": made.model("small" if shape else "base", shape),
+            "max_seq_length": 128,
+            "per_device_train_batch_size": rows,
+            "max_steps": 100,
+            "learning_rate": 1e-5,
+            "precision": precision,
+        }
+        return {"settings": settings, "times": 3}
+
+    return Row("train", "train", arguments, wanted, figure)
+
+
+ROWS = {
+    "train-base-fp32": train_row(BASE, 16, "fp32", 1.4, "seconds"),
+    "train-base-bf16": train_row(BASE, 16, "bf16", 1.6, "seconds"),
+    "train-small-bf16": train_row(SMALL, 64, "bf16", 2.5, "seconds"),
+    "train-base-start": train_row(BASE, 16, "fp32", 1.0, "start"),
+    "tokens": Row(
+        "tokens",
+        "tokens",
+        lambda made: {
+            "model": made.model("small", SMALL),
+            "files": [str(DATA / "imdb" / f"{n}.csv.gz") for n in ("train", "unsup")],
+        },
+        2.0,
+    ),
+    "fill-16": fill_row(16, "fill", 6.0),
+    "fill-32": fill_row(32, "fill", 6.0),
+    "fill-128": fill_row(128, "fill", 6.0),
+    "fill-16-int8": fill_row(16, "fill_int8", 1.15),
+    "fill-32-int8": fill_row(32, "fill_int8", 1.15),
+    "fill-128-int8": fill_row(128, "fill_int8", 1.15),
+    "fill-64-sentences": Row("fill", "fill", many, 4.0, agree=close(1e-3)),
+    "score-100": Row(
+        "score",
+        "score",
+        lambda made: {"model": made.model("base", BASE), "sentences": made.reviews(100)},
+        4.0,
+        agree=close(1e-2),
+    ),
+    "answer-base": Row("fill", "fill", lambda made: once(made), 2.0, figure="process"),
+    "memory-base": Row("fill", "fill", lambda made: once(made), 3.0, figure="megabytes"),
+}
+
+
+def once(made: Material) -> dict[str, Any]:
+    return {"model": made.model("base", BASE), "sentences": [made.sentence(16)], "times": 1}
+
+
+def run(file: str, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One side once; `process` is how long the whole of it took."""
+    started = time.perf_counter()
+    asked = [sys.executable, str(HERE / file), task, json.dumps(arguments)]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{file} {task} failed:\n{done.stderr[-2000:]}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    return told | {"process": time.perf_counter() - started}
+
+
+def measure(row: Row, made: Material, runs: int) -> tuple[list[float], list[float]]:
+    """The figures of both sides, A B A B."""
+    arguments = row.arguments(made)
+    ours, theirs = [], []
+    for _ in range(runs):
+        us, them = run("ours.py", row.task, arguments), run("peers.py", row.peer, arguments)
+        if not row.agree(us["result"], them["result"]):
+            raise SystemExit(f"the sides do not agree: {us['result']} and {them['result']}")
+        ours.append(us[row.figure])
+        theirs.append(them[row.figure])
+    return ours, theirs
+
+
+def product_peak() -> float:
+    """Billions of operations a second in a product of two matrices of float32, the best of 5."""
+    import numpy as np
+
+    a = np.random.default_rng(0).random((2048, 2048), np.float32)
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - started)
+    return 2 * 2048**3 / min(times) / 1e9
+
+
+def lines(names: list[str], runs: int) -> Iterator[str]:
+    libraries = (
+        "tensorflow",
+        "keras",
+        "torch",
+        "transformers",
+        "datasets",
+        "onnxruntime",
+        "minicons",
+    )
+    yield ", ".join(f"{name} {version(name)}" for name in libraries)
+    yield f"matrix product: {product_peak():.0f} GFLOP/s in fp32; {runs} runs of each side"
+    yield "| row | ours | peer | ratio | to reach | spread, ours and peer |"
+    yield "|---|---|---|---|---|---|"
+    with tempfile.TemporaryDirectory() as folder:
+        made = Material(Path(folder))
+        for name in names:
+            ours, theirs = measure(ROWS[name], made, runs)
+            us, them = statistics.median(ours), statistics.median(theirs)
+            spread = ", ".join(f"{min(each):.3g}-{max(each):.3g}" for each in (ours, theirs))
+            yield (
+                f"| {name} | {us:.3g} | {them:.3g} | {them / us:.2f} | {ROWS[name].wanted} | "
+                f"{spread} |"
+            )
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args(arguments)
+    unknown = sorted(set(given.rows) - ROWS.keys())
+    if unknown:
+        parser.error(f"there is no row {unknown[0]}; there are {', '.join(ROWS)}")
+    for line in lines(given.rows or list(ROWS), given.runs):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,117 @@
+"""Our half of the benchmarks: one task in a process of its own; bench.py runs it.
+
+    python scripts/benchmarks/ours.py fill '{"model": "FOLDER", "sentences": ["..."], "times": 20}'
+
+The last line printed is {"seconds": ..., "result": ...}.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mlm.devices import load_backend
+
+
+def timed(call: Callable[[], Any], times: int, warm_up: int = 3) -> tuple[float, Any]:
+    """The median of so many calls, after some that are not counted; and what it gave."""
+    for _ in range(warm_up):
+        result = call()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), result
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
+    """Fill-mask of one sentence, or of many at once; the best words."""
+    from mlm import FillMask
+
+    fill_mask = FillMask.from_pretrained(model)
+    asked: Any = sentences if len(sentences) > 1 else sentences[0]
+    seconds, found = timed(lambda: fill_mask(asked, 5), times)
+    answers = found if len(sentences) > 1 else [found]
+    return {
+        "seconds": seconds,
+        "result": [[word["score"] for word in answer] for answer in answers],
+        "megabytes": peak_mb(),
+    }
+
+
+def score(model: str, sentences: list[str]) -> dict[str, Any]:
+    """Pseudo-log-likelihood of each sentence."""
+    from mlm import FillMask
+
+    fill_mask = FillMask.from_pretrained(model)
+    seconds, found = timed(
+        lambda: [fill_mask.score(s).pseudo_log_likelihood for s in sentences], 1, warm_up=1
+    )
+    return {"seconds": seconds, "result": found}
+
+
+def tokens(model: str, files: list[str]) -> dict[str, Any]:
+    """Texts to a store that batches are cut from."""
+    from mlm.corpus import build_token_store
+    from mlm.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        store = build_token_store(Path(folder) / "tokens", tokenizer, train_files=files)
+        seconds = time.perf_counter() - started
+        counts = store.manifest["counts"]
+    return {"seconds": seconds, "result": sum(count["tokens"] for count in counts.values())}
+
+
+def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
+    """Steps of a training as train.py makes them; the first has its own figure."""
+    from mlm.config import TrainingConfig
+    from mlm.optimizer import make_optimizer
+    from mlm.preparation import prepare
+    from mlm.training_dataset import TrainingDataset
+    from mlm.training_step import Learner
+
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        ready = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
+        learner = Learner(ready.start.model, ready.micro_batches)
+        optimizer = make_optimizer(ready.config, ready.total_steps)
+        learner.compile_for_training(optimizer, jit_compile=ready.device.jit_compile)
+        seconds, losses = [], []
+        for step in range(times + 2):
+            begun = time.perf_counter()
+            steps = TrainingDataset(ready.batches, step, step + 1)
+            losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
+            seconds.append(time.perf_counter() - begun)
+    return {
+        "seconds": statistics.median(seconds[2:]),
+        "result": losses[0],
+        "first_step": seconds[0],
+        "start": time.perf_counter() - started - sum(seconds[1:]),
+        "megabytes": peak_mb(),
+    }
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "fill": fill,
+    "score": score,
+    "tokens": tokens,
+    "train": train,
+}
+
+if __name__ == "__main__":
+    load_backend()
+    print(json.dumps(TASKS[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -1,0 +1,193 @@
+"""What people would otherwise use, on the same work; bench.py runs it, in the peers' environment.
+
+    python scripts/benchmarks/peers.py fill '{"model": "FOLDER", "sentences": ["..."], "times": 20}'
+
+PyTorch's transformers for filling and training as its run_mlm.py sets it up, datasets for
+preparing, minicons for scoring, ONNX Runtime with dynamic int8 weights.
+"""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def timed(call: Callable[[], Any], times: int, warm_up: int = 3) -> tuple[float, Any]:
+    for _ in range(warm_up):
+        result = call()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), result
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
+    from transformers import pipeline
+
+    fill_mask = pipeline("fill-mask", model=model)
+    many = len(sentences) > 1
+    asked: Any = sentences if many else sentences[0]
+    options = {"batch_size": 16} if many else {}
+    seconds, found = timed(lambda: fill_mask(asked, top_k=5, **options), times)
+    answers = found if many else [found]
+    return {
+        "seconds": seconds,
+        "result": [[word["score"] for word in answer] for answer in answers],
+        "megabytes": peak_mb(),
+    }
+
+
+def fill_int8(model: str, sentences: list[str], times: int) -> dict[str, Any]:
+    """One sentence by ONNX Runtime, weights in int8; tokenizing and the softmax are in it."""
+    import numpy as np
+    import onnxruntime
+    import torch
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForMaskedLM.from_pretrained(model).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        whole, small = f"{folder}/model.onnx", f"{folder}/int8.onnx"
+        example = tokenizer(sentences[0], return_tensors="pt")
+        names = ["input_ids", "attention_mask"]
+        axes = {name: {0: "rows", 1: "tokens"} for name in [*names, "logits"]}
+        torch.onnx.export(
+            network, tuple(example[name] for name in names), whole, input_names=names,
+            output_names=["logits"], dynamic_axes=axes, dynamo=False,
+        )  # fmt: skip
+        quantize_dynamic(whole, small, weight_type=QuantType.QInt8)
+        session = onnxruntime.InferenceSession(small)
+
+        def answer() -> list[float]:
+            inputs = tokenizer(sentences[0], return_tensors="np")
+            (logits,) = session.run(None, {name: inputs[name] for name in names})
+            at = int(np.flatnonzero(inputs["input_ids"][0] == tokenizer.mask_token_id)[0])
+            row = logits[0, at] - logits[0, at].max()
+            shares = np.exp(row) / np.exp(row).sum()
+            return [float(shares[i]) for i in np.argsort(-shares)[:5]]
+
+        seconds, found = timed(answer, times)
+    return {"seconds": seconds, "result": [found], "megabytes": peak_mb()}
+
+
+def score(model: str, sentences: list[str]) -> dict[str, Any]:
+    from minicons import scorer
+
+    masked = scorer.MaskedLMScorer(model, "cpu")
+    seconds, found = timed(
+        lambda: [
+            float(value)
+            for sentence in sentences
+            for value in masked.sequence_score(
+                [sentence], reduction=lambda x: x.sum(0).item(), PLL_metric="within_word_l2r"
+            )
+        ],
+        1,
+        warm_up=0,
+    )
+    return {"seconds": seconds, "result": found}
+
+
+def tokens(model: str, files: list[str]) -> dict[str, Any]:
+    """run_mlm.py's tokenization and group_texts, with two processes."""
+    from datasets import load_dataset
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    with tempfile.TemporaryDirectory() as cache:
+        started = time.perf_counter()
+        texts = load_dataset("csv", data_files=files, cache_dir=cache)["train"]
+        cut = texts.map(
+            lambda rows: tokenizer(rows["text"], return_special_tokens_mask=True),
+            batched=True, num_proc=2, remove_columns=texts.column_names,
+        )  # fmt: skip
+
+        def group(rows: dict[str, list]) -> dict[str, list]:
+            joined = {name: [i for row in parts for i in row] for name, parts in rows.items()}
+            whole = len(joined["input_ids"]) // 128 * 128
+            return {
+                name: [ids[i : i + 128] for i in range(0, whole, 128)]
+                for name, ids in joined.items()
+            }
+
+        grouped = cut.map(group, batched=True, num_proc=2)
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "result": len(grouped) * 128}
+
+
+def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
+    """transformers.Trainer as run_mlm.py sets it up: AdamW, dynamic masking, no padding."""
+    import torch
+    from transformers import (
+        AutoModelForMaskedLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+    started = time.perf_counter()
+    tokenizer = AutoTokenizer.from_pretrained(settings["model_name_or_path"])
+    network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
+    generator = torch.Generator().manual_seed(0)
+    length, rows = settings["max_seq_length"], settings["per_device_train_batch_size"]
+    ids = torch.randint(
+        1000, len(tokenizer), (rows * (times + 3), length), generator=generator
+    ).tolist()
+    data = [{"input_ids": row} for row in ids]
+    moments: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *arguments, **options):
+            moments.append(time.perf_counter())
+
+        def on_step_end(self, *arguments, **options):
+            moments.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        asked = TrainingArguments(
+            folder, per_device_train_batch_size=rows, max_steps=times + 2, report_to="none",
+            learning_rate=settings["learning_rate"], bf16=settings["precision"] == "bf16",
+            use_cpu=True, save_strategy="no", logging_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+        Trainer(
+            network, asked, train_dataset=data, data_collator=collator, callbacks=[Clock()]
+        ).train()
+    each = [end - begin for begin, end in zip(moments[::2], moments[1::2], strict=True)]
+    return {
+        "seconds": statistics.median(each[2:]),
+        "result": None,
+        "first_step": each[0],
+        "start": moments[1] - started,
+        "megabytes": peak_mb(),
+    }
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "fill": fill,
+    "fill_int8": fill_int8,
+    "score": score,
+    "tokens": tokens,
+    "train": train,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(TASKS[sys.argv[1]](**json.loads(sys.argv[2]))))
