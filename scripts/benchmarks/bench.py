@@ -66,7 +66,7 @@ class Material:
 
     def sentence(self, tokens: int) -> str:
         """Of so many tokens, [CLS] and [SEP] among them; each word of WORDS is one."""
-        words = WORDS.split() * 8
+        words = [*WORDS.split(), *WORDS.replace("[MASK]", "film").split() * 8]
         return " ".join(words[: tokens - 2])
 
     def reviews(self, count: int) -> list[str]:
