@@ -13,29 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from timing import peak_mb, timed
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-
-
-def timed(call: Callable[[], Any], times: int, warm_up: int = 3) -> tuple[float, Any]:
-    for _ in range(warm_up):
-        result = call()
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        result = call()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds), result
-
-
-def peak_mb() -> float:
-    """Of this program alone (Linux); getrusage counts what it was before it began as well."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
 
 def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""How both halves of the benchmarks measure: time and memory of one process."""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def timed(call: Callable[[], Any], times: int, warm_up: int = 3) -> tuple[float, Any]:
+    """The median of so many calls, after some that are not counted; and what it gave."""
+    for _ in range(warm_up):
+        result = call()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), result
+
+
+def peak_mb() -> float:
+    """Of this program alone (Linux); getrusage counts what it was before it began as well."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1000
