@@ -193,7 +193,7 @@ class MaskedBatches:
             word_starts=facts.word_starts if whole_word_mask or span_mask else None,
             span_mask=span_mask,
         )
-        self._order = DataOrder(self.num_sequences, seed)
+        self._order = DataOrder(self.num_sequences, seed, max_seq_length - 2)
 
     def batch_at(self, step: int) -> Batch:
         """The batch of one optimizer update: (inputs, labels, weights), B the global batch size.

@@ -1,8 +1,9 @@
 """In which order the epochs see the sequences: a function of seed and place, in flat memory.
 
-Up to WINDOW sequences, the order of an epoch is one permutation of all. Of more, blocks that lie
-together are shuffled, and then the sequences within each window of so many blocks: so no epoch's
-order is ever held whole, and a store in a bucket is read a block at a time, each once an epoch.
+Up to a window of sequences, the order of an epoch is one permutation of all. Of more, blocks that
+lie together are shuffled, and then the sequences within each window of so many blocks: so no
+epoch's order is ever held whole, and a store in a bucket is read a block at a time, once an epoch.
+A block has so many tokens, however long its sequences are, so that a window is as much to read.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ import numpy as np
 
 ORDER = 0  # second entry of the seed; batches.py has the others
 
-BLOCK = 4096  # sequences: 1 MB of 128 tokens each, two bytes a token
-WINDOW = 64 * BLOCK
+BLOCK = 1 << 19  # tokens
+BLOCKS_A_WINDOW = 64
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class _Window:
 
 
 class DataOrder:
-    """The endless run of shuffled epochs over `num_sequences` sequences."""
+    """The endless run of shuffled epochs over `num_sequences` sequences of `length` tokens."""
 
-    def __init__(self, num_sequences: int, seed: int):
+    def __init__(self, num_sequences: int, seed: int, length: int):
         self._num_sequences, self._seed = num_sequences, seed
+        self._block = max(1, BLOCK // length)  # sequences
         self._blocks: tuple[int, np.ndarray, np.ndarray] | None = None  # of one epoch
         self._window = _Window(-1, 0, np.empty(0, np.int64))
 
@@ -49,7 +51,7 @@ class DataOrder:
     def _window_at(self, epoch: int, within: int) -> _Window:
         window = self._window
         if (epoch, within) not in window:
-            whole = self._num_sequences <= WINDOW
+            whole = self._num_sequences <= BLOCKS_A_WINDOW * self._block
             window = self._epoch_of(epoch) if whole else self._drawn(epoch, within)
             self._window = window  # one assignment: other threads see the old one or the new
         return window
@@ -61,9 +63,9 @@ class DataOrder:
     def _drawn(self, epoch: int, within: int) -> _Window:
         blocks, firsts = self._blocks_of(epoch)
         number = int(np.searchsorted(firsts, within, side="right")) - 1
-        many = WINDOW // BLOCK
-        begins = blocks[number * many : (number + 1) * many] * BLOCK
-        ends = np.minimum(begins + BLOCK, self._num_sequences)
+        many = BLOCKS_A_WINDOW
+        begins = blocks[number * many : (number + 1) * many] * self._block
+        ends = np.minimum(begins + self._block, self._num_sequences)
         sequences = np.concatenate([np.arange(b, e) for b, e in zip(begins, ends, strict=True)])
         rng = np.random.default_rng([self._seed, ORDER, epoch, number])
         return _Window(epoch, int(firsts[number]), rng.permutation(sequences))
@@ -73,9 +75,9 @@ class DataOrder:
         kept = self._blocks
         if kept is not None and kept[0] == epoch:
             return kept[1:]
-        count = -(-self._num_sequences // BLOCK)
+        count = -(-self._num_sequences // self._block)
         blocks = np.random.default_rng([self._seed, ORDER, epoch]).permutation(count)
-        sizes = np.minimum(self._num_sequences - blocks * BLOCK, BLOCK)
-        firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[:: WINDOW // BLOCK]
+        sizes = np.minimum(self._num_sequences - blocks * self._block, self._block)
+        firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[::BLOCKS_A_WINDOW]
         self._blocks = (epoch, blocks, firsts)
         return blocks, firsts

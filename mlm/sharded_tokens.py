@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import numpy as np
 
+from mlm import data_order
 from mlm.errors import CorpusError
 from mlm.text_files import expand_paths, is_remote, reading_errors
 from mlm.token_store import MANIFEST, SIDES, TokenStore, check_manifest
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 BLOCK = 1 << 20  # bytes of one request
-BLOCKS_KEPT = 160  # of all remote files: a window of data_order.py touches 128 of them at most
+SPARE_BLOCKS = 32  # that are kept besides those of a window of data_order.py
+USES = {"train": "train on", "validation": "validate on"}
 ATTEMPTS = 5  # with pauses of 1, 2, 4 and 8 seconds
 LARGEST_MANIFEST = 16 << 20
 
@@ -38,7 +40,8 @@ LARGEST_MANIFEST = 16 << 20
 class KeptBlocks:
     """The blocks of some files that were asked for last. One thread at a time is let in."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -46,7 +49,7 @@ class KeptBlocks:
         with self._lock:
             if (url, number) not in self._blocks:
                 self._blocks[url, number] = fetch()
-            if len(self._blocks) > BLOCKS_KEPT:
+            if len(self._blocks) > self._most:
                 self._blocks.popitem(last=False)
             self._blocks.move_to_end((url, number))
             return self._blocks[url, number]
@@ -77,17 +80,15 @@ class RemoteNumbers:
     def _fetch(self, number: int) -> bytes:
         first = number * BLOCK
         end = min(first + BLOCK, self._count * self._dtype.itemsize)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS - 1):
             try:
                 return self._read(first, end)
             except FileNotFoundError:
                 raise
             except Exception:  # each file system has its own
                 self._file = None
-                if attempt == ATTEMPTS - 1:
-                    raise
                 time.sleep(2**attempt)
-        raise AssertionError("unreachable")
+        return self._read(first, end)
 
     def _read(self, first: int, end: int) -> bytes:
         if self._file is None:
@@ -177,7 +178,9 @@ def _manifest(url: str) -> dict[str, Any]:
 
 
 def _side(stores: list[tuple[str, dict[str, Any]]], side: str) -> JoinedSplit:
-    tokens, offsets, kept = [], [], KeptBlocks()
+    widest = max(np.dtype(manifest["dtype"]).itemsize for _, manifest in stores)
+    kept = KeptBlocks(_blocks_of_a_window(widest) + SPARE_BLOCKS)
+    tokens, offsets = [], []
     for folder, manifest in stores:
         counts = manifest["counts"][side]
         dtype = np.dtype(manifest["dtype"])
@@ -185,6 +188,11 @@ def _side(stores: list[tuple[str, dict[str, Any]]], side: str) -> JoinedSplit:
         count = counts["documents"] + 1
         offsets.append(_numbers(f"{folder}/{side}.offsets", np.dtype(np.int64), count, kept))
     return JoinedSplit(JoinedNumbers([part for part in tokens if len(part)]), offsets)
+
+
+def _blocks_of_a_window(width: int) -> int:
+    """Blocks of a file that a window can touch; one of tokens of `width` bytes begins anywhere."""
+    return data_order.BLOCKS_A_WINDOW * (-(-data_order.BLOCK * width // BLOCK) + 1)
 
 
 def _numbers(url: str, dtype: np.dtype, count: int, kept: KeptBlocks) -> Any:
@@ -211,6 +219,3 @@ def _joined(manifests: list[dict[str, Any]]) -> dict[str, Any]:
         "report_line": f"{len(manifests):,} token stores: {told}",
         "fingerprint": hashlib.sha256("\n".join(prints).encode()).hexdigest(),
     }
-
-
-USES = {"train": "train on", "validation": "validate on"}

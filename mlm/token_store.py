@@ -98,7 +98,7 @@ def whole_store(folder: Path) -> TokenStore | None:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         sizes = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
-        if sizes != manifest["sizes"] or manifest["fingerprint"] != _fingerprint(manifest):
+        if sizes != manifest["sizes"] or manifest["fingerprint"] != fingerprint_of(manifest):
             return None
         train, validation = (_open_split(folder, side, manifest["dtype"]) for side in SIDES)
         return TokenStore(
@@ -116,7 +116,7 @@ def check_manifest(manifest: Any) -> dict[str, Any]:
         sizes = {f"{side}.tokens": width * count["tokens"] for side, count in counts.items()} | {
             f"{side}.offsets": 8 * (count["documents"] + 1) for side, count in counts.items()
         }
-        if sizes == manifest["sizes"] and manifest["fingerprint"] == _fingerprint(manifest):
+        if sizes == manifest["sizes"] and manifest["fingerprint"] == fingerprint_of(manifest):
             return manifest
     except (ValueError, KeyError, TypeError):
         pass
@@ -130,7 +130,8 @@ def _open_split(folder: Path, side: str, dtype: str) -> Split:
     )
 
 
-def _fingerprint(manifest: dict[str, Any]) -> str:
+def fingerprint_of(manifest: dict[str, Any]) -> str:
+    """sha256, in hex, over all else that a manifest says."""
     content = {key: value for key, value in manifest.items() if key != "fingerprint"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -187,7 +188,7 @@ class StoreWriter:
             "sizes": {path.name: path.stat().st_size for path in sorted(self._folder.iterdir())},
             "report_line": report_line,
         }
-        manifest["fingerprint"] = _fingerprint(manifest)
+        manifest["fingerprint"] = fingerprint_of(manifest)
         with (self._folder / MANIFEST).open("w", encoding="utf-8") as stream:
             json.dump(manifest, stream, indent=2)
             _sync(stream)

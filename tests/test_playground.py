@@ -666,6 +666,16 @@ def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port
     assert json.loads(complete.removeprefix("event: complete\ndata: "))[0] == expected
 
 
+def test_each_of_the_pages_own_models_can_be_chosen_by_the_name_that_is_shown(model, tmp_path):
+    beside = FillMask(fake_checkpoint(), "demo")
+    loaded = {str(tmp_path / "runs" / "adapted"): model, "demo": beside}
+    own = Models(list(loaded), loaded.__getitem__)
+    choice = Choice(own, frozenset("*"))
+    assert own.shown == ["runs/adapted", "demo"]  # not where this machine has it
+    assert choice.models("demo").main is beside
+    assert choice.models("runs/adapted") is choice.models("") is own
+
+
 def test_app_says_in_one_line_that_its_port_is_taken(monkeypatch, capsys, model):
     import app
     from mlm.playground import page

@@ -17,6 +17,7 @@ from huggingface_hub.utils import close_session
 from mlm import sharded_tokens
 from mlm.config import TrainingConfig
 from mlm.corpus import build_token_store
+from mlm.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
 from mlm.errors import ConfigError, CorpusError
 from mlm.local_hub import LocalHub
 from mlm.sharded_tokens import open_token_stores
@@ -108,7 +109,8 @@ def test_only_the_blocks_that_are_needed_are_fetched(bucket, small_tokenizer, mo
 
 def test_only_so_many_blocks_are_kept_of_all_files(bucket, small_tokenizer, monkeypatch, fetched):
     monkeypatch.setattr(sharded_tokens, "BLOCK", 64)
-    monkeypatch.setattr(sharded_tokens, "BLOCKS_KEPT", 5)
+    monkeypatch.setattr(sharded_tokens, "_blocks_of_a_window", lambda width: 3)
+    monkeypatch.setattr(sharded_tokens, "SPARE_BLOCKS", 2)
     split = open_token_stores([f"{bucket}/part-*"], small_tokenizer).train
     whole = split.tokens.span(0, len(split.tokens))
     kept = split.tokens._parts[0]._kept
@@ -116,6 +118,20 @@ def test_only_so_many_blocks_are_kept_of_all_files(bucket, small_tokenizer, monk
     fetched.clear()
     assert np.array_equal(split.tokens.span(len(whole) - 30, len(whole)), whole[-30:])
     assert not fetched
+
+
+@pytest.mark.parametrize(("width", "blocks"), [(2, 128), (4, 192)])
+def test_all_of_a_window_is_kept_however_long_its_sequences_are(width, blocks):
+    """Else each sequence would be a request of its own for a whole block."""
+    assert sharded_tokens._blocks_of_a_window(width) == blocks
+    for length in (16, 126, 510, 8190):
+        order = DataOrder(10**8, 0, length)
+        window = np.sort(order.at(0, BLOCKS_A_WINDOW * (BLOCK // length)))
+        firsts, ends = window * length * width, (window + 1) * length * width - 1
+        touched = set((firsts // sharded_tokens.BLOCK).tolist()) | set(
+            (ends // sharded_tokens.BLOCK).tolist()
+        )
+        assert len(touched) <= blocks
 
 
 @pytest.mark.parametrize("place", ["disk", "bucket"])

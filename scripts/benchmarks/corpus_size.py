@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,7 @@ ROW, BATCH, PART = 128, 64, 1000  # tokens, sequences, megabytes
 
 def write_store(folder: Path, megabytes: int, tokenizer, like: Path | None) -> None:
     """A store of random words in documents of 256 tokens; `like` has the same files already."""
-    from mlm.token_store import MANIFEST, _fingerprint
+    from mlm.token_store import MANIFEST, fingerprint_of
     from mlm.tokenizer import TokenFacts, tokenizer_hash
 
     folder.mkdir(parents=True)
@@ -59,7 +60,7 @@ def write_store(folder: Path, megabytes: int, tokenizer, like: Path | None) -> N
         "sizes": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
         "report_line": "synthetic",
     }
-    manifest["fingerprint"] = _fingerprint(manifest)
+    manifest["fingerprint"] = fingerprint_of(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -92,21 +93,43 @@ def anonymous_megabytes() -> float:
     return int(found["RssAnon"].split()[0]) / 1000
 
 
-def serve(root: Path, sizes: list[int]):
-    """The stores as data sets of a local Hub; its address."""
+def publish(root: Path, sizes: list[int], url: str) -> None:
+    """The stores as data sets of the Hub at `url`."""
     from huggingface_hub import HfApi
 
-    from mlm.local_hub import LocalHub
-
-    hub = LocalHub(root / "hub", token="hf_local")
-    hub.__enter__()
-    api = HfApi(endpoint=hub.url, token="hf_local")
+    api = HfApi(endpoint=url, token="hf_local")
     for size in sizes:
         api.create_repo(f"me/tokens-{size}", repo_type="dataset")
         api.upload_folder(
             folder_path=root / f"tokens-{size}", repo_id=f"me/tokens-{size}", repo_type="dataset"
         )
-    return hub
+
+
+def write_stores(root: Path, sizes: list[int]) -> None:
+    from mlm.space_files import DEMO_FOLDER, ROOT
+    from mlm.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(ROOT / DEMO_FOLDER)
+    for size in sizes:
+        first = None
+        for part in range(-(-size // PART)):
+            path = root / f"tokens-{size}" / f"part-{part:02}"
+            write_store(path, min(size, PART), tokenizer, first)
+            first = first or path
+
+
+def print_rows(root: Path, sizes: list[int], steps: int, environment: dict[str, str]) -> None:
+    print("| from | MB | first batch, s | grown, MB | batches/s |\n|---|---|---|---|---|")
+    for kind, address in (("disk", str(root)), ("Hub", "hf://datasets/me")):
+        for size in sizes:
+            asked = [sys.executable, __file__, "--steps", str(steps), "--measure"]
+            pattern = f"{address}/tokens-{size}/part-*"
+            done = subprocess.run(
+                [*asked, pattern], env=environment, check=True, capture_output=True, text=True
+            )
+            told = json.loads(done.stdout.splitlines()[-1])
+            figures = f"{told['first']:.2f} | {told['grown']:.0f} | {told['rate']:.0f}"
+            print(f"| {kind} | {size:,} | {figures} |", flush=True)
 
 
 def main(arguments: list[str]) -> None:
@@ -118,37 +141,16 @@ def main(arguments: list[str]) -> None:
     if given.measure:
         measure(given.measure, given.steps)
         return
-    import os
-
-    from mlm.space_files import DEMO_FOLDER, ROOT
-    from mlm.tokenizer import load_tokenizer
+    from mlm.local_hub import LocalHub
 
     os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     with tempfile.TemporaryDirectory() as folder:
-        root, tokenizer = Path(folder), load_tokenizer(ROOT / DEMO_FOLDER)
-        for size in given.megabytes:
-            parts, first = -(-size // PART), None
-            for part in range(parts):
-                path = root / f"tokens-{size}" / f"part-{part:02}"
-                write_store(path, min(size, PART), tokenizer, first)
-                first = first or path
-        hub = serve(root, given.megabytes)
-        environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_local"}
-        print("| from | MB | first batch, s | grown, MB | batches/s |\n|---|---|---|---|---|")
-        for kind, address in (("disk", str(root)), ("Hub", "hf://datasets/me")):
-            for size in given.megabytes:
-                asked = [sys.executable, __file__, "--steps", str(given.steps), "--measure"]
-                pattern = f"{address}/tokens-{size}/part-*"
-                done = subprocess.run(
-                    [*asked, pattern], env=environment, check=True, capture_output=True, text=True
-                )
-                told = json.loads(done.stdout.splitlines()[-1])
-                print(
-                    f"| {kind} | {size:,} | {told['first']:.2f} | {told['grown']:.0f} | "
-                    f"{told['rate']:.0f} |",
-                    flush=True,
-                )
-        hub.__exit__(None, None, None)
+        root = Path(folder)
+        write_stores(root, given.megabytes)
+        with LocalHub(root / "hub", token="hf_local") as hub:
+            publish(root, given.megabytes, hub.url)
+            environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_local"}
+            print_rows(root, given.megabytes, given.steps, environment)
 
 
 if __name__ == "__main__":
