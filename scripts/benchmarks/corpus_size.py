@@ -8,9 +8,9 @@ when its imports are done, batches a second, and how many MB its memory grew fro
 parts have the same tokens, so that 10 GB take 2 on the disk. Of mapped files the system shows as
 memory what it has cached; that is not counted here.
 
-On two busy cores, 10 / 100 / 1,000 / 10,000 MB: from the disk 0.02 / 0.03 / 0.06 / 0.22 s to the
-first batch and 0 / 3 / 3 / 3 MB, from the Hub 0.11 / 0.19 / 0.20 / 0.71 s (ten parts are asked for
-their sizes) and 15 / 94 / 138 / 139 MB, which are the blocks that are kept.
+On two busy cores, 10 / 100 / 1,000 / 10,000 MB: from the disk 0.02 / 0.04 / 0.04 / 0.20 s to the
+first batch and 0 / 3 / 3 / 4 MB; from the Hub 0.17 / 0.24 / 0.31 / 0.84 s (ten parts are asked for
+their sizes) and 15 / 81 / 104 / 133 MB: the blocks that are kept, 160 of them at most.
 """
 
 from __future__ import annotations
