@@ -162,6 +162,14 @@ def test_only_among_the_words_of_the_visitor(model):
     assert f"{render.percent(scores['film'] / total)} of these" in film
 
 
+def test_shares_are_of_all_the_words_that_were_named(model):
+    tags = _Tags(rendered(model, SENTENCE, 1, only="movie, film, 🙂, FILMing"))
+    shares = re.findall(r"([\d.]+)\xa0% of these", tags.text)
+    assert len(shares) == 3 and sum(map(float, shares)) == pytest.approx(100, abs=0.2)
+    assert "FILMing" in tags.text and "compare such words among themselves" in tags.text
+    assert "Left out, for the model has no pieces for them: 🙂." in tags.text
+
+
 def test_longer_words_have_a_list_of_their_own(model):
     tags = _Tags(rendered(model, SENTENCE, 3, longer=True))
     assert "Longer words" in tags.text and tags.seen.count("li") == 5  # one is below 0.1 %
