@@ -142,6 +142,7 @@ def test_a_click_hides_a_word_and_another_brings_it_back(visit, pages):
         ("C'était très bon", "C'était", "[MASK] très bon"),
         ("a well-known story", "well-known", "a [MASK] story"),
         ("我看了这部电影", "电影", "我看了这部[MASK]"),
+        ("我看了这部电影 and it's good", "电影", "我看了这部[MASK] and it's good"),
         ("هذا الفيلم رائع", "الفيلم", "هذا [MASK] رائع"),
         ("so 🎬 good", "good", "so 🎬 [MASK]"),
         ("a ___ and film", "film", "a ___ and [MASK]"),
