@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mlm.distances import deberta_buckets, t5_buckets
 from mlm.encoder_config import EncoderConfig
 from mlm.primitives import dense, layer_norm
 
@@ -14,7 +15,7 @@ class RelativePositions(keras.layers.Layer):
     def __init__(self, config: EncoderConfig, *, dtype=None, name="relative_positions"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
-        self.buckets = _t5_buckets(config.max_position_embeddings)
+        self.buckets = t5_buckets(config.max_position_embeddings)
 
     def build(self, input_shape):
         config = self.config
@@ -40,7 +41,7 @@ class RelativeEmbeddings(keras.layers.Layer):
     ):
         super().__init__(dtype=dtype, name=name)
         self.config = config
-        self.buckets = _deberta_buckets(config)
+        self.buckets = deberta_buckets(config)
         self.norm = layer_norm(config, self.dtype_policy, "norm")
         self.dropout = keras.layers.Dropout(
             config.attention_output_dropout, seed=seed, dtype=self.dtype_policy
@@ -64,36 +65,6 @@ def _by_distance(values: np.ndarray, length):
     """(T, T): values[i - j] of tokens i, j; `values` (2L - 1,) begins with that of -(L - 1)."""
     position = ops.arange(length)
     return ops.take(values, position[:, None] - position[None, :] + len(values) // 2)
-
-
-def _t5_buckets(longest: int, buckets: int = 32, furthest: int = 128) -> np.ndarray:
-    """The bucket of each distance -(longest-1)..longest-1, int32 (Raffel et al. 2020, T5).
-
-    Half the buckets are for tokens ahead; of each half, the near half hold one distance each, the
-    others ever more of them. MPNet has 32 of them, whatever its config says.
-    """
-    distance = np.arange(-(longest - 1), longest)
-    half, near = buckets // 2, buckets // 4
-    far = np.log(np.maximum(np.abs(distance), 1).astype("float32") / np.float32(near))
-    far = near + (far / np.float32(np.log(furthest / near)) * (half - near)).astype("int64")
-    bucket = np.where(np.abs(distance) < near, np.abs(distance), np.minimum(far, half - 1))
-    return (bucket + half * (distance < 0)).astype("int32")
-
-
-def _deberta_buckets(config: EncoderConfig) -> np.ndarray:
-    """The row of each distance, int32: the near half one each, the others by their logarithm.
-
-    Source: He et al. 2021 (DeBERTa), and transformers' make_log_bucket_position.
-    """
-    longest, span = config.max_position_embeddings, config.distance_span
-    distance = np.arange(-(longest - 1), longest)
-    if config.position_buckets:
-        near = span // 2
-        size = np.maximum(np.abs(distance), near).astype("float32")
-        log_ratio = np.log(np.float32((config.max_relative_positions - 1) / near))
-        far = np.ceil(np.log(size / np.float32(near)) / log_ratio * np.float32(near - 1)) + near
-        distance = np.where(np.abs(distance) <= near, distance, far * np.sign(distance))
-    return np.clip(distance + span, 0, 2 * span - 1).astype("int32")
 
 
 class SelfAttention(keras.layers.Layer):

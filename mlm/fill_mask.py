@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlm.engine import KerasEngine
 from mlm.errors import CheckpointError, HubError, InputError
 from mlm.filling import (
     Candidate,
@@ -64,11 +65,12 @@ class FillMask:
         if tokenizer.mask_token is None:
             raise CheckpointError(f"{name} cannot fill masks: its tokenizer has no mask token.")
         self.mask_token: str = tokenizer.mask_token
-        self.predictor = Predictor(checkpoint, name)
+        engine = KerasEngine(checkpoint.model)
+        self.predictor = Predictor(engine, tokenizer, name)
         self.vocabulary = Vocabulary(tokenizer)
         self.max_length = self.predictor.max_length
         self.vocab_size = len(self.vocabulary)
-        self.num_parameters: int = checkpoint.model.count_params()
+        self.num_parameters: int = engine.num_parameters
 
     @classmethod
     def from_pretrained(cls, name: str | Path, revision: str | None = None) -> "FillMask":

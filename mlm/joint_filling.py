@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlm.predictor import Predictor, Question
+from mlm.engine import Question
+from mlm.predictor import Predictor
 from mlm.vocabulary import Vocabulary
 
 BEAMS = 8

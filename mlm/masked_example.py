@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlm.engine import Question
 from mlm.errors import InputError
 from mlm.filling import find_masks
 from mlm.masked_text import check_text
 from mlm.masking import mask_tokens, num_prediction_slots
-from mlm.predictor import Predictor, Question
+from mlm.predictor import Predictor
 from mlm.tokenizer import TokenFacts
 from mlm.vocabulary import Vocabulary
 

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mlm.engine import Question
 from mlm.errors import CheckpointError, InputError
 from mlm.filling import find_masks, holds_half_a_character, normalise_masks
-from mlm.predictor import Predictor, Question
+from mlm.predictor import Predictor
 
 MAX_CHARACTERS = 20_000  # of a text; looked at before anything else, so that 30 MB cost nothing
 MAX_MASKS = 32  # in a text

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlm.engine import Question
 from mlm.errors import InputError
 from mlm.filling import find_masks
 from mlm.masked_text import check_text
-from mlm.predictor import Predictor, Question
+from mlm.predictor import Predictor
 from mlm.vocabulary import Vocabulary
 
 MAX_SCORED_TOKENS = 512  # of a text, special ones counted: one question each, and some more

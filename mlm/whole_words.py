@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlm.predictor import Predictor, Question
+from mlm.engine import Question
+from mlm.predictor import Predictor
 from mlm.vocabulary import Vocabulary
 
 MAX_PIECES = 4  # of a word that is searched

@@ -345,7 +345,6 @@ def test_a_mask_that_the_tokenizer_does_not_find_is_named(setting):
     checkpoint = fake_checkpoint(byte_level_tokenizer(), {})
     fill = FillMask(checkpoint, "fake-bpe")
     options = {"content": "<mask>", "special": True} | setting
-    checkpoint.tokenizer = byte_level_tokenizer()
     checkpoint.tokenizer.add_tokens([AddedToken(**options)])
     if "single_word" in setting:
         with pytest.raises(CheckpointError, match="finds 0 of 1 masks"):

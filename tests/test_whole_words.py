@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fake_checkpoint import fake_checkpoint
 
+from mlm.engine import Question
 from mlm.errors import InputError
 from mlm.fill_mask import FillMask
-from mlm.predictor import Question
 from mlm.whole_words import score_words, search_words
 
 SENTENCE = "I have watched this ___ again"
