@@ -21,7 +21,7 @@ def try_examples(folder: str | Path, texts: Iterable[str]) -> list[dict[str, Any
     texts = list(texts)
     if not texts:
         return []
-    fill = FillMask.from_pretrained(folder)
+    fill = FillMask.from_pretrained(folder, engine="keras")  # which has trained it
     spelled = [normalise_masks(text, fill.mask_token)[0] for text in texts]
     return [{"text": text, "output": _best(fill, text)} for text in spelled]
 

@@ -41,19 +41,29 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class OpenCheckpoint:
+    """A checkpoint folder that is whole, its weights not read.
+
+    tokenizer: a fast tokenizer; hf_config: a transformers config; config: what that says of the
+    encoder; training: what training.json says, or None.
+    """
+
+    tokenizer: Any
+    hf_config: Any
+    config: EncoderConfig
+    training: dict | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Checkpoint(OpenCheckpoint):
     """A loaded checkpoint folder.
 
-    model: mlm.encoder.MaskedLM; tokenizer: a fast tokenizer; hf_config: a transformers config;
-    training: what training.json says, or None; fresh_head: True if the folder held an encoder
-    alone, so that the masked-LM head is new.
+    model: mlm.encoder.MaskedLM; fresh_head: True if the folder held an encoder alone, so that the
+    masked-LM head is new.
     """
 
     model: Any
-    tokenizer: Any
-    hf_config: Any
-    training: dict | None
-    folder: Path
     fresh_head: bool = False
 
 
@@ -66,16 +76,25 @@ def read_checkpoint(folder: str | Path, *, dtype: str = "float32", seed: int = 0
 
     dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
     """
-    from mlm.encoder import MaskedLM
+    return with_weights(open_checkpoint(folder), dtype=dtype, seed=seed)
 
+
+def open_checkpoint(folder: str | Path) -> OpenCheckpoint:
+    """All of a checkpoint folder but its weights, which are found to fit; see read_checkpoint."""
     folder = Path(folder)
     hf_config, config = _verified(folder)
     tokenizer = load_tokenizer(folder, config.vocab_size)
-    model = MaskedLM(config, dtype=dtype, seed=seed)
+    return OpenCheckpoint(tokenizer, hf_config, config, read_training(folder), folder)
+
+
+def with_weights(opened: OpenCheckpoint, *, dtype: str = "float32", seed: int = 0) -> Checkpoint:
+    """An open checkpoint with its model, which takes Keras; see read_checkpoint."""
+    from mlm.encoder import MaskedLM
+
+    model = MaskedLM(opened.config, dtype=dtype, seed=seed)
     model.build()
-    fresh = load_weights(model, family_of(hf_config.model_type), folder)
-    training = read_training(folder)
-    return Checkpoint(model, tokenizer, hf_config, training, folder, fresh_head=fresh)
+    fresh = load_weights(model, family_of(opened.hf_config.model_type), opened.folder)
+    return Checkpoint(**vars(opened), model=model, fresh_head=fresh)
 
 
 def save_checkpoint(

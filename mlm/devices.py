@@ -3,6 +3,7 @@
 Everything else is written in Keras and runs on either backend (`KERAS_BACKEND=tensorflow|jax`).
 """
 
+import math
 import os
 import platform
 import sys
@@ -37,7 +38,7 @@ def load_backend(*, distributed: bool = False) -> None:
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     keep_pytorch_out()
-    with _muted_stderr():
+    with muted_stderr():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -68,7 +69,7 @@ def only_jax_sees_a_tpu() -> bool:
     import jax
 
     try:
-        with _muted_stderr():
+        with muted_stderr():
             return jax.devices()[0].platform == "tpu"
     except RuntimeError:  # the sign of a TPU that is not ours
         return False
@@ -88,7 +89,8 @@ def _is_installed(distribution: str) -> bool:
 
 
 @contextmanager
-def _muted_stderr() -> Iterator[None]:
+def muted_stderr() -> Iterator[None]:
+    """Nothing that libraries in C++ say on the error stream gets out of this block."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -98,6 +100,19 @@ def _muted_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def available_cpus() -> int:
+    """How many this process may use: those of its affinity, fewer where a container says so."""
+    counts = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        counts.append(len(os.sched_getaffinity(0)))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        counts.append(math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no such file; "max"
+        pass
+    return min(counts)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ What families differ in:
     ModernBERT                        rotary positions, norm before, gated MLP, local attention
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -137,6 +138,11 @@ def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
     if config.decoder_bias:
         shapes["head/bias"] = (config.vocab_size,)
     return shapes
+
+
+def num_parameters(config: EncoderConfig) -> int:
+    """Numbers that a MaskedLM of this shape learns."""
+    return sum(math.prod(shape) for shape in variable_shapes(config).values())
 
 
 def _embedding_shapes(config: EncoderConfig) -> dict[str, Shape]:

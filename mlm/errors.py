@@ -36,3 +36,7 @@ class TrainingError(UserError):
 
 class InputError(UserError):
     """A sentence that cannot be filled."""
+
+
+class UnsupportedError(Exception):
+    """An encoder that an engine has no graph for; why, in a few words. Another answers then."""

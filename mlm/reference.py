@@ -164,7 +164,7 @@ def compare(folder: Path, published: list[Published], model: str) -> list[Compar
     if not wanted:
         names = ", ".join(sorted({entry.model for entry in published}))
         raise ConfigError(f"Nothing was published for {model!r}: say --model with one of {names}")
-    fill = FillMask.from_pretrained(folder)
+    fill = FillMask.from_pretrained(folder, engine="keras")
     if fill.checkpoint.fresh_head:
         raise CheckpointError(
             f"{folder} has no masked-LM head, so it predicts nothing yet: use one that has."

@@ -53,6 +53,7 @@ def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
     }
     hf_config = new_config(config.model_type, **overrides)
     keras.utils.set_random_seed(config.seed)
-    model = MaskedLM(encoder_config_of(hf_config), dtype=policy, seed=config.seed)
+    encoder = encoder_config_of(hf_config)
+    model = MaskedLM(encoder, dtype=policy, seed=config.seed)
     model.build()
-    return Checkpoint(model, tokenizer, hf_config, None, Path(config.output_dir))
+    return Checkpoint(tokenizer, hf_config, encoder, None, Path(config.output_dir), model=model)

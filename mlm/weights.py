@@ -239,16 +239,36 @@ def load_weights(model, family: Family, folder: Path) -> bool:
 
     Memory beside the model's own: one variable at a time.
     """
-    places = places_of(read_headers(folder), family, model.config, repr(str(folder)))
-    names = family.tensor_names(model.config)
-    variables = variables_by_name(model)
-    missing = [key for key, group in names.items() if not all(name in places for name in group)]
-    for key in (key for key in names if key not in missing):
-        value = to_keras(key, [_read(folder, places[name]) for name in names[key]])
-        variables[key].assign(value)
-    if missing:
-        logger.warning("the checkpoint has no masked-LM head (%s); a new one starts", missing[0])
-    return bool(missing)
+    stored = StoredWeights(folder, family, model.config)
+    for key, variable in variables_by_name(model).items():
+        if key not in stored.missing:
+            variable.assign(stored[key])
+    if stored.missing:
+        logger.warning(
+            "the checkpoint has no masked-LM head (%s); a new one starts", stored.missing[0]
+        )
+    return bool(stored.missing)
+
+
+class StoredWeights:
+    """A folder's weights under the names of our variables, each read when it is asked for.
+
+    Attributes: missing, the names that the folder has no values for: none, or all of the head's.
+    Raises CheckpointError where they do not fit the config, or cannot be read.
+    """
+
+    def __init__(self, folder: Path, family: Family, config: EncoderConfig):
+        self._folder, self._names = folder, family.tensor_names(config)
+        self._places = places_of(read_headers(folder), family, config, repr(str(folder)))
+        self.missing = [
+            key
+            for key, group in self._names.items()
+            if not all(name in self._places for name in group)
+        ]
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        """The values of a variable, float32, in its own layout."""
+        return to_keras(key, [_read(self._folder, self._places[n]) for n in self._names[key]])
 
 
 def _read(folder: Path, place: Place) -> np.ndarray:

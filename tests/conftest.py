@@ -1,6 +1,7 @@
 """What several test files share: a small corpus and tiny checkpoints, made here once a session."""
 
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,10 @@ with suppress(ImportError):
     import triton  # noqa: F401  of PyTorch's builds for GPUs; it crashes if TensorFlow is there first
 
 import pytest
+
+# What the tests' models are turned into goes with the session, not to the user's own cache.
+_assets = tempfile.TemporaryDirectory(prefix="mlm_tests_")
+os.environ["HF_ASSETS_CACHE"] = _assets.name
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = ("film", "movie", "story", "actor", "ending", "music", "scene", "plot")

@@ -8,6 +8,9 @@ import transformers
 
 from mlm.checkpoint import read_checkpoint, save_checkpoint
 from mlm.encoder import MaskedLM
+from mlm.engine import Question
+from mlm.engine_choice import open_with_engine
+from mlm.errors import CheckpointError
 from mlm.families import FAMILIES, encoder_config_of, family_of, new_config
 
 TOLERANCE = 1e-4
@@ -186,6 +189,28 @@ def test_a_checkpoint_saved_there_gives_the_same_logits_here(name, tmp_path, sma
     expected = torch_logits(theirs, *batch)
     assert np.abs(expected).max() > 0.1
     assert largest_difference(our_logits(ours.model, *batch), expected, batch[1]) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_fast_engine_gives_the_same_logits(name, tmp_path, small_tokenizer):
+    model_type, settings = CASES[name]
+    theirs = torch_model(model_type, settings)
+    theirs.save_pretrained(tmp_path)
+    small_tokenizer.save_pretrained(tmp_path)
+    if model_type == "deberta-v2" or "laplace" in settings.values():
+        with pytest.raises(CheckpointError, match="use the engine keras"):
+            open_with_engine(tmp_path, "litert")
+        return
+    _, engine = open_with_engine(tmp_path, "litert")
+    input_ids, mask = padded_batch(theirs.config)
+    expected = torch_logits(theirs, input_ids, mask)
+    lengths = mask.sum(axis=1).tolist()
+    questions = [
+        Question(ids[:length].tolist(), list(range(length)))
+        for ids, length in zip(input_ids, lengths, strict=True)
+    ]
+    for ours, whole, length in zip(engine.logits(questions), expected, lengths, strict=True):
+        np.testing.assert_allclose(ours, whole[:length], atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -70,6 +70,7 @@ LEVELS = (
         "event_log",
         "guarded_update",
         "hub",
+        "litert",
         "joint_filling",
         "masked_example",
         "masked_text",
@@ -87,6 +88,7 @@ LEVELS = (
         "card_examples",
         "comparison",
         "dry_run",
+        "engine_choice",
         "fill_mask",
         "model_card",
         "preparation",
@@ -105,6 +107,7 @@ MAY_IMPORT = {  # library -> the only places that may
     "jax": ("mlm/devices.py", "mlm/processes.py", "mlm/training_step/jax.py"),
     "gradio": ("mlm/playground/", "app.py"),
     "huggingface_hub": ("mlm/hub/", "scripts/benchmarks/"),
+    "ai_edge_litert": ("mlm/litert/",),
     "torch": ("scripts/benchmarks/",),
     "pickle": (),
 }
@@ -119,6 +122,7 @@ HEAVY = {
     "pandas",
     "pyarrow",
     "numpy",
+    "ai_edge_litert",
 }
 PUBLIC = {
     "TrainingConfig",

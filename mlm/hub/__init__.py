@@ -14,7 +14,7 @@ written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or
     training_branch.py  the state of a run on a branch, for the next machine to go on from
 """
 
-from mlm.hub.connection import Access, HubUnreachableError
+from mlm.hub.connection import Access, HubUnreachableError, assets_folder
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
 from mlm.hub.push import Published, check_push, push_checkpoint
 from mlm.hub.training_branch import delete_states, fetch_newest_state, push_state
@@ -25,6 +25,7 @@ __all__ = [
     "Fetched",
     "HubUnreachableError",
     "Published",
+    "assets_folder",
     "check_push",
     "delete_states",
     "fetch_checkpoint",

@@ -77,6 +77,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
 
 
+def assets_folder() -> Path:
+    """Where what was made from fetched files is kept: HF_ASSETS_CACHE, or beside the cache."""
+    from huggingface_hub import constants
+
+    folder = Path(os.environ.get("HF_ASSETS_CACHE") or constants.HF_ASSETS_CACHE).expanduser()
+    return folder / "mlm"
+
+
 def hub_api(access: Access = OWN) -> "HfApi":
     """The client. It finds the own token by itself, in HF_TOKEN or where `hf auth login` put it."""
     from huggingface_hub import HfApi, constants

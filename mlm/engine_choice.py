@@ -1,0 +1,66 @@
+"""Which engine answers for a checkpoint: the fast one where it can, Keras where it cannot."""
+
+import logging
+from pathlib import Path
+from typing import Literal, get_args
+
+from mlm import litert
+from mlm.checkpoint import OpenCheckpoint, open_checkpoint, with_weights
+from mlm.engine import Engine, KerasEngine
+from mlm.errors import CheckpointError, ConfigError, UnsupportedError
+from mlm.families import family_of
+
+logger = logging.getLogger(__name__)
+
+EngineName = Literal["auto", "litert", "keras"]
+ENGINES = get_args(EngineName)
+
+
+def open_with_engine(
+    folder: str | Path,
+    engine: str = "auto",
+    dtype: litert.DType = "float32",
+    cache: Path | None = None,
+) -> tuple[OpenCheckpoint, Engine]:
+    """A verified checkpoint folder and what answers for it.
+
+    Args:
+        engine: `litert`; `keras`, the reference, in float32; `auto`, Keras where LiteRT is not
+            installed or has no graph for the encoder, and LiteRT elsewhere.
+        dtype: of LiteRT's weights.
+        cache: where what LiteRT reads is kept for the next time; None for nowhere.
+
+    Raises:
+        CheckpointError: the folder is not whole, or `litert` cannot answer for it.
+        ConfigError: no such engine, or no such dtype.
+    """
+    _check_names(engine, dtype)
+    opened = open_checkpoint(folder)
+    if engine != "keras":
+        try:
+            return opened, _open_litert(opened, dtype, cache)
+        except UnsupportedError as error:
+            if engine == "litert":
+                raise CheckpointError(
+                    f"LiteRT cannot answer for {str(folder)!r}: {error}; use the engine keras"
+                ) from None
+            logger.info("Keras answers for %s: LiteRT cannot, %s", folder, error)
+    loaded = with_weights(opened)
+    return loaded, KerasEngine(loaded.model)
+
+
+def _check_names(engine: str, dtype: str) -> None:
+    if engine not in ENGINES:
+        raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
+    if dtype not in litert.DTYPES:
+        raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(litert.DTYPES)}")
+
+
+def _open_litert(opened: OpenCheckpoint, dtype: litert.DType, cache: Path | None) -> Engine:
+    if not litert.is_installed():
+        raise UnsupportedError("ai-edge-litert is not installed")
+    family = family_of(opened.hf_config.model_type)
+    try:
+        return litert.open_engine(opened.folder, family, opened.config, dtype, cache)
+    except OSError as error:
+        raise UnsupportedError(f"its files cannot be written: {error.strerror}") from None

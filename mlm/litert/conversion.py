@@ -1,0 +1,94 @@
+"""A checkpoint folder -> the files of this engine, made once and kept.
+
+    <cache>/<key>/model.tflite  word_embeddings.npy  position_embeddings.npy  attention_biases.npy
+
+The key is that of the weight files (their paths, sizes and times of change), of the config, and of
+the code that converts. Only what was made here is ever read: a model of this format from the Hub
+would be input to native code that nobody checked.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, get_args
+
+from mlm.encoder_config import EncoderConfig
+from mlm.errors import UnsupportedError
+from mlm.families.family import Family
+from mlm.litert.inputs import write_tables
+from mlm.weights import StoredWeights, read_headers
+
+DType = Literal["float32", "int8"]
+DTYPES = get_args(DType)
+MODEL = "model.tflite"
+UNUSED_DAYS = 30  # after which a kept conversion goes
+
+
+@contextmanager
+def converted(
+    folder: Path, family: Family, config: EncoderConfig, dtype: DType, cache: Path | None
+) -> Iterator[Path]:
+    """The folder of a checkpoint's files for this engine, for as long as the block runs.
+
+    cache: where they are kept for the next time, None for nowhere. An engine that has opened them
+    needs them no more. Raises UnsupportedError, CheckpointError, or OSError for a full disk.
+    """
+    if cache is None:
+        with tempfile.TemporaryDirectory(prefix="mlm_litert_") as made:
+            _convert(folder, family, config, dtype, Path(made))
+            yield Path(made)
+        return
+    kept = cache / _key(folder, config, dtype)
+    if not (kept / MODEL).is_file():
+        _drop_unused(cache)
+        _convert_into(kept, folder, family, config, dtype)
+    os.utime(kept)
+    yield kept
+
+
+def _convert_into(kept: Path, folder: Path, family: Family, config, dtype: DType) -> None:
+    """At once: another process sees all of it or nothing."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="making-", dir=kept.parent) as beside:
+        made = Path(beside) / "made"
+        made.mkdir()
+        _convert(folder, family, config, dtype, made)
+        try:
+            made.rename(kept)
+        except OSError:
+            if not (kept / MODEL).is_file():  # nobody else has made it in the meantime
+                raise
+
+
+def _convert(folder: Path, family: Family, config: EncoderConfig, dtype: DType, to: Path) -> None:
+    weights = StoredWeights(folder, family, config)
+    if weights.missing:
+        raise UnsupportedError("a checkpoint without a masked-LM head")
+    # Not above: it brings the format's schema, which reading what is kept does without.
+    from mlm.litert.encoder_graph import write_encoder
+
+    write_tables(to, config, weights)
+    write_encoder(to / MODEL, config, weights, in_8_bits=dtype == "int8")
+
+
+def _key(folder: Path, config: EncoderConfig, dtype: DType) -> str:
+    files = [(folder / name).resolve() for name in read_headers(folder)]
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    about = json.dumps([states, asdict(config), dtype])
+    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(about.encode() + b"".join(code)).hexdigest()[:32]
+
+
+def _drop_unused(cache: Path) -> None:
+    """What no process has opened for long; one that still has it open loses nothing."""
+    oldest = time.time() - UNUSED_DAYS * 24 * 3600
+    for kept in cache.glob("*"):
+        if kept.is_dir() and kept.stat().st_mtime < oldest:
+            shutil.rmtree(kept, ignore_errors=True)

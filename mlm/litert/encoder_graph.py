@@ -1,0 +1,240 @@
+"""The encoder of encoder.py as a LiteRT graph, for one text of any length without padding.
+
+What NumPy does as well in no time stays outside (inputs.py): the rows of the embeddings, the tables
+of the rotary positions, the biases that hide far tokens or tell distances.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from mlm.encoder_config import EncoderConfig, variable_shapes
+from mlm.errors import UnsupportedError
+from mlm.litert.graph import OPEN, Graph, Tensor
+from mlm.litert.inputs import biased_windows, finite_values, rotary_bases
+from mlm.weights import StoredWeights
+
+FLATBUFFER_BYTES = 2**20  # and for each output of a product its scale, zero point and bias:
+BYTES_AN_OUTPUT = 32
+
+
+def write_encoder(
+    path: Path, config: EncoderConfig, weights: StoredWeights, *, in_8_bits: bool
+) -> None:
+    """Write the model file of an encoder.
+
+    Its inputs, in order: embedded (T, W) float32; positions (P,) int32; for each base of rotary
+    positions cos and sin (1, T, 1, D/2); for each kind of bias one (1, N or 1, T, T). Its output:
+    logits (P, V). Raises UnsupportedError.
+    """
+    check_supported(config)
+    outputs = sum(math.prod(shape) for shape in variable_shapes(config).values() if len(shape) < 2)
+    graph = Graph(path, FLATBUFFER_BYTES + BYTES_AN_OUTPUT * (outputs + 2 * config.vocab_size))
+    graph.write([_Encoder(graph, config, weights, in_8_bits).logits()])
+
+
+def check_supported(config: EncoderConfig) -> None:
+    """UnsupportedError for an encoder that has no graph here."""
+    if config.positions == "disentangled":
+        raise UnsupportedError("embeddings of distances (DeBERTa)")
+    for name in (config.hidden_act, config.head_act):
+        if name not in ACTIVATIONS:
+            raise UnsupportedError(f"the activation {name}")
+
+
+class _Encoder:
+    """Puts the operators of one encoder into a graph."""
+
+    def __init__(
+        self, graph: Graph, config: EncoderConfig, weights: StoredWeights, in_8_bits: bool
+    ):
+        self.graph, self.config, self.weights = graph, config, weights
+        self.in_8_bits = in_8_bits
+        self.made: dict[str, Tensor] = {}  # ALBERT's layers run at several depths
+        half = config.head_dim // 2
+        bias_heads = config.num_attention_heads if config.relative_attention_num_buckets else 1
+        self.embedded = graph.input("embedded", (OPEN, config.embedding_width))
+        self.positions = graph.input("positions", (OPEN,), np.int32)
+        self.rotary = {
+            base: [graph.input(f"{f}_{i}", (1, OPEN, 1, half)) for f in ("cos", "sin")]
+            for i, base in enumerate(rotary_bases(config))
+        }
+        self.biases = {
+            window: graph.input(f"bias_{i}", (1, bias_heads, OPEN, OPEN))
+            for i, window in enumerate(biased_windows(config))
+        }
+
+    def logits(self) -> Tensor:
+        x = self.norm(self.embedded, "embeddings/norm")
+        if self.config.project_embeddings:
+            x = self.dense(x, "embeddings/projection")
+        for index in self.config.depths:
+            x = self.layer(x, index)
+        x = self.graph.gather(x, self.positions)
+        if self.config.norm == "pre":
+            x = self.norm(x, "final_norm")
+        x = self.activation(self.dense(x, "head/dense"), self.config.head_act)
+        return self.decoder(self.norm(x, "head/norm"))
+
+    def layer(self, x: Tensor, index: int) -> Tensor:
+        graph, name = self.graph, f"layer_{index}"
+        if self.config.norm == "post":
+            x = self.norm(graph.add(x, self.attention(x, index)), f"{name}/attention_norm")
+            return self.norm(graph.add(x, self.mlp(x, name)), f"{name}/mlp_norm")
+        # ModernBERT's first layer has no norm of its own.
+        normed = self.norm(x, f"{name}/attention_norm") if index else x
+        x = graph.add(x, self.attention(normed, index))
+        return graph.add(x, self.mlp(self.norm(x, f"{name}/mlp_norm"), name))
+
+    def attention(self, x: Tensor, index: int) -> Tensor:
+        graph, config, name = self.graph, self.config, f"layer_{index}/attention"
+        heads = (1, OPEN, config.num_attention_heads, config.head_dim)
+        query, key, value = (
+            graph.reshape(part, heads) for part in graph.split(self.dense(x, f"{name}/qkv"), 3)
+        )
+        if config.positions == "rotary":
+            tables = self.rotary[config.rotary_thetas[index]]
+            query, key = self.rotate(query, *tables), self.rotate(key, *tables)
+        query, key, value = (graph.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))
+        scores = graph.matmul(query, key, transpose_b=True)
+        if (bias := self.biases.get(config.attention_windows[index])) is not None:
+            scores = graph.add(scores, bias)
+        mixed = graph.transpose(graph.matmul(graph.softmax(scores), value), (0, 2, 1, 3))
+        return self.dense(graph.reshape(mixed, (OPEN, config.hidden_size)), f"{name}/output")
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        graph = self.graph
+        first, second = graph.split(x, 2)
+        return graph.concatenate(
+            [
+                graph.subtract(graph.multiply(first, cos), graph.multiply(second, sin)),
+                graph.add(graph.multiply(second, cos), graph.multiply(first, sin)),
+            ]
+        )
+
+    def mlp(self, x: Tensor, name: str) -> Tensor:
+        x = self.dense(x, f"{name}/mlp/input")
+        if not self.config.gated_mlp:
+            return self.dense(self.activation(x, self.config.hidden_act), f"{name}/mlp/output")
+        x, gate = self.graph.split(x, 2)
+        x = self.graph.multiply(self.activation(x, self.config.hidden_act), gate)
+        return self.dense(x, f"{name}/mlp/output")
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        graph = self.graph
+        x = graph.subtract(x, graph.mean(x))
+        variance = graph.mean(graph.multiply(x, x))
+        variance = graph.add(variance, graph.constant([[self.config.layer_norm_eps]]))
+        x = graph.multiply(x, graph.operator("RSQRT", [variance], variance.shape))
+        x = graph.multiply(x, self.vector(f"{name}/gamma"))
+        return graph.add(x, self.vector(f"{name}/beta")) if self.config.norm_bias else x
+
+    def dense(self, x: Tensor, name: str) -> Tensor:
+        if name not in self.made:
+            kernel = self.value(f"{name}/kernel").T
+            if name.endswith("/qkv"):
+                kernel = self.scaled(kernel)
+            self.made[name] = self.graph.weights(kernel, in_8_bits=self.in_8_bits)
+        return self.graph.dense(x, self.made[name], self.bias(name))
+
+    def bias(self, name: str) -> Tensor | None:
+        key = f"{name}/bias"
+        if key not in variable_shapes(self.config):
+            return None
+        if key not in self.made:
+            values = self.value(key)
+            values = self.scaled(values) if name.endswith("/qkv") else values
+            self.made[key] = self.graph.constant(values)
+        return self.made[key]
+
+    def scaled(self, qkv: np.ndarray) -> np.ndarray:
+        """With the queries, the first third, multiplied by what the scores are to be."""
+        scaled = np.array(qkv)
+        scaled[: self.config.hidden_size] *= self.config.head_dim**-0.5
+        return scaled
+
+    def decoder(self, x: Tensor) -> Tensor:
+        tied = self.config.tie_word_embeddings
+        table = self.value("embeddings/word_embeddings" if tied else "head/decoder")
+        weights = self.graph.weights(table, in_8_bits=self.in_8_bits)
+        bias = self.vector("head/bias") if self.config.decoder_bias else None
+        return self.graph.dense(x, weights, bias)
+
+    def vector(self, key: str) -> Tensor:
+        if key not in self.made:
+            self.made[key] = self.graph.constant(self.value(key))
+        return self.made[key]
+
+    def value(self, key: str) -> np.ndarray:
+        return finite_values(self.weights, key)
+
+    def activation(self, x: Tensor, name: str) -> Tensor:
+        return ACTIVATIONS[name](self.graph, x)
+
+
+Activation = Callable[[Graph, Tensor], Tensor]
+
+
+def _plain(operator: str) -> Activation:
+    return lambda graph, x: graph.operator(operator, [x], x.shape)
+
+
+def _gelu(*, approximate: bool) -> Activation:
+    def gelu(graph: Graph, x: Tensor) -> Tensor:
+        options = schema.GeluOptionsT()
+        options.approximate = approximate
+        return graph.operator("GELU", [x], x.shape, options)
+
+    return gelu
+
+
+def _clipped_gelu(graph: Graph, x: Tensor) -> Tensor:
+    y, options = _gelu(approximate=False)(graph, x), schema.MaximumMinimumOptionsT()
+    y = graph.operator("MINIMUM", [y, graph.constant([10.0])], x.shape, options)
+    return graph.operator("MAXIMUM", [y, graph.constant([-10.0])], x.shape, options)
+
+
+def _leaky_relu(graph: Graph, x: Tensor) -> Tensor:
+    options = schema.LeakyReluOptionsT()
+    options.alpha = 0.01
+    return graph.operator("LEAKY_RELU", [x], x.shape, options)
+
+
+def _times_sigmoid(steepness: float) -> Activation:
+    def times_sigmoid(graph: Graph, x: Tensor) -> Tensor:
+        steep = x if steepness == 1 else graph.multiply(x, graph.constant([steepness]))
+        return graph.multiply(x, graph.operator("LOGISTIC", [steep], x.shape))
+
+    return times_sigmoid
+
+
+def _squared_relu(graph: Graph, x: Tensor) -> Tensor:
+    y = graph.operator("RELU", [x], x.shape)
+    return graph.multiply(y, y)
+
+
+ACTIVATIONS: dict[str, Activation] = {  # as primitives.py; the others have no operator here
+    "gelu": _gelu(approximate=False),
+    "gelu_python": _gelu(approximate=False),
+    "gelu_10": _clipped_gelu,
+    **dict.fromkeys(
+        ("gelu_accurate", "gelu_fast", "gelu_new", "gelu_python_tanh", "gelu_pytorch_tanh"),
+        _gelu(approximate=True),
+    ),
+    "hardswish": lambda graph, x: graph.operator(
+        "HARD_SWISH", [x], x.shape, schema.HardSwishOptionsT()
+    ),
+    "leaky_relu": _leaky_relu,
+    "linear": lambda graph, x: x,
+    "quick_gelu": _times_sigmoid(1.702),
+    "relu": _plain("RELU"),
+    "relu2": _squared_relu,
+    "relu6": _plain("RELU6"),
+    "sigmoid": _plain("LOGISTIC"),
+    "silu": _times_sigmoid(1.0),
+    "swish": _times_sigmoid(1.0),
+    "tanh": _plain("TANH"),
+}
