@@ -197,7 +197,7 @@ def _score(
     longest, length = checkpoint.model.config.max_position_embeddings, asked.max_seq_length
     if length > longest:
         raise ConfigError(f"--max_seq_length is {length}; this model ends at {longest}")
-    split = _split_of(asked, checkpoint.tokenizer)
+    split = split_of(asked, checkpoint.tokenizer)
     scores = []
     for whole_words in (False, True):
         batches = evaluation_batches(
@@ -236,7 +236,8 @@ def word_figures_of(
     )
 
 
-def _split_of(asked: HeldOut, tokenizer) -> Split:
+def split_of(asked: HeldOut, tokenizer) -> Split:
+    """The tokens of the texts that are measured on; CorpusError if there are none."""
     texts = list(asked.texts())
     if not texts:
         files = ", ".join(asked.validation_file or asked.train_file)

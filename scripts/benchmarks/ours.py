@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from timing import peak_mb, timed
 
-from mlm.devices import load_backend
+from mlm.devices import keep_pytorch_out, load_backend
+from mlm.fill_mask import FillMask
+from mlm.litert import DType
 
 
-def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
+def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") -> dict[str, Any]:
     """Fill-mask of one sentence, or of many at once; the best words."""
-    from mlm import FillMask
-
-    fill_mask = FillMask.from_pretrained(model)
+    fill_mask = FillMask.from_pretrained(model, dtype=dtype)
     asked: Any = sentences if len(sentences) > 1 else sentences[0]
     seconds, found = timed(lambda: fill_mask(asked, 5), times)
     answers = found if len(sentences) > 1 else [found]
@@ -36,11 +36,9 @@ def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
     }
 
 
-def score(model: str, sentences: list[str]) -> dict[str, Any]:
+def score(model: str, sentences: list[str], dtype: DType = "int8") -> dict[str, Any]:
     """Pseudo-log-likelihood of each sentence."""
-    from mlm import FillMask
-
-    fill_mask = FillMask.from_pretrained(model)
+    fill_mask = FillMask.from_pretrained(model, dtype=dtype)
     seconds, found = timed(
         lambda: [fill_mask.score(s).pseudo_log_likelihood for s in sentences], 1, warm_up=1
     )
@@ -63,6 +61,7 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
 
 def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
     """Steps of a training as train.py makes them; the first has its own figure."""
+    load_backend()
     from mlm.config import TrainingConfig
     from mlm.optimizer import make_optimizer
     from mlm.preparation import prepare
@@ -98,5 +97,5 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 if __name__ == "__main__":
-    load_backend()
+    keep_pytorch_out()
     print(json.dumps(TASKS[sys.argv[1]](**json.loads(sys.argv[2]))))
