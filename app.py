@@ -3,14 +3,17 @@
 MLM_MODEL            a checkpoint folder, a Hub id, one at a revision (me/model@v1), or absent for
                      the bundled model; several, separated by commas, answer side by side, the
                      first being the main one
+MLM_ENGINE           as --engine
 GRADIO_SERVER_PORT   and Gradio's other variables mean what they mean to Gradio
 """
 
 import argparse
 import os
 import sys
+from functools import partial
 
-from mlm.devices import load_backend
+from mlm.devices import keep_pytorch_out, load_backend
+from mlm.engine_choice import ENGINES, check_engine
 from mlm.errors import UserError
 from mlm.fill_mask import FillMask
 from mlm.playground.environment import check_environment
@@ -23,27 +26,38 @@ def main() -> int:
     )
     parser.add_argument("--share", action="store_true", help="make a public link as well")
     parser.add_argument("--root_path", help="where a reverse proxy serves the page, as /fill")
+    parser.add_argument(
+        "--engine",
+        default=os.environ.get("MLM_ENGINE") or "auto",
+        help=f"what answers, {', '.join(ENGINES)}: LiteRT with weights in 8 bits, which is fast; "
+        "Keras, whose numbers are exact; auto is Keras where LiteRT cannot",
+    )
     args = parser.parse_args()
     try:
-        serve(share=args.share or None, root_path=args.root_path)
+        serve(args.engine, share=args.share or None, root_path=args.root_path)
     except (UserError, OSError, OverflowError) as error:  # the last two: no port is free
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def serve(*, share: bool | None, root_path: str | None) -> None:
+def serve(engine: str, *, share: bool | None, root_path: str | None) -> None:
     """Open the page and stay; None leaves a setting to Gradio's environment variables."""
     check_environment()
-    load_backend()
+    check_engine(engine)
+    if engine == "keras":
+        load_backend()
+    keep_pytorch_out()
     # Not above: it brings Gradio, which breaks on a bad environment.
     from mlm.playground.choice import allowed_owners
     from mlm.playground.models import Models
     from mlm.playground.page import build_playground, launch_options
 
     names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
-    models = Models(names or ["demo"], FillMask.from_pretrained)
-    page = build_playground(models, allowed_owners())
+    own = partial(FillMask.from_pretrained, engine=engine, dtype="int8")
+    of_visitors = partial(FillMask.from_hub, engine=engine, dtype="int8")
+    models = Models(names or ["demo"], own)
+    page = build_playground(models, allowed_owners(), of_visitors)
     page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
     _ = models.all  # the page is there meanwhile; what cannot be loaded ends it
     page.block_thread()

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Literal, get_args
 
 from mlm import litert
 from mlm.checkpoint import OpenCheckpoint, open_checkpoint, with_weights
@@ -12,8 +11,7 @@ from mlm.families import family_of
 
 logger = logging.getLogger(__name__)
 
-EngineName = Literal["auto", "litert", "keras"]
-ENGINES = get_args(EngineName)
+ENGINES = ("auto", "litert", "keras")
 
 
 def open_with_engine(
@@ -34,7 +32,9 @@ def open_with_engine(
         CheckpointError: the folder is not whole, or `litert` cannot answer for it.
         ConfigError: no such engine, or no such dtype.
     """
-    _check_names(engine, dtype)
+    check_engine(engine)
+    if dtype not in litert.DTYPES:
+        raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(litert.DTYPES)}")
     opened = open_checkpoint(folder)
     if engine != "keras":
         try:
@@ -49,11 +49,10 @@ def open_with_engine(
     return loaded, KerasEngine(loaded.model)
 
 
-def _check_names(engine: str, dtype: str) -> None:
-    if engine not in ENGINES:
-        raise ConfigError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
-    if dtype not in litert.DTYPES:
-        raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(litert.DTYPES)}")
+def check_engine(name: str) -> None:
+    """ConfigError if there is no such engine."""
+    if name not in ENGINES:
+        raise ConfigError(f"engine is {name[:40]!r}; expected one of {', '.join(ENGINES)}")
 
 
 def _open_litert(opened: OpenCheckpoint, dtype: litert.DType, cache: Path | None) -> Engine:

@@ -14,12 +14,12 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlm.engine import Engine, KerasEngine
-from mlm.engine_choice import EngineName, open_with_engine
+from mlm.engine_choice import open_with_engine
 from mlm.errors import CheckpointError, HubError, InputError
 from mlm.filling import (
     Candidate,
@@ -34,13 +34,11 @@ from mlm.litert import DType
 from mlm.masked_text import MaskedText, read_masked
 from mlm.model_card import base_model_of, licence_of
 from mlm.predictor import Predictor
+from mlm.ranking import best_first
 from mlm.scoring import TextScore, score_text
 from mlm.tokenizer import TokenFacts
 from mlm.vocabulary import Vocabulary
 from mlm.whole_words import MAX_PIECES, score_words, search_words
-
-if TYPE_CHECKING:
-    from mlm.checkpoint import OpenCheckpoint
 
 MAX_TARGETS = 200
 
@@ -59,14 +57,13 @@ class FillMask:
 
     def __init__(
         self,
-        checkpoint: "OpenCheckpoint",
+        checkpoint: Any,
         name: str,
         revision: str | None = None,
         engine: Engine | None = None,
     ):
-        """engine: what answers; None is the checkpoint's own Keras model."""
-        self.checkpoint: Any = checkpoint  # with its model, where Keras answers
-        self.name, self.revision = name, revision
+        """checkpoint: an OpenCheckpoint; engine: what answers, None for the checkpoint's model."""
+        self.checkpoint, self.name, self.revision = checkpoint, name, revision
         self.training = checkpoint.training
         self.url: str | None = None
         self.licence: str | None = None
@@ -75,7 +72,7 @@ class FillMask:
         if tokenizer.mask_token is None:
             raise CheckpointError(f"{name} cannot fill masks: its tokenizer has no mask token.")
         self.mask_token: str = tokenizer.mask_token
-        self.engine = engine or KerasEngine(self.checkpoint.model)
+        self.engine = engine or KerasEngine(checkpoint.model)
         self.predictor = Predictor(self.engine, tokenizer, name)
         self.vocabulary = Vocabulary(tokenizer)
         self.max_length = self.predictor.max_length
@@ -88,7 +85,7 @@ class FillMask:
         name: str | Path,
         revision: str | None = None,
         *,
-        engine: EngineName = "auto",
+        engine: str = "auto",
         dtype: DType = "float32",
     ) -> "FillMask":
         """Load a folder, a Hub id or "demo" (the bundled model).
@@ -115,7 +112,7 @@ class FillMask:
         repo_id: str,
         token: str | None = None,
         *,
-        engine: EngineName = "auto",
+        engine: str = "auto",
         dtype: DType = "float32",
     ) -> "FillMask":
         """Load a Hub id for somebody else: with their token or none, and nothing of it kept.
@@ -131,7 +128,7 @@ class FillMask:
 
     @classmethod
     def _of(
-        cls, fetched: Fetched, name: str, engine: EngineName, dtype: DType, cache: Path | None
+        cls, fetched: Fetched, name: str, engine: str, dtype: DType, cache: Path | None
     ) -> "FillMask":
         opened, chosen = open_with_engine(fetched.folder, engine, dtype, cache)
         made = cls(opened, fetched.repo_id or name, fetched.commit, chosen)
@@ -336,7 +333,7 @@ class FillMask:
         # An embedding may have rows for padding, beyond the vocabulary: they count in the
         # softmax, as everywhere, but are no words.
         ids = self.vocabulary.ids[self.vocabulary.ids < len(row)]
-        order = np.argsort(-row[ids], kind="stable")[:top_k]
+        order = best_first(row[ids], top_k)
         return [
             self._candidate(masked, index, (token_id,), np.exp(row[token_id]))
             for token_id in ids[order].tolist()
@@ -349,14 +346,14 @@ class FillMask:
         scores = words.probabilities(row)
         return [
             self._merged(masked, index, words.members(word), row, float(scores[word]))
-            for word in np.argsort(-scores, kind="stable")[:top_k].tolist()
+            for word in best_first(scores, top_k).tolist()
         ]
 
     def _merged(
         self, masked: MaskedText, index: int, members: np.ndarray, row: np.ndarray, score: float
     ) -> Candidate:
         """A word in its most probable spelling, with the names of the others."""
-        spelt = members[np.argsort(-row[members], kind="stable")].tolist()
+        spelt = members[best_first(row[members], len(members))].tolist()
         best = self._candidate(masked, index, (spelt[0],), score)
         others = dict.fromkeys(self.vocabulary.spelling([token_id]) for token_id in spelt[1:])
         return replace(best, also=tuple(other for other in others if other != best.word))

@@ -16,6 +16,7 @@ import numpy as np
 
 from mlm.engine import Question
 from mlm.predictor import Predictor
+from mlm.ranking import best_first
 from mlm.vocabulary import Vocabulary
 
 BEAMS = 8
@@ -45,7 +46,7 @@ def search_jointly(
     for position in _surest_first(predictor, question):
         rows = predictor.log_probabilities([Question(ids, [position]) for ids in found])
         scores = paths[:, None] + np.stack([row[0, words] for row in rows])
-        best = np.argsort(-scores, axis=None, kind="stable")[:beams]
+        best = best_first(scores.ravel(), beams)
         came_from, taken = np.unravel_index(best, scores.shape)
         found = [
             _with_token(found[i], position, int(words[j]))

@@ -15,6 +15,7 @@ from mlm.filling import find_masks
 from mlm.masked_text import check_text
 from mlm.masking import mask_tokens, num_prediction_slots
 from mlm.predictor import Predictor
+from mlm.ranking import best_first
 from mlm.tokenizer import TokenFacts
 from mlm.vocabulary import Vocabulary
 
@@ -138,7 +139,7 @@ def _prediction(
     vocabulary: Vocabulary, facts: TokenFacts, label: int, shown: int, row: np.ndarray
 ) -> Prediction:
     ids = vocabulary.ids[vocabulary.ids < len(row)]
-    best = ids[np.argsort(-row[ids], kind="stable")[:GUESSES]].tolist()
+    best = ids[best_first(row[ids], GUESSES)].tolist()
     fate: Fate = "mask" if shown == facts.mask_id else "same" if shown == label else "random"
     return Prediction(
         fate,

@@ -21,6 +21,7 @@ from mlm.errors import InputError
 from mlm.filling import find_masks
 from mlm.masked_text import check_text
 from mlm.predictor import Predictor
+from mlm.ranking import best_first
 from mlm.vocabulary import Vocabulary
 
 MAX_SCORED_TOKENS = 512  # of a text, special ones counted: one question each, and some more
@@ -292,7 +293,7 @@ def _answers(
 def _best(vocabulary: Vocabulary, row: np.ndarray) -> list[Guess]:
     """The most probable words; those that differ by a space or capitals alone are one."""
     probabilities = vocabulary.words.probabilities(row)
-    best = np.argsort(-probabilities, kind="stable")[:GUESSES].tolist()
+    best = best_first(probabilities, GUESSES).tolist()
     return [Guess(vocabulary.words.names[word], float(probabilities[word])) for word in best]
 
 

@@ -35,6 +35,7 @@ LEVELS = (
         "masking",
         "primitives",
         "processes",
+        "ranking",
         "safetensors_header",
         "space_files",
         "space_settings",

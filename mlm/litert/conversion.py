@@ -1,6 +1,7 @@
 """A checkpoint folder -> the files of this engine, made once and kept.
 
     <cache>/<key>/model.tflite  word_embeddings.npy  position_embeddings.npy  attention_biases.npy
+                  sizes.json    of the others, in bytes
 
 The key is that of the weight files (their paths, sizes and times of change), of the config, and of
 the code that converts. Only what was made here is ever read: a model of this format from the Hub
@@ -27,7 +28,7 @@ from mlm.weights import StoredWeights, read_headers
 
 DType = Literal["float32", "int8"]
 DTYPES = get_args(DType)
-MODEL = "model.tflite"
+MODEL, SIZES = "model.tflite", "sizes.json"
 UNUSED_DAYS = 30  # after which a kept conversion goes
 
 
@@ -46,7 +47,8 @@ def converted(
             yield Path(made)
         return
     kept = cache / _key(folder, config, dtype)
-    if not (kept / MODEL).is_file():
+    if not _is_whole(kept):
+        forget(kept)
         _drop_unused(cache)
         _convert_into(kept, folder, family, config, dtype)
     os.utime(kept)
@@ -63,7 +65,7 @@ def _convert_into(kept: Path, folder: Path, family: Family, config, dtype: DType
         try:
             made.rename(kept)
         except OSError:
-            if not (kept / MODEL).is_file():  # nobody else has made it in the meantime
+            if not _is_whole(kept):  # nobody else has made it in the meantime
                 raise
 
 
@@ -76,6 +78,24 @@ def _convert(folder: Path, family: Family, config: EncoderConfig, dtype: DType, 
 
     write_tables(to, config, weights)
     write_encoder(to / MODEL, config, weights, in_8_bits=dtype == "int8")
+    (to / SIZES).write_text(json.dumps(_sizes(to)))
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir() if path.name != SIZES}
+
+
+def _is_whole(kept: Path) -> bool:
+    """Whether a conversion is there as it was made: native code reads it as it is."""
+    try:
+        return json.loads((kept / SIZES).read_text()) == _sizes(kept)
+    except (OSError, ValueError):
+        return False
+
+
+def forget(kept: Path) -> None:
+    """Have a conversion made anew the next time."""
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 def _key(folder: Path, config: EncoderConfig, dtype: DType) -> str:
@@ -91,4 +111,4 @@ def _drop_unused(cache: Path) -> None:
     oldest = time.time() - UNUSED_DAYS * 24 * 3600
     for kept in cache.glob("*"):
         if kept.is_dir() and kept.stat().st_mtime < oldest:
-            shutil.rmtree(kept, ignore_errors=True)
+            forget(kept)

@@ -32,8 +32,9 @@ def write_encoder(
     """
     check_supported(config)
     outputs = sum(math.prod(shape) for shape in variable_shapes(config).values() if len(shape) < 2)
-    graph = Graph(path, FLATBUFFER_BYTES + BYTES_AN_OUTPUT * (outputs + 2 * config.vocab_size))
-    graph.write([_Encoder(graph, config, weights, in_8_bits).logits()])
+    room = FLATBUFFER_BYTES + BYTES_AN_OUTPUT * (outputs + 2 * config.vocab_size)
+    with Graph(path, room) as graph:
+        graph.write([_Encoder(graph, config, weights, in_8_bits).logits()])
 
 
 def check_supported(config: EncoderConfig) -> None:

@@ -11,7 +11,7 @@ from mlm.devices import available_cpus, muted_stderr
 from mlm.encoder_config import EncoderConfig, num_parameters
 from mlm.engine import Question
 from mlm.families.family import Family
-from mlm.litert.conversion import MODEL, DType, converted
+from mlm.litert.conversion import MODEL, DType, converted, forget
 from mlm.litert.inputs import Inputs
 
 KINDS: dict[DType, str] = {
@@ -29,6 +29,11 @@ def open_engine(
     folder: Path, family: Family, config: EncoderConfig, dtype: DType, cache: Path | None
 ) -> "LiteRTEngine":
     """The engine of a verified checkpoint folder; what is raised is that of `converted`."""
+    with converted(folder, family, config, dtype, cache) as files:
+        try:
+            return LiteRTEngine(files, config, dtype)
+        except (RuntimeError, ValueError):  # of LiteRT and NumPy: what was kept is spoilt
+            forget(files)
     with converted(folder, family, config, dtype, cache) as files:
         return LiteRTEngine(files, config, dtype)
 

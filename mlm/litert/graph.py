@@ -37,7 +37,7 @@ class Tensor(NamedTuple):
 
 
 class Graph:
-    """Operators on tensors, in the order in which they run.
+    """Operators on tensors, in the order in which they run; a context that closes the file.
 
     path: the file that is written; flatbuffer_bytes: at least as many as all but the large weights
     take.
@@ -56,6 +56,12 @@ class Graph:
         self._operator_codes: list[Any] = []
         self._file = path.open("wb")
 
+    def __enter__(self) -> "Graph":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+
     def write(self, outputs: Sequence[Tensor]) -> None:
         """Finish the file."""
         self._subgraph.outputs = [tensor.number for tensor in outputs]
@@ -67,10 +73,9 @@ class Graph:
         builder.Finish(model.Pack(builder), b"TFL3")
         packed = builder.Output()
         assert len(packed) <= self._room, (len(packed), self._room)
-        with self._file as file:
-            file.seek(0)
-            file.write(packed)
-            file.truncate(self._end)
+        self._file.seek(0)
+        self._file.write(packed)
+        self._file.truncate(self._end)
 
     # Tensors
 

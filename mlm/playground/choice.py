@@ -17,6 +17,8 @@ from mlm.playground.models import Models
 OTHERS_KEPT = 2  # models that visitors chose and that stay in memory
 LONGEST_ID = 200
 
+Load = Callable[[str, str | None], FillMask]
+
 
 class Choice:
     """The models of a page, and the others that a visitor may ask for.
@@ -31,7 +33,7 @@ class Choice:
         self,
         models: Models,
         owners: frozenset[str] = frozenset(),
-        load: Callable[[str, str | None], FillMask] = FillMask.from_hub,
+        load: Load = FillMask.from_hub,
     ):
         self.own, self.owners, self._load = models, owners, load
         self._others: OrderedDict[tuple[str, str | None], Models] = OrderedDict()  # name, token

@@ -73,7 +73,7 @@ class Models:
 
 
 def warm_up(model: FillMask) -> None:
-    """Trace the model's graph before the first visitor waits for it.
+    """Ask it before the first visitor waits for it: Keras traces a graph then.
 
     Twice: TensorFlow's first graph is for one shape alone; the second, asked for with every size
     different, leaves the sizes open and serves all that come after.

@@ -15,7 +15,7 @@ from mlm.batch_filling import MAX_BYTES
 from mlm.fill_mask import FillMask
 from mlm.playground import links, render
 from mlm.playground.batch_tab import add_batch_api, add_batch_tab
-from mlm.playground.choice import Choice
+from mlm.playground.choice import Choice, Load
 from mlm.playground.compare_tab import add_compare_api, add_compare_tab
 from mlm.playground.fill_tab import add_fill_api, add_fill_tab
 from mlm.playground.head_links import HeadLinks
@@ -48,15 +48,17 @@ KEPT = 600  # seconds that an uploaded file, or a CSV made of it, stays on the d
 
 
 def build_playground(
-    models: Models | Sequence[FillMask], owners: frozenset[str] = frozenset()
+    models: Models | Sequence[FillMask],
+    owners: frozenset[str] = frozenset(),
+    load: Load = FillMask.from_hub,
 ) -> gr.Blocks:
     """The page for one model, or for several side by side; the first is the main one.
 
     Its programming interface, the named endpoints of APIS, is answered by the main model.
-    owners: whose models on the Hub a visitor may choose besides; see choice.py.
+    owners, load: whose models on the Hub a visitor may choose besides, and how; see choice.py.
     """
     models = models if isinstance(models, Models) else Models.of(models)
-    choice = Choice(models, owners)
+    choice = Choice(models, owners, load)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         gr.HTML(render.head(TITLE, wide=len(models.names) > 1), elem_id="mlm-head")
         model = _model_box(choice)

@@ -30,8 +30,8 @@ def waiting(names: Sequence[str], seconds: float) -> str:
     """What is loading, and since when: the page is not dead."""
     return (
         '<div class="mlm-waiting" role="status"><p>Loading '
-        f"<bdi>{escape(', '.join(names))}</bdi>: {seconds:.0f} s so far. A model of 5 M parameters "
-        "takes about 10 s, one of 110 M about 30 s; from the Hub it is fetched first.</p></div>"
+        f"<bdi>{escape(', '.join(names))}</bdi>: {seconds:.0f} s so far. A model of the Hub is "
+        "fetched first, and one that is new here is made ready, once.</p></div>"
     )
 
 
@@ -41,6 +41,7 @@ def who(model: FillMask, label: str = "", seconds: float | None = None) -> str:
     facts = [
         f"revision <code>{escape(model.revision[:7])}</code>" if model.revision else "",
         f"{parameters(model.num_parameters)} parameters",
+        escape(model.engine.kind),
         f"licence <bdi>{escape(model.licence)}</bdi>" if model.licence else "",
         f"answered in {milliseconds(seconds)}" if seconds is not None else "",
     ]

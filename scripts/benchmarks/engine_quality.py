@@ -16,6 +16,7 @@ import numpy as np
 
 from mlm.devices import load_backend
 from mlm.engine import Engine, Question
+from mlm.litert import DType
 from mlm.predictor import log_softmax
 
 ROWS_AT_ONCE = 32
@@ -61,7 +62,11 @@ def main(arguments: list[str]) -> None:
 
     folder = hub.fetch_checkpoint(given.model).folder
     asked, _ = held_out(None, validation_file=(given.texts,))
-    kinds = [("litert", "float32"), ("litert", "int8"), ("keras", "float32")]
+    kinds: list[tuple[str, DType]] = [
+        ("litert", "float32"),
+        ("litert", "int8"),
+        ("keras", "float32"),
+    ]
     first_of: np.ndarray | None = None
     batches = None
     for name, dtype in kinds:

@@ -1,0 +1,200 @@
+"""The fast engine: its files, what it will not do, and that it needs neither TensorFlow nor Keras.
+
+That its logits are PyTorch's is in test_parity.py.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, save_random_checkpoint
+
+from mlm import litert
+from mlm.engine import Question
+from mlm.engine_choice import open_with_engine
+from mlm.errors import CheckpointError, ConfigError, InputError
+from mlm.fill_mask import FillMask
+from mlm.safetensors_header import header_of_file
+from mlm.weights import WEIGHTS
+
+pytestmark = pytest.mark.skipif(not litert.is_installed(), reason="LiteRT is not made for this")
+
+QUESTIONS = [
+    Question([2, 11, 4, 12, 3], [2]),
+    Question([2, *range(5, 40), 3], [1, 7, 36]),
+    Question([2, 11, 4, 3], [2, 0]),
+    Question([2, 11, 4, 12, 3], [3]),
+]
+
+
+def largest_difference(one, other) -> float:
+    return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+
+
+def test_it_answers_as_keras_does_in_any_order(tiny_bert_folder):
+    _, keras = open_with_engine(tiny_bert_folder, "keras")
+    _, fast = open_with_engine(tiny_bert_folder, "litert")
+    expected = keras.logits(QUESTIONS)
+    assert largest_difference(fast.logits(QUESTIONS), expected) < 1e-4
+    assert largest_difference(fast.logits(QUESTIONS[::-1])[::-1], expected) < 1e-4
+    assert fast.num_parameters == keras.num_parameters
+    assert fast.logits([]) == []
+
+
+def test_8_bits_answer_nearly_as_well(shared_data):
+    _, exact = open_with_engine(ROOT / "mlm" / "bundled" / "imdb_modernbert", "litert")
+    opened, small = open_with_engine(ROOT / "mlm" / "bundled" / "imdb_modernbert", "litert", "int8")
+    text = "I have watched this [MASK] and it was awesome."
+    ids = opened.tokenizer(text)["input_ids"]
+    question = Question(ids, [ids.index(opened.tokenizer.mask_token_id)])
+    (one,), (other,) = exact.logits([question]), small.logits([question])
+    assert np.abs(one - other).max() > 0
+    assert one.argmax() == other.argmax()
+    assert np.corrcoef(one[0], other[0])[0, 1] > 0.999
+
+
+def test_it_starts_without_tensorflow_and_keras(tiny_bert_folder, tmp_path):
+    asked = (
+        "import sys\n"
+        "from mlm import FillMask\n"
+        f"FillMask.from_pretrained({str(tiny_bert_folder)!r})('a [MASK] story')\n"
+        "print(sorted({'tensorflow', 'keras', 'jax'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"HF_ASSETS_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n", done.stderr
+    assert "INFO" not in done.stderr
+
+
+# what it cannot do
+
+
+def test_keras_answers_where_it_has_no_graph(tmp_path, small_tokenizer):
+    folder = save_random_checkpoint(tmp_path, small_tokenizer, "bert", hidden_act="laplace")
+    assert open_with_engine(folder)[1].kind == "Keras, float32"
+    with pytest.raises(CheckpointError, match="the activation laplace; use the engine keras"):
+        open_with_engine(folder, "litert")
+
+
+def test_keras_answers_where_it_is_not_installed(tiny_bert_folder, monkeypatch):
+    monkeypatch.setattr(litert, "is_installed", lambda: False)
+    assert open_with_engine(tiny_bert_folder)[1].kind == "Keras, float32"
+    with pytest.raises(CheckpointError, match="ai-edge-litert is not installed"):
+        open_with_engine(tiny_bert_folder, "litert")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    ["bert.embeddings.LayerNorm.weight", "bert.embeddings.word_embeddings.weight"],
+)
+def test_weights_that_are_no_numbers_are_left_to_keras(tiny_bert_folder, tmp_path, tensor):
+    folder = copied(tiny_bert_folder, tmp_path / "broken")
+    at = header_of_file(folder / WEIGHTS)[tensor].begin
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    start = 8 + int.from_bytes(content[:8], "little") + at
+    content[start : start + 4] = np.float32(np.nan).tobytes()
+    (folder / WEIGHTS).write_bytes(content)
+    fill = FillMask.from_pretrained(folder, dtype="int8")
+    assert fill.engine.kind == "Keras, float32"
+    with pytest.raises(CheckpointError, match="no numbers"):
+        fill("a [MASK] story")
+
+
+@pytest.mark.parametrize("settings", [{"engine": "torch"}, {"dtype": "int4"}])
+def test_an_engine_that_there_is_not_is_named(tiny_bert_folder, settings):
+    with pytest.raises(ConfigError, match="expected one of"):
+        FillMask.from_pretrained(tiny_bert_folder, **settings)
+
+
+# its files
+
+
+def copied(folder: Path, to: Path) -> Path:
+    to.mkdir()
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return tmp_path / "cache"
+
+
+def kept(cache: Path) -> dict[str, int]:
+    """The model files that are kept, and when each was made."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in cache.glob("*/model.tflite")}
+
+
+def test_a_checkpoint_is_turned_once_and_anew_when_it_changes(tiny_bert_folder, tmp_path, cache):
+    folder = copied(tiny_bert_folder, tmp_path / "mine")
+    open_with_engine(folder, cache=cache)
+    first = kept(cache)
+    open_with_engine(folder, cache=cache)
+    assert kept(cache) == first
+    open_with_engine(folder, dtype="int8", cache=cache)
+    assert len(kept(cache)) == 2
+    later = (folder / WEIGHTS).stat().st_mtime_ns + 10**9
+    os.utime(folder / WEIGHTS, ns=(later, later))
+    open_with_engine(folder, cache=cache)
+    assert len(kept(cache)) == 3
+    assert [path.name for path in cache.glob("making-*")] == []
+
+
+def test_nothing_is_kept_where_there_is_no_cache(tiny_bert_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    _, engine = open_with_engine(tiny_bert_folder)
+    assert engine.kind.startswith("LiteRT")
+    assert list(tmp_path.iterdir()) == []
+    assert np.isfinite(engine.logits(QUESTIONS)[0]).all()
+
+
+def test_what_nobody_opened_for_a_month_goes(tiny_bert_folder, tiny_checkpoint_folder, cache):
+    open_with_engine(tiny_bert_folder, cache=cache)
+    (old,) = cache.iterdir()
+    long_ago = time.time() - 31 * 24 * 3600
+    os.utime(old, (long_ago, long_ago))
+    open_with_engine(tiny_checkpoint_folder, cache=cache)
+    assert not old.exists()
+    assert len(kept(cache)) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda model: model.write_bytes(b"TFL3 no more"),
+        lambda model: model.write_bytes(model.read_bytes()[:-1000]),
+        lambda model: model.write_bytes(bytes(model.stat().st_size)),
+        lambda model: (model.parent / "word_embeddings.npy").write_bytes(b""),
+        lambda model: (model.parent / "sizes.json").unlink(),
+    ],
+)
+def test_what_was_spoilt_on_the_disk_is_made_anew(tiny_bert_folder, cache, spoil):
+    _, engine = open_with_engine(tiny_bert_folder, cache=cache)
+    expected = engine.logits(QUESTIONS)
+    (model,) = cache.glob("*/model.tflite")
+    spoil(model)
+    _, again = open_with_engine(tiny_bert_folder, cache=cache)
+    assert again.kind.startswith("LiteRT")
+    assert largest_difference(again.logits(QUESTIONS), expected) == 0
+
+
+def test_keras_answers_where_nothing_can_be_written(tiny_bert_folder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    _, engine = open_with_engine(tiny_bert_folder, cache=tmp_path / "file" / "cache")
+    assert engine.kind == "Keras, float32"
+
+
+def test_a_model_that_a_stranger_put_beside_the_weights_is_not_read(tiny_bert_folder, tmp_path):
+    folder = copied(tiny_bert_folder, tmp_path / "theirs")
+    (folder / "model.tflite").write_bytes(b"anything")
+    fill = FillMask.from_pretrained(folder)
+    with pytest.raises(InputError, match="no mask"):
+        fill("no gap here")
+    assert len(fill("a [MASK] story")) == 5

@@ -1,0 +1,13 @@
+import numpy as np
+import pytest
+
+from mlm.ranking import best_first
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 99, 100, 200])
+@pytest.mark.parametrize("distinct", [3, 1000])
+def test_as_a_stable_sort_of_all_has_it(count, distinct):
+    scores = np.random.default_rng(0).integers(0, distinct, 100).astype(np.float64)
+    scores[7] = -np.inf
+    expected = np.argsort(-scores, kind="stable")[:count]
+    np.testing.assert_array_equal(best_first(scores, count), expected)
