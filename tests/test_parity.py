@@ -12,6 +12,7 @@ from mlm.engine import Question
 from mlm.engine_choice import open_with_engine
 from mlm.errors import CheckpointError
 from mlm.families import FAMILIES, encoder_config_of, family_of, new_config
+from mlm.litert import DType
 
 TOLERANCE = 1e-4
 SMALL = {
@@ -113,6 +114,7 @@ BASE_SIZE_OF = {
     "roberta": {"max_position_embeddings": 514},
     "mpnet": {"max_position_embeddings": 514},
 }
+ENGINE_TOLERANCES: dict[DType, float] = {"float32": TOLERANCE, "int8": 0.15}
 BASE_LENGTH = 512  # the longest of most; ModernBERT takes 8192
 
 
@@ -259,8 +261,13 @@ def test_at_base_size(family, tmp_path, small_tokenizer):
     small_tokenizer.save_pretrained(tmp_path)
     ours = read_checkpoint(tmp_path)
     batch = padded_batch(theirs.config, BASE_LENGTH)
-    difference = largest_difference(
-        our_logits(ours.model, *batch), torch_logits(theirs, *batch), batch[1]
-    )
+    logits = our_logits(ours.model, *batch)
+    difference = largest_difference(logits, torch_logits(theirs, *batch), batch[1])
     print(f"{family}: largest difference of a logit {difference:.1e}")
     assert difference < TOLERANCE
+    question = Question(batch[0][0].tolist(), list(range(BASE_LENGTH)))
+    for dtype, tolerance in () if family == "deberta-v2" else ENGINE_TOLERANCES.items():
+        _, engine = open_with_engine(tmp_path, "litert", dtype)
+        difference = float(np.abs(engine.logits([question])[0] - logits[0]).max())
+        print(f"{engine.kind}: {difference:.1e} of {np.abs(logits[0]).max():.1f}")
+        assert difference < tolerance

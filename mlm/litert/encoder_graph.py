@@ -4,7 +4,6 @@ What NumPy does as well in no time stays outside (inputs.py): the rows of the em
 of the rotary positions, the biases that hide far tokens or tell distances.
 """
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from mlm.litert.graph import OPEN, Graph, Tensor
 from mlm.litert.inputs import biased_windows, finite_values, rotary_bases
 from mlm.weights import StoredWeights
 
-FLATBUFFER_BYTES = 2**20  # and for each output of a product its scale, zero point and bias:
-BYTES_AN_OUTPUT = 32
+# Of the flatbuffer, generously: a layer's operators; an output's scale, zero point and bias.
+BYTES_A_LAYER, BYTES_AN_OUTPUT = 2**17, 32
 
 
 def write_encoder(
@@ -31,8 +30,8 @@ def write_encoder(
     logits (P, V). Raises UnsupportedError.
     """
     check_supported(config)
-    outputs = sum(math.prod(shape) for shape in variable_shapes(config).values() if len(shape) < 2)
-    room = FLATBUFFER_BYTES + BYTES_AN_OUTPUT * (outputs + 2 * config.vocab_size)
+    outputs = config.vocab_size + sum(shape[-1] for shape in variable_shapes(config).values())
+    room = BYTES_A_LAYER * (1 + len(config.depths)) + BYTES_AN_OUTPUT * outputs
     with Graph(path, room) as graph:
         graph.write([_Encoder(graph, config, weights, in_8_bits).logits()])
 
