@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlm.config import TrainingConfig
+from mlm.feeding import fed
 from mlm.optimizer import make_optimizer
 from mlm.preparation import Preparation, prepare
 from mlm.training_dataset import TrainingDataset
@@ -50,7 +51,7 @@ def _time_steps(ready: Preparation) -> tuple[float, float]:
     times = []
     for count in (1, TIMED_STEPS):
         started = time.monotonic()
-        learner.fit(TrainingDataset(ready.batches, 0, count), verbose=0, shuffle=False)
+        learner.fit(fed(TrainingDataset(ready.batches, 0, count)), verbose=0, shuffle=False)
         times.append((time.monotonic() - started) / count)
     return times[0], times[1]
 

@@ -18,6 +18,7 @@ from mlm import devices, hub, processes
 from mlm.batches import NOTHING_TO_MEASURE, EvaluationBatches, evaluation_batches
 from mlm.checkpoint import Checkpoint, read_checkpoint, read_training
 from mlm.errors import ConfigError, CorpusError
+from mlm.feeding import fed
 from mlm.held_out import HeldOut, held_out
 from mlm.token_store import Split
 from mlm.tokenizer import TokenFacts, encode_texts
@@ -100,7 +101,7 @@ class Evaluator:
 
     def slot_scores(self) -> SlotScores:
         """What the model makes of every slot."""
-        scores = self._scorer.predict(_LabelledBatches(self._batches), verbose=0)
+        scores = self._scorer.predict(fed(_LabelledBatches(self._batches)), verbose=0)
         weights = np.concatenate([batch[2] for batch in self._batches])
         return SlotScores(scores["nats"], scores["ranks"], weights)
 

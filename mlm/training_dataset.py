@@ -14,10 +14,8 @@ class TrainingDataset(keras.utils.PyDataset):
     Item i is batch start_step + i, so call `fit` with shuffle=False: Keras would reorder the steps.
     """
 
-    def __init__(
-        self, batches: MaskedBatches, start_step: int, stop_step: int, *, workers: int = 1
-    ):
-        super().__init__(workers=workers, use_multiprocessing=False)
+    def __init__(self, batches: MaskedBatches, start_step: int, stop_step: int):
+        super().__init__(workers=1)
         self._batches = batches
         self._start_step = start_step
         self._stop_step = stop_step

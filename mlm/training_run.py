@@ -11,6 +11,7 @@ from mlm import processes
 from mlm.errors import TrainingError
 from mlm.evaluation import Evaluator, Figures
 from mlm.event_log import EventLog
+from mlm.feeding import fed
 from mlm.optimizer import make_optimizer
 from mlm.preparation import Preparation
 from mlm.state_pusher import StatePusher
@@ -225,7 +226,7 @@ class TrainingRun:
         progress, started = self.progress, time.monotonic()
         self.nats.carry(progress.unfinished_mean)
         counter = StepCounter(bar, self.stop)
-        steps = TrainingDataset(self.ready.batches, progress.step, end)
+        steps = fed(TrainingDataset(self.ready.batches, progress.step, end))
         self.learner.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started

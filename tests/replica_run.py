@@ -101,6 +101,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     from mlm.checkpoint import read_checkpoint
     from mlm.config import TrainingConfig
     from mlm.evaluation import Evaluator
+    from mlm.feeding import fed
     from mlm.optimizer import make_optimizer
     from mlm.training_dataset import TrainingDataset
     from mlm.training_step import Learner
@@ -118,7 +119,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
         learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
     batches, losses, compiled = Batches(len(start.tokenizer), poisoned), [], []
     for step in range(STEPS):
-        steps = TrainingDataset(batches, step, step + 1)
+        steps = fed(TrainingDataset(batches, step, step + 1))
         losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
         compiled.append(len(COMPILATIONS))
     evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)

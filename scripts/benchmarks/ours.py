@@ -63,6 +63,7 @@ def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
     """Steps of a training as train.py makes them; the first has its own figure."""
     load_backend()
     from mlm.config import TrainingConfig
+    from mlm.feeding import fed
     from mlm.optimizer import make_optimizer
     from mlm.preparation import prepare
     from mlm.training_dataset import TrainingDataset
@@ -77,7 +78,7 @@ def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
         seconds, losses = [], []
         for step in range(times + 2):
             begun = time.perf_counter()
-            steps = TrainingDataset(ready.batches, step, step + 1)
+            steps = fed(TrainingDataset(ready.batches, step, step + 1))
             losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
             seconds.append(time.perf_counter() - begun)
     return {
