@@ -1,0 +1,32 @@
+"""How batches reach `fit` and `predict`: made ahead in a thread, and over when they are over."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+BATCHES_AHEAD = 2
+
+
+def fed(dataset: keras.utils.PyDataset) -> Any:
+    """What Keras is given in the place of a PyDataset whose batches are alike but for their rows.
+
+    On TensorFlow a dataset of tf.data without autotuning. With it, as Keras makes one, the thread
+    that tunes holds up the end of each `fit` and `predict` until it has slept five seconds; there
+    is nothing to tune in one generator.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return dataset
+    import tensorflow as tf
+
+    def batches() -> Iterator[Any]:
+        return (dataset[index] for index in range(len(dataset)))
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    signature = tf.nest.map_structure(
+        lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), dataset[0]
+    )
+    made = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    made = made.apply(tf.data.experimental.assert_cardinality(len(dataset)))
+    return made.prefetch(BATCHES_AHEAD).with_options(options)
