@@ -74,6 +74,10 @@ def fill_int8(model: str, sentences: list[str], times: int) -> dict[str, Any]:
 
 def score(model: str, sentences: list[str]) -> dict[str, Any]:
     from minicons import scorer
+    from transformers import PreTrainedTokenizerBase
+
+    # minicons calls it by the name that it had until transformers 5.
+    PreTrainedTokenizerBase.batch_encode_plus = PreTrainedTokenizerBase.__call__
 
     masked = scorer.MaskedLMScorer(model, "cpu")
     seconds, found = timed(
