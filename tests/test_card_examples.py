@@ -10,7 +10,7 @@ from mlm.fill_mask import FillMask
 def test_the_best_words_are_those_that_a_visitor_gets(tiny_bert_folder):
     texts = ["I watched this [MASK] film.", "A _ ending!"]
     tried = try_examples(tiny_bert_folder, texts)
-    fill = FillMask.from_pretrained(tiny_bert_folder)
+    fill = FillMask.from_pretrained(tiny_bert_folder, engine="keras")
     assert [each["text"] for each in tried] == [texts[0], "A [MASK] ending!"]
     assert [each["output"] for each in tried] == [fill(text, top_k=TOP_K) for text in texts]
 

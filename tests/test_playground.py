@@ -670,7 +670,8 @@ def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port
             complete = called(address, ["I watched this ___.", 3])[1]
         finally:
             app.terminate()
-    expected = FillMask.from_pretrained(tiny_checkpoint_folder)("I watched this ___.", 3)
+    as_the_page = FillMask.from_pretrained(tiny_checkpoint_folder, dtype="int8")
+    expected = as_the_page("I watched this ___.", 3)
     assert json.loads(complete.removeprefix("event: complete\ndata: "))[0] == expected
 
 

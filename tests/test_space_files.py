@@ -18,6 +18,7 @@ ROOT = space_files.ROOT
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB_MODEL = SpaceModel("me/reviews", COMMIT, ("config.json", "model.safetensors"))
 PACKAGES = {"huggingface_hub": "huggingface-hub", "ml_dtypes": "ml-dtypes", "yaml": "PyYAML"}
+PACKAGES["ai_edge_litert"] = "ai-edge-litert"
 PACKAGES["tensorflow"] = "tensorflow-cpu"  # half the size, and no Space of ours has a GPU
 BROUGHT_ALONG = {"starlette"}  # gradio stands on it
 NEVER_IMPORTED = {"jax"}  # of two backends the page has TensorFlow
@@ -34,6 +35,7 @@ def test_the_code_is_what_the_page_imports():
         "import sys\nimport app\nfrom mlm.devices import load_backend\nload_backend()\n"
         "from mlm.playground.page import build_playground, launch_options\n"
         "from mlm.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
+        "FillMask.from_pretrained('demo', engine='keras')('a [MASK]')\n"
         "build_playground([fill]), launch_options(), fill('a [MASK]'), fill.score('a film')\n"
         "print(*(n for n in sys.modules if n.split('.')[0] == 'mlm'))"
     )
