@@ -26,8 +26,8 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mlm.document_encoding import DocumentEncoder
 from mlm.errors import CorpusError
-from mlm.tokenizer import encode_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -149,12 +149,12 @@ class StoreWriter:
         self._folder = folder
         self._dtype = np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
         self._files = ExitStack()
+        encoder = DocumentEncoder(tokenizer, self._dtype)
         self._sides = {
             side: _SideWriter(
                 self._files.enter_context((folder / f"{side}.tokens").open("wb")),
                 self._files.enter_context((folder / f"{side}.offsets").open("wb")),
-                tokenizer,
-                self._dtype,
+                encoder,
             )
             for side in SIDES
         }
@@ -207,13 +207,12 @@ class _SideWriter:
         self,
         tokens: IO[bytes],
         offsets: IO[bytes],
-        tokenizer: PreTrainedTokenizerFast,
-        dtype: np.dtype,
+        encoder: DocumentEncoder,
     ) -> None:
         self.num_documents = 0
         self.num_tokens = 0
         self._tokens, self._offsets = tokens, offsets
-        self._tokenizer, self._dtype = tokenizer, dtype
+        self._encoder = encoder
         self._waiting: list[str] = []
         self._characters = 0
         self._offsets.write(np.zeros(1, np.int64).tobytes())
@@ -226,15 +225,10 @@ class _SideWriter:
             self.flush()
 
     def flush(self) -> None:
-        ids: list[int] = []
-        ends: list[int] = []
-        for document in encode_texts(self._tokenizer, self._waiting) if self._waiting else []:
-            ids += document
-            ids.append(self._tokenizer.sep_token_id)
-            ends.append(self.num_tokens + len(ids))
+        ids, ends = self._encoder.encode(self._waiting)
         # Not ndarray.tofile: its error for a full disk does not say that the disk is full.
-        self._tokens.write(np.array(ids, self._dtype).tobytes())
-        self._offsets.write(np.array(ends, np.int64).tobytes())
+        self._tokens.write(ids.tobytes())
+        self._offsets.write((self.num_tokens + ends).tobytes())
         self.num_tokens += len(ids)
         self._waiting.clear()
         self._characters = 0

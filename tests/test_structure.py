@@ -54,6 +54,7 @@ LEVELS = (
         "added_words",
         "checkpoint",
         "corpus",
+        "document_encoding",
         "engine",
         "filling",
         "held_out",

@@ -77,7 +77,8 @@ def score(model: str, sentences: list[str]) -> dict[str, Any]:
     from transformers import PreTrainedTokenizerBase
 
     # minicons calls it by the name that it had until transformers 5.
-    PreTrainedTokenizerBase.batch_encode_plus = PreTrainedTokenizerBase.__call__
+    base: Any = PreTrainedTokenizerBase
+    base.batch_encode_plus = base.__call__
 
     masked = scorer.MaskedLMScorer(model, "cpu")
     seconds, found = timed(
