@@ -6,7 +6,7 @@ from keras import ops
 
 from mlm.distances import deberta_buckets, t5_buckets
 from mlm.encoder_config import EncoderConfig
-from mlm.primitives import dense, layer_norm
+from mlm.primitives import dense, layer_norm, normal
 
 
 class RelativePositions(keras.layers.Layer):
@@ -21,7 +21,7 @@ class RelativePositions(keras.layers.Layer):
         config = self.config
         self.table = self.add_weight(
             shape=(config.relative_attention_num_buckets, config.num_attention_heads),
-            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            initializer=normal(config.initializer_range),
             name="relative_attention_bias",
         )
 
@@ -51,7 +51,7 @@ class RelativeEmbeddings(keras.layers.Layer):
         config = self.config
         self.table = self.add_weight(
             shape=(2 * config.distance_span, config.hidden_size),
-            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            initializer=normal(config.initializer_range),
             name="embeddings",
         )
         self.norm.build((None, config.hidden_size))

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from mlm.tokenizer_files import check_tokenizer_files
 from mlm.weights import (
     SHARD_NAME,
     WEIGHTS,
+    StoredWeights,
     check_tensors,
     load_weights,
     read_headers,
@@ -91,9 +92,13 @@ def with_weights(opened: OpenCheckpoint, *, dtype: str = "float32", seed: int = 
     """An open checkpoint with its model, which takes Keras; see read_checkpoint."""
     from mlm.encoder import MaskedLM
 
-    model = MaskedLM(opened.config, dtype=dtype, seed=seed)
+    family, config = family_of(opened.hf_config.model_type), opened.config
+    if not StoredWeights(opened.folder, family, config).missing:  # nothing to draw
+        config = replace(config, initializer_range=0.0, residual_initializer_range=0.0)
+    model = MaskedLM(config, dtype=dtype, seed=seed)
     model.build()
-    fresh = load_weights(model, family_of(opened.hf_config.model_type), opened.folder)
+    model.config = opened.config
+    fresh = load_weights(model, family, opened.folder)
     return Checkpoint(**vars(opened), model=model, fresh_head=fresh)
 
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from mlm.attention import SelfAttention
 from mlm.encoder_config import EncoderConfig
-from mlm.primitives import ACTIVATIONS, dense, layer_norm
+from mlm.primitives import ACTIVATIONS, dense, layer_norm, normal
 
 
 class Embeddings(keras.layers.Layer):
@@ -45,7 +45,7 @@ class Embeddings(keras.layers.Layer):
             self.projection.build((None, config.embedding_width))
 
     def _table(self, rows: int, name: str):
-        initializer = keras.initializers.TruncatedNormal(stddev=self.config.initializer_range)
+        initializer = normal(self.config.initializer_range)
         shape = (rows, self.config.embedding_width)
         return self.add_weight(shape=shape, initializer=initializer, name=name)
 
@@ -164,7 +164,7 @@ class PredictionHead(keras.layers.Layer):
         self.dense.build((None, config.hidden_size))
         self.norm.build((None, config.embedding_width))
         if not config.tie_word_embeddings:
-            initializer = keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+            initializer = normal(config.initializer_range)
             shape = (config.vocab_size, config.embedding_width)
             self.decoder = self.add_weight(shape=shape, initializer=initializer, name="decoder")
         if config.decoder_bias:

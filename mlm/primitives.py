@@ -39,12 +39,16 @@ ACTIVATIONS = {  # as transformers names them; several names are one function
 }
 
 
+def normal(std: float) -> keras.initializers.Initializer:
+    """First weights; a new one for each layer: one instance would give all of them the same."""
+    return keras.initializers.TruncatedNormal(stddev=std) if std else keras.initializers.Zeros()
+
+
 def dense(units: int, std: float, *, bias: bool, dtype, name: str) -> keras.layers.Dense:
-    # A new initializer for each layer: one instance would give all of them the same weights.
     return keras.layers.Dense(
         units,
         use_bias=bias,
-        kernel_initializer=keras.initializers.TruncatedNormal(stddev=std),
+        kernel_initializer=normal(std),
         dtype=dtype,
         name=name,
     )
