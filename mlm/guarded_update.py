@@ -66,6 +66,10 @@ class GuardedUpdate(Optimizer):
     def scale_loss(self, loss):
         return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
 
+    def _apply_weight_decay(self, variables):
+        if self.weight_decay:  # Keras subtracts zeros, a pass over all weights
+            super()._apply_weight_decay(variables)
+
     def apply(self, grads, trainable_variables=None):
         grads = [None if grad is None else ops.convert_to_tensor(grad) for grad in grads]
         grads, finite = self._global_gradient(grads)

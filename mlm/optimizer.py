@@ -47,7 +47,18 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class AdamW(GuardedUpdate, keras.optimizers.AdamW):
-    """Keras' AdamW, guarded."""
+    """Keras' AdamW, guarded; on one TensorFlow device its update is one pass over memory."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if keras.backend.backend() == "tensorflow":
+            from mlm.training_step.tensorflow import adam_step, is_on_one_device
+
+            if is_on_one_device():
+                index = self._get_variable_index(variable)
+                moments = self._momentums[index], self._velocities[index]
+                adam_step(self, variable, gradient, *moments, learning_rate)
+                return
+        super().update_step(gradient, variable, learning_rate)
 
 
 class Muon(GuardedUpdate, keras.optimizers.Muon):
