@@ -58,8 +58,10 @@ def check_engine(name: str) -> None:
 def _open_litert(opened: OpenCheckpoint, dtype: litert.DType, cache: Path | None) -> Engine:
     if not litert.is_installed():
         raise UnsupportedError("ai-edge-litert is not installed")
-    family = family_of(opened.hf_config.model_type)
-    try:
-        return litert.open_engine(opened.folder, family, opened.config, dtype, cache)
-    except OSError as error:
-        raise UnsupportedError(f"its files cannot be written: {error.strerror}") from None
+    family, reason = family_of(opened.hf_config.model_type), ""
+    for place in (cache, None):  # a cache that is full, or not ours to write
+        try:
+            return litert.open_engine(opened.folder, family, opened.config, dtype, place)
+        except OSError as error:
+            reason = str(error.strerror)
+    raise UnsupportedError(f"its files cannot be written: {reason}")

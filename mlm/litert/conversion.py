@@ -42,7 +42,10 @@ def converted(
     needs them no more. Raises UnsupportedError, CheckpointError, or OSError for a full disk.
     """
     if cache is None:
-        with tempfile.TemporaryDirectory(prefix="mlm_litert_") as made:
+        with tempfile.TemporaryDirectory(
+            prefix="mlm_litert_",
+            ignore_cleanup_errors=True,  # Windows keeps what is open
+        ) as made:
             _convert(folder, family, config, dtype, Path(made))
             yield Path(made)
         return
