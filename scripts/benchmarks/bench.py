@@ -80,6 +80,31 @@ class Material:
             fit = [text for text in firsts if 5 <= len(text.split()) <= 40 and "<" not in text]
         return fit[:count]
 
+    def held_out(self, model: str) -> str:
+        """128 masked sequences of held-out reviews, as arrays."""
+        import numpy as np
+
+        from mlm.batches import evaluation_batches
+        from mlm.evaluation import split_of
+        from mlm.held_out import held_out
+        from mlm.tokenizer import TokenFacts, load_tokenizer
+
+        tokenizer = load_tokenizer(model)
+        asked, _ = held_out(None, validation_file=(str(DATA / "imdb" / "test_4k.csv.gz"),))
+        ((inputs, labels, weights), *_) = evaluation_batches(
+            split_of(asked, tokenizer),
+            TokenFacts.of(tokenizer),
+            max_seq_length=128,
+            batch_size=128,
+            line_by_line=False,
+            max_sequences=128,
+            whole_word_mask=False,
+        )
+        path = self.folder / "held_out.npz"
+        chosen: dict[str, Any] = {n: inputs[n] for n in ("input_ids", "masked_positions")}
+        np.savez(path, labels=labels, real=weights > 0, **chosen)
+        return str(path)
+
 
 def make_model(folder: Path, shape: dict[str, int]) -> str:
     """A BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
@@ -140,10 +165,33 @@ def train_row(shape: dict[str, int], rows: int, precision: str, wanted: float, f
     return Row("train", "train", arguments, wanted, figure)
 
 
+def learn_row() -> Row:
+    """From the same random weights to the same loss on the same masked sequences."""
+
+    def arguments(made: Material) -> dict[str, Any]:
+        model = made.model("small", SMALL)
+        settings = {
+            "train_file": [str(DATA / "imdb" / "train.csv.gz")],
+            "model_name_or_path": model,
+            "max_seq_length": 128,
+            "per_device_train_batch_size": 64,
+            "max_steps": 400,
+            "learning_rate": 1e-3,
+            "warmup_steps": 20,
+            "lr_scheduler_type": "constant",
+            "precision": "bf16",
+        }
+        held_out = made.held_out(model)
+        return {"settings": settings, "held_out": held_out, "loss": 6.9, "every": 10}
+
+    return Row("learn", "learn", arguments, 2.5, agree=lambda us, them: max(us[0], them[0]) <= 6.9)
+
+
 ROWS = {
     "train-base-fp32": train_row(BASE, 16, "fp32", 1.4, "seconds"),
     "train-base-bf16": train_row(BASE, 16, "bf16", 1.6, "seconds"),
     "train-small-bf16": train_row(SMALL, 64, "bf16", 2.5, "seconds"),
+    "learn-small": learn_row(),
     "train-base-start": train_row(BASE, 16, "fp32", 1.0, "start"),
     "tokens": Row(
         "tokens",

@@ -11,16 +11,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import numpy as np
 from timing import peak_mb, since_process_start, timed
 
 from mlm.devices import keep_pytorch_out, load_backend
 from mlm.fill_mask import FillMask
 from mlm.litert import DType
+from mlm.predictor import log_softmax
 
 
 def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") -> dict[str, Any]:
@@ -43,6 +46,34 @@ def score(model: str, sentences: list[str], dtype: DType = "int8") -> dict[str, 
         lambda: [fill_mask.score(s).pseudo_log_likelihood for s in sentences], 1, warm_up=1
     )
     return {"seconds": seconds, "result": found}
+
+
+def ask_at_once(model: str, sentence: str, clients: int, seconds: float) -> dict[str, Any]:
+    """Questions a second that a page answers so many who each ask again at once; over HTTP."""
+    from gradio_client import Client
+
+    from mlm.playground.limits import RateLimit
+    from mlm.playground.page import build_playground, launch_options
+
+    page = build_playground([FillMask.from_pretrained(model, dtype="int8")])
+    options = launch_options()
+    before = options["app_kwargs"]["middleware"]
+    before[:] = [each for each in before if each.cls is not RateLimit]  # all of these are one
+    _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
+
+    def ask(client: Client) -> int:
+        count = 0
+        while time.monotonic() < end:
+            client.predict(sentence, 5, api_name="/fill_mask")
+            count += 1
+        return count
+
+    asking = [Client(address, verbose=False) for _ in range(clients)]
+    end = time.monotonic() + seconds
+    with ThreadPoolExecutor(clients) as threads:
+        answered = sum(threads.map(ask, asking))
+    page.close()
+    return {"seconds": seconds, "result": answered / seconds, "megabytes": peak_mb()}
 
 
 def tokens(model: str, files: list[str]) -> dict[str, Any]:
@@ -90,11 +121,48 @@ def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
     }
 
 
+def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
+    """Until the loss on masked sequences that are held out is so low, looked at every few steps."""
+    load_backend()
+    from mlm.config import TrainingConfig
+    from mlm.feeding import fed
+    from mlm.optimizer import make_optimizer
+    from mlm.preparation import prepare
+    from mlm.training_dataset import TrainingDataset
+    from mlm.training_step import Learner
+
+    arrays = np.load(held_out)
+
+    def held_out_loss() -> float:
+        logits = learner.masked_lm.predict(
+            {name: arrays[name] for name in ("input_ids", "masked_positions")},
+            batch_size=32,
+            verbose=0,
+        )
+        log_p = log_softmax(logits)
+        of_label = np.take_along_axis(log_p, arrays["labels"][..., None], axis=-1)[..., 0]
+        return float(-of_label[arrays["real"]].mean())
+
+    with tempfile.TemporaryDirectory() as folder:
+        ready = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
+        learner = Learner(ready.start.model, ready.micro_batches)
+        optimizer = make_optimizer(ready.config, ready.total_steps)
+        learner.compile_for_training(optimizer, jit_compile=ready.device.jit_compile)
+        step, reached = 0, float("inf")
+        while reached > loss and step < ready.total_steps:
+            steps = TrainingDataset(ready.batches, step, step + every)
+            learner.fit(fed(steps), verbose=0, shuffle=False)
+            step, reached = step + every, held_out_loss()
+    return {"seconds": since_process_start(), "result": [reached, step]}
+
+
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "fill": fill,
     "score": score,
+    "ask_at_once": ask_at_once,
     "tokens": tokens,
     "train": train,
+    "learn": learn,
 }
 
 if __name__ == "__main__":

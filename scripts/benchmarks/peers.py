@@ -96,7 +96,7 @@ def score(model: str, sentences: list[str]) -> dict[str, Any]:
 
 
 def tokens(model: str, files: list[str]) -> dict[str, Any]:
-    """run_mlm.py's tokenization and group_texts, with two processes."""
+    """What grouped() takes, from the files on."""
     from datasets import load_dataset
     from transformers import AutoTokenizer
 
@@ -104,22 +104,27 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
         texts = load_dataset("csv", data_files=files, cache_dir=cache)["train"]
-        cut = texts.map(
-            lambda rows: tokenizer(rows["text"], return_special_tokens_mask=True),
-            batched=True, num_proc=2, remove_columns=texts.column_names,
-        )  # fmt: skip
-
-        def group(rows: dict[str, list]) -> dict[str, list]:
-            joined = {name: [i for row in parts for i in row] for name, parts in rows.items()}
-            whole = len(joined["input_ids"]) // 128 * 128
-            return {
-                name: [ids[i : i + 128] for i in range(0, whole, 128)]
-                for name, ids in joined.items()
-            }
-
-        grouped = cut.map(group, batched=True, num_proc=2)
+        rows = grouped(texts, tokenizer, 128)
         seconds = time.perf_counter() - started
-        return {"seconds": seconds, "result": len(grouped) * 128}
+        return {"seconds": seconds, "result": len(rows) * 128}
+
+
+def grouped(texts, tokenizer, length: int):
+    """run_mlm.py's tokenization and group_texts, with two processes."""
+    cut = texts.map(
+        lambda rows: tokenizer(rows["text"], return_special_tokens_mask=True),
+        batched=True, num_proc=2, remove_columns=texts.column_names,
+    )  # fmt: skip
+
+    def group(rows: dict[str, list]) -> dict[str, list]:
+        joined = {name: [i for row in parts for i in row] for name, parts in rows.items()}
+        whole = len(joined["input_ids"]) // length * length
+        return {
+            name: [ids[i : i + length] for i in range(0, whole, length)]
+            for name, ids in joined.items()
+        }
+
+    return cut.map(group, batched=True, num_proc=2)
 
 
 def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
@@ -173,12 +178,70 @@ def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
     }
 
 
+def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
+    """As train(), on grouped() texts, until the loss on what is held out is so low."""
+    import numpy as np
+    import torch
+    from datasets import load_dataset
+    from transformers import (
+        AutoModelForMaskedLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+    tokenizer = AutoTokenizer.from_pretrained(settings["model_name_or_path"])
+    network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
+    arrays, reached = np.load(held_out), [float("inf"), 0]
+    ids = torch.from_numpy(arrays["input_ids"]).long()
+    chosen = torch.from_numpy(arrays["masked_positions"]).long()
+    labels, real = torch.from_numpy(arrays["labels"]).long(), torch.from_numpy(arrays["real"])
+
+    def held_out_loss() -> float:
+        network.eval()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            found = [
+                network(input_ids=rows).logits.gather(
+                    1, places[..., None].expand(-1, -1, network.config.vocab_size)
+                )
+                for rows, places in zip(ids.split(32), chosen.split(32), strict=True)
+            ]
+        network.train()
+        logits = torch.cat(found).float()[real]
+        return float(torch.nn.functional.cross_entropy(logits, labels[real]))
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, args, state, control, **options):
+            if state.global_step % every == 0:
+                reached[:] = [held_out_loss(), state.global_step]
+                control.should_training_stop = reached[0] <= loss
+
+    with tempfile.TemporaryDirectory() as folder:
+        texts = load_dataset("csv", data_files=settings["train_file"], cache_dir=folder)["train"]
+        data = grouped(texts, tokenizer, settings["max_seq_length"])
+        asked = TrainingArguments(
+            folder, per_device_train_batch_size=settings["per_device_train_batch_size"],
+            max_steps=settings["max_steps"], learning_rate=settings["learning_rate"],
+            warmup_steps=settings["warmup_steps"], lr_scheduler_type="constant_with_warmup",
+            bf16=settings["precision"] == "bf16", use_cpu=True, report_to="none",
+            save_strategy="no", logging_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+        Trainer(
+            network, asked, train_dataset=data, data_collator=collator, callbacks=[Watch()]
+        ).train()
+    return {"seconds": since_process_start(), "result": reached}
+
+
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "fill": fill,
     "fill_int8": fill_int8,
     "score": score,
     "tokens": tokens,
     "train": train,
+    "learn": learn,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""How training and answering grow with what they are given: tables and pictures.
+
+    python scripts/benchmarks/growth.py [CURVE ...] [--output FOLDER]
+
+Each point is a process of its own. Training is in bf16, a BERT with the vocabulary of
+bert-base-uncased, tokens of IMDB, AdamW: tokens a second against sequence length and batch (of a
+model of 4 layers of 256) and against the model's size, and the memory that it took. Answering is
+the page's engine, weights in 8 bits, BERT-base shape: milliseconds against tokens and against
+masks; and questions a second against how many ask at once. What a corpus of 10 MB to 10 GB takes is
+corpus_size.py's. Pictures need requirements-bench.txt.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import BASE, DATA, SMALL, Material, run
+
+TOKENS_A_STEP = 8192
+STEPS = 5
+TIMES = 30  # questions a point
+
+Point = tuple[float, float, float | None]  # x, y, memory in MB
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is measured at each x; y is to stay as it is (`flat`) or to grow no faster than x."""
+
+    x: str
+    y: str
+    values: tuple[Any, ...]
+    measure: Callable[[Material, Any], Point]
+    flat: bool = False
+
+
+def train_point(made: Material, shape: dict[str, int], rows: int, length: int) -> dict[str, Any]:
+    name = "-".join(str(size) for size in shape.values()) or "base"
+    settings = {
+        "train_file": [str(DATA / "imdb" / "test_4k.csv.gz")],
+        "model_name_or_path": made.model(name, shape),
+        "max_seq_length": length,
+        "per_device_train_batch_size": rows,
+        "max_steps": 100,
+        "precision": "bf16",
+    }
+    told = run("ours.py", "train", {"settings": settings, "times": STEPS})
+    return told | {"speed": rows * length / told["seconds"]}
+
+
+def by_length(made: Material, length: int) -> Point:
+    told = train_point(made, SMALL, TOKENS_A_STEP // length, length)
+    return length, told["speed"], told["megabytes"]
+
+
+def by_batch(made: Material, rows: int) -> Point:
+    told = train_point(made, SMALL, rows, 128)
+    return rows, told["speed"], told["megabytes"]
+
+
+def by_model(made: Material, shape: tuple[int, int]) -> Point:
+    """Against the numbers of all layers, each of which takes part in every token."""
+    layers, hidden = shape
+    sizes = {
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // 64,
+        "intermediate_size": 4 * hidden,
+    }
+    told = train_point(made, sizes, 16, 128)
+    return 12 * layers * hidden**2 / 1e6, told["speed"], told["megabytes"]
+
+
+def by_text(made: Material, tokens: int) -> Point:
+    arguments = {"model": made.model("base", BASE), "sentences": [made.sentence(tokens)]}
+    told = run("ours.py", "fill", arguments | {"times": TIMES})
+    return tokens, 1000 * told["seconds"], told["megabytes"]
+
+
+def by_masks(made: Material, masks: int) -> Point:
+    words = made.sentence(64).replace("[MASK]", "film").split()
+    words[:masks] = ["[MASK]"] * masks
+    arguments = {"model": made.model("base", BASE), "sentences": [" ".join(words)]}
+    told = run("ours.py", "fill", arguments | {"times": TIMES})
+    return masks, 1000 * told["seconds"], told["megabytes"]
+
+
+def by_clients(made: Material, clients: int) -> Point:
+    arguments = {"model": made.model("base", BASE), "sentence": made.sentence(32)}
+    told = run("ours.py", "ask_at_once", arguments | {"clients": clients, "seconds": 10})
+    return clients, told["result"], told["megabytes"]
+
+
+CURVES = {
+    "length": Curve("tokens a sequence", "tokens/s", (64, 128, 256, 512), by_length, flat=True),
+    "batch": Curve("sequences a batch", "tokens/s", (4, 8, 16, 32, 64, 128), by_batch, flat=True),
+    "model": Curve(
+        "millions of numbers in the layers",
+        "tokens/s",
+        ((2, 128), (4, 256), (4, 512), (8, 512), (12, 768)),
+        by_model,
+    ),
+    "text": Curve("tokens a text", "ms", (8, 16, 32, 64, 128, 256, 512), by_text),
+    "masks": Curve("masks in a text of 64 tokens", "ms", (1, 2, 4, 8, 16, 32), by_masks),
+    "clients": Curve("who ask at once", "questions/s", (1, 2, 4, 8, 16), by_clients, flat=True),
+}
+
+
+def picture(name: str, curve: Curve, points: list[Point], folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
+    axes.plot([x for x, _, _ in points], [y for _, y, _ in points], "o-", color="#0f766e")
+    axes.set(xlabel=curve.x, ylabel=curve.y, xscale="log", ylim=(0, None))
+    if not curve.flat:
+        axes.set(yscale="log", ylim=(None, None))
+    figure.savefig(folder / f"{name}.svg")
+    pyplot.close(figure)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("curves", nargs="*", metavar="CURVE", help=", ".join(CURVES))
+    parser.add_argument("--output", type=Path, help="a folder for the pictures")
+    given = parser.parse_args(arguments)
+    unknown = sorted(set(given.curves) - CURVES.keys())
+    if unknown:
+        parser.error(f"there is no curve {unknown[0]}; there are {', '.join(CURVES)}")
+    if given.output:
+        given.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Material(Path(folder))
+        for name in given.curves or CURVES:
+            curve, points = CURVES[name], []
+            print(f"{name}: {curve.x} | {curve.y} | MB", flush=True)
+            for value in curve.values:
+                points.append(curve.measure(made, value))
+                print(" | ".join(f"{number:,.4g}" for number in points[-1]), flush=True)
+            if given.output:
+                picture(name, curve, points, given.output)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,54 @@
+"""What Keras is fed: the same batches in the same order, and nothing that tunes them."""
+
+import keras
+import numpy as np
+import pytest
+
+from mlm.feeding import fed
+
+
+class Batches(keras.utils.PyDataset):
+    """Three batches, the last one shorter."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int):
+        if index >= 3:
+            raise IndexError(index)
+        rows = 4 if index < 2 else 1
+        inputs = {"input_ids": np.full((rows, 5), index, np.int32)}
+        return inputs, np.full((rows, 2), index, np.int32), np.full((rows, 2), 0.5, np.float32)
+
+
+def test_batches_come_in_order_and_end():
+    given = list(fed(Batches()))
+    assert len(given) == 3
+    for one, other in zip(given, Batches(), strict=True):
+        np.testing.assert_array_equal(one[0]["input_ids"], other[0]["input_ids"])
+        for ours, theirs in zip(one[1:], other[1:], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of tf.data")
+def test_nothing_tunes_and_the_length_is_known():
+    dataset = fed(Batches())
+    assert not dataset.options().autotune.enabled
+    assert int(dataset.cardinality()) == 3
+
+
+def test_another_backend_takes_them_as_they_are(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    batches = Batches()
+    assert fed(batches) is batches
+
+
+def test_what_breaks_in_a_batch_is_told():
+    class Broken(Batches):
+        def __getitem__(self, index: int):
+            if index == 1:
+                raise OSError("the disk is gone")
+            return super().__getitem__(index)
+
+    with pytest.raises(Exception, match="the disk is gone"):
+        list(fed(Broken()))
