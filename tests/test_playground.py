@@ -95,7 +95,7 @@ def test_an_answer_shows_words_percentages_and_the_rest(model):
     shares = [float(share) for share in re.findall(r"([\d.]+)\xa0%", tags.text)]
     assert len(shares) == 4 and sum(shares) == pytest.approx(100, abs=0.2)
     assert "everything else" in tags.text
-    assert "revision 0123456 · 5.3 M parameters · answered in" in tags.text
+    assert "revision 0123456 · 5.3 M parameters · Keras, float32 · answered in" in tags.text
     assert "I have watched this movie and it was awesome." in tags.text
 
 
@@ -256,7 +256,7 @@ def test_a_model_is_named_with_its_commit_size_licence_and_page(model):
     html = render.who(named)
     assert 'href="https://hub.test/me/&quot;x&quot;/tree/0123"' in html
     assert _Tags(html).seen.count("a") == 1 and "b" not in _Tags(html).seen
-    assert "revision 0123456 · 5.3 M parameters · licence apache-2.0 <b>" in _Tags(html).text
+    assert "revision 0123456 · 5.3 M parameters · Keras, float32 · licence apache-2.0 <b>" in _Tags(html).text
     named.url = "javascript:alert(1)"
     assert "href" not in render.who(named) and "href" not in render.who(model)
 
