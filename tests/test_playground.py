@@ -256,7 +256,10 @@ def test_a_model_is_named_with_its_commit_size_licence_and_page(model):
     html = render.who(named)
     assert 'href="https://hub.test/me/&quot;x&quot;/tree/0123"' in html
     assert _Tags(html).seen.count("a") == 1 and "b" not in _Tags(html).seen
-    assert "revision 0123456 · 5.3 M parameters · Keras, float32 · licence apache-2.0 <b>" in _Tags(html).text
+    assert (
+        "revision 0123456 · 5.3 M parameters · Keras, float32 · licence apache-2.0 <b>"
+        in _Tags(html).text
+    )
     named.url = "javascript:alert(1)"
     assert "href" not in render.who(named) and "href" not in render.who(model)
 
