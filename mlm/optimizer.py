@@ -49,16 +49,14 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 class AdamW(GuardedUpdate, keras.optimizers.AdamW):
     """Keras' AdamW, guarded; on one TensorFlow device its update is one pass over memory."""
 
-    def update_step(self, gradient, variable, learning_rate):
+    def _backend_apply_gradients(self, grads, trainable_variables):
         if keras.backend.backend() == "tensorflow":
-            from mlm.training_step.tensorflow import adam_step, is_on_one_device
+            from mlm.training_step.tensorflow import adamw_update, is_on_one_device
 
             if is_on_one_device():
-                index = self._get_variable_index(variable)
-                moments = self._momentums[index], self._velocities[index]
-                adam_step(self, variable, gradient, *moments, learning_rate)
+                adamw_update(self, grads, trainable_variables)
                 return
-        super().update_step(gradient, variable, learning_rate)
+        super()._backend_apply_gradients(grads, trainable_variables)
 
 
 class Muon(GuardedUpdate, keras.optimizers.Muon):

@@ -37,5 +37,5 @@ def test_several_devices_take_keras_own(monkeypatch):
     from mlm.training_step import tensorflow as step
 
     monkeypatch.setattr(step, "is_on_one_device", lambda: False)
-    monkeypatch.setattr(step, "adam_step", None)  # would fail if it were called
+    monkeypatch.setattr(step, "adamw_update", None)  # would fail if it were called
     assert len(trained(AdamW, 0.0)[0]) == 2

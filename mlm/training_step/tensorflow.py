@@ -30,24 +30,34 @@ def is_on_one_device() -> bool:
     return not tf.distribute.has_strategy()
 
 
-def adam_step(optimizer, variable, gradient, momentum, velocity, learning_rate) -> None:
-    """Keras' Adam.update_step of one tf.Variable, float32, by one operator instead of a dozen.
+def adamw_update(optimizer, gradients, variables) -> None:
+    """What Keras' AdamW does to float32 variables, by one operator each instead of a dozen.
 
-    momentum, velocity: the Keras variables of its moments, changed in place as it is.
+    gradients, variables: in step; the moments are the optimizer's own, changed in place as well.
+    What all variables share is computed once: the graph of twelve layers is a third smaller so.
     """
     step = tf.cast(optimizer.iterations + 1, tf.float32)
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=momentum.value.handle,
-        v=velocity.value.handle,
-        beta1_power=tf.pow(optimizer.beta_1, step),
-        beta2_power=tf.pow(optimizer.beta_2, step),
-        lr=tf.cast(learning_rate, tf.float32),
-        beta1=optimizer.beta_1,
-        beta2=optimizer.beta_2,
-        epsilon=optimizer.epsilon,
-        grad=tf.cast(gradient, tf.float32),
-    )
+    rate = tf.cast(optimizer.learning_rate, tf.float32)
+    shared = {
+        "lr": rate,
+        "beta1": tf.constant(optimizer.beta_1, tf.float32),
+        "beta2": tf.constant(optimizer.beta_2, tf.float32),
+        "epsilon": tf.constant(optimizer.epsilon, tf.float32),
+    }
+    shared["beta1_power"] = tf.pow(shared["beta1"], step)
+    shared["beta2_power"] = tf.pow(shared["beta2"], step)
+    decay = rate * optimizer.weight_decay if optimizer.weight_decay else None
+    for gradient, variable in zip(gradients, variables, strict=True):
+        index = optimizer._get_variable_index(variable)
+        if decay is not None and optimizer._use_weight_decay(variable):
+            variable.value.assign_sub(variable.value * decay)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.value.handle,
+            m=optimizer._momentums[index].value.handle,
+            v=optimizer._velocities[index].value.handle,
+            grad=tf.cast(gradient, tf.float32),
+            **shared,
+        )
 
 
 def _gradients(learner, variables, inputs, labels, weights) -> list:
