@@ -128,27 +128,12 @@ def grouped(texts, tokenizer, length: int):
 
 
 def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
-    """transformers.Trainer as run_mlm.py sets it up: AdamW, dynamic masking, no padding."""
-    import torch
-    from transformers import (
-        AutoModelForMaskedLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
+    """Steps of training as run_mlm.py makes them; the first has its own figure."""
+    from transformers import TrainerCallback
 
-    tokenizer = AutoTokenizer.from_pretrained(settings["model_name_or_path"])
-    network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
-    generator = torch.Generator().manual_seed(0)
-    length, rows = settings["max_seq_length"], settings["per_device_train_batch_size"]
-    ids = torch.randint(
-        1000, len(tokenizer), (rows * (times + 3), length), generator=generator
-    ).tolist()
-    data = [{"input_ids": row} for row in ids]
     moments: list[float] = []
-    first: list[float] = []
+    start: list[float] = []
+    losses: list[float] = []
 
     class Clock(TrainerCallback):
         def on_step_begin(self, *arguments, **options):
@@ -156,50 +141,36 @@ def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
 
         def on_step_end(self, *arguments, **options):
             moments.append(time.perf_counter())
-            first.append(since_process_start())
+            start.append(since_process_start())
 
+        def on_log(self, args, state, control, logs=None, **options):
+            losses.append(logs.get("loss"))
+
+    options = {"max_steps": times + 2, "logging_strategy": "steps", "logging_steps": 1}
     with tempfile.TemporaryDirectory() as folder:
-        asked = TrainingArguments(
-            folder, per_device_train_batch_size=rows, max_steps=times + 2, report_to="none",
-            learning_rate=settings["learning_rate"], bf16=settings["precision"] == "bf16",
-            use_cpu=True, save_strategy="no", logging_strategy="no", disable_tqdm=True,
-        )  # fmt: skip
-        collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
-        Trainer(
-            network, asked, train_dataset=data, data_collator=collator, callbacks=[Clock()]
-        ).train()
+        trainer_of(settings, folder, Clock(), **options).train()
     each = [end - begin for begin, end in zip(moments[::2], moments[1::2], strict=True)]
     return {
         "seconds": statistics.median(each[2:]),
-        "result": None,
+        "result": losses[0],
         "first_step": each[0],
-        "start": first[0],  # of the process, to the end of the first step
+        "start": start[0],  # of the process, to the end of the first step
         "megabytes": peak_mb(),
     }
 
 
 def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
-    """As train(), on grouped() texts, until the loss on what is held out is so low."""
+    """Until the loss on masked sequences that are held out is so low, looked at every few steps."""
     import numpy as np
     import torch
-    from datasets import load_dataset
-    from transformers import (
-        AutoModelForMaskedLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
+    from transformers import TrainerCallback
 
-    tokenizer = AutoTokenizer.from_pretrained(settings["model_name_or_path"])
-    network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
     arrays, reached = np.load(held_out), [float("inf"), 0]
     ids = torch.from_numpy(arrays["input_ids"]).long()
     chosen = torch.from_numpy(arrays["masked_positions"]).long()
     labels, real = torch.from_numpy(arrays["labels"]).long(), torch.from_numpy(arrays["real"])
 
-    def held_out_loss() -> float:
+    def held_out_loss(network) -> float:
         network.eval()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             found = [
@@ -213,26 +184,44 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
         return float(torch.nn.functional.cross_entropy(logits, labels[real]))
 
     class Watch(TrainerCallback):
-        def on_step_end(self, args, state, control, **options):
+        def on_step_end(self, args, state, control, model=None, **options):
             if state.global_step % every == 0:
-                reached[:] = [held_out_loss(), state.global_step]
+                reached[:] = [held_out_loss(model), state.global_step]
                 control.should_training_stop = reached[0] <= loss
 
     with tempfile.TemporaryDirectory() as folder:
-        texts = load_dataset("csv", data_files=settings["train_file"], cache_dir=folder)["train"]
-        data = grouped(texts, tokenizer, settings["max_seq_length"])
-        asked = TrainingArguments(
-            folder, per_device_train_batch_size=settings["per_device_train_batch_size"],
-            max_steps=settings["max_steps"], learning_rate=settings["learning_rate"],
-            warmup_steps=settings["warmup_steps"], lr_scheduler_type="constant_with_warmup",
-            bf16=settings["precision"] == "bf16", use_cpu=True, report_to="none",
-            save_strategy="no", logging_strategy="no", disable_tqdm=True,
-        )  # fmt: skip
-        collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
-        Trainer(
-            network, asked, train_dataset=data, data_collator=collator, callbacks=[Watch()]
-        ).train()
+        trainer_of(settings, folder, Watch()).train()
     return {"seconds": since_process_start(), "result": reached}
+
+
+def trainer_of(settings: dict[str, Any], folder: str, callback, **options: Any):
+    """transformers.Trainer as run_mlm.py sets it up: AdamW, dynamic masking, no padding.
+
+    options: of TrainingArguments, beside what the settings say.
+    """
+    from datasets import load_dataset
+    from transformers import (
+        AutoModelForMaskedLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        Trainer,
+        TrainingArguments,
+    )
+
+    tokenizer = AutoTokenizer.from_pretrained(settings["model_name_or_path"])
+    network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
+    texts = load_dataset("csv", data_files=settings["train_file"], cache_dir=folder)["train"]
+    data = grouped(texts, tokenizer, settings["max_seq_length"])
+    named = ("per_device_train_batch_size", "max_steps", "learning_rate", "warmup_steps")
+    asked = {name: settings[name] for name in named} | {"logging_strategy": "no"} | options
+    arguments = TrainingArguments(
+        folder, bf16=settings["precision"] == "bf16", lr_scheduler_type="constant_with_warmup",
+        use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True, **asked,
+    )  # fmt: skip
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+    return Trainer(
+        network, arguments, train_dataset=data, data_collator=collator, callbacks=[callback]
+    )
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
