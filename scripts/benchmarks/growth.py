@@ -118,9 +118,8 @@ def picture(name: str, curve: Curve, points: list[Point], folder: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
     axes.plot([x for x, _, _ in points], [y for _, y, _ in points], "o-", color="#0f766e")
-    axes.set(xlabel=curve.x, ylabel=curve.y, xscale="log", ylim=(0, None))
-    if not curve.flat:
-        axes.set(yscale="log", ylim=(None, None))
+    axes.set(xlabel=curve.x, ylabel=curve.y, xscale="log")
+    axes.set(**({"ylim": (0, None)} if curve.flat else {"yscale": "log"}))
     figure.savefig(folder / f"{name}.svg")
     pyplot.close(figure)
 

@@ -34,9 +34,14 @@ def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") ->
     answers = found if len(sentences) > 1 else [found]
     return {
         "seconds": seconds,
-        "result": [[word["score"] for word in answer] for answer in answers],
+        "result": [shares(answer) for answer in answers],
         "megabytes": peak_mb(),
     }
+
+
+def shares(answer: list[Any]) -> list[Any]:
+    """Of the words for a mask; of several masks, a list of each one's."""
+    return [shares(each) if isinstance(each, list) else each["score"] for each in answer]
 
 
 def score(model: str, sentences: list[str], dtype: DType = "int8") -> dict[str, Any]:
