@@ -2,7 +2,7 @@
 
 A BERT tokenizer cuts at every space and at every punctuation mark, so what it makes of a text is
 what it makes of the parts between, one after the other. Of an English corpus nearly all were met
-before.
+before; where few were, as in a script without spaces, texts are cut whole again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from mlm.tokenizer import encode_texts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-MOST_KEPT = 2**18  # words, and parts of words, about 150 bytes each; later ones are cut every time
+BYTES_KEPT = 2**25  # of words, and of parts of words; later ones are cut every time
+LOOK_EVERY = 1_000_000  # characters: whether remembering was worth it
 _PARTS = re.compile(r"[!-/:-@\[-`{-~]|[^!-/:-@\[-`{-~]+")  # ASCII's punctuation; what is between
 
 # Texts -> the ids of all, one after the other, and how many each has, int64.
@@ -32,17 +33,20 @@ class DocumentEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, dtype: np.dtype):
         self._separator = tokenizer.sep_token_id
-        self._cut: Cut = partial(_cut_whole, tokenizer, dtype)
+        self._cut_whole: Cut = partial(_cut_whole, tokenizer, dtype)
+        self._words: _Remembered | None = None
         if cuts_at_spaces_and_marks(tokenizer):
-            parts = _Remembered(_PARTS.findall, self._cut, dtype)
-            self._cut = _Remembered(lambda text: text.split(" "), parts, dtype)
+            parts = _Remembered(_PARTS.findall, self._cut_whole, dtype)
+            self._words = _Remembered(lambda text: text.split(" "), parts, dtype)
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of all documents, (N,), and where each ends, its separator counted, (D,) int64.
 
         Raises CheckpointError: the tokenizer breaks on a text.
         """
-        ids, lengths = self._cut(texts)
+        ids, lengths = (self._cut_whole if self._words is None else self._words)(texts)
+        if self._words is not None and self._words.gains_little():
+            self._words = None
         return np.insert(ids, np.cumsum(lengths), self._separator), np.cumsum(lengths + 1)
 
 
@@ -76,6 +80,16 @@ class _Remembered(dict):
         self._ids = np.empty(0, dtype)  # of all parts, one after the other
         self._ends = np.empty(0, np.int64)  # of each part in them
         self._new: list[str] = []
+        self._bytes = 0  # about, of what is kept
+        self._asked = self._asked_of_new = 0  # characters, since gains_little last looked
+
+    def gains_little(self) -> bool:
+        """Whether most of the last LOOK_EVERY characters were of parts not met before."""
+        if self._asked < LOOK_EVERY:
+            return False
+        little = self._asked_of_new > self._asked // 2
+        self._asked = self._asked_of_new = 0
+        return little
 
     def __missing__(self, part: str) -> int:
         number = self[part] = len(self)
@@ -85,6 +99,7 @@ class _Remembered(dict):
     def __call__(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """See Cut."""
         parts = [self._split(text) for text in texts]
+        self._asked += sum(map(len, texts))
         ends_of_texts = np.cumsum([len(of_text) for of_text in parts], dtype=np.int64)
         count = int(ends_of_texts[-1]) if texts else 0
         found = map(self.__getitem__, chain.from_iterable(parts))
@@ -102,10 +117,13 @@ class _Remembered(dict):
         if not self._new:
             return self._ids, self._ends
         new, lengths = self._cut(self._new)
+        characters = sum(map(len, self._new))
+        self._asked_of_new += characters
         ids = np.concatenate([self._ids, new])
         ends = np.concatenate([self._ends, len(self._ids) + np.cumsum(lengths)])
-        if len(self) <= MOST_KEPT:
-            self._ids, self._ends = ids, ends
+        needed = 100 * len(self._new) + 8 * characters  # a dict's entry; a string and its ids
+        if self._bytes + needed <= BYTES_KEPT:
+            self._ids, self._ends, self._bytes = ids, ends, self._bytes + needed
         else:
             for part in self._new:
                 del self[part]

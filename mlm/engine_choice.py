@@ -24,7 +24,7 @@ def open_with_engine(
 
     Args:
         engine: `litert`; `keras`, the reference, in float32; `auto`, Keras where LiteRT is not
-            installed or has no graph for the encoder, and LiteRT elsewhere.
+            installed, does not run, or has no graph for the encoder, and LiteRT elsewhere.
         dtype: of LiteRT's weights.
         cache: where what LiteRT reads is kept for the next time; None for nowhere.
 
@@ -62,6 +62,8 @@ def _open_litert(opened: OpenCheckpoint, dtype: litert.DType, cache: Path | None
     for place in (cache, None):  # a cache that is full, or not ours to write
         try:
             return litert.open_engine(opened.folder, family, opened.config, dtype, place)
+        except ImportError as error:
+            raise UnsupportedError(f"ai-edge-litert does not load: {error}") from error
         except OSError as error:
             reason = str(error.strerror)
     raise UnsupportedError(f"its files cannot be written: {reason}")

@@ -94,8 +94,8 @@ class FillMask:
             name, revision: see fetch_checkpoint.
             engine: `litert` (fast, and starts without TensorFlow), `keras` (the reference), or
                 `auto`, LiteRT where it can.
-            dtype: of LiteRT's weights: `float32`, which answers as Keras does to some 1e-5 of a
-                logit, or `int8`, three times as fast and nearly as good.
+            dtype: of LiteRT's weights: `float32`, which answers as Keras does, a logit to 1e-3
+                at most, or `int8`, three times as fast and nearly as good.
 
         Raises:
             HubError: no name, or the Hub has no such checkpoint, or cannot be reached.

@@ -31,10 +31,12 @@ def documents_of(encoder: DocumentEncoder, given: list[str]) -> list[list[int]]:
     return [part.tolist() for part in np.split(ids, ends[:-1])] if given else []
 
 
-@pytest.mark.parametrize("most", [0, 5, 2**18])
+@pytest.mark.parametrize("most", [0, 1000, 2**25])
+@pytest.mark.parametrize("look_every", [100, 10**6])
 @pytest.mark.parametrize("kind", KINDS)
-def test_ids_are_the_tokenizers(kind, most, monkeypatch):
-    monkeypatch.setattr(document_encoding, "MOST_KEPT", most)
+def test_ids_are_the_tokenizers(kind, look_every, most, monkeypatch):
+    monkeypatch.setattr(document_encoding, "BYTES_KEPT", most)
+    monkeypatch.setattr(document_encoding, "LOOK_EVERY", look_every)
     tokenizer = KINDS[kind]()
     encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
     for seed, count in enumerate((20, 1, 0, 30)):
@@ -66,3 +68,24 @@ def test_an_added_word_may_have_a_space_in_it(small_tokenizer):
     batch = ["i liked the film very much", "the film"]
     assert documents_of(encoder, batch) == expected(tokenizer, batch)
     assert len(tokenizer) - 1 in documents_of(encoder, batch)[1]
+
+
+def test_words_that_do_not_come_again_are_not_looked_for(small_tokenizer, monkeypatch):
+    cut: list[list[str]] = []
+
+    def watched(tokenizer, texts):
+        cut.append(texts)
+        return encode_texts(tokenizer, texts)
+
+    monkeypatch.setattr(document_encoding, "encode_texts", watched)
+    monkeypatch.setattr(document_encoding, "LOOK_EVERY", 100)
+    encoder = DocumentEncoder(small_tokenizer, np.dtype(np.uint16))
+    for _ in range(3):
+        encoder.encode(["film film " * 20])
+    assert cut == [["film", ""]] or cut == [["film"]], "known after the first"
+    new = [f"{number:0150b}" for number in range(3)]
+    for text in new:
+        encoder.encode([text])
+    assert cut[-1] == new[-1:] and new[0] in cut[-3]
+    encoder.encode(["film film"])
+    assert cut[-1] == ["film film"], "as a whole: remembering has ended"

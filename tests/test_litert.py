@@ -3,10 +3,12 @@
 That its logits are PyTorch's is in test_parity.py.
 """
 
+import gc
 import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,24 @@ def test_keras_answers_where_it_is_not_installed(tiny_bert_folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ImportError("GLIBC_9.9 not found"), "GLIBC_9.9 not found"),
+        (ValueError("Didn't find op\nand more"), "Didn't find op"),
+    ],
+)
+def test_keras_answers_where_it_does_not_run(tiny_bert_folder, cache, monkeypatch, error, named):
+    def broken(*arguments):
+        raise error
+
+    monkeypatch.setattr("mlm.litert.engine.LiteRTEngine", broken)
+    for place in (None, cache):
+        assert open_with_engine(tiny_bert_folder, cache=place)[1].kind == "Keras, float32"
+    with pytest.raises(CheckpointError, match=named):
+        open_with_engine(tiny_bert_folder, "litert")
+
+
+@pytest.mark.parametrize(
     "tensor",
     ["bert.embeddings.LayerNorm.weight", "bert.embeddings.word_embeddings.weight"],
 )
@@ -145,6 +165,56 @@ def test_a_checkpoint_is_turned_once_and_anew_when_it_changes(tiny_bert_folder, 
     open_with_engine(folder, cache=cache)
     assert len(kept(cache)) == 3
     assert [path.name for path in cache.glob("making-*")] == []
+
+
+def test_it_is_turned_anew_when_a_copy_keeps_the_time_of_change(tiny_bert_folder, tmp_path, cache):
+    folder = copied(tiny_bert_folder, tmp_path / "mine")
+    open_with_engine(folder, cache=cache)
+    before = (folder / WEIGHTS).stat().st_mtime_ns
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes())
+    os.utime(folder / WEIGHTS, ns=(before, before))
+    open_with_engine(folder, cache=cache)
+    assert len(kept(cache)) == 2
+
+
+def test_a_cache_that_is_whole_need_not_be_writable(tiny_bert_folder, cache, monkeypatch):
+    open_with_engine(tiny_bert_folder, cache=cache)
+
+    def refused(*arguments, **options):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.utime", refused)
+    monkeypatch.setattr("mlm.litert.conversion._convert", refused)  # made but once
+    assert open_with_engine(tiny_bert_folder, cache=cache)[1].kind.startswith("LiteRT")
+
+
+def test_what_a_killed_conversion_left_goes(tiny_bert_folder, cache):
+    killed, running = cache / "making-killed", cache / "making-running"
+    for each in (killed, running):
+        each.mkdir(parents=True)
+    two_hours_ago = time.time() - 2 * 3600
+    os.utime(killed, (two_hours_ago, two_hours_ago))
+    open_with_engine(tiny_bert_folder, cache=cache)
+    assert running.exists() and not killed.exists()
+
+
+def test_an_engine_is_gone_when_it_is_dropped(tiny_bert_folder):
+    _, engine = open_with_engine(tiny_bert_folder)
+    engine.logits(QUESTIONS)
+    gone = weakref.ref(engine)
+    gc.disable()
+    try:
+        del engine
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_tables_of_few_lengths_are_kept(tiny_checkpoint_folder, monkeypatch):
+    monkeypatch.setattr("mlm.litert.inputs.TABLES_KEPT", 0)
+    _, engine = open_with_engine(tiny_checkpoint_folder)
+    engine.logits(QUESTIONS)
+    assert len(engine._inputs._kept) == 1
 
 
 def test_nothing_is_kept_where_there_is_no_cache(tiny_bert_folder, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
     <cache>/<key>/model.tflite  word_embeddings.npy  position_embeddings.npy  attention_biases.npy
                   sizes.json    of the others, in bytes
 
-The key is that of the weight files (their paths, sizes and times of change), of the config, and of
+The key is that of the weight files (their paths, sizes and times), of the config, and of
 the code that converts. Only what was made here is ever read: a model of this format from the Hub
 would be input to native code that nobody checked.
 """
@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, get_args
@@ -30,6 +30,7 @@ DType = Literal["float32", "int8"]
 DTYPES = get_args(DType)
 MODEL, SIZES = "model.tflite", "sizes.json"
 UNUSED_DAYS = 30  # after which a kept conversion goes
+MAKING, KILLED_HOURS = "making-", 1  # a conversion under way, and after which it is none
 
 
 @contextmanager
@@ -54,14 +55,15 @@ def converted(
         forget(kept)
         _drop_unused(cache)
         _convert_into(kept, folder, family, config, dtype)
-    os.utime(kept)
+    with suppress(OSError):  # whole, but not ours to write
+        os.utime(kept)
     yield kept
 
 
 def _convert_into(kept: Path, folder: Path, family: Family, config, dtype: DType) -> None:
     """At once: another process sees all of it or nothing."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="making-", dir=kept.parent) as beside:
+    with tempfile.TemporaryDirectory(prefix=MAKING, dir=kept.parent) as beside:
         made = Path(beside) / "made"
         made.mkdir()
         _convert(folder, family, config, dtype, made)
@@ -82,6 +84,9 @@ def _convert(folder: Path, family: Family, config: EncoderConfig, dtype: DType, 
     write_tables(to, config, weights)
     write_encoder(to / MODEL, config, weights, in_8_bits=dtype == "int8")
     (to / SIZES).write_text(json.dumps(_sizes(to)))
+    for path in to.iterdir():  # a cut of power must not leave zeros of the right size
+        with path.open("rb+") as stream:
+            os.fsync(stream.fileno())
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -103,15 +108,23 @@ def forget(kept: Path) -> None:
 
 def _key(folder: Path, config: EncoderConfig, dtype: DType) -> str:
     files = [(folder / name).resolve() for name in read_headers(folder)]
-    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    states = [(str(path), *_state(path)) for path in files]
     about = json.dumps([states, asdict(config), dtype])
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     return hashlib.sha256(about.encode() + b"".join(code)).hexdigest()[:32]
 
 
+def _state(path: Path) -> tuple[int, int, int]:
+    """Another for another content: a copy may keep the time of change, not that of its status."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def _drop_unused(cache: Path) -> None:
     """What no process has opened for long; one that still has it open loses nothing."""
-    oldest = time.time() - UNUSED_DAYS * 24 * 3600
-    for kept in cache.glob("*"):
-        if kept.is_dir() and kept.stat().st_mtime < oldest:
-            forget(kept)
+    for pattern, hours in (("*", UNUSED_DAYS * 24), (f"{MAKING}*", KILLED_HOURS)):
+        oldest = time.time() - hours * 3600
+        for kept in cache.glob(pattern):
+            with suppress(OSError):  # another process has dropped it
+                if kept.is_dir() and kept.stat().st_mtime < oldest:
+                    forget(kept)

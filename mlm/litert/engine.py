@@ -10,6 +10,7 @@ import numpy as np
 from mlm.devices import available_cpus, muted_stderr
 from mlm.encoder_config import EncoderConfig, num_parameters
 from mlm.engine import Question
+from mlm.errors import UnsupportedError
 from mlm.families.family import Family
 from mlm.litert.conversion import MODEL, DType, converted, forget
 from mlm.litert.inputs import Inputs
@@ -28,14 +29,28 @@ def is_installed() -> bool:
 def open_engine(
     folder: Path, family: Family, config: EncoderConfig, dtype: DType, cache: Path | None
 ) -> "LiteRTEngine":
-    """The engine of a verified checkpoint folder; what is raised is that of `converted`."""
+    """The engine of a verified checkpoint folder.
+
+    Raises what `converted` does; UnsupportedError too where LiteRT cannot run what was made;
+    ImportError where it does not suit this machine.
+    """
     with converted(folder, family, config, dtype, cache) as files:
         try:
-            return LiteRTEngine(files, config, dtype)
-        except (RuntimeError, ValueError):  # of LiteRT and NumPy: what was kept is spoilt
-            forget(files)
+            return _opened(files, config, dtype)
+        except UnsupportedError:
+            if cache is None:
+                raise
+            forget(files)  # it may have been spoilt on the disk
     with converted(folder, family, config, dtype, cache) as files:
+        return _opened(files, config, dtype)
+
+
+def _opened(files: Path, config: EncoderConfig, dtype: DType) -> "LiteRTEngine":
+    try:
         return LiteRTEngine(files, config, dtype)
+    except (RuntimeError, ValueError) as error:  # of LiteRT and NumPy
+        reason = str(error).partition("\n")[0][:200]
+        raise UnsupportedError(f"what it says is {reason!r}") from error
 
 
 class LiteRTEngine:

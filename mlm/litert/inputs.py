@@ -1,7 +1,7 @@
 """What an encoder's graph is given for one text: NumPy's part of the encoder."""
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from mlm.errors import UnsupportedError
 from mlm.weights import StoredWeights
 
 MASKED_OUT = np.float32(-3e4)  # added to the score of a token out of sight
-LENGTHS_KEPT = 8  # tables of the lengths last asked for
+TABLES_KEPT = 2**26  # bytes of the tables of the lengths last asked for
 
 WORDS, PLACES, BIASES = "word_embeddings.npy", "position_embeddings.npy", "attention_biases.npy"
 
@@ -62,7 +62,7 @@ class Inputs:
             np.load(folder / name) if (folder / name).is_file() else None
             for name in (PLACES, BIASES)
         )
-        self._of_length = lru_cache(LENGTHS_KEPT)(self._made_of_length)
+        self._kept: dict[int, list[np.ndarray]] = {}  # by length, the last one asked for last
 
     def of(self, question: Question) -> list[np.ndarray]:
         """See write_encoder."""
@@ -70,6 +70,14 @@ class Inputs:
         if self._places is not None:
             embedded = embedded + self._places[: len(embedded)]
         return [embedded, np.array(question.positions, np.int32), *self._of_length(len(embedded))]
+
+    def _of_length(self, length: int) -> list[np.ndarray]:
+        tables = self._kept.pop(length, None) or self._made_of_length(length)
+        kept = {**self._kept, length: tables}
+        while len(kept) > 1 and _bytes_of(kept) > TABLES_KEPT:
+            del kept[next(iter(kept))]
+        self._kept = kept
+        return tables
 
     def _made_of_length(self, length: int) -> list[np.ndarray]:
         rotary = [
@@ -96,3 +104,7 @@ class Inputs:
         if window is not None:
             bias = bias + MASKED_OUT * (np.abs(distance) > window)
         return np.ascontiguousarray(bias, np.float32)
+
+
+def _bytes_of(tables: dict[int, list[np.ndarray]]) -> int:
+    return sum(table.nbytes for of_length in tables.values() for table in of_length)

@@ -48,7 +48,7 @@ def train_point(made: Material, shape: dict[str, int], rows: int, length: int) -
         "max_steps": 100,
         "precision": "bf16",
     }
-    told = run("ours.py", "train", {"settings": settings, "times": STEPS})
+    told = run(made, "ours.py", "train", {"settings": settings, "times": STEPS})
     return told | {"speed": rows * length / told["seconds"]}
 
 
@@ -77,7 +77,7 @@ def by_model(made: Material, shape: tuple[int, int]) -> Point:
 
 def by_text(made: Material, tokens: int) -> Point:
     arguments = {"model": made.model("base", BASE), "sentences": [made.sentence(tokens)]}
-    told = run("ours.py", "fill", arguments | {"times": TIMES})
+    told = run(made, "ours.py", "fill", arguments | {"times": TIMES})
     return tokens, 1000 * told["seconds"], told["megabytes"]
 
 
@@ -85,13 +85,13 @@ def by_masks(made: Material, masks: int) -> Point:
     words = made.sentence(64).replace("[MASK]", "film").split()
     words[:masks] = ["[MASK]"] * masks
     arguments = {"model": made.model("base", BASE), "sentences": [" ".join(words)]}
-    told = run("ours.py", "fill", arguments | {"times": TIMES})
+    told = run(made, "ours.py", "fill", arguments | {"times": TIMES})
     return masks, 1000 * told["seconds"], told["megabytes"]
 
 
 def by_clients(made: Material, clients: int) -> Point:
     arguments = {"model": made.model("base", BASE), "sentence": made.sentence(32)}
-    told = run("ours.py", "ask_at_once", arguments | {"clients": clients, "seconds": 10})
+    told = run(made, "ours.py", "ask_at_once", arguments | {"clients": clients, "seconds": 10})
     return clients, told["result"], told["megabytes"]
 
 

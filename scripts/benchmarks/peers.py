@@ -212,8 +212,9 @@ def trainer_of(settings: dict[str, Any], folder: str, callback, **options: Any):
     network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
     texts = load_dataset("csv", data_files=settings["train_file"], cache_dir=folder)["train"]
     data = grouped(texts, tokenizer, settings["max_seq_length"])
-    named = ("per_device_train_batch_size", "max_steps", "learning_rate", "warmup_steps")
-    asked = {name: settings[name] for name in named} | {"logging_strategy": "no"} | options
+    ours = {"train_file", "model_name_or_path", "max_seq_length", "precision", "lr_scheduler_type"}
+    asked = {name: value for name, value in settings.items() if name not in ours}
+    asked |= {"logging_strategy": "no"} | options
     arguments = TrainingArguments(
         folder, bf16=settings["precision"] == "bf16", lr_scheduler_type="constant_with_warmup",
         use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True, **asked,
