@@ -3,6 +3,7 @@
 Everything else is written in Keras and runs on either backend (`KERAS_BACKEND=tensorflow|jax`).
 """
 
+import gc
 import math
 import os
 import platform
@@ -38,7 +39,7 @@ def load_backend(*, distributed: bool = False) -> None:
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     keep_pytorch_out()
-    with muted_stderr():
+    with muted_stderr(), no_garbage():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -47,6 +48,23 @@ def load_backend(*, distributed: bool = False) -> None:
             tf.config.list_physical_devices()
     if distributed:
         processes.join()
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Around imports: nothing that they make is looked at for being garbage, then or later.
+
+    Python would look through all of TensorFlow's modules a dozen times while they are imported, and
+    again whenever a graph is traced.
+    """
+    looked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if looked:
+            gc.enable()
 
 
 def keep_pytorch_out() -> None:
