@@ -5,6 +5,7 @@ That its logits are PyTorch's is in test_parity.py.
 
 import gc
 import os
+import re
 import subprocess
 import sys
 import time
@@ -57,6 +58,35 @@ def test_8_bits_answer_nearly_as_well(shared_data):
     assert np.abs(one - other).max() > 0
     assert one.argmax() == other.argmax()
     assert np.corrcoef(one[0], other[0])[0, 1] > 0.999
+
+
+def test_a_large_model_is_cut_into_files_of_few_layers(tiny_checkpoint_folder, cache, monkeypatch):
+    _, whole = open_with_engine(tiny_checkpoint_folder)
+    monkeypatch.setattr("mlm.litert.encoder_graph.WEIGHTS_A_FILE", 1)
+    _, cut = open_with_engine(tiny_checkpoint_folder, cache=cache)
+    layers = 1 if len(set(cut.config.depths)) < len(cut.config.depths) else len(cut.config.depths)
+    assert len(list(cache.glob("*/layers_*"))) == layers
+    assert largest_difference(cut.logits(QUESTIONS), whole.logits(QUESTIONS)) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="memory is seen on Linux alone")
+def test_what_was_copied_from_the_files_is_let_go(cache):
+    _, engine = open_with_engine(ROOT / "mlm" / "bundled" / "imdb_modernbert", cache=cache)
+    engine.logits(QUESTIONS)
+    written = sum(path.stat().st_size for path in cache.glob("*/*.tflite"))
+    assert written > 10**7
+    assert in_memory(cache) < 0.1 * written
+
+
+def in_memory(folder: Path) -> int:
+    """Bytes of the files of a folder that this process has in memory."""
+    taken, is_inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-", line):
+            is_inside = str(folder) in line and line.endswith(".tflite")
+        elif is_inside and line.startswith("Rss:"):
+            taken += int(line.split()[1]) * 1024
+    return taken
 
 
 def test_it_starts_without_tensorflow_and_keras(tiny_bert_folder, tmp_path):
@@ -149,7 +179,7 @@ def cache(tmp_path) -> Path:
 
 def kept(cache: Path) -> dict[str, int]:
     """The model files that are kept, and when each was made."""
-    return {path.parent.name: path.stat().st_mtime_ns for path in cache.glob("*/model.tflite")}
+    return {path.parent.name: path.stat().st_mtime_ns for path in cache.glob("*/head.tflite")}
 
 
 def test_a_checkpoint_is_turned_once_and_anew_when_it_changes(tiny_bert_folder, tmp_path, cache):
@@ -248,7 +278,7 @@ def test_what_nobody_opened_for_a_month_goes(tiny_bert_folder, tiny_checkpoint_f
 def test_what_was_spoilt_on_the_disk_is_made_anew(tiny_bert_folder, cache, spoil):
     _, engine = open_with_engine(tiny_bert_folder, cache=cache)
     expected = engine.logits(QUESTIONS)
-    (model,) = cache.glob("*/model.tflite")
+    (model,) = cache.glob("*/layers_*")
     spoil(model)
     _, again = open_with_engine(tiny_bert_folder, cache=cache)
     assert again.kind.startswith("LiteRT")
@@ -268,7 +298,7 @@ def test_keras_answers_where_nothing_can_be_written(tiny_bert_folder, monkeypatc
 
 def test_a_model_that_a_stranger_put_beside_the_weights_is_not_read(tiny_bert_folder, tmp_path):
     folder = copied(tiny_bert_folder, tmp_path / "theirs")
-    (folder / "model.tflite").write_bytes(b"anything")
+    (folder / "head.tflite").write_bytes(b"anything")
     fill = FillMask.from_pretrained(folder)
     with pytest.raises(InputError, match="no mask"):
         fill("no gap here")

@@ -1,6 +1,7 @@
 """A checkpoint folder -> the files of this engine, made once and kept.
 
-    <cache>/<key>/model.tflite  word_embeddings.npy  position_embeddings.npy  attention_biases.npy
+    <cache>/<key>/layers_000.tflite ... head.tflite
+                  word_embeddings.npy  position_embeddings.npy  attention_biases.npy
                   sizes.json    of the others, in bytes
 
 The key is that of the weight files (their paths, sizes and times), of the config, and of
@@ -28,7 +29,7 @@ from mlm.weights import StoredWeights, read_headers
 
 DType = Literal["float32", "int8"]
 DTYPES = get_args(DType)
-MODEL, SIZES = "model.tflite", "sizes.json"
+SIZES = "sizes.json"
 UNUSED_DAYS = 30  # after which a kept conversion goes
 MAKING, KILLED_HOURS = "making-", 1  # a conversion under way, and after which it is none
 
@@ -82,7 +83,7 @@ def _convert(folder: Path, family: Family, config: EncoderConfig, dtype: DType, 
     from mlm.litert.encoder_graph import write_encoder
 
     write_tables(to, config, weights)
-    write_encoder(to / MODEL, config, weights, in_8_bits=dtype == "int8")
+    write_encoder(to, config, weights, in_8_bits=dtype == "int8")
     (to / SIZES).write_text(json.dumps(_sizes(to)))
     for path in to.iterdir():  # a cut of power must not leave zeros of the right size
         with path.open("rb+") as stream:

@@ -1,9 +1,13 @@
-"""The encoder of encoder.py as a LiteRT graph, for one text of any length without padding.
+"""The encoder of encoder.py as LiteRT graphs, for one text of any length without padding.
+
+Some layers to a graph, and one for the head: LiteRT copies a file's weights into the order that its
+kernels want, and the fewer a file has, the less there is twice (part.py).
 
 What NumPy does as well in no time stays outside (inputs.py): the rows of the embeddings, the tables
-of the rotary positions, the biases that hide far tokens or tell distances.
+of the rotary positions, the biases that hide far tokens or tell distances; so do the masks' rows.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,28 +16,45 @@ from ai_edge_litert import schema_py_generated as schema
 
 from mlm.encoder_config import EncoderConfig, variable_shapes
 from mlm.errors import UnsupportedError
-from mlm.litert.graph import OPEN, Graph, Tensor
-from mlm.litert.inputs import biased_windows, finite_values, rotary_bases
+from mlm.litert.graph import OPEN, Graph, Shape, Tensor
+from mlm.litert.inputs import bias_name, finite_values, rotary_names
+from mlm.litert.part import HEAD, LAYERS, STATES
 from mlm.weights import StoredWeights
 
 # Of the flatbuffer, generously: a layer's operators; an output's scale, zero point and bias.
 BYTES_A_LAYER, BYTES_AN_OUTPUT = 2**17, 32
+WEIGHTS_A_FILE = 2**25  # so many, or one layer, or the head
 
 
 def write_encoder(
-    path: Path, config: EncoderConfig, weights: StoredWeights, *, in_8_bits: bool
+    folder: Path, config: EncoderConfig, weights: StoredWeights, *, in_8_bits: bool
 ) -> None:
-    """Write the model file of an encoder.
+    """Write the model files of an encoder: see `layers_files` and HEAD.
 
-    Its inputs, in order: embedded (T, W) float32; positions (P,) int32; for each base of rotary
-    positions cos and sin (1, T, 1, D/2); for each kind of bias one (1, N or 1, T, T). Its output:
-    logits (P, V). Raises UnsupportedError.
+    The first layers are given embedded (T, W), all others states (T, H), and what of `tables` of
+    Inputs they name; they give states. The head is given the masks' states (P, H) and gives logits
+    (P, V). All float32. Raises UnsupportedError.
     """
     check_supported(config)
     outputs = config.vocab_size + sum(shape[-1] for shape in variable_shapes(config).values())
     room = BYTES_A_LAYER * (1 + len(config.depths)) + BYTES_AN_OUTPUT * outputs
-    with Graph(path, room) as graph:
-        graph.write([_Encoder(graph, config, weights, in_8_bits).logits()])
+    groups = layer_groups(config)
+    for number, depths in enumerate(groups):
+        with Graph(folder / LAYERS.format(number), room) as graph:
+            layers = _Layers(graph, config, weights, in_8_bits)
+            graph.write([layers.states(depths, embedded=number == 0)])
+    with Graph(folder / HEAD, room) as graph:
+        graph.write([_Head(graph, config, weights, in_8_bits).logits()])
+
+
+def layer_groups(config: EncoderConfig) -> list[tuple[int, ...]]:
+    """The depths of the layers that stand in one file, for each of the files."""
+    depths = config.depths
+    if len(set(depths)) < len(depths):  # ALBERT's: a layer at several depths stands in one file
+        return [depths]
+    layers = (math.prod(s) for key, s in variable_shapes(config).items() if "layer_" in key)
+    each = max(WEIGHTS_A_FILE * len(depths) // sum(layers), 1)
+    return [depths[start : start + each] for start in range(0, len(depths), each)]
 
 
 def check_supported(config: EncoderConfig) -> None:
@@ -45,8 +66,8 @@ def check_supported(config: EncoderConfig) -> None:
             raise UnsupportedError(f"the activation {name}")
 
 
-class _Encoder:
-    """Puts the operators of one encoder into a graph."""
+class _Part:
+    """Puts operators of an encoder into a graph, with the encoder's weights."""
 
     def __init__(
         self, graph: Graph, config: EncoderConfig, weights: StoredWeights, in_8_bits: bool
@@ -54,74 +75,6 @@ class _Encoder:
         self.graph, self.config, self.weights = graph, config, weights
         self.in_8_bits = in_8_bits
         self.made: dict[str, Tensor] = {}  # ALBERT's layers run at several depths
-        half = config.head_dim // 2
-        bias_heads = config.num_attention_heads if config.relative_attention_num_buckets else 1
-        self.embedded = graph.input("embedded", (OPEN, config.embedding_width))
-        self.positions = graph.input("positions", (OPEN,), np.int32)
-        self.rotary = {
-            base: [graph.input(f"{f}_{i}", (1, OPEN, 1, half)) for f in ("cos", "sin")]
-            for i, base in enumerate(rotary_bases(config))
-        }
-        self.biases = {
-            window: graph.input(f"bias_{i}", (1, bias_heads, OPEN, OPEN))
-            for i, window in enumerate(biased_windows(config))
-        }
-
-    def logits(self) -> Tensor:
-        x = self.norm(self.embedded, "embeddings/norm")
-        if self.config.project_embeddings:
-            x = self.dense(x, "embeddings/projection")
-        for index in self.config.depths:
-            x = self.layer(x, index)
-        x = self.graph.gather(x, self.positions)
-        if self.config.norm == "pre":
-            x = self.norm(x, "final_norm")
-        x = self.activation(self.dense(x, "head/dense"), self.config.head_act)
-        return self.decoder(self.norm(x, "head/norm"))
-
-    def layer(self, x: Tensor, index: int) -> Tensor:
-        graph, name = self.graph, f"layer_{index}"
-        if self.config.norm == "post":
-            x = self.norm(graph.add(x, self.attention(x, index)), f"{name}/attention_norm")
-            return self.norm(graph.add(x, self.mlp(x, name)), f"{name}/mlp_norm")
-        # ModernBERT's first layer has no norm of its own.
-        normed = self.norm(x, f"{name}/attention_norm") if index else x
-        x = graph.add(x, self.attention(normed, index))
-        return graph.add(x, self.mlp(self.norm(x, f"{name}/mlp_norm"), name))
-
-    def attention(self, x: Tensor, index: int) -> Tensor:
-        graph, config, name = self.graph, self.config, f"layer_{index}/attention"
-        heads = (1, OPEN, config.num_attention_heads, config.head_dim)
-        query, key, value = (
-            graph.reshape(part, heads) for part in graph.split(self.dense(x, f"{name}/qkv"), 3)
-        )
-        if config.positions == "rotary":
-            tables = self.rotary[config.rotary_thetas[index]]
-            query, key = self.rotate(query, *tables), self.rotate(key, *tables)
-        query, key, value = (graph.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))
-        scores = graph.matmul(query, key, transpose_b=True)
-        if (bias := self.biases.get(config.attention_windows[index])) is not None:
-            scores = graph.add(scores, bias)
-        mixed = graph.transpose(graph.matmul(graph.softmax(scores), value), (0, 2, 1, 3))
-        return self.dense(graph.reshape(mixed, (OPEN, config.hidden_size)), f"{name}/output")
-
-    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        graph = self.graph
-        first, second = graph.split(x, 2)
-        return graph.concatenate(
-            [
-                graph.subtract(graph.multiply(first, cos), graph.multiply(second, sin)),
-                graph.add(graph.multiply(second, cos), graph.multiply(first, sin)),
-            ]
-        )
-
-    def mlp(self, x: Tensor, name: str) -> Tensor:
-        x = self.dense(x, f"{name}/mlp/input")
-        if not self.config.gated_mlp:
-            return self.dense(self.activation(x, self.config.hidden_act), f"{name}/mlp/output")
-        x, gate = self.graph.split(x, 2)
-        x = self.graph.multiply(self.activation(x, self.config.hidden_act), gate)
-        return self.dense(x, f"{name}/mlp/output")
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         graph = self.graph
@@ -156,13 +109,6 @@ class _Encoder:
         scaled[: self.config.hidden_size] *= self.config.head_dim**-0.5
         return scaled
 
-    def decoder(self, x: Tensor) -> Tensor:
-        tied = self.config.tie_word_embeddings
-        table = self.value("embeddings/word_embeddings" if tied else "head/decoder")
-        weights = self.graph.weights(table, in_8_bits=self.in_8_bits)
-        bias = self.vector("head/bias") if self.config.decoder_bias else None
-        return self.graph.dense(x, weights, bias)
-
     def vector(self, key: str) -> Tensor:
         if key not in self.made:
             self.made[key] = self.graph.constant(self.value(key))
@@ -173,6 +119,93 @@ class _Encoder:
 
     def activation(self, x: Tensor, name: str) -> Tensor:
         return ACTIVATIONS[name](self.graph, x)
+
+
+class _Layers(_Part):
+    """Layers that follow each other."""
+
+    def states(self, depths: tuple[int, ...], *, embedded: bool) -> Tensor:
+        """embedded: before them comes what belongs to the embeddings."""
+        if embedded:
+            x = self.graph.input(STATES, (OPEN, self.config.embedding_width))
+            x = self.norm(x, "embeddings/norm")
+            if self.config.project_embeddings:
+                x = self.dense(x, "embeddings/projection")
+        else:
+            x = self.graph.input(STATES, (OPEN, self.config.hidden_size))
+        for index in depths:
+            x = self.layer(x, index)
+        return x
+
+    def table(self, name: str, shape: Shape) -> Tensor:
+        """An input of that name: see Inputs.tables."""
+        if name not in self.made:
+            self.made[name] = self.graph.input(name, shape)
+        return self.made[name]
+
+    def layer(self, x: Tensor, index: int) -> Tensor:
+        graph, name = self.graph, f"layer_{index}"
+        if self.config.norm == "post":
+            x = self.norm(graph.add(x, self.attention(x, index)), f"{name}/attention_norm")
+            return self.norm(graph.add(x, self.mlp(x, name)), f"{name}/mlp_norm")
+        # ModernBERT's first layer has no norm of its own.
+        normed = self.norm(x, f"{name}/attention_norm") if index else x
+        x = graph.add(x, self.attention(normed, index))
+        return graph.add(x, self.mlp(self.norm(x, f"{name}/mlp_norm"), name))
+
+    def attention(self, x: Tensor, index: int) -> Tensor:
+        graph, config, name = self.graph, self.config, f"layer_{index}/attention"
+        heads = (1, OPEN, config.num_attention_heads, config.head_dim)
+        query, key, value = (
+            graph.reshape(part, heads) for part in graph.split(self.dense(x, f"{name}/qkv"), 3)
+        )
+        if config.positions == "rotary":
+            names = rotary_names(config.rotary_thetas[index])
+            tables = [self.table(name, (1, OPEN, 1, config.head_dim // 2)) for name in names]
+            query, key = self.rotate(query, *tables), self.rotate(key, *tables)
+        query, key, value = (graph.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))
+        scores = graph.matmul(query, key, transpose_b=True)
+        if bias := bias_name(config, config.attention_windows[index]):
+            bias_heads = config.num_attention_heads if config.relative_attention_num_buckets else 1
+            scores = graph.add(scores, self.table(bias, (1, bias_heads, OPEN, OPEN)))
+        mixed = graph.transpose(graph.matmul(graph.softmax(scores), value), (0, 2, 1, 3))
+        return self.dense(graph.reshape(mixed, (OPEN, config.hidden_size)), f"{name}/output")
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        graph = self.graph
+        first, second = graph.split(x, 2)
+        return graph.concatenate(
+            [
+                graph.subtract(graph.multiply(first, cos), graph.multiply(second, sin)),
+                graph.add(graph.multiply(second, cos), graph.multiply(first, sin)),
+            ]
+        )
+
+    def mlp(self, x: Tensor, name: str) -> Tensor:
+        x = self.dense(x, f"{name}/mlp/input")
+        if not self.config.gated_mlp:
+            return self.dense(self.activation(x, self.config.hidden_act), f"{name}/mlp/output")
+        x, gate = self.graph.split(x, 2)
+        x = self.graph.multiply(self.activation(x, self.config.hidden_act), gate)
+        return self.dense(x, f"{name}/mlp/output")
+
+
+class _Head(_Part):
+    """From the masks' states to logits."""
+
+    def logits(self) -> Tensor:
+        x = self.graph.input(STATES, (OPEN, self.config.hidden_size))
+        if self.config.norm == "pre":
+            x = self.norm(x, "final_norm")
+        x = self.activation(self.dense(x, "head/dense"), self.config.head_act)
+        return self.decoder(self.norm(x, "head/norm"))
+
+    def decoder(self, x: Tensor) -> Tensor:
+        tied = self.config.tie_word_embeddings
+        table = self.value("embeddings/word_embeddings" if tied else "head/decoder")
+        weights = self.graph.weights(table, in_8_bits=self.in_8_bits)
+        bias = self.vector("head/bias") if self.config.decoder_bias else None
+        return self.graph.dense(x, weights, bias)
 
 
 Activation = Callable[[Graph, Tensor], Tensor]

@@ -12,8 +12,9 @@ from mlm.encoder_config import EncoderConfig, num_parameters
 from mlm.engine import Question
 from mlm.errors import UnsupportedError
 from mlm.families.family import Family
-from mlm.litert.conversion import MODEL, DType, converted, forget
+from mlm.litert.conversion import DType, converted, forget
 from mlm.litert.inputs import Inputs
+from mlm.litert.part import HEAD, Part
 
 KINDS: dict[DType, str] = {
     "float32": "LiteRT, float32",
@@ -57,36 +58,27 @@ class LiteRTEngine:
     """An Engine; see mlm.engine."""
 
     def __init__(self, files: Path, config: EncoderConfig, dtype: DType):
-        from ai_edge_litert.interpreter import Interpreter
-
         self.config, self.kind = config, KINDS[dtype]
         self.num_parameters = num_parameters(config)
         self._inputs = Inputs(files, config)
         self._lock = threading.Lock()
+        layers = sorted(files.glob("layers_*"))
         with muted_stderr():  # it says which delegate it has made
-            self._interpreter = Interpreter(str(files / MODEL), num_threads=available_cpus())
-            self._interpreter.allocate_tensors()
-        self._places = [about["index"] for about in self._interpreter.get_input_details()]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        self._shapes: list[tuple[int, ...]] = []
+            *self._layers, self._head = (
+                Part(file, available_cpus()) for file in (*layers, files / HEAD)
+            )
 
     def logits(self, questions: Sequence[Question]) -> list[np.ndarray]:
         """See Engine. Questions of one length follow each other: a new one costs a new plan."""
         rows: list[np.ndarray] = [np.empty(0)] * len(questions)
         for i in sorted(range(len(questions)), key=lambda i: len(questions[i].input_ids)):
-            given = self._inputs.of(questions[i])
             with self._lock:
-                rows[i] = self._run(given)
+                rows[i] = self._run(questions[i])
         return rows
 
-    def _run(self, given: Sequence[np.ndarray]) -> np.ndarray:
-        shapes = [values.shape for values in given]
-        if shapes != self._shapes:
-            for place, shape in zip(self._places, shapes, strict=True):
-                self._interpreter.resize_tensor_input(place, shape)
-            self._interpreter.allocate_tensors()
-            self._shapes = shapes
-        for place, values in zip(self._places, given, strict=True):
-            self._interpreter.set_tensor(place, values)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output)
+    def _run(self, question: Question) -> np.ndarray:
+        states = self._inputs.embedded(question)
+        tables = self._inputs.tables(len(states))
+        for layers in self._layers:
+            states = layers(states, tables)
+        return self._head(states[question.positions], {})

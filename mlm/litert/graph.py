@@ -79,9 +79,9 @@ class Graph:
 
     # Tensors
 
-    def input(self, name: str, shape: Shape, dtype=np.float32) -> Tensor:
-        """What a call gives."""
-        tensor = self._tensor(shape, np.dtype(dtype), name=name)
+    def input(self, name: str, shape: Shape) -> Tensor:
+        """What a call gives, in float32."""
+        tensor = self._tensor(shape, np.dtype(np.float32), name=name)
         self._subgraph.inputs.append(tensor.number)
         return tensor
 
@@ -223,11 +223,6 @@ class Graph:
         options.axis = len(parts[0].shape) - 1
         shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
         return self.operator("CONCATENATION", parts, shape, options)
-
-    def gather(self, x: Tensor, rows: Tensor) -> Tensor:
-        """Rows of the first axis."""
-        shape = (*rows.shape, *x.shape[1:])
-        return self.operator("GATHER", [x, rows], shape, schema.GatherOptionsT())
 
 
 def quantized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

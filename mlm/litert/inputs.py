@@ -1,4 +1,4 @@
-"""What an encoder's graph is given for one text: NumPy's part of the encoder."""
+"""What an encoder's graphs are given for one text: NumPy's part of the encoder."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,18 +15,19 @@ from mlm.weights import StoredWeights
 MASKED_OUT = np.float32(-3e4)  # added to the score of a token out of sight
 TABLES_KEPT = 2**26  # bytes of the tables of the lengths last asked for
 
+Tables = dict[str, np.ndarray]
 WORDS, PLACES, BIASES = "word_embeddings.npy", "position_embeddings.npy", "attention_biases.npy"
 
 
-def rotary_bases(config: EncoderConfig) -> list[float]:
-    """The distinct bases of rotary positions."""
-    return sorted(set(config.rotary_thetas)) if config.positions == "rotary" else []
+def rotary_names(base: float) -> tuple[str, str]:
+    """The tables of the rotary positions of a base: (1, T, 1, D/2) each."""
+    return f"cos_{base}", f"sin_{base}"
 
 
-def biased_windows(config: EncoderConfig) -> list[int | None]:
-    """The distinct windows whose scores something is added to, None for all tokens."""
-    windows = sorted(set(config.attention_windows), key=lambda window: window or 0)
-    return [w for w in windows if w is not None or config.relative_attention_num_buckets]
+def bias_name(config: EncoderConfig, window: int | None) -> str | None:
+    """The table that is added to the scores of a layer: (1, N or 1, T, T), or None for none."""
+    is_added = window is not None or config.relative_attention_num_buckets
+    return f"bias_{window}" if is_added else None
 
 
 def finite_values(weights: StoredWeights, key: str) -> np.ndarray:
@@ -53,7 +54,7 @@ def write_tables(folder: Path, config: EncoderConfig, weights: StoredWeights) ->
 
 
 class Inputs:
-    """Makes the inputs of questions, in the order in which the graph has them."""
+    """Makes the inputs of questions, from the tables in a folder."""
 
     def __init__(self, folder: Path, config: EncoderConfig):
         self._config = config
@@ -62,29 +63,33 @@ class Inputs:
             np.load(folder / name) if (folder / name).is_file() else None
             for name in (PLACES, BIASES)
         )
-        self._kept: dict[int, list[np.ndarray]] = {}  # by length, the last one asked for last
+        self._kept: dict[int, Tables] = {}  # by length, the last one asked for last
 
-    def of(self, question: Question) -> list[np.ndarray]:
-        """See write_encoder."""
+    def embedded(self, question: Question) -> np.ndarray:
+        """(T, W) float32, before their norm."""
         embedded = self._words[question.input_ids]
         if self._places is not None:
             embedded = embedded + self._places[: len(embedded)]
-        return [embedded, np.array(question.positions, np.int32), *self._of_length(len(embedded))]
+        return embedded
 
-    def _of_length(self, length: int) -> list[np.ndarray]:
-        tables = self._kept.pop(length, None) or self._made_of_length(length)
+    def tables(self, length: int) -> Tables:
+        """What the layers are given besides, the same for all texts of a length."""
+        tables = self._kept.pop(length, None) or self._made(length)
         kept = {**self._kept, length: tables}
         while len(kept) > 1 and _bytes_of(kept) > TABLES_KEPT:
             del kept[next(iter(kept))]
         self._kept = kept
         return tables
 
-    def _made_of_length(self, length: int) -> list[np.ndarray]:
-        rotary = [
-            table for base in rotary_bases(self._config) for table in self._rotary(length, base)
-        ]
-        windows = biased_windows(self._config)
-        return rotary + [self._bias(length, window) for window in windows]
+    def _made(self, length: int) -> Tables:
+        made: Tables = {}
+        if self._config.positions == "rotary":
+            for base in set(self._config.rotary_thetas):
+                made |= zip(rotary_names(base), self._rotary(length, base), strict=True)
+        for window in set(self._config.attention_windows):
+            if name := bias_name(self._config, window):
+                made[name] = self._bias(length, window)
+        return made
 
     def _rotary(self, length: int, base: float) -> Iterator[np.ndarray]:
         """cos and sin, each (1, T, 1, D/2)."""
@@ -106,5 +111,5 @@ class Inputs:
         return np.ascontiguousarray(bias, np.float32)
 
 
-def _bytes_of(tables: dict[int, list[np.ndarray]]) -> int:
-    return sum(table.nbytes for of_length in tables.values() for table in of_length)
+def _bytes_of(kept: dict[int, Tables]) -> int:
+    return sum(table.nbytes for tables in kept.values() for table in tables.values())
