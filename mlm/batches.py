@@ -10,7 +10,9 @@ from functools import partial
 import numpy as np
 
 from mlm.data_order import DataOrder
+from mlm.dynamic_padding import Batch, sizes_of_batches
 from mlm.errors import ConfigError, CorpusError
+from mlm.length_groups import LengthGroups
 from mlm.masking import (
     Masked,
     RateSchedule,
@@ -21,9 +23,8 @@ from mlm.masking import (
 from mlm.token_store import TokenSplit
 from mlm.tokenizer import TokenFacts
 
-Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
-
-# Second entry of every seed, so that no two kinds of draws share a stream; 0 is data_order's.
+# Second entry of every seed, so that no two kinds of draws share a stream; 0 is data_order's, 3
+# that of length_groups.
 MASKS, EVALUATION_MASKS = 1, 2
 
 SEQUENCES_AT_ONCE = 1024  # that are looked through for a token to choose
@@ -81,6 +82,15 @@ class Chunking:
         """True if any sequence is shorter than T, so that attention needs a mask."""
         return self._cuts.shortest < self.max_seq_length - 2
 
+    @property
+    def mean_length(self) -> float:
+        """Tokens of a sequence, [CLS] and [SEP] included, padding not."""
+        return self._cuts.mean + 2
+
+    def lengths(self, indices: np.ndarray) -> np.ndarray:
+        """Tokens of these sequences, [CLS] and [SEP] included, padding not."""
+        return self._cuts.of(indices)[1] + 2
+
     def sequences(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Arrays (B, T): input_ids int32, attention_mask int32, special_tokens_mask bool.
 
@@ -117,6 +127,10 @@ class _Slices:
     def shortest(self) -> int:
         return min(self._size, self._num_tokens - (self._count - 1) * self._size)
 
+    @property
+    def mean(self) -> float:
+        return min(self._size, self._num_tokens / self._count)
+
     def of(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where they begin, and how many tokens they have."""
         starts = indices.astype(np.int64) * self._size
@@ -138,6 +152,10 @@ class _Documents:
     def shortest(self) -> int:
         return int(self._lengths.min(initial=1 << 62))
 
+    @property
+    def mean(self) -> float:
+        return float(self._lengths.mean())
+
     def of(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where they begin, and how many tokens they have."""
         return self._starts[indices], self._lengths[indices]
@@ -145,6 +163,9 @@ class _Documents:
 
 class MaskedBatches:
     """The endless stream of training batches over one split.
+
+    Attributes: global_batch_size, num_sequences; is_padded, whether attention needs a mask;
+    sizes, what batches may be cut to; tokens_per_step, without padding and on average.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -167,6 +188,7 @@ class MaskedBatches:
         whole_word_mask: bool = False,
         span_mask: bool = False,
         line_by_line: bool = False,
+        group_by_length: bool = False,
     ):
         _check_positive("global_batch_size", global_batch_size)
         _check_seed(seed)
@@ -182,6 +204,10 @@ class MaskedBatches:
         self.num_sequences = self._chunking.num_sequences
         self.is_padded = self._chunking.is_padded
         self.num_prediction_slots = num_prediction_slots(max_seq_length, self._rates.highest)
+        self.sizes = [(max_seq_length, self.num_prediction_slots)]
+        if self.is_padded:
+            self.sizes = sizes_of_batches(max_seq_length, self._rates.highest)
+        self.tokens_per_step = global_batch_size * self._chunking.mean_length
         self._seed = seed
         self._mask = partial(
             mask_tokens,
@@ -194,6 +220,10 @@ class MaskedBatches:
             span_mask=span_mask,
         )
         self._order = DataOrder(self.num_sequences, seed, max_seq_length - 2)
+        self._groups = None
+        if group_by_length:
+            lengths = self._chunking.lengths
+            self._groups = LengthGroups(self._order, lengths, global_batch_size, seed)
 
     def batch_at(self, step: int) -> Batch:
         """The batch of one optimizer update: (inputs, labels, weights), B the global batch size.
@@ -219,6 +249,8 @@ class MaskedBatches:
 
     def sequence_indices(self, step: int) -> np.ndarray:
         """(B,) int64: which sequences a step takes from the endless run of shuffled epochs."""
+        if self._groups is not None:
+            return self._groups.at(step)
         return self._order.at(step * self.global_batch_size, self.global_batch_size)
 
 

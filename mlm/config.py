@@ -43,6 +43,9 @@ class TrainingConfig:
     line_by_line: bool = _setting(
         False, "One document a sequence, cut at the maximum, instead of packed sequences."
     )
+    group_by_length: bool = _setting(
+        False, "With --line_by_line: like lengths in a batch, which saves padding."
+    )
 
     # Model
     model_name_or_path: str | None = _setting(

@@ -100,6 +100,8 @@ def _check_shares(config: Any) -> None:
             raise ConfigError(f"--{name} is 0: nothing would be predicted; the usual is 0.15")
     if config.whole_word_mask and config.span_mask:
         raise ConfigError("--span_mask chooses whole words already; leave --whole_word_mask out")
+    if config.group_by_length and not config.line_by_line:
+        raise ConfigError("--group_by_length: packed sequences have one length; add --line_by_line")
     if config.mask_replace_prob + config.random_replace_prob > 1 + 1e-9:
         raise ConfigError(
             f"--mask_replace_prob {config.mask_replace_prob} and --random_replace_prob "

@@ -33,7 +33,7 @@ class DataOrder:
     """The endless run of shuffled epochs over `num_sequences` sequences of `length` tokens."""
 
     def __init__(self, num_sequences: int, seed: int, length: int):
-        self._num_sequences, self._seed = num_sequences, seed
+        self.num_sequences, self._seed = num_sequences, seed
         self._block = max(1, BLOCK // length)  # sequences
         self._blocks: tuple[int, np.ndarray, np.ndarray] | None = None  # of one epoch
         self._window = _Window(-1, 0, np.empty(0, np.int64))
@@ -42,7 +42,7 @@ class DataOrder:
         """(count,) int64: the sequences from place `first` of the run on."""
         parts = []
         while count:
-            epoch, within = divmod(first, self._num_sequences)
+            epoch, within = divmod(first, self.num_sequences)
             window = self._window_at(epoch, within)
             parts.append(window.sequences[within - window.first :][:count])
             first, count = first + len(parts[-1]), count - len(parts[-1])
@@ -51,21 +51,21 @@ class DataOrder:
     def _window_at(self, epoch: int, within: int) -> _Window:
         window = self._window
         if (epoch, within) not in window:
-            whole = self._num_sequences <= BLOCKS_A_WINDOW * self._block
+            whole = self.num_sequences <= BLOCKS_A_WINDOW * self._block
             window = self._epoch_of(epoch) if whole else self._drawn(epoch, within)
             self._window = window  # one assignment: other threads see the old one or the new
         return window
 
     def _epoch_of(self, epoch: int) -> _Window:
         rng = np.random.default_rng([self._seed, ORDER, epoch])
-        return _Window(epoch, 0, rng.permutation(self._num_sequences))
+        return _Window(epoch, 0, rng.permutation(self.num_sequences))
 
     def _drawn(self, epoch: int, within: int) -> _Window:
         blocks, firsts = self._blocks_of(epoch)
         number = int(np.searchsorted(firsts, within, side="right")) - 1
         many = BLOCKS_A_WINDOW
         begins = blocks[number * many : (number + 1) * many] * self._block
-        ends = np.minimum(begins + self._block, self._num_sequences)
+        ends = np.minimum(begins + self._block, self.num_sequences)
         sequences = np.concatenate([np.arange(b, e) for b, e in zip(begins, ends, strict=True)])
         rng = np.random.default_rng([self._seed, ORDER, epoch, number])
         return _Window(epoch, int(firsts[number]), rng.permutation(sequences))
@@ -75,9 +75,9 @@ class DataOrder:
         kept = self._blocks
         if kept is not None and kept[0] == epoch:
             return kept[1:]
-        count = -(-self._num_sequences // self._block)
+        count = -(-self.num_sequences // self._block)
         blocks = np.random.default_rng([self._seed, ORDER, epoch]).permutation(count)
-        sizes = np.minimum(self._num_sequences - blocks * self._block, self._block)
+        sizes = np.minimum(self.num_sequences - blocks * self._block, self._block)
         firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[::BLOCKS_A_WINDOW]
         self._blocks = (epoch, blocks, firsts)
         return blocks, firsts

@@ -23,7 +23,7 @@ def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
         ready = prepare(config, Path(folder) / "tokens", report)
         first, each = _time_steps(ready)
     batches, steps = ready.batches, ready.total_steps
-    tokens = batches.global_batch_size * config.max_seq_length
+    tokens = batches.tokens_per_step
     epochs = steps * batches.global_batch_size / batches.num_sequences
     report(
         f"{steps:,} steps of {batches.global_batch_size} x {config.max_seq_length} tokens: "

@@ -136,6 +136,7 @@ def _training_batches(
             whole_word_mask=config.whole_word_mask,
             span_mask=config.span_mask,
             line_by_line=config.line_by_line,
+            group_by_length=config.group_by_length,
         )
 
     first = batches(None)

@@ -43,14 +43,13 @@ class Progress:
             return self.validation_curve[-1][1]
         return None
 
-    def tokens_per_second(self, tokens_per_step: int) -> float:
+    def tokens_per_second(self, tokens_per_step: float) -> float:
         return self.step * tokens_per_step / max(1e-9, self.seconds)
 
 
 def training_record(ready: Preparation, progress: Progress, after: Figures) -> dict[str, Any]:
     """What training.json holds: settings, corpus, figures, curves, hardware, versions."""
     config = ready.config
-    tokens_per_step = ready.batches.global_batch_size * config.max_seq_length
     record = {
         "config": config.to_public_dict(),
         "base_model": ready.base_model,
@@ -58,7 +57,7 @@ def training_record(ready: Preparation, progress: Progress, after: Figures) -> d
         "metrics": {"before": progress.before, "after": after.to_dict()},
         "loss_curve": progress.loss_curve,
         "validation_curve": [[step, round(loss, 5)] for step, loss in progress.validation_curve],
-        "tokens_per_second": round(progress.tokens_per_second(tokens_per_step), 1),
+        "tokens_per_second": round(progress.tokens_per_second(ready.batches.tokens_per_step), 1),
         "seconds": round(progress.seconds, 1),
         "steps": progress.step,
         "skipped_steps": progress.skipped_steps,

@@ -252,13 +252,12 @@ class TrainingRun:
         write_line(self.report, f"{said}: passed over, {count} in all")
 
     def _log(self, bar) -> None:
-        progress, config = self.progress, self.config
+        progress = self.progress
         loss, progress.unfinished_mean = float(self.nats.result()), None
         if not self.nats.sums()[1]:
             return  # every step since the last point was passed over
         progress.loss_curve.append([progress.step, round(loss, 5)])
-        tokens = self.ready.batches.global_batch_size * config.max_seq_length
-        speed = progress.tokens_per_second(tokens)
+        speed = progress.tokens_per_second(self.ready.batches.tokens_per_step)
         bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s")
         self.events.scalar("train/loss", loss, progress.step)
         self.events.scalar("train/tokens_per_second", speed, progress.step)

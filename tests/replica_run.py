@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -69,6 +70,7 @@ class Batches:
     """What TrainingDataset asks of a run's batches."""
 
     is_padded = True
+    sizes: ClassVar = [(LENGTH, SLOTS)]
 
     def __init__(self, vocab_size: int, poisoned: int | None):
         self.vocab_size, self.poisoned = vocab_size, poisoned

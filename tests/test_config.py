@@ -54,6 +54,7 @@ REFUSED = [
     {"final_mlm_probability": 0.0},
     {"final_mlm_probability": 1.5},
     {"whole_word_mask": True, "span_mask": True},
+    {"group_by_length": True},
     {"hub_state_minutes": -1.0},
     {"resume_from_hub": True},
     {"seed": -1},

@@ -37,6 +37,20 @@ def test_nothing_tunes_and_sizes_are_known():
     assert int(dataset.cardinality()) == 3
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of tf.data")
+def test_lengths_may_vary():
+    class Growing(Batches):
+        lengths_vary = True
+
+        def __getitem__(self, index: int):
+            inputs, labels, weights = super().__getitem__(index)
+            return {name: each[:, : index + 1] for name, each in inputs.items()}, labels, weights
+
+    dataset = fed(Growing())
+    assert dataset.element_spec[0]["input_ids"].shape.as_list() == [4, None]
+    assert [inputs["input_ids"].shape[1] for inputs, *_ in dataset] == [1, 2, 3]
+
+
 def test_another_backend_takes_them_as_they_are(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     batches = Batches()

@@ -43,7 +43,9 @@ LEVELS = (
     },
     {
         "config_json",
+        "dynamic_padding",
         "families",
+        "length_groups",
         "text_files",
         "text_formats",
         "tokenizer",

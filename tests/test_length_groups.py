@@ -1,0 +1,54 @@
+"""Batches of like length: each sequence once an epoch, little padding, a function of the step."""
+
+import numpy as np
+import pytest
+
+from mlm.data_order import DataOrder
+from mlm.length_groups import BATCHES_A_GROUP, LengthGroups
+
+COUNT, ROWS = 2000, 8
+LENGTHS = np.random.default_rng(1).integers(1, 100, COUNT)
+
+
+def groups(count: int = COUNT, seed: int = 4) -> LengthGroups:
+    lengths = LENGTHS[:count]
+    return LengthGroups(DataOrder(count, seed, 100), lambda numbers: lengths[numbers], ROWS, seed)
+
+
+def test_an_epoch_has_each_sequence_once():
+    of_run = np.concatenate([groups().at(step) for step in range(COUNT // ROWS)])
+    assert sorted(of_run.tolist()) == list(range(COUNT))
+
+
+def test_little_is_padding():
+    made = groups()
+    batches = [LENGTHS[made.at(step)] for step in range(COUNT // ROWS)]
+    padded = sum(batch.max() * ROWS for batch in batches) / LENGTHS.sum()
+    shuffled = LENGTHS.reshape(-1, ROWS).max(axis=1).sum() * ROWS / LENGTHS.sum()
+    print(f"{padded:.2f} of the tokens, {shuffled:.2f} without groups")
+    assert padded < 1.1 < 1.5 < shuffled
+
+
+def test_batches_do_not_come_by_length():
+    made = groups()
+    longest = [int(LENGTHS[made.at(step)].max()) for step in range(BATCHES_A_GROUP)]
+    assert longest != sorted(longest)
+    assert longest != sorted(longest, reverse=True)
+
+
+def test_a_step_is_the_same_whatever_was_asked_before():
+    steps = (0, 49, 50, 51, 3, 700)
+    made = groups()
+    for step in steps:
+        np.testing.assert_array_equal(made.at(step), groups().at(step))
+    assert (made.at(0) != groups(seed=5).at(0)).any()
+
+
+@pytest.mark.parametrize("count", [1, 5, 8, 9, 100])
+def test_no_group_is_more_than_an_epoch(count):
+    made = groups(count)
+    for step in range(60):
+        batch = made.at(step)
+        assert batch.shape == (ROWS,)
+        assert np.isin(batch, np.arange(count)).all()
+        assert np.bincount(batch).max() <= -(-ROWS // count) + 1
