@@ -14,6 +14,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-input
 SERVE ?= 1
+# Some tests are long: whoever is done with theirs takes over others.
+TEST_WORKERS ?= -n 2 --dist worksteal
 HUB_MODEL_ID ?=
 SPACE_VENV := .venv-space
 SPACE_PYTHON ?= python3.12
@@ -48,7 +50,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@bash scripts/install_test_programs.sh
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest $(TEST_WORKERS)
 
 # A Space adds gradio's extras and the package spaces to its requirements by itself.
 test-space: $(VENV)/.installed-dev
