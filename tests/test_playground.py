@@ -393,6 +393,15 @@ def test_a_link_brings_back_what_it_says_and_nothing_else(model, query, tab, val
     assert (asked.tab.name, list(asked.values.values())) == (tab, values)
 
 
+def test_a_link_tells_only_the_parts_that_it_changes(model):
+    tab = tab_of(model, "fill")
+    told = []
+    for query in ({}, {"k": "7", "text": "own"}):
+        first = next(links.answers(links.read(query, [tab]), [tab]))
+        told.append([value for value in first if value != gr.skip()][1:])  # [0]: which tab
+    assert told == [[], [7]]
+
+
 # models that are not there yet
 
 

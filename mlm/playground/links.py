@@ -38,10 +38,13 @@ def answers(
 ) -> Iterator[list[Any]]:
     """Updates of the tabs, of all components and all outputs: what was asked, then the answer.
 
-    Apart, because Gradio gives the last update twice, and a visitor may be typing by then.
+    Apart, because Gradio gives the last update twice, and a visitor may be typing by then. A part
+    that has its value already is not told it: Gradio does so when the part is first seen, and
+    that may be after a visitor has opened it and typed.
     """
     chosen = gr.Tabs(selected=asked.tab.name)
-    told = {part: asked.values[name] for name, part in asked.tab.inputs.items()}
+    inputs = asked.tab.inputs.items()
+    told = {part: asked.values[name] for name, part in inputs if asked.values[name] != part.value}
     said = [fold for name, fold in asked.tab.folded.items() if asked.values[name]]
     told |= {fold: gr.Accordion(open=True) for fold in said}
     parts = components(tabs)
