@@ -38,6 +38,8 @@ def load_backend(*, distributed: bool = False) -> None:
     if "KERAS_BACKEND" not in os.environ and (distributed or only_jax_sees_a_tpu()):
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow uses its fast products by itself only where the processor has 8 or 16 bit ones.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     keep_pytorch_out()
     with muted_stderr(), no_garbage():
         import keras
