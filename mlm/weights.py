@@ -278,7 +278,7 @@ def _read(folder: Path, place: Place) -> np.ndarray:
     path = folder / place.file
     try:
         with safe_open(path, framework="numpy") as file:
-            return np.asarray(file.get_tensor(place.name)).astype(np.float32)
+            return np.asarray(file.get_tensor(place.name)).astype(np.float32, copy=False)
     except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}; fetch it again") from None
 
