@@ -31,13 +31,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 ROW, BATCH, PART = 128, 64, 1000  # tokens, sequences, megabytes
 
 
-def write_store(folder: Path, megabytes: int, tokenizer, like: Path | None) -> None:
+def write_store(folder: Path, megabytes: float, tokenizer, like: Path | None) -> None:
     """A store of random words in documents of 256 tokens; `like` has the same files already."""
     from mlm.token_store import MANIFEST, fingerprint_of
     from mlm.tokenizer import TokenFacts, tokenizer_hash
 
     folder.mkdir(parents=True)
-    documents = {"train": megabytes * 1_000_000 // 512, "validation": 100}
+    documents = {"train": int(megabytes * 1_000_000) // 512, "validation": 100}
     for side, count in documents.items():
         for kind in ("tokens", "offsets"):
             path = folder / f"{side}.{kind}"

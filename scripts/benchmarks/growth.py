@@ -2,15 +2,17 @@
 
     python scripts/benchmarks/growth.py [CURVE ...] [--output FOLDER]
 
-Each point is a process of its own. Training is in bf16, a BERT with the vocabulary of
-bert-base-uncased, tokens of IMDB, AdamW: tokens a second against sequence length and batch (of a
-model of 4 layers of 256) and against the model's size, and the memory that it took. Answering is
-the page's engine, weights in 8 bits, BERT-base shape: milliseconds against tokens and against
-masks; and questions a second against how many ask at once. What a corpus of 10 MB to 10 GB takes is
-corpus_size.py's. Pictures need requirements-bench.txt.
+Each point is a process of its own. Training is of a BERT with the vocabulary of bert-base-uncased,
+tokens of IMDB, AdamW, in bf16, on a processor without it in fp32: tokens a second against sequence
+length, batch and corpus (of a model of 4 layers of 256) and against the model's size, and the
+memory that it took. Answering is the page's engine, weights in 8 bits, BERT-base shape:
+milliseconds against tokens and against masks; and questions a second against how many ask at once.
+How reading a corpus grows, from the disk and from the Hub, is corpus_size.py's. Pictures need
+requirements-bench.txt.
 """
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import BASE, DATA, SMALL, Material, run
+from bench import BASE, DATA, FASTEST, SMALL, Material, run
 
 TOKENS_A_STEP = 8192
 STEPS = 5
@@ -38,15 +40,24 @@ class Curve:
     flat: bool = False
 
 
-def train_point(made: Material, shape: dict[str, int], rows: int, length: int) -> dict[str, Any]:
+IMDB = {"train_file": [str(DATA / "imdb" / "test_4k.csv.gz")]}
+
+
+def train_point(
+    made: Material,
+    shape: dict[str, int],
+    rows: int,
+    length: int,
+    corpus: dict[str, list[str]] = IMDB,
+) -> dict[str, Any]:
     name = "-".join(str(size) for size in shape.values()) or "base"
     settings = {
-        "train_file": [str(DATA / "imdb" / "test_4k.csv.gz")],
+        **corpus,
         "model_name_or_path": made.model(name, shape),
         "max_seq_length": length,
         "per_device_train_batch_size": rows,
         "max_steps": 100,
-        "precision": "bf16",
+        "precision": FASTEST,
     }
     told = run(made, "ours.py", "train", {"settings": settings, "times": STEPS})
     return told | {"speed": rows * length / told["seconds"]}
@@ -60,6 +71,22 @@ def by_length(made: Material, length: int) -> Point:
 def by_batch(made: Material, rows: int) -> Point:
     told = train_point(made, SMALL, rows, 128)
     return rows, told["speed"], told["megabytes"]
+
+
+def by_corpus(made: Material, tokens: int) -> Point:
+    """Of random words in token stores of at most 1 GB, the first one's files in all of them."""
+    from corpus_size import PART, write_store
+
+    from mlm.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(made.model("-".join(map(str, SMALL.values())), SMALL))
+    megabytes, first = 2 * tokens / 1e6, None
+    stores = made.folder / f"tokens-{tokens}"
+    for part in range(math.ceil(megabytes / PART)):
+        write_store(stores / f"part-{part:02}", min(megabytes, PART), tokenizer, first)
+        first = first or stores / "part-00"
+    told = train_point(made, SMALL, 64, 128, {"token_store": [f"{stores}/part-*"]})
+    return tokens, told["speed"], told["megabytes"]
 
 
 def by_model(made: Material, shape: tuple[int, int]) -> Point:
@@ -98,6 +125,13 @@ def by_clients(made: Material, clients: int) -> Point:
 CURVES = {
     "length": Curve("tokens a sequence", "tokens/s", (64, 128, 256, 512), by_length, flat=True),
     "batch": Curve("sequences a batch", "tokens/s", (4, 8, 16, 32, 64, 128), by_batch, flat=True),
+    "corpus": Curve(
+        "tokens of the corpus",
+        "tokens/s",
+        (10**5, 10**6, 10**7, 10**8, 10**9),
+        by_corpus,
+        flat=True,
+    ),
     "model": Curve(
         "millions of numbers in the layers",
         "tokens/s",

@@ -166,13 +166,14 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
     from transformers import TrainerCallback
 
     arrays, reached = np.load(held_out), [float("inf"), 0]
+    in_bf16 = settings["precision"] == "bf16"
     ids = torch.from_numpy(arrays["input_ids"]).long()
     chosen = torch.from_numpy(arrays["masked_positions"]).long()
     labels, real = torch.from_numpy(arrays["labels"]).long(), torch.from_numpy(arrays["real"])
 
     def held_out_loss(network) -> float:
         network.eval()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, in_bf16):
             found = [
                 network(input_ids=rows).logits.gather(
                     1, places[..., None].expand(-1, -1, network.config.vocab_size)
