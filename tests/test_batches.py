@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlm.batches import Chunking, MaskedBatches, evaluation_batches
+from mlm.batches import MaskedBatches, evaluation_batches
+from mlm.chunking import Chunking
 from mlm.dynamic_padding import cut
 from mlm.errors import ConfigError, CorpusError
 from mlm.tokenizer import TokenFacts
@@ -63,36 +64,7 @@ def restored(batch):
     return input_ids
 
 
-# ---- sequences
-
-
-def test_packed_documents_run_on_through_the_sequences():
-    split = split_of([10, 11, 12], [20, 21, 22, 23])
-    chunking = Chunking(split, FACTS, max_seq_length=6)
-    input_ids, attention_mask, special = chunking.sequences(np.arange(chunking.num_sequences))
-    assert input_ids.tolist() == [[CLS, 10, 11, 12, SEP, SEP], [CLS, 20, 21, 22, 23, SEP]]
-    assert attention_mask.all()
-    assert special.tolist() == [[1, 0, 0, 0, 1, 1], [1, 0, 0, 0, 0, 1]]
-
-
-@pytest.mark.parametrize(("keep", "count"), [(False, 2), (True, 3)])
-def test_the_remainder_is_kept_only_where_asked(keep, count):
-    chunking = Chunking(long_split(2, 6), FACTS, max_seq_length=6, keep_remainder=keep)
-    assert chunking.num_sequences == 2
-    split = split_of([10, 11, 12, 13, 14, 15, 16, 17])
-    chunking = Chunking(split, FACTS, max_seq_length=6, keep_remainder=keep)
-    assert chunking.num_sequences == count
-    last = chunking.sequences(np.array([count - 1]))[0]
-    assert last.tolist() == [[CLS, SEP, SEP, PAD, PAD, PAD] if keep else [CLS, 14, 15, 16, 17, SEP]]
-
-
-def test_line_by_line_is_one_document_a_sequence():
-    split = split_of([10, 11], [], [20, 21, 22, 23, 24, 25])
-    chunking = Chunking(split, FACTS, max_seq_length=6, line_by_line=True)
-    input_ids, attention_mask, special = chunking.sequences(np.arange(chunking.num_sequences))
-    assert input_ids.tolist() == [[CLS, 10, 11, SEP, PAD, PAD], [CLS, 20, 21, 22, 23, SEP]]
-    assert attention_mask.tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]]
-    assert special.tolist() == [[1, 0, 0, 1, 1, 1], [1, 0, 0, 0, 0, 1]]
+# ---- batch_at
 
 
 def test_tokens_may_be_memory_mapped(tmp_path):
@@ -102,9 +74,6 @@ def test_tokens_may_be_memory_mapped(tmp_path):
         tokens=np.memmap(tmp_path / "tokens.bin", np.uint16, mode="r"), offsets=split.offsets
     )
     assert_same([training(mapped).batch_at(3)], [training(split).batch_at(3)])
-
-
-# ---- batch_at
 
 
 def test_shapes_and_types():

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from tokenizer_kinds import KINDS, TEXTS
 
-from mlm.batches import Chunking, MaskedBatches
+from mlm.batches import MaskedBatches
+from mlm.chunking import Chunking
 from mlm.masking import Masked, mask_tokens
 from mlm.tokenizer import TokenFacts, encode_texts
 

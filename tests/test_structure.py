@@ -69,6 +69,7 @@ LEVELS = (
     },
     {
         "batches",
+        "chunking",
         "devices",
         "evaluation",
         "event_log",
