@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from mlm.chunking import Chunking
-from mlm.data_order import DataOrder
+from mlm.data_order import EVALUATION_MASKS, MASKS, DataOrder
 from mlm.dynamic_padding import Batch, sizes_of_batches
 from mlm.errors import ConfigError, CorpusError
 from mlm.length_groups import LengthGroups
@@ -23,10 +23,6 @@ from mlm.masking import (
 )
 from mlm.token_store import TokenSplit
 from mlm.tokenizer import TokenFacts
-
-# Second entry of every seed, so that no two kinds of draws share a stream; 0 is data_order's, 3
-# that of length_groups.
-MASKS, EVALUATION_MASKS = 1, 2
 
 KNOWN_WORDS = "give more texts, or a model whose vocabulary knows them"
 NOTHING_TO_MEASURE = f"no token of the validation texts could be chosen: {KNOWN_WORDS}"
@@ -60,6 +56,7 @@ class MaskedBatches:
         span_mask: bool = False,
         line_by_line: bool = False,
         group_by_length: bool = False,
+        dynamic_padding: bool = True,
     ):
         _check_positive("global_batch_size", global_batch_size)
         _check_seed(seed)
@@ -76,7 +73,7 @@ class MaskedBatches:
         self.is_padded = self._chunking.is_padded
         self.num_prediction_slots = num_prediction_slots(max_seq_length, self._rates.highest)
         self.sizes = [(max_seq_length, self.num_prediction_slots)]
-        if self.is_padded:
+        if self.is_padded and dynamic_padding:
             self.sizes = sizes_of_batches(max_seq_length, self._rates.highest)
         self.tokens_per_step = global_batch_size * self._chunking.mean_length
         self._seed = seed

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ORDER = 0  # second entry of the seed; batches.py has the others
+# Second entry of every seed of the data, so that no two kinds of draws share a stream.
+ORDER, MASKS, EVALUATION_MASKS, GROUPS = range(4)
 
 BLOCK = 1 << 19  # tokens
 BLOCKS_A_WINDOW = 64

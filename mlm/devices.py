@@ -140,7 +140,8 @@ class Device:
     """The hardware a run uses.
 
     kind: cpu, gpu or tpu; policy: a Keras dtype policy; reason: why that one, for people;
-    jit_compile: what `Model.compile` is told; strategy: a tf.distribute strategy or None.
+    jit_compile: what `Model.compile` is told; strategy: a tf.distribute strategy or None;
+    one_shape: whether all batches have to have the same one.
     """
 
     kind: str
@@ -150,6 +151,7 @@ class Device:
     reason: str
     jit_compile: bool
     strategy: Any = None
+    one_shape: bool = False
 
     def scope(self) -> AbstractContextManager:
         """The context in which model and optimizer are made."""
@@ -288,8 +290,9 @@ def _tensorflow_tpu(precision: str) -> Device:
         ) from None
     strategy = tf.distribute.TPUStrategy(resolver)
     policy, reason = _chosen(precision, "bf16", "a TPU multiplies in bf16")
-    # Under TPUStrategy everything is compiled as it is.
-    return Device("tpu", "TPU", strategy.num_replicas_in_sync, policy, reason, False, strategy)
+    # Under TPUStrategy everything is compiled as it is, once.
+    replicas = strategy.num_replicas_in_sync
+    return Device("tpu", "TPU", replicas, policy, reason, False, strategy, one_shape=True)
 
 
 def _jax_device(precision: str) -> Device:

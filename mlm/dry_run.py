@@ -15,22 +15,24 @@ from mlm.training_dataset import TrainingDataset
 from mlm.training_step import Learner
 
 TIMED_STEPS = 3  # after the first, which is traced and compiled
+TIMED_IF_LENGTHS_VARY = 8
 
 
 def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
     """Report tokens, steps, time, memory and what would be pushed where; write nothing."""
     with tempfile.TemporaryDirectory() as folder:
         ready = prepare(config, Path(folder) / "tokens", report)
-        first, each = _time_steps(ready)
+        first, speed = _time_steps(ready)
     batches, steps = ready.batches, ready.total_steps
-    tokens = batches.tokens_per_step
+    each = batches.tokens_per_step / speed
+    most = "at most " if len(batches.sizes) > 1 else ""
     epochs = steps * batches.global_batch_size / batches.num_sequences
     report(
-        f"{steps:,} steps of {batches.global_batch_size} x {config.max_seq_length} tokens: "
+        f"{steps:,} steps of {batches.global_batch_size} x {most}{config.max_seq_length} tokens: "
         f"{epochs:.1f} epochs of {batches.num_sequences:,} sequences"
     )
     report(
-        f"first step {first:.1f} s, then {each:.2f} s each ({tokens / each:,.0f} tokens/s): "
+        f"first step {first:.1f} s, then {each:.2f} s each ({speed:,.0f} tokens/s): "
         f"about {_spelled(first + (steps - 1) * each)}, and evaluations "
         f"every {config.eval_steps} steps"
     )
@@ -40,7 +42,7 @@ def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
 
 
 def _time_steps(ready: Preparation) -> tuple[float, float]:
-    """Seconds of the first step, and of each after it."""
+    """Seconds of the first step, and tokens a second of those after it."""
     config, device = ready.config, ready.device
     with device.scope():
         learner = Learner(ready.start.model, ready.micro_batches)
@@ -48,12 +50,18 @@ def _time_steps(ready: Preparation) -> tuple[float, float]:
             config, ready.total_steps, scales_loss=device.policy == "mixed_float16"
         )
         learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
-    times = []
-    for count in (1, TIMED_STEPS):
+
+    def seconds_of(steps: int) -> float:
         started = time.monotonic()
-        learner.fit(fed(TrainingDataset(ready.batches, 0, count)), verbose=0, shuffle=False)
-        times.append((time.monotonic() - started) / count)
-    return times[0], times[1]
+        learner.fit(fed(TrainingDataset(ready.batches, 0, steps)), verbose=0, shuffle=False)
+        return time.monotonic() - started
+
+    first, steps = seconds_of(1), TIMED_STEPS
+    if len(ready.batches.sizes) > 1:
+        steps = TIMED_IF_LENGTHS_VARY
+        seconds_of(steps)  # each new length may be compiled
+    masks = [ready.batches.batch_at(step)[0]["attention_mask"] for step in range(steps)]
+    return first, sum(int(mask.sum()) for mask in masks) / seconds_of(steps)
 
 
 def _spelled(seconds: float) -> str:

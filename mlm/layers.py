@@ -9,7 +9,7 @@ from keras import ops
 
 from mlm.attention import SelfAttention
 from mlm.encoder_config import EncoderConfig
-from mlm.primitives import ACTIVATIONS, dense, layer_norm, normal
+from mlm.primitives import ACTIVATIONS, activation, dense, layer_norm, normal
 
 
 class Embeddings(keras.layers.Layer):
@@ -88,13 +88,13 @@ class FeedForward(keras.layers.Layer):
         self.input_dense.build((None, self.config.hidden_size))
         self.output_dense.build((None, self.config.intermediate_size))
 
-    def call(self, x):
-        activation = ACTIVATIONS[self.config.hidden_act]
+    def call(self, x, training=False):
+        act = activation(self.config.hidden_act, training=training)
         x = self.input_dense(x)
         if self.config.gated_mlp:
             x, gate = ops.split(x, 2, axis=-1)
-            return self.output_dense(activation(x) * gate)
-        return self.output_dense(activation(x))
+            return self.output_dense(act(x) * gate)
+        return self.output_dense(act(x))
 
 
 class EncoderLayer(keras.layers.Layer):
@@ -136,11 +136,14 @@ class EncoderLayer(keras.layers.Layer):
             )
             return self.attention_dropout(mixed, training=training)
 
+        def think(y):
+            return self.mlp_dropout(self.mlp(y, training=training), training=training)
+
         if self.pre_norm:
             x = x + attend(self.attention_norm(x))
-            return x + self.mlp_dropout(self.mlp(self.mlp_norm(x)), training=training)
+            return x + think(self.mlp_norm(x))
         x = self.attention_norm(x + attend(x))
-        return self.mlp_norm(x + self.mlp_dropout(self.mlp(x), training=training))
+        return self.mlp_norm(x + think(x))
 
 
 class PredictionHead(keras.layers.Layer):

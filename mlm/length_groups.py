@@ -1,17 +1,18 @@
 """Sequences of like length in one batch (--group_by_length), so that little of it is padding.
 
-Of so many batches of the run, the sequences are sorted by length and shared out anew; in which
-order those batches come is drawn. A function of seed and step, as the run that it is made from.
+The batches of an epoch are parted into groups of some that follow each other; the sequences of a
+group are sorted by length and shared out anew, and in which order its batches come is drawn. So
+after each epoch the same sequences have been seen as without it. A function of seed and step.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from mlm.data_order import DataOrder
+from mlm.data_order import GROUPS, DataOrder
 
-GROUPS = 3  # second entry of the seed; batches.py has the others
-BATCHES_A_GROUP = 50
+BATCHES_A_GROUP = 50  # at most
 
 
 class LengthGroups:
@@ -29,22 +30,33 @@ class LengthGroups:
     ):
         self._order, self._lengths = order, lengths
         self._batch_size, self._seed = batch_size, seed
-        # Of more than an epoch, the same sequence would stand beside itself.
-        self._many = min(BATCHES_A_GROUP, max(1, order.num_sequences // batch_size))
-        self._group: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._group: tuple[int, np.ndarray] = (-1, np.empty((0, batch_size), np.int64))
 
     def at(self, step: int) -> np.ndarray:
         """(B,) int64: the sequences of a step."""
-        number, within = divmod(step, self._many)
-        kept, batches = self._group
-        if kept != number:
-            batches = self._drawn(number)
-            self._group = number, batches  # one assignment: other threads see old or new
-        return batches[within]
+        first, batches = self._group
+        if not 0 <= step - first < len(batches):
+            first, end = self._group_of(step)
+            batches = self._drawn(first, end)
+            self._group = first, batches  # one assignment: other threads see old or new
+        return batches[step - first]
 
-    def _drawn(self, number: int) -> np.ndarray:
-        size = self._many * self._batch_size
-        sequences = self._order.at(number * size, size)
+    def _group_of(self, step: int) -> tuple[int, int]:
+        """The steps from which to which the group of a step goes."""
+        epoch = step * self._batch_size // self._order.num_sequences
+        first, end = self._first_step(epoch), self._first_step(epoch + 1)
+        steps = end - first
+        groups = math.ceil(steps / BATCHES_A_GROUP)
+        number = ((step - first + 1) * groups - 1) // steps
+        return first + steps * number // groups, first + steps * (number + 1) // groups
+
+    def _first_step(self, epoch: int) -> int:
+        """That begins in an epoch; the one before may go on into it."""
+        return -(-epoch * self._order.num_sequences // self._batch_size)
+
+    def _drawn(self, first: int, end: int) -> np.ndarray:
+        size = self._batch_size
+        sequences = self._order.at(first * size, (end - first) * size)
         by_length = sequences[np.argsort(self._lengths(sequences), kind="stable")]
-        rng = np.random.default_rng([self._seed, GROUPS, number])
-        return rng.permutation(by_length.reshape(self._many, self._batch_size))
+        rng = np.random.default_rng([self._seed, GROUPS, first])
+        return rng.permutation(by_length.reshape(end - first, size))

@@ -57,7 +57,8 @@ def prepare(
         store = _token_store(config, start, tokens)
     report(store.report_line)
     facts = TokenFacts.of(start.tokenizer)
-    batches = _training_batches(config, store, facts, rows * device.num_replicas)
+    global_batch_size = rows * device.num_replicas
+    batches = _training_batches(config, store, facts, global_batch_size, not device.one_shape)
     return Preparation(
         config=config,
         device=device,
@@ -119,7 +120,11 @@ def _token_store(config: TrainingConfig, start: Checkpoint, folder: Path) -> Tok
 
 
 def _training_batches(
-    config: TrainingConfig, store: TokenStore, facts: TokenFacts, global_batch_size: int
+    config: TrainingConfig,
+    store: TokenStore,
+    facts: TokenFacts,
+    global_batch_size: int,
+    dynamic_padding: bool,
 ) -> MaskedBatches:
     def batches(total_steps: int | None) -> MaskedBatches:
         return MaskedBatches(
@@ -137,6 +142,7 @@ def _training_batches(
             span_mask=config.span_mask,
             line_by_line=config.line_by_line,
             group_by_length=config.group_by_length,
+            dynamic_padding=dynamic_padding,
         )
 
     first = batches(None)

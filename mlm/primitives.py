@@ -1,6 +1,7 @@
 """What the layers are made of: activations by their transformers names, dense layers, norms."""
 
 import math
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -8,9 +9,17 @@ from keras import ops
 from mlm.encoder_config import EncoderConfig
 
 
-@ops.custom_gradient
 def _exact_gelu(x):
-    """x * Phi(x). Training keeps x of it and no more: three arrays of its size otherwise."""
+    return ops.gelu(x, approximate=False)
+
+
+@ops.custom_gradient
+def _exact_gelu_in_training(x):
+    """Keeps x for the way back and no more, where three arrays of its size would be kept.
+
+    TensorFlow never forgets a gradient like this, and what it holds, so only training is to ask
+    for one.
+    """
 
     def gradient(*arguments, upstream=None):
         upstream = arguments[0] if upstream is None else upstream
@@ -18,7 +27,7 @@ def _exact_gelu(x):
         density = ops.exp(-0.5 * ops.square(x)) * (2 * math.pi) ** -0.5
         return upstream * (below + x * density)
 
-    return ops.gelu(x, approximate=False), gradient
+    return _exact_gelu(x), gradient
 
 
 def _tanh_gelu(x):
@@ -48,6 +57,12 @@ ACTIVATIONS = {  # as transformers names them; several names are one function
     "swish": ops.silu,
     "tanh": ops.tanh,
 }
+
+
+def activation(name: str, *, training: bool) -> Callable:
+    """The function of a name in ACTIVATIONS, as it is best computed."""
+    chosen = ACTIVATIONS[name]
+    return _exact_gelu_in_training if training and chosen is _exact_gelu else chosen
 
 
 def normal(std: float) -> keras.initializers.Initializer:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from mlm.config import TrainingConfig
 from mlm.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -242,7 +243,8 @@ def check_same_run(
     state: TrainingState, config: dict[str, Any], fingerprint: str, *, may_differ: set[str]
 ) -> None:
     """ConfigError naming the settings in which a resumed run would not be the same run."""
-    before = state.run["config"]
+    # A state may be older than a setting.
+    before = TrainingConfig().to_dict() | state.run["config"]
     changed = [
         f"--{name} was {before.get(name)!r} when this run was saved and is {config[name]!r} now"
         for name in sorted(config.keys() - may_differ)

@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -70,15 +69,17 @@ class Batches:
     """What TrainingDataset asks of a run's batches."""
 
     is_padded = True
-    sizes: ClassVar = [(LENGTH, SLOTS)]
 
-    def __init__(self, vocab_size: int, poisoned: int | None):
-        self.vocab_size, self.poisoned = vocab_size, poisoned
+    def __init__(self, vocab_size: int, poisoned: int | None, shorter: bool):
+        self.vocab_size, self.poisoned, self.shorter = vocab_size, poisoned, shorter
+        self.sizes = [(LENGTH - 4, SLOTS), (LENGTH, SLOTS)][0 if shorter else 1 :]
 
     def batch_at(self, step: int):
         inputs, labels, weights = batch_at(step, self.vocab_size)
         if step == self.poisoned:
             weights[-1, 0] = float("nan")  # in a row of the last replica
+        if self.shorter and step % 2:
+            inputs["attention_mask"][:, -4:] = 0
         return inputs, labels, weights
 
 
@@ -109,7 +110,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     from mlm.training_step import Learner
     from mlm.weights import variables_by_name
 
-    poisoned = changes.pop("poisoned", None)
+    poisoned, shorter = changes.pop("poisoned", None), changes.pop("shorter", False)
     with device.scope():
         start = read_checkpoint(folder, dtype=device.policy)
         learner = Learner(start.model, parts)
@@ -119,7 +120,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
             scales_loss=device.policy == "mixed_float16",
         )
         learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
-    batches, losses, compiled = Batches(len(start.tokenizer), poisoned), [], []
+    batches, losses, compiled = Batches(len(start.tokenizer), poisoned, shorter), [], []
     for step in range(STEPS):
         steps = fed(TrainingDataset(batches, step, step + 1))
         losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
@@ -153,12 +154,15 @@ def main(folder: str, backend: str) -> None:
         "one": train_on(one(), folder),
         "one, in parts": train_on(one(), folder, parts=4),
         "one, poisoned": train_on(one(), folder, poisoned=2),
+        "one, shorter": train_on(one(), folder, shorter=True),
     }
     several = choose_device("fp32")
     runs |= {
         "several": train_on(several, folder),
         "several, in parts": train_on(several, folder, parts=2),
         "several, poisoned": train_on(several, folder, poisoned=2),
+        "several, shorter": train_on(several, folder, shorter=True),
+        "several, shorter, in parts": train_on(several, folder, parts=2, shorter=True),
     }
     if backend == "tensorflow":
         guarded_update.FIRST_LOSS_SCALE = 1024.0  # which does not overflow here

@@ -15,9 +15,22 @@ def groups(count: int = COUNT, seed: int = 4) -> LengthGroups:
     return LengthGroups(DataOrder(count, seed, 100), lambda numbers: lengths[numbers], ROWS, seed)
 
 
-def test_an_epoch_has_each_sequence_once():
-    of_run = np.concatenate([groups().at(step) for step in range(COUNT // ROWS)])
-    assert sorted(of_run.tolist()) == list(range(COUNT))
+@pytest.mark.parametrize("batches", [1, 7, 50, 51, 60, 75, 100, 250])
+def test_an_epoch_has_each_sequence_once(batches):
+    made, count = groups(batches * ROWS), batches * ROWS
+    for epoch in range(3):
+        steps = range(epoch * batches, (epoch + 1) * batches)
+        of_epoch = np.concatenate([made.at(step) for step in steps])
+        assert sorted(of_epoch.tolist()) == list(range(count))
+
+
+@pytest.mark.parametrize("count", [3, 9, 101, 597])
+def test_after_an_epoch_the_same_have_been_seen_as_without_groups(count):
+    made, order = groups(count), DataOrder(count, 4, 100)
+    for epoch in range(1, 4):
+        steps = -(-epoch * count // ROWS)
+        seen = np.concatenate([made.at(step) for step in range(steps)])
+        assert sorted(seen.tolist()) == sorted(order.at(0, steps * ROWS).tolist())
 
 
 def test_little_is_padding():

@@ -274,6 +274,13 @@ def test_the_same_run_goes_on(state):
     check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
 
 
+def test_a_setting_that_a_state_is_too_old_for_had_its_default(state):
+    may_differ = {"logging_steps"}
+    check_same_run(state, {"seed": 1, "group_by_length": False}, "a" * 64, may_differ=may_differ)
+    with pytest.raises(ConfigError, match="--group_by_length was False when"):
+        check_same_run(state, {"seed": 1, "group_by_length": True}, "a" * 64, may_differ=may_differ)
+
+
 def test_another_setting_is_named_with_both_values(state):
     config = {"seed": 2, "logging_steps": 5}
     with pytest.raises(ConfigError, match="--seed was 1 when this run was saved and is 2 now"):

@@ -29,20 +29,21 @@ WEIGHTS_A_FILE = 2**25  # so many, or one layer, or the head
 def write_encoder(
     folder: Path, config: EncoderConfig, weights: StoredWeights, *, in_8_bits: bool
 ) -> None:
-    """Write the model files of an encoder: see `layers_files` and HEAD.
+    """Write the model files of an encoder: LAYERS for each of `layer_groups`, and HEAD.
 
     The first layers are given embedded (T, W), all others states (T, H), and what of `tables` of
     Inputs they name; they give states. The head is given the masks' states (P, H) and gives logits
     (P, V). All float32. Raises UnsupportedError.
     """
     check_supported(config)
-    outputs = config.vocab_size + sum(shape[-1] for shape in variable_shapes(config).values())
-    room = BYTES_A_LAYER * (1 + len(config.depths)) + BYTES_AN_OUTPUT * outputs
-    groups = layer_groups(config)
-    for number, depths in enumerate(groups):
+    outputs = sum(shape[-1] for shape in variable_shapes(config).values())
+    for number, depths in enumerate(layer_groups(config)):
+        share = len(depths) / len(config.depths)
+        room = BYTES_A_LAYER * (1 + len(depths)) + int(BYTES_AN_OUTPUT * outputs * share)
         with Graph(folder / LAYERS.format(number), room) as graph:
             layers = _Layers(graph, config, weights, in_8_bits)
             graph.write([layers.states(depths, embedded=number == 0)])
+    room = BYTES_A_LAYER + BYTES_AN_OUTPUT * (config.vocab_size + config.embedding_width)
     with Graph(folder / HEAD, room) as graph:
         graph.write([_Head(graph, config, weights, in_8_bits).logits()])
 

@@ -14,7 +14,7 @@ from mlm.errors import UnsupportedError
 from mlm.families.family import Family
 from mlm.litert.conversion import DType, converted, forget
 from mlm.litert.inputs import Inputs
-from mlm.litert.part import HEAD, Part
+from mlm.litert.part import HEAD, Part, layer_files
 
 KINDS: dict[DType, str] = {
     "float32": "LiteRT, float32",
@@ -62,10 +62,9 @@ class LiteRTEngine:
         self.num_parameters = num_parameters(config)
         self._inputs = Inputs(files, config)
         self._lock = threading.Lock()
-        layers = sorted(files.glob("layers_*"))
         with muted_stderr():  # it says which delegate it has made
             *self._layers, self._head = (
-                Part(file, available_cpus()) for file in (*layers, files / HEAD)
+                Part(file, available_cpus()) for file in (*layer_files(files), files / HEAD)
             )
 
     def logits(self, questions: Sequence[Question]) -> list[np.ndarray]:

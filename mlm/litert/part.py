@@ -7,6 +7,7 @@ that a whole model needs little more than its weights once.
 
 import ctypes
 import mmap
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,11 @@ import numpy as np
 
 LAYERS, HEAD = "layers_{:03}.tflite", "head.tflite"
 STATES = "states"  # the input that follows from what ran before
+
+
+def layer_files(folder: Path) -> list[Path]:
+    """Those of a folder, from the lowest layers to the highest."""
+    return sorted(folder.glob("layers_*.tflite"))
 
 
 class Part:
@@ -49,14 +55,15 @@ class Part:
 def _let_go_of(file: Path) -> None:
     """Take the pages of a file out of this process's memory; it reads them again if it has to."""
     try:
-        places = Path("/proc/self/maps").read_text().splitlines()
+        places = Path("/proc/self/maps").read_bytes().split(b"\n")
         madvise = ctypes.CDLL(None).madvise
         dont_need = mmap.MADV_DONTNEED
     except (OSError, AttributeError):  # no Linux
         return
     madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    name = os.fsencode(file.resolve())
     for place in places:
-        addresses, mode, _, _, _, *name = place.split(maxsplit=5)
-        if name == [str(file.resolve())] and "w" not in mode:
-            start, end = (int(address, 16) for address in addresses.split("-"))
-            madvise(start, end - start, dont_need)
+        match place.split(maxsplit=5):
+            case [addresses, mode, _, _, _, path] if path == name and b"w" not in mode:
+                start, end = (int(address, 16) for address in addresses.split(b"-"))
+                madvise(start, end - start, dont_need)

@@ -11,7 +11,7 @@ def train_step(learner, data) -> dict[str, Any]:
     variables = learner.trainable_variables
 
     def add_gradients(index, *sums):
-        part = tf.nest.map_structure(lambda rows: rows[index::count], data)
+        part = tf.nest.map_structure(lambda rows: _every(rows, index, count), data)
         gradients = _gradients(learner, variables, *part)
         return index + 1, *(total + part for total, part in zip(sums, gradients, strict=True))
 
@@ -23,6 +23,12 @@ def train_step(learner, data) -> dict[str, Any]:
     )
     learner.optimizer.apply(sums, variables)
     return learner.get_metrics_result()
+
+
+def _every(rows: tf.Tensor, index: tf.Tensor, count: int) -> tf.Tensor:
+    """rows[index::count], which XLA does not compile where the index is no constant."""
+    parts = tf.reshape(rows, tf.concat([[-1, count], tf.shape(rows)[1:]], axis=0))
+    return tf.gather(parts, index, axis=1)
 
 
 def is_on_one_device() -> bool:
