@@ -1,13 +1,13 @@
-"""How training and answering grow with what they are given: tables and pictures.
+"""How training and answering grow with what they are given: tables and a picture.
 
-    python scripts/benchmarks/growth.py [CURVE ...] [--output FOLDER]
+    python scripts/benchmarks/growth.py [CURVE ...] [--output growth.svg]
 
 Each point is a process of its own. Training is of a BERT with the vocabulary of bert-base-uncased,
 tokens of IMDB, AdamW, in bf16, on a processor without it in fp32: tokens a second against sequence
 length, batch and corpus (of a model of 4 layers of 256) and against the model's size, and the
 memory that it took. Answering is the page's engine, weights in 8 bits, BERT-base shape:
 milliseconds against tokens and against masks; and questions a second against how many ask at once.
-How reading a corpus grows, from the disk and from the Hub, is corpus_size.py's. Pictures need
+How reading a corpus grows, from the disk and from the Hub, is corpus_size.py's. The picture needs
 requirements-bench.txt.
 """
 
@@ -15,18 +15,22 @@ import argparse
 import math
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import BASE, DATA, FASTEST, SMALL, Material, run
+from bench import Failed, run
+from machine import FASTEST
+from material import BASE, IMDB, SMALL, Material
 
 TOKENS_A_STEP = 8192
 STEPS = 5
 TIMES = 30  # questions a point
 
-Point = tuple[float, float, float | None]  # x, y, memory in MB
+COLOUR, GREY = "#0f766e", "#64748b"
+
+Point = tuple[float, float, float]  # x, y, memory in MB
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Curve:
     flat: bool = False
 
 
-IMDB = {"train_file": [str(DATA / "imdb" / "test_4k.csv.gz")]}
+REVIEWS = {"train_file": [str(IMDB["test_4k"])]}
 
 
 def train_point(
@@ -48,7 +52,7 @@ def train_point(
     shape: dict[str, int],
     rows: int,
     length: int,
-    corpus: dict[str, list[str]] = IMDB,
+    corpus: dict[str, list[str]] = REVIEWS,
 ) -> dict[str, Any]:
     name = "-".join(str(size) for size in shape.values()) or "base"
     settings = {
@@ -144,40 +148,61 @@ CURVES = {
 }
 
 
-def picture(name: str, curve: Curve, points: list[Point], folder: Path) -> None:
+def picture(drawn: dict[str, list[Point]], path: Path) -> None:
+    """All curves, up to four in a row."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
-    axes.plot([x for x, _, _ in points], [y for _, y, _ in points], "o-", color="#0f766e")
-    axes.set(xlabel=curve.x, ylabel=curve.y, xscale="log")
-    axes.set(**({"ylim": (0, None)} if curve.flat else {"yscale": "log"}))
-    figure.savefig(folder / f"{name}.svg")
+    columns = min(4, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    figure = pyplot.figure(figsize=(3.6 * columns, 2.8 * rows), layout="constrained")
+    for place, (name, points) in enumerate(drawn.items(), 1):
+        panel(figure.add_subplot(rows, columns, place), CURVES[name], points)
+    figure.savefig(path)
     pyplot.close(figure)
+
+
+def panel(axes: Any, curve: Curve, points: list[Point]) -> None:
+    """One curve, and in grey the memory that it took."""
+    across = [x for x, _, _ in points]
+    axes.plot(across, [y for _, y, _ in points], "o-", color=COLOUR)
+    axes.set_xlabel(curve.x)
+    axes.set_ylabel(curve.y, color=COLOUR)
+    axes.set(xscale="log", **({"ylim": (0, None)} if curve.flat else {"yscale": "log"}))
+    memory = axes.twinx()
+    memory.plot(across, [megabytes for _, _, megabytes in points], ".--", color=GREY)
+    memory.set_ylabel("MB", color=GREY)
+    memory.set_ylim(0, None)
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("curves", nargs="*", metavar="CURVE", help=", ".join(CURVES))
-    parser.add_argument("--output", type=Path, help="a folder for the pictures")
+    parser.add_argument("--output", type=Path, help="a file for the picture")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.curves) - CURVES.keys())
     if unknown:
         parser.error(f"there is no curve {unknown[0]}; there are {', '.join(CURVES)}")
-    if given.output:
-        given.output.mkdir(parents=True, exist_ok=True)
+    drawn: dict[str, list[Point]] = {}
     with tempfile.TemporaryDirectory() as folder:
         made = Material(Path(folder))
         for name in given.curves or CURVES:
-            curve, points = CURVES[name], []
-            print(f"{name}: {curve.x} | {curve.y} | MB", flush=True)
-            for value in curve.values:
-                points.append(curve.measure(made, value))
-                print(" | ".join(f"{number:,.4g}" for number in points[-1]), flush=True)
-            if given.output:
-                picture(name, curve, points, given.output)
+            try:
+                print(f"{name}: {CURVES[name].x} | {CURVES[name].y} | MB", flush=True)
+                drawn[name] = list(measured(CURVES[name], made))
+            except Failed as failure:
+                print(f"{name} failed: {failure}", flush=True)
+            if given.output and drawn:
+                picture(drawn, given.output)
+
+
+def measured(curve: Curve, made: Material) -> Iterator[Point]:
+    for value in curve.values:
+        point = curve.measure(made, value)
+        print(" | ".join(f"{number:,.4g}" for number in point), flush=True)
+        yield point
 
 
 if __name__ == "__main__":

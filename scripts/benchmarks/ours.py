@@ -6,7 +6,6 @@ The last line printed is {"seconds": ..., "result": ...}.
 """
 
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from timing import peak_mb, since_process_start, timed
+from timing import peak_mb, since_process_start, timed, words
 
 from mlm.devices import keep_pytorch_out, load_backend
 from mlm.fill_mask import FillMask
@@ -30,18 +29,16 @@ def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") ->
     """Fill-mask of one sentence, or of many at once; the best words."""
     fill_mask = FillMask.from_pretrained(model, dtype=dtype)
     asked: Any = sentences if len(sentences) > 1 else sentences[0]
+    fill_mask(asked, 5)
+    first = since_process_start()
     seconds, found = timed(lambda: fill_mask(asked, 5), times)
     answers = found if len(sentences) > 1 else [found]
     return {
         "seconds": seconds,
-        "result": [shares(answer) for answer in answers],
+        "first": first,  # answer, since the process started
+        "result": [words(answer) for answer in answers],
         "megabytes": peak_mb(),
     }
-
-
-def shares(answer: list[Any]) -> list[Any]:
-    """Of the words for a mask; of several masks, a list of each one's."""
-    return [shares(each) if isinstance(each, list) else each["score"] for each in answer]
 
 
 def score(model: str, sentences: list[str], dtype: DType = "int8") -> dict[str, Any]:
@@ -95,8 +92,8 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
     return {"seconds": seconds, "result": sum(count["tokens"] for count in counts.values())}
 
 
-def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
-    """Steps of a training as train.py makes them; the first has its own figure."""
+def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, Any]:
+    """Steps of a training as train.py makes them; the first two are not counted."""
     load_backend()
     from mlm.config import TrainingConfig
     from mlm.feeding import fed
@@ -105,29 +102,36 @@ def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
     from mlm.training_dataset import TrainingDataset
     from mlm.training_step import Learner
 
+    def make_steps(first: int, count: int) -> float:
+        steps = fed(TrainingDataset(ready.batches, first, first + count))
+        return learner.fit(steps, verbose=0, shuffle=False).history["nats"][0]
+
     with tempfile.TemporaryDirectory() as folder:
         ready = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
+        if ready.device.kind != on:
+            raise SystemExit(f"{ready.device.name} is what there is, where a {on} is asked for")
         learner = Learner(ready.start.model, ready.micro_batches)
         optimizer = make_optimizer(ready.config, ready.total_steps)
         learner.compile_for_training(optimizer, jit_compile=ready.device.jit_compile)
-        seconds, losses, start = [], [], 0.0
-        for step in range(times + 2):
-            begun = time.perf_counter()
-            steps = fed(TrainingDataset(ready.batches, step, step + 1))
-            losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
-            seconds.append(time.perf_counter() - begun)
-            start = start or since_process_start()
+        first = make_steps(0, 1)
+        start = since_process_start()
+        second = make_steps(1, 1)
+        begun = time.perf_counter()
+        others = make_steps(2, times)
+        seconds = (time.perf_counter() - begun) / times
     return {
-        "seconds": statistics.median(seconds[2:]),
-        "result": losses[0],
-        "first_step": seconds[0],
+        "seconds": seconds,
+        "result": [first, (second + times * others) / (1 + times)],  # losses: first, later mean
         "start": start,  # of the process, to the end of the first step
         "megabytes": peak_mb(),
     }
 
 
 def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
-    """Until the loss on masked sequences that are held out is so low, looked at every few steps."""
+    """Until the loss on masked sequences that are held out is so low, looked at every few steps.
+
+    Looking is not counted.
+    """
     load_backend()
     from mlm.config import TrainingConfig
     from mlm.feeding import fed
@@ -153,12 +157,14 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
         learner = Learner(ready.start.model, ready.micro_batches)
         optimizer = make_optimizer(ready.config, ready.total_steps)
         learner.compile_for_training(optimizer, jit_compile=ready.device.jit_compile)
-        step, reached = 0, float("inf")
+        step, reached, looked = 0, float("inf"), 0.0
         while reached > loss and step < ready.total_steps:
             steps = TrainingDataset(ready.batches, step, step + every)
             learner.fit(fed(steps), verbose=0, shuffle=False)
+            begun = time.perf_counter()
             step, reached = step + every, held_out_loss()
-    return {"seconds": since_process_start(), "result": [reached, step]}
+            looked += time.perf_counter() - begun
+    return {"seconds": since_process_start() - looked, "result": [reached, step]}
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {

@@ -8,18 +8,18 @@ preparing, minicons for scoring, ONNX Runtime with dynamic int8 weights.
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
-from timing import peak_mb, since_process_start, timed
+from timing import peak_mb, since_process_start, timed, words
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+THREADS = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)  # PyTorch's number too
 
 
 def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
@@ -29,17 +29,23 @@ def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
     many = len(sentences) > 1
     asked: Any = sentences if many else sentences[0]
     options = {"batch_size": 16} if many else {}
+    fill_mask(asked, top_k=5, **options)
+    first = since_process_start()
     seconds, found = timed(lambda: fill_mask(asked, top_k=5, **options), times)
     answers = found if many else [found]
     return {
         "seconds": seconds,
-        "result": [[word["score"] for word in answer] for answer in answers],
+        "first": first,  # answer, since the process started
+        "result": [words(answer) for answer in answers],
         "megabytes": peak_mb(),
     }
 
 
 def fill_int8(model: str, sentences: list[str], times: int) -> dict[str, Any]:
-    """One sentence by ONNX Runtime, weights in int8; tokenizing and the softmax are in it."""
+    """One sentence by ONNX Runtime, weights in int8; tokenizing and the softmax are in it.
+
+    Weights scaled by channel were slower, and its optimizer for BERT changed nothing (2026-11).
+    """
     import numpy as np
     import onnxruntime
     import torch
@@ -58,18 +64,20 @@ def fill_int8(model: str, sentences: list[str], times: int) -> dict[str, Any]:
             output_names=["logits"], dynamic_axes=axes, dynamo=False,
         )  # fmt: skip
         quantize_dynamic(whole, small, weight_type=QuantType.QInt8)
-        session = onnxruntime.InferenceSession(small)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        session = onnxruntime.InferenceSession(small, options)
 
-        def answer() -> list[float]:
+        def answer() -> list[dict[str, Any]]:
             inputs = tokenizer(sentences[0], return_tensors="np")
             (logits,) = session.run(None, {name: inputs[name] for name in names})
             at = int(np.flatnonzero(inputs["input_ids"][0] == tokenizer.mask_token_id)[0])
             row = logits[0, at] - logits[0, at].max()
             shares = np.exp(row) / np.exp(row).sum()
-            return [float(shares[i]) for i in np.argsort(-shares)[:5]]
+            return [{"token": int(i), "score": float(shares[i])} for i in np.argsort(-shares)[:5]]
 
         seconds, found = timed(answer, times)
-    return {"seconds": seconds, "result": [found], "megabytes": peak_mb()}
+    return {"seconds": seconds, "result": [words(found)], "megabytes": peak_mb()}
 
 
 def score(model: str, sentences: list[str]) -> dict[str, Any]:
@@ -110,10 +118,10 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
 
 
 def grouped(texts, tokenizer, length: int):
-    """run_mlm.py's tokenization and group_texts, with two processes."""
+    """run_mlm.py's tokenization and group_texts, with a process for each thread of ours."""
     cut = texts.map(
         lambda rows: tokenizer(rows["text"], return_special_tokens_mask=True),
-        batched=True, num_proc=2, remove_columns=texts.column_names,
+        batched=True, num_proc=THREADS, remove_columns=texts.column_names,
     )  # fmt: skip
 
     def group(rows: dict[str, list]) -> dict[str, list]:
@@ -124,48 +132,48 @@ def grouped(texts, tokenizer, length: int):
             for name, ids in joined.items()
         }
 
-    return cut.map(group, batched=True, num_proc=2)
+    return cut.map(group, batched=True, num_proc=THREADS)
 
 
-def train(settings: dict[str, Any], times: int) -> dict[str, Any]:
-    """Steps of training as run_mlm.py makes them; the first has its own figure."""
+def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, Any]:
+    """Steps of training as run_mlm.py makes them; the first two are not counted."""
+    import torch
     from transformers import TrainerCallback
 
-    moments: list[float] = []
-    start: list[float] = []
+    ends: dict[int, float] = {}  # of steps, since the process started
     losses: list[float] = []
 
     class Clock(TrainerCallback):
-        def on_step_begin(self, *arguments, **options):
-            moments.append(time.perf_counter())
-
-        def on_step_end(self, *arguments, **options):
-            moments.append(time.perf_counter())
-            start.append(since_process_start())
+        def on_step_end(self, args, state, control, **options):
+            if on == "gpu" and state.global_step in (1, 2, 2 + times):
+                torch.cuda.synchronize()
+            ends[state.global_step] = since_process_start()
 
         def on_log(self, args, state, control, logs=None, **options):
             losses.append(logs.get("loss"))
 
-    options = {"max_steps": times + 2, "logging_strategy": "steps", "logging_steps": 1}
+    # Logged is the mean since the last time.
+    options = {"max_steps": 2 + times, "logging_steps": 2 + times, "logging_first_step": True}
     with tempfile.TemporaryDirectory() as folder:
-        trainer_of(settings, folder, Clock(), **options).train()
-    each = [end - begin for begin, end in zip(moments[::2], moments[1::2], strict=True)]
+        trainer_of(settings, folder, Clock(), on, logging_strategy="steps", **options).train()
     return {
-        "seconds": statistics.median(each[2:]),
-        "result": losses[0],
-        "first_step": each[0],
-        "start": start[0],  # of the process, to the end of the first step
+        "seconds": (ends[2 + times] - ends[2]) / times,
+        "result": losses[:2],  # the first, and the mean of the others
+        "start": ends[1],
         "megabytes": peak_mb(),
     }
 
 
 def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
-    """Until the loss on masked sequences that are held out is so low, looked at every few steps."""
+    """Until the loss on masked sequences that are held out is so low, looked at every few steps.
+
+    Looking is not counted.
+    """
     import numpy as np
     import torch
     from transformers import TrainerCallback
 
-    arrays, reached = np.load(held_out), [float("inf"), 0]
+    arrays, reached, looked = np.load(held_out), [float("inf"), 0], [0.0]
     in_bf16 = settings["precision"] == "bf16"
     ids = torch.from_numpy(arrays["input_ids"]).long()
     chosen = torch.from_numpy(arrays["masked_positions"]).long()
@@ -187,17 +195,20 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
     class Watch(TrainerCallback):
         def on_step_end(self, args, state, control, model=None, **options):
             if state.global_step % every == 0:
+                begun = time.perf_counter()
                 reached[:] = [held_out_loss(model), state.global_step]
+                looked.append(time.perf_counter() - begun)
                 control.should_training_stop = reached[0] <= loss
 
     with tempfile.TemporaryDirectory() as folder:
         trainer_of(settings, folder, Watch()).train()
-    return {"seconds": since_process_start(), "result": reached}
+    return {"seconds": since_process_start() - sum(looked), "result": reached}
 
 
-def trainer_of(settings: dict[str, Any], folder: str, callback, **options: Any):
+def trainer_of(settings: dict[str, Any], folder: str, callback, on: str = "cpu", **options: Any):
     """transformers.Trainer as run_mlm.py sets it up: AdamW, dynamic masking, no padding.
 
+    on: `cpu`, or `gpu`, where torch.compile is used;
     options: of TrainingArguments, beside what the settings say.
     """
     from datasets import load_dataset
@@ -216,14 +227,43 @@ def trainer_of(settings: dict[str, Any], folder: str, callback, **options: Any):
     ours = {"train_file", "model_name_or_path", "max_seq_length", "precision", "lr_scheduler_type"}
     asked = {name: value for name, value in settings.items() if name not in ours}
     asked |= {"logging_strategy": "no"} | options
+    if on == "gpu":  # what is known to keep it busy
+        asked |= {
+            "torch_compile": True,
+            "dataloader_num_workers": 4,
+            "logging_nan_inf_filter": False,
+        }
     arguments = TrainingArguments(
         folder, bf16=settings["precision"] == "bf16", lr_scheduler_type="constant_with_warmup",
-        use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True, **asked,
+        use_cpu=on == "cpu", report_to="none", save_strategy="no", disable_tqdm=True, **asked,
     )  # fmt: skip
     collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
     return Trainer(
         network, arguments, train_dataset=data, data_collator=collator, callbacks=[callback]
     )
+
+
+def product_peak() -> dict[str, Any]:
+    """Billions of operations a second in a product of two matrices of float32, by NumPy."""
+    import numpy as np
+
+    a = np.random.default_rng(0).random((2048, 2048), np.float32)
+    seconds, _ = timed(lambda: a @ a, 10)
+    return {"seconds": seconds, "result": 2 * 2048**3 / seconds / 1e9}
+
+
+def gpu_product_peak() -> dict[str, Any]:
+    """The same in bf16 on the GPU."""
+    import torch
+
+    a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+
+    def product() -> None:
+        a @ a
+        torch.cuda.synchronize()
+
+    seconds, _ = timed(product, 20)
+    return {"seconds": seconds, "result": 2 * 8192**3 / seconds / 1e9}
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -233,6 +273,8 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "tokens": tokens,
     "train": train,
     "learn": learn,
+    "product_peak": product_peak,
+    "gpu_product_peak": gpu_product_peak,
 }
 
 if __name__ == "__main__":

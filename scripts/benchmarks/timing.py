@@ -20,6 +20,11 @@ def timed(call: Callable[[], Any], times: int, warm_up: int = 3) -> tuple[float,
     return statistics.median(seconds), result
 
 
+def words(answer: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Ids and shares of the words for a mask, in the form that pipelines give them."""
+    return {name: [word[name] for word in answer] for name in ("token", "score")}
+
+
 def since_process_start() -> float:
     """Seconds, imports and all (Linux)."""
     began = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])

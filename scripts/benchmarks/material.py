@@ -1,0 +1,110 @@
+"""What is measured on: texts of IMDB, and models of random weights with the real vocabulary.
+
+MLM_SHARED_DATA names the folder of both.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("MLM_SHARED_DATA", ROOT.parent / "shared" / "data"))
+IMDB = {name: DATA / "imdb" / f"{name}.csv.gz" for name in ("train", "unsup", "test_4k")}
+VOCABULARY = DATA / "tokenizers" / "bert-base-uncased-vocab.txt"
+
+BASE: dict[str, int] = {}  # the shape that a BERT's config has where it says nothing
+SMALL = {
+    "hidden_size": 256,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+}
+WORDS = (
+    "i have watched this [MASK] and it was awesome because the whole story keeps its pace and "
+    "every actor seems to know why the scene matters so much that nobody in the room looked away"
+)
+
+
+@dataclass
+class Material:
+    """What is worked on, made when it is first asked for."""
+
+    folder: Path
+    made: dict[str, str] = field(default_factory=dict)
+
+    def model(self, name: str, shape: dict[str, int]) -> str:
+        if name not in self.made:
+            self.made[name] = make_model(self.folder / name, shape)
+        return self.made[name]
+
+    def sentence(self, tokens: int) -> str:
+        """Of so many tokens, [CLS] and [SEP] among them; each word of WORDS is one."""
+        first, others = WORDS.split(), cycle(WORDS.replace("[MASK]", "film").split())
+        return " ".join(islice([*first, *islice(others, tokens)], tokens - 2))
+
+    def reviews(self, count: int) -> list[str]:
+        """First sentences of IMDB's held-out reviews, of 5 to 40 words."""
+        import csv
+        import gzip
+        import re
+
+        with gzip.open(IMDB["test_4k"], "rt", encoding="utf-8") as stream:
+            firsts = (re.split(r"(?<=[.!?])\s", row["text"])[0] for row in csv.DictReader(stream))
+            fit = [text for text in firsts if 5 <= len(text.split()) <= 40 and "<" not in text]
+        return fit[:count]
+
+    def held_out(self, model: str) -> str:
+        """128 masked sequences of held-out reviews, as arrays."""
+        import numpy as np
+
+        from mlm.batches import evaluation_batches
+        from mlm.evaluation import split_of
+        from mlm.held_out import held_out
+        from mlm.tokenizer import TokenFacts, load_tokenizer
+
+        tokenizer = load_tokenizer(model)
+        asked, _ = held_out(None, validation_file=(str(IMDB["test_4k"]),))
+        ((inputs, labels, weights), *_) = evaluation_batches(
+            split_of(asked, tokenizer),
+            TokenFacts.of(tokenizer),
+            max_seq_length=128,
+            batch_size=128,
+            line_by_line=False,
+            max_sequences=128,
+            whole_word_mask=False,
+        )
+        path = self.folder / "held_out.npz"
+        chosen: dict[str, Any] = {n: inputs[n] for n in ("input_ids", "masked_positions")}
+        np.savez(path, labels=labels, real=weights > 0, **chosen)
+        return str(path)
+
+
+def make_model(folder: Path, shape: dict[str, int]) -> str:
+    """A BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
+    import shutil
+
+    from mlm.devices import load_backend
+
+    # Where there is a GPU, it is all for those that are measured.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    load_backend()
+    import keras
+
+    from mlm.checkpoint import save_checkpoint
+    from mlm.encoder import MaskedLM
+    from mlm.families import encoder_config_of, new_config, special_token_ids
+    from mlm.tokenizer import load_tokenizer
+
+    with tempfile.TemporaryDirectory() as vocabulary:
+        shutil.copy(VOCABULARY, Path(vocabulary) / "vocab.txt")
+        tokenizer = load_tokenizer(vocabulary)
+    about = {"vocab_size": len(tokenizer), **special_token_ids("bert", tokenizer), **shape}
+    hf_config = new_config("bert", **about)
+    keras.utils.set_random_seed(1)
+    model = MaskedLM(encoder_config_of(hf_config))
+    model.build()
+    save_checkpoint(model, tokenizer, folder, hf_config=hf_config)
+    return str(folder)
