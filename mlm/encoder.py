@@ -39,6 +39,7 @@ class MaskedLM(keras.Model):
         self.relative_positions = _relative_positions(config, policy, seed)
         self.final_norm = layer_norm(config, policy, "final_norm") if config.norm == "pre" else None
         self.head = PredictionHead(config, dtype=policy)
+        self.call_layer = _call_layer  # a backend may know a way that is traced faster
 
     def build(self, input_shape=None):
         self.embeddings.build((None, None))
@@ -80,7 +81,8 @@ class MaskedLM(keras.Model):
         for index in self.config.depths:
             layer = self.encoder_layers[index]
             bias = biases[self.config.attention_windows[index]]
-            x = layer(
+            x = self.call_layer(
+                layer,
                 x,
                 bias=bias,
                 rotary=rotary[index],
@@ -119,6 +121,10 @@ class MaskedLM(keras.Model):
             for theta in set(config.rotary_thetas)
         }
         return [tables[theta] for theta in config.rotary_thetas]
+
+
+def _call_layer(layer, x, **arguments):
+    return layer(x, **arguments)
 
 
 def _relative_positions(config: EncoderConfig, policy, seed: int):

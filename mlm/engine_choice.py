@@ -59,11 +59,11 @@ def _open_litert(opened: OpenCheckpoint, dtype: litert.DType, cache: Path | None
     if not litert.is_installed():
         raise UnsupportedError("ai-edge-litert is not installed")
     family, reason = family_of(opened.hf_config.model_type), ""
-    for place in (cache, None):  # a cache that is full, or not ours to write
+    for place in dict.fromkeys((cache, None)):  # a cache that is full, or not ours to write
         try:
             return litert.open_engine(opened.folder, family, opened.config, dtype, place)
         except ImportError as error:
             raise UnsupportedError(f"ai-edge-litert does not load: {error}") from error
         except OSError as error:
-            reason = str(error.strerror)
-    raise UnsupportedError(f"its files cannot be written: {reason}")
+            reason = error.strerror or str(error)
+    raise UnsupportedError(f"its files cannot be made: {reason}")

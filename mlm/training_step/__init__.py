@@ -6,6 +6,7 @@ own accumulation averages over parts whose numbers of masked tokens differ, and 
 several TensorFlow replicas.
 
     tensorflow.py, jax.py  the loop over the micro-batches, in the backend's own terms
+    tensorflow_layers.py   layers that share one traced graph
 """
 
 import keras
@@ -23,6 +24,10 @@ class Learner(keras.Model):
         self.masked_lm = masked_lm
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = True
+        if keras.backend.backend() == "tensorflow":
+            from mlm.training_step.tensorflow_layers import SharedLayerGraphs
+
+            masked_lm.call_layer = SharedLayerGraphs()
 
     def call(self, inputs, training=False):
         return self.masked_lm(inputs, training=training)

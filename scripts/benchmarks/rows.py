@@ -101,7 +101,7 @@ def train_row(
             "max_seq_length": 128,
             "per_device_train_batch_size": rows,
             "max_steps": 100,
-            "learning_rate": 1e-4,
+            "learning_rate": 1e-3 if shape else 1e-4,
             "warmup_steps": 1,
             "weight_decay": 0.01,
             "lr_scheduler_type": "constant",
