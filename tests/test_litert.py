@@ -21,6 +21,7 @@ from mlm.engine import Question
 from mlm.engine_choice import open_with_engine
 from mlm.errors import CheckpointError, ConfigError, InputError
 from mlm.fill_mask import FillMask
+from mlm.litert import engine
 from mlm.safetensors_header import header_of_file
 from mlm.weights import WEIGHTS
 
@@ -46,6 +47,25 @@ def test_it_answers_as_keras_does_in_any_order(tiny_bert_folder):
     assert largest_difference(fast.logits(QUESTIONS[::-1])[::-1], expected) < 1e-4
     assert fast.num_parameters == keras.num_parameters
     assert fast.logits([]) == []
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert", "mpnet", "albert"])
+def test_texts_that_are_asked_together_do_not_see_each_other(family, tmp_path, small_tokenizer):
+    save_random_checkpoint(tmp_path, small_tokenizer, family)
+    _, fast = open_with_engine(tmp_path, "litert")
+    rng = np.random.default_rng(0)
+    lengths = (3, 30, 17, 25, 36, 4, 31)
+    questions = [Question(rng.integers(5, 40, n).tolist(), [n - 1, 0]) for n in lengths]
+    alone = [fast.logits([question])[0] for question in questions]
+    assert largest_difference(fast.logits(questions), alone) < 1e-4
+    (nothing,) = fast.logits([Question([5, 6], [])])
+    assert nothing.shape == (0, len(small_tokenizer))
+
+
+def test_as_many_are_asked_together_as_are_fast(monkeypatch):
+    monkeypatch.setattr(engine, "TOKENS_A_CALL", 10)
+    assert list(engine._calls([4, 30, 5, 1, 5, 6])) == [[3, 0, 2], [4], [5], [1]]
+    assert list(engine._calls([])) == []
 
 
 def test_8_bits_answer_nearly_as_well(shared_data):

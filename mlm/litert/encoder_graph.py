@@ -1,4 +1,6 @@
-"""The encoder of encoder.py as LiteRT graphs, for one text of any length without padding.
+"""The encoder of encoder.py as LiteRT graphs, for texts of any length without padding.
+
+Several texts follow each other as one; a bias on the scores keeps them from seeing each other.
 
 Some layers to a graph, and one for the head: LiteRT copies a file's weights into the order that its
 kernels want, and the fewer a file has, the less there is twice (part.py).
@@ -166,9 +168,9 @@ class _Layers(_Part):
             query, key = self.rotate(query, *tables), self.rotate(key, *tables)
         query, key, value = (graph.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))
         scores = graph.matmul(query, key, transpose_b=True)
-        if bias := bias_name(config, config.attention_windows[index]):
-            bias_heads = config.num_attention_heads if config.relative_attention_num_buckets else 1
-            scores = graph.add(scores, self.table(bias, (1, bias_heads, OPEN, OPEN)))
+        bias = bias_name(config.attention_windows[index])
+        bias_heads = config.num_attention_heads if config.relative_attention_num_buckets else 1
+        scores = graph.add(scores, self.table(bias, (1, bias_heads, OPEN, OPEN)))
         mixed = graph.transpose(graph.matmul(graph.softmax(scores), value), (0, 2, 1, 3))
         return self.dense(graph.reshape(mixed, (OPEN, config.hidden_size)), f"{name}/output")
 

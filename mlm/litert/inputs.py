@@ -1,6 +1,6 @@
-"""What an encoder's graphs are given for one text: NumPy's part of the encoder."""
+"""What an encoder's graphs are given for some texts: NumPy's part of the encoder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ MASKED_OUT = np.float32(-3e4)  # added to the score of a token out of sight
 TABLES_KEPT = 2**26  # bytes of the tables of the lengths last asked for
 
 Tables = dict[str, np.ndarray]
+BIAS = "bias_"
 WORDS, PLACES, BIASES = "word_embeddings.npy", "position_embeddings.npy", "attention_biases.npy"
 
 
@@ -24,10 +25,9 @@ def rotary_names(base: float) -> tuple[str, str]:
     return f"cos_{base}", f"sin_{base}"
 
 
-def bias_name(config: EncoderConfig, window: int | None) -> str | None:
-    """The table that is added to the scores of a layer: (1, N or 1, T, T), or None for none."""
-    is_added = window is not None or config.relative_attention_num_buckets
-    return f"bias_{window}" if is_added else None
+def bias_name(window: int | None) -> str:
+    """The table that is added to the scores of a layer: (1, N or 1, T, T), or one 0 for all."""
+    return f"{BIAS}{window}"
 
 
 def finite_values(weights: StoredWeights, key: str) -> np.ndarray:
@@ -65,15 +65,32 @@ class Inputs:
         )
         self._kept: dict[int, Tables] = {}  # by length, the last one asked for last
 
-    def embedded(self, question: Question) -> np.ndarray:
-        """(T, W) float32, before their norm."""
+    def embedded(self, questions: Sequence[Question]) -> np.ndarray:
+        """(T, W) float32, before their norm; texts follow each other."""
+        return np.concatenate([self._embedded(question) for question in questions])
+
+    def _embedded(self, question: Question) -> np.ndarray:
         embedded = self._words[question.input_ids]
         if self._places is not None:
             embedded = embedded + self._places[: len(embedded)]
         return embedded
 
-    def tables(self, length: int) -> Tables:
-        """What the layers are given besides, the same for all texts of a length."""
+    def tables(self, lengths: Sequence[int]) -> Tables:
+        """What the layers are given besides, the same for all texts of these lengths.
+
+        Of several texts none sees another: between them the biases are MASKED_OUT.
+        """
+        each = [self._of_length(length) for length in lengths]
+        if len(each) == 1:
+            return each[0]
+        return {
+            name: _blocks([tables[name] for tables in each], lengths)
+            if name.startswith(BIAS)
+            else np.concatenate([tables[name] for tables in each], axis=1)
+            for name in each[0]
+        }
+
+    def _of_length(self, length: int) -> Tables:
         tables = self._kept.pop(length, None) or self._made(length)
         kept = {**self._kept, length: tables}
         while len(kept) > 1 and _bytes_of(kept) > TABLES_KEPT:
@@ -87,8 +104,7 @@ class Inputs:
             for base in set(self._config.rotary_thetas):
                 made |= zip(rotary_names(base), self._rotary(length, base), strict=True)
         for window in set(self._config.attention_windows):
-            if name := bias_name(self._config, window):
-                made[name] = self._bias(length, window)
+            made[bias_name(window)] = self._bias(length, window)
         return made
 
     def _rotary(self, length: int, base: float) -> Iterator[np.ndarray]:
@@ -99,7 +115,9 @@ class Inputs:
         yield from (f(angles).astype("float32")[None, :, None] for f in (np.cos, np.sin))
 
     def _bias(self, length: int, window: int | None) -> np.ndarray:
-        """(1, N or 1, T, T)."""
+        """(1, N or 1, T, T), or (1, 1, 1, 1) where it is 0."""
+        if window is None and self._biases is None:
+            return np.zeros((1, 1, 1, 1), np.float32)
         place = np.arange(length)
         distance = place[:, None] - place[None, :]
         bias = np.zeros((1, 1, length, length), np.float32)
@@ -109,6 +127,17 @@ class Inputs:
         if window is not None:
             bias = bias + MASKED_OUT * (np.abs(distance) > window)
         return np.ascontiguousarray(bias, np.float32)
+
+
+def _blocks(biases: Sequence[np.ndarray], lengths: Sequence[int]) -> np.ndarray:
+    """(1, N or 1, T, T) of texts that follow each other, from the biases of each."""
+    total, start = sum(lengths), 0
+    joined = np.full((1, biases[0].shape[1], total, total), MASKED_OUT)
+    for bias, length in zip(biases, lengths, strict=True):
+        end = start + length
+        joined[:, :, start:end, start:end] = bias
+        start = end
+    return joined
 
 
 def _bytes_of(kept: dict[int, Tables]) -> int:
