@@ -16,7 +16,8 @@ from mlm.litert.conversion import DType, converted, forget
 from mlm.litert.inputs import Inputs
 from mlm.litert.part import HEAD, Part, layer_files
 
-# Products of fewer rows are slower by the row; of more, what a text must not see costs more.
+# Products of fewer rows are slower by the row; of more, what a text must not see costs more. The
+# same sentences (BERT-base, 8 bits) were scored in 7.4, 6.4, 6.5, 7.5 s with 64, 128, 256, 512.
 TOKENS_A_CALL = 128
 
 KINDS: dict[DType, str] = {
