@@ -22,9 +22,9 @@ SPACE_PYTHON ?= python3.12
 KAGGLE_VENV := .venv-kaggle
 KAGGLE_PYTHON ?= python3.12
 KAGGLE_TESTS := adam_step added_words batches card_examples checkpoint checkpoint_files chunking config \
-	config_json corpus devices document_encoding dynamic_padding encoder evaluation families feeding fill_mask hub \
-	kaggle length_groups local_hub loss masking masking_statistics model_card optimizer primitives processes safetensors_header scoring state_pusher \
-	state_writer tensorflow_layers texts tokenizer tokenizer_files trainer training_branch training_run \
+	config_json corpus devices document_encoding dynamic_padding elementwise encoder evaluation families feeding fill_mask hub \
+	kaggle length_groups local_hub loss masking masking_statistics model_card optimizer processes safetensors_header scoring state_pusher \
+	state_writer tensorflow_elementwise tensorflow_layers texts tokenizer tokenizer_files trainer training_branch training_run \
 	training_state training_step weights whole_words
 BENCH_VENV := .venv-bench
 BENCH ?=

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from mlm.distances import deberta_buckets, t5_buckets
+from mlm.elementwise import Elementwise
 from mlm.encoder_config import EncoderConfig
 from mlm.primitives import dense, layer_norm, normal
 
@@ -78,6 +79,7 @@ class SelfAttention(keras.layers.Layer):
     def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="attention"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
+        self.elementwise = Elementwise()
         hidden, policy = config.hidden_size, self.dtype_policy
         std, out_std = config.initializer_range, config.residual_initializer_range
         self.qkv = dense(3 * hidden, std, bias=config.attention_bias, dtype=policy, name="qkv")
@@ -108,7 +110,8 @@ class SelfAttention(keras.layers.Layer):
             scores = scores + self._relative_scores(query, key, *distances)
         if bias is not None:
             scores = scores + ops.cast(bias, scores.dtype)
-        shares = self.dropout(ops.softmax(scores, axis=-1), training=training)
+        shares = ops.softmax(scores, axis=-1)
+        shares = self.elementwise.drop(shares, self.dropout, training=training)
         mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
         mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, config.hidden_size))
         return self.output_dense(mixed)

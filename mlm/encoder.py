@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from mlm.attention import RelativeEmbeddings, RelativePositions
+from mlm.elementwise import Elementwise
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import ConfigError
 from mlm.layers import Embeddings, EncoderLayer, PredictionHead
@@ -47,6 +48,11 @@ class MaskedLM(keras.Model):
             if layer is not None:
                 layer.build((None, self.config.hidden_size))
         self.built = True
+
+    def compute_elementwise(self, way: Elementwise) -> None:
+        """Have this way of computing what lies between the products of the layers."""
+        for layer in self.encoder_layers:
+            layer.compute_elementwise(way)
 
     def freeze_lower_layers(self, count: int) -> None:
         """Training leaves the embeddings and the `count` lowest layers as they are; 0: nothing.
@@ -104,7 +110,7 @@ class MaskedLM(keras.Model):
             padding = MASKED_OUT * hidden[:, None, None, :]
         relative = None
         if self.config.relative_attention_num_buckets:
-            relative = self.relative_positions(length=length)
+            relative = ops.cast(self.relative_positions(length=length), "float32")
         biases = {}
         for window in set(self.config.attention_windows):
             band = None if window is None else _outside_window(length, window)

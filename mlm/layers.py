@@ -8,8 +8,9 @@ import keras
 from keras import ops
 
 from mlm.attention import SelfAttention
+from mlm.elementwise import Elementwise
 from mlm.encoder_config import EncoderConfig
-from mlm.primitives import ACTIVATIONS, activation, dense, layer_norm, normal
+from mlm.primitives import ACTIVATIONS, dense, layer_norm, normal
 
 
 class Embeddings(keras.layers.Layer):
@@ -68,6 +69,7 @@ class FeedForward(keras.layers.Layer):
     def __init__(self, config: EncoderConfig, *, dtype=None, name="mlp"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
+        self.elementwise = Elementwise()
         width, policy = config.intermediate_size, self.dtype_policy
         self.input_dense = dense(
             width * (2 if config.gated_mlp else 1),
@@ -89,12 +91,9 @@ class FeedForward(keras.layers.Layer):
         self.output_dense.build((None, self.config.intermediate_size))
 
     def call(self, x, training=False):
-        act = activation(self.config.hidden_act, training=training)
-        x = self.input_dense(x)
-        if self.config.gated_mlp:
-            x, gate = ops.split(x, 2, axis=-1)
-            return self.output_dense(act(x) * gate)
-        return self.output_dense(act(x))
+        act, gated = ACTIVATIONS[self.config.hidden_act], self.config.gated_mlp
+        x = self.elementwise.activate(act, self.input_dense(x), gated=gated, training=training)
+        return self.output_dense(x)
 
 
 class EncoderLayer(keras.layers.Layer):
@@ -103,6 +102,7 @@ class EncoderLayer(keras.layers.Layer):
     def __init__(self, config: EncoderConfig, index: int, *, dtype=None, seed: int = 0):
         super().__init__(dtype=dtype, name=f"layer_{index}")
         policy = self.dtype_policy
+        self.elementwise = Elementwise()
         self.pre_norm = config.norm == "pre"
         self.hidden_size = config.hidden_size
         self.attention = SelfAttention(config, dtype=policy, seed=seed)
@@ -120,13 +120,18 @@ class EncoderLayer(keras.layers.Layer):
             for which, rate in enumerate((config.attention_output_dropout, config.mlp_dropout))
         )
 
+    def compute_elementwise(self, way: Elementwise) -> None:
+        """Have this way of computing what lies between the products."""
+        for layer in (self, self.attention, self.mlp):
+            layer.elementwise = way
+
     def build(self, input_shape):
         for layer in (self.attention, self.mlp, self.attention_norm, self.mlp_norm):
             layer.build((None, self.hidden_size))
 
     def call(self, x, bias=None, rotary=None, distances=None, length=None, training=False):
         def attend(y):
-            mixed = self.attention(
+            return self.attention(
                 y,
                 bias=bias,
                 rotary=rotary,
@@ -134,16 +139,18 @@ class EncoderLayer(keras.layers.Layer):
                 length=length,
                 training=training,
             )
-            return self.attention_dropout(mixed, training=training)
 
         def think(y):
-            return self.mlp_dropout(self.mlp(y, training=training), training=training)
+            return self.mlp(y, training=training)
+
+        def add(x, y, dropout, norm=None):
+            return self.elementwise.drop_add(x, y, dropout, norm, training=training)
 
         if self.pre_norm:
-            x = x + attend(self.attention_norm(x))
-            return x + think(self.mlp_norm(x))
-        x = self.attention_norm(x + attend(x))
-        return self.mlp_norm(x + think(x))
+            x = add(x, attend(self.attention_norm(x)), self.attention_dropout)
+            return add(x, think(self.mlp_norm(x)), self.mlp_dropout)
+        x = add(x, attend(x), self.attention_dropout, self.attention_norm)
+        return add(x, think(x), self.mlp_dropout, self.mlp_norm)
 
 
 class PredictionHead(keras.layers.Layer):

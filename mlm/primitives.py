@@ -1,33 +1,13 @@
 """What the layers are made of: activations by their transformers names, dense layers, norms."""
 
-import math
-from collections.abc import Callable
-
 import keras
 from keras import ops
 
 from mlm.encoder_config import EncoderConfig
 
 
-def _exact_gelu(x):
+def exact_gelu(x):
     return ops.gelu(x, approximate=False)
-
-
-@ops.custom_gradient
-def _exact_gelu_in_training(x):
-    """Keeps x for the way back and no more, where three arrays of its size would be kept.
-
-    TensorFlow never forgets a gradient like this, and what it holds, so only training is to ask
-    for one.
-    """
-
-    def gradient(*arguments, upstream=None):
-        upstream = arguments[0] if upstream is None else upstream
-        below = 0.5 * (1.0 + ops.erf(x * 0.5**0.5))
-        density = ops.exp(-0.5 * ops.square(x)) * (2 * math.pi) ** -0.5
-        return upstream * (below + x * density)
-
-    return _exact_gelu(x), gradient
 
 
 def _tanh_gelu(x):
@@ -35,9 +15,9 @@ def _tanh_gelu(x):
 
 
 ACTIVATIONS = {  # as transformers names them; several names are one function
-    "gelu": _exact_gelu,
-    "gelu_python": _exact_gelu,
-    "gelu_10": lambda x: ops.clip(_exact_gelu(x), -10.0, 10.0),
+    "gelu": exact_gelu,
+    "gelu_python": exact_gelu,
+    "gelu_10": lambda x: ops.clip(exact_gelu(x), -10.0, 10.0),
     "gelu_accurate": _tanh_gelu,
     "gelu_fast": _tanh_gelu,
     "gelu_new": _tanh_gelu,
@@ -57,12 +37,6 @@ ACTIVATIONS = {  # as transformers names them; several names are one function
     "swish": ops.silu,
     "tanh": ops.tanh,
 }
-
-
-def activation(name: str, *, training: bool) -> Callable:
-    """The function of a name in ACTIVATIONS, as it is best computed."""
-    chosen = ACTIVATIONS[name]
-    return _exact_gelu_in_training if training and chosen is _exact_gelu else chosen
 
 
 def normal(std: float) -> keras.initializers.Initializer:

@@ -29,6 +29,7 @@ LEVELS = (
         "config_rules",
         "data_order",
         "distances",
+        "elementwise",
         "encoder",
         "encoder_config",
         "layers",

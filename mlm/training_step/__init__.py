@@ -5,12 +5,15 @@ rows fall on micro-batches and replicas: k micro-batches give the step of the wh
 own accumulation averages over parts whose numbers of masked tokens differ, and does not work on
 several TensorFlow replicas.
 
-    tensorflow.py, jax.py  the loop over the micro-batches, in the backend's own terms
-    tensorflow_layers.py   layers that share one traced graph
+    tensorflow.py, jax.py       the loop over the micro-batches, in the backend's own terms
+    tensorflow_layers.py        layers that share one traced graph
+    tensorflow_elementwise.py   one pass over memory for what lies between the products
 """
 
 import keras
 from keras import ops
+
+from mlm.elementwise import Elementwise
 
 
 class Learner(keras.Model):
@@ -24,10 +27,13 @@ class Learner(keras.Model):
         self.masked_lm = masked_lm
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = True
+        self.elementwise = Elementwise()
         if keras.backend.backend() == "tensorflow":
+            from mlm.training_step.tensorflow_elementwise import FusedElementwise
             from mlm.training_step.tensorflow_layers import SharedLayerGraphs
 
-            masked_lm.call_layer = SharedLayerGraphs()
+            masked_lm.call_layer, self.elementwise = SharedLayerGraphs(), FusedElementwise()
+        masked_lm.compute_elementwise(self.elementwise)
 
     def call(self, inputs, training=False):
         return self.masked_lm(inputs, training=training)
@@ -35,12 +41,10 @@ class Learner(keras.Model):
     def compile_for_training(self, optimizer, *, jit_compile: bool) -> "MeanNats":
         """Take the loss of batches whose weights sum to 1; its mean over steps is given back."""
         # Not kept as an attribute: Keras would count its variables twice, and JAX donate them so.
-        nats = MeanNats(name="nats")
-        # The sum of weighted losses is the mean over all masked tokens of the global batch.
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+        nats = MeanNats(self.elementwise, name="nats")
         self.compile(
             optimizer,
-            loss=loss,
+            loss=SumOfNats(self.elementwise),
             weighted_metrics=[nats],
             jit_compile=jit_compile,
             auto_scale_loss=False,  # the optimizer does it, and looks at all replicas
@@ -58,13 +62,27 @@ class Learner(keras.Model):
         return train_step(self, *arguments)
 
 
+class SumOfNats(keras.losses.Loss):
+    """Of weights that sum to 1: the mean over all masked tokens of the global batch."""
+
+    def __init__(self, elementwise: Elementwise):
+        super().__init__(name="nats", reduction="sum")
+        self._elementwise = elementwise
+
+    def call(self, y_true, y_pred):
+        return self._elementwise.nats(y_pred, y_true)
+
+
 class MeanNats(keras.metrics.Mean):
     """Nats per masked token over the finite ones: a skipped step does not spoil the others.
 
     `sums` and `carry` take a mean that is not finished from one `fit`, or one process, to the next.
     """
 
-    _carried: list[float] | None = None
+    def __init__(self, elementwise: Elementwise, name: str):
+        super().__init__(name=name)
+        self._elementwise = elementwise
+        self._carried: list[float] | None = None
 
     def sums(self) -> list[float]:
         """The weighted sum so far, and the sum of the weights."""
@@ -81,9 +99,7 @@ class MeanNats(keras.metrics.Mean):
                 variable.assign(value)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true = ops.cast(y_true, "int32")
-        of_label = ops.take_along_axis(y_pred, y_true[..., None], axis=-1)[..., 0]
-        nats = ops.logsumexp(y_pred, axis=-1) - of_label
+        nats = self._elementwise.nats(y_pred, y_true)
         finite = ops.isfinite(nats * sample_weight)
         nats = ops.where(finite, nats, 0.0)
         return super().update_state(nats, ops.where(finite, sample_weight, 0.0))
