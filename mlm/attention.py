@@ -71,9 +71,10 @@ def _by_distance(values: np.ndarray, length):
 class SelfAttention(keras.layers.Layer):
     """Multi-head attention of one layer; queries, keys and values come from one product.
 
-    Call: hidden (B*T, H); bias (B or 1, N or 1, T, T) to add to the scores, or None;
+    Call: hidden (B*T, H); bias (B or 1, N or 1, T or 1, T) to add to the scores, or None;
     rotary (cos, sin), each (T, 1, D/2), or None; distances, what RelativeEmbeddings gives, or
-    None; length T. Returns (B*T, H).
+    None; length T; asked, positions (B, P) of the tokens that alone are asked for, or None.
+    Returns (B*T, H), of asked positions (B*P, H).
     """
 
     def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="attention"):
@@ -93,22 +94,33 @@ class SelfAttention(keras.layers.Layer):
         self.qkv.build(shape)
         self.output_dense.build(shape)
 
-    def call(self, x, bias=None, rotary=None, distances=None, length=None, training=False):
+    def call(
+        self,
+        x,
+        bias=None,
+        rotary=None,
+        distances=None,
+        length=None,
+        asked=None,
+        training=False,
+    ):
         config = self.config
-        heads, head_dim = config.num_attention_heads, config.head_dim
-        terms = 1 if distances is None else 3  # of a score, which keeps its variance
-        # Split, not sliced: a slice's gradient pads with zeros, three times the width of a split's.
         query, key, value = (
-            ops.reshape(part, (-1, length, heads, head_dim))
-            for part in ops.split(self.qkv(x), 3, axis=-1)
+            ops.reshape(part, (-1, count, config.num_attention_heads, config.head_dim))
+            for part, count in self._projected(x, length, asked)
         )
         if rotary is not None:
-            query, key = rotate(query, *rotary), rotate(key, *rotary)
-        query = ops.transpose(query * (terms * head_dim) ** -0.5, (0, 2, 1, 3))
+            of_query = rotary if asked is None else [ops.take(t, asked, axis=0) for t in rotary]
+            query, key = rotate(query, *of_query), rotate(key, *rotary)
+        terms = 1 if distances is None else 3  # of a score, which keeps its variance
+        query = ops.transpose(query * (terms * config.head_dim) ** -0.5, (0, 2, 1, 3))
         scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
         if distances is not None:
-            scores = scores + self._relative_scores(query, key, *distances)
+            table, row = distances
+            row = row[None] if asked is None else ops.take(row, asked, axis=0)
+            scores = scores + self._relative_scores(query, key, table, row[:, None])
         if bias is not None:
+            bias = bias if asked is None else _rows(bias, asked)
             scores = scores + ops.cast(bias, scores.dtype)
         shares = ops.softmax(scores, axis=-1)
         shares = self.elementwise.drop(shares, self.dropout, training=training)
@@ -116,17 +128,33 @@ class SelfAttention(keras.layers.Layer):
         mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, config.hidden_size))
         return self.output_dense(mixed)
 
-    def _relative_scores(self, query, key, table, row):
-        """Content by position and position by content; query (B, N, T, D) scaled, key (B, T, N, D).
+    def _projected(self, x, length, asked):
+        """Queries, keys and values, (rows, H) each, and how many a sequence has."""
+        if asked is None:
+            # Split, not sliced: a slice's gradient pads with zeros, three times a split's width.
+            return [(part, length) for part in ops.split(self.qkv(x), 3, axis=-1)]
+        hidden, count = self.config.hidden_size, ops.shape(asked)[1]
+        query = self._part_of_qkv(gather_positions(x, asked, length), slice(None, hidden))
+        others = ops.split(self._part_of_qkv(x, slice(hidden, None)), 2, axis=-1)
+        return [(query, count), *((part, length) for part in others)]
 
-        table (2S, H) holds an embedding for each distance, row (T, T) which one a pair has.
+    def _part_of_qkv(self, x, columns: slice):
+        """Some of what the product would give."""
+        kernel = ops.cast(self.qkv.kernel, x.dtype)[:, columns]
+        x = ops.matmul(x, kernel)
+        return x + ops.cast(self.qkv.bias, x.dtype)[columns] if self.qkv.use_bias else x
+
+    def _relative_scores(self, query, key, table, row):
+        """Content by position and position by content; query (B, N, P, D) scaled, key (B, T, N, D).
+
+        table (2S, H) holds an embedding for each distance, row (B or 1, 1, P, T) which one a pair
+        has.
         """
         heads, head_dim = self.config.num_attention_heads, self.config.head_dim
         far_query, far_key = (
             ops.transpose(ops.reshape(part, (-1, heads, head_dim)), (1, 2, 0))
             for part in ops.split(self.qkv(table), 3, axis=-1)[:2]
         )
-        row = row[None, None]
         # Not a product of (B, N, T, D) and (1, N, D, 2S): with one head TensorFlow's, on a CPU,
         # reads beyond the second.
         content = ops.take_along_axis(ops.einsum("bntd,nds->bnts", query, far_key), row, axis=-1)
@@ -139,7 +167,22 @@ class SelfAttention(keras.layers.Layer):
         return content + ops.transpose(position, (0, 1, 3, 2))
 
 
+def gather_positions(x, positions, length):
+    """Rows of the hidden states (B*T, H) at positions (B, P), as (B*P, H)."""
+    rows = ops.arange(ops.shape(positions)[0], dtype="int32")[:, None] * length
+    return ops.take(x, ops.reshape(rows + ops.cast(positions, "int32"), (-1,)), axis=0)
+
+
+def _rows(bias, asked):
+    """Of a bias (B or 1, N or 1, T or 1, T), the rows of asked positions (B, P)."""
+    if bias.shape[2] == 1:  # the same for every row
+        return bias
+    if bias.shape[0] == 1:
+        return ops.transpose(ops.take(bias[0], asked, axis=1), (1, 0, 2, 3))
+    return ops.take_along_axis(bias, asked[:, None, :, None], axis=2)
+
+
 def rotate(x, cos, sin):
-    """Rotary position embedding of x (B, T, N, D) with tables (T, 1, D/2)."""
+    """Rotary position embedding of x (B, T, N, D) with tables (T, 1, D/2) or (B, T, 1, D/2)."""
     first, second = ops.split(x, 2, axis=-1)
     return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

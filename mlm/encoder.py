@@ -84,7 +84,9 @@ class MaskedLM(keras.Model):
         distances = None
         if self.config.positions == "disentangled":
             distances = self.relative_positions(length=length, training=training)
-        for index in self.config.depths:
+        asked = ops.cast(inputs["masked_positions"], "int32")
+        last = len(self.config.depths) - 1
+        for depth, index in enumerate(self.config.depths):
             layer = self.encoder_layers[index]
             bias = biases[self.config.attention_windows[index]]
             x = self.call_layer(
@@ -94,13 +96,12 @@ class MaskedLM(keras.Model):
                 rotary=rotary[index],
                 distances=distances,
                 length=length,
+                asked=asked if depth == last else None,
                 training=training,
             )
-        x = gather_positions(x, inputs["masked_positions"], length)
         x = x if self.final_norm is None else self.final_norm(x)
         logits = self.head(x, self.embeddings.word_embeddings)
-        slots = ops.shape(inputs["masked_positions"])[1]
-        return ops.reshape(logits, (-1, slots, self.config.vocab_size))
+        return ops.reshape(logits, (-1, ops.shape(asked)[1], self.config.vocab_size))
 
     def _attention_biases(self, attention_mask, length):
         """For each distinct window, what to add to the scores; None where all may be seen."""
@@ -140,12 +141,6 @@ def _relative_positions(config: EncoderConfig, policy, seed: int):
     if config.relative_attention_num_buckets:
         return RelativePositions(config, dtype=policy)
     return None
-
-
-def gather_positions(x, positions, length):
-    """Rows of the hidden states (B*T, H) at positions (B, P), as (B*P, H)."""
-    rows = ops.arange(ops.shape(positions)[0], dtype="int32")[:, None] * length
-    return ops.take(x, ops.reshape(rows + ops.cast(positions, "int32"), (-1,)), axis=0)
 
 
 def _rotary_table(length, head_dim: int, theta: float, dtype: str):

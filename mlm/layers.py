@@ -7,7 +7,7 @@ that every backend has, and its weight gradient is one product as well.
 import keras
 from keras import ops
 
-from mlm.attention import SelfAttention
+from mlm.attention import SelfAttention, gather_positions
 from mlm.elementwise import Elementwise
 from mlm.encoder_config import EncoderConfig
 from mlm.primitives import ACTIVATIONS, dense, layer_norm, normal
@@ -97,7 +97,11 @@ class FeedForward(keras.layers.Layer):
 
 
 class EncoderLayer(keras.layers.Layer):
-    """Attention and MLP, each with its residual, normed before (`pre`) or after (`post`)."""
+    """Attention and MLP, each with its residual, normed before (`pre`) or after (`post`).
+
+    Call: as SelfAttention. Of `asked` positions alone all is computed but the keys and the values,
+    which are those of all tokens.
+    """
 
     def __init__(self, config: EncoderConfig, index: int, *, dtype=None, seed: int = 0):
         super().__init__(dtype=dtype, name=f"layer_{index}")
@@ -129,7 +133,16 @@ class EncoderLayer(keras.layers.Layer):
         for layer in (self.attention, self.mlp, self.attention_norm, self.mlp_norm):
             layer.build((None, self.hidden_size))
 
-    def call(self, x, bias=None, rotary=None, distances=None, length=None, training=False):
+    def call(
+        self,
+        x,
+        bias=None,
+        rotary=None,
+        distances=None,
+        length=None,
+        asked=None,
+        training=False,
+    ):
         def attend(y):
             return self.attention(
                 y,
@@ -137,6 +150,7 @@ class EncoderLayer(keras.layers.Layer):
                 rotary=rotary,
                 distances=distances,
                 length=length,
+                asked=asked,
                 training=training,
             )
 
@@ -146,11 +160,12 @@ class EncoderLayer(keras.layers.Layer):
         def add(x, y, dropout, norm=None):
             return self.elementwise.drop_add(x, y, dropout, norm, training=training)
 
+        rows = x if asked is None else gather_positions(x, asked, length)
         if self.pre_norm:
-            x = add(x, attend(self.attention_norm(x)), self.attention_dropout)
-            return add(x, think(self.mlp_norm(x)), self.mlp_dropout)
-        x = add(x, attend(x), self.attention_dropout, self.attention_norm)
-        return add(x, think(x), self.mlp_dropout, self.mlp_norm)
+            rows = add(rows, attend(self.attention_norm(x)), self.attention_dropout)
+            return add(rows, think(self.mlp_norm(rows)), self.mlp_dropout)
+        rows = add(rows, attend(x), self.attention_dropout, self.attention_norm)
+        return add(rows, think(rows), self.mlp_dropout, self.mlp_norm)
 
 
 class PredictionHead(keras.layers.Layer):
