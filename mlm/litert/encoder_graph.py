@@ -2,8 +2,9 @@
 
 Several texts follow each other as one; a bias on the scores keeps them from seeing each other.
 
-Some layers to a graph, and one for the head: LiteRT copies a file's weights into the order that its
-kernels want, and the fewer a file has, the less there is twice (part.py).
+Some layers to a graph, and one for the last layer and the head, which are computed for the masks
+alone: LiteRT copies a file's weights into the order that its kernels want, and the fewer a file
+has, the less there is twice (part.py).
 
 What NumPy does as well in no time stays outside (inputs.py): the rows of the embeddings, the tables
 of the rotary positions, the biases that hide far tokens or tell distances; so do the masks' rows.
@@ -19,7 +20,7 @@ from ai_edge_litert import schema_py_generated as schema
 from mlm.encoder_config import EncoderConfig, variable_shapes
 from mlm.errors import UnsupportedError
 from mlm.litert.graph import OPEN, Graph, Shape, Tensor
-from mlm.litert.inputs import bias_name, finite_values, rotary_names
+from mlm.litert.inputs import ASKED, bias_name, finite_values, rotary_names
 from mlm.litert.part import HEAD, LAYERS, STATES
 from mlm.weights import StoredWeights
 
@@ -34,8 +35,9 @@ def write_encoder(
     """Write the model files of an encoder: LAYERS for each of `layer_groups`, and HEAD.
 
     The first layers are given embedded (T, W), all others states (T, H), and what of `tables` of
-    Inputs they name; they give states. The head is given the masks' states (P, H) and gives logits
-    (P, V). All float32. Raises UnsupportedError.
+    Inputs they name; they give states. HEAD, the last layer and the head, is given states, those of
+    the masks (P, H) as ASKED, and what it names of `asked_tables`; it gives logits (P, V). All
+    float32. Raises UnsupportedError.
     """
     check_supported(config)
     outputs = sum(shape[-1] for shape in variable_shapes(config).values())
@@ -45,18 +47,19 @@ def write_encoder(
         with Graph(folder / LAYERS.format(number), room) as graph:
             layers = _Layers(graph, config, weights, in_8_bits)
             graph.write([layers.states(depths, embedded=number == 0)])
-    room = BYTES_A_LAYER + BYTES_AN_OUTPUT * (config.vocab_size + config.embedding_width)
+    room = 2 * BYTES_A_LAYER + BYTES_AN_OUTPUT * outputs
     with Graph(folder / HEAD, room) as graph:
         graph.write([_Head(graph, config, weights, in_8_bits).logits()])
 
 
 def layer_groups(config: EncoderConfig) -> list[tuple[int, ...]]:
-    """The depths of the layers that stand in one file, for each of the files."""
-    depths = config.depths
-    if len(set(depths)) < len(depths):  # ALBERT's: a layer at several depths stands in one file
+    """The depths of the layers that stand in one file, for each of the files; not the last one."""
+    depths = config.depths[:-1]
+    # ALBERT's: a layer at several depths stands in one file. One file is there for the embeddings.
+    if len(set(depths)) < max(len(depths), 1):
         return [depths]
     layers = (math.prod(s) for key, s in variable_shapes(config).items() if "layer_" in key)
-    each = max(WEIGHTS_A_FILE * len(depths) // sum(layers), 1)
+    each = max(WEIGHTS_A_FILE * config.num_hidden_layers // sum(layers), 1)
     return [depths[start : start + each] for start in range(0, len(depths), each)]
 
 
@@ -67,6 +70,9 @@ def check_supported(config: EncoderConfig) -> None:
     for name in (config.hidden_act, config.head_act):
         if name not in ACTIVATIONS:
             raise UnsupportedError(f"the activation {name}")
+
+
+Outputs = tuple[int, int | None]
 
 
 class _Part:
@@ -88,22 +94,25 @@ class _Part:
         x = graph.multiply(x, self.vector(f"{name}/gamma"))
         return graph.add(x, self.vector(f"{name}/beta")) if self.config.norm_bias else x
 
-    def dense(self, x: Tensor, name: str) -> Tensor:
-        if name not in self.made:
+    def dense(self, x: Tensor, name: str, outputs: Outputs = (0, None)) -> Tensor:
+        """A product, or some of its outputs: from the first to before the second."""
+        key = f"{name}/kernel {outputs}"
+        if key not in self.made:
             kernel = self.value(f"{name}/kernel").T
             if name.endswith("/qkv"):
                 kernel = self.scaled(kernel)
-            self.made[name] = self.graph.weights(kernel, in_8_bits=self.in_8_bits)
-        return self.graph.dense(x, self.made[name], self.bias(name))
+            kernel = kernel[slice(*outputs)]
+            self.made[key] = self.graph.weights(kernel, in_8_bits=self.in_8_bits)
+        return self.graph.dense(x, self.made[key], self.bias(name, outputs))
 
-    def bias(self, name: str) -> Tensor | None:
-        key = f"{name}/bias"
-        if key not in variable_shapes(self.config):
+    def bias(self, name: str, outputs: Outputs) -> Tensor | None:
+        if f"{name}/bias" not in variable_shapes(self.config):
             return None
+        key = f"{name}/bias {outputs}"
         if key not in self.made:
-            values = self.value(key)
+            values = self.value(f"{name}/bias")
             values = self.scaled(values) if name.endswith("/qkv") else values
-            self.made[key] = self.graph.constant(values)
+            self.made[key] = self.graph.constant(values[slice(*outputs)])
         return self.made[key]
 
     def scaled(self, qkv: np.ndarray) -> np.ndarray:
@@ -141,41 +150,55 @@ class _Layers(_Part):
         return x
 
     def table(self, name: str, shape: Shape) -> Tensor:
-        """An input of that name: see Inputs.tables."""
+        """An input of that name: see Inputs."""
         if name not in self.made:
             self.made[name] = self.graph.input(name, shape)
         return self.made[name]
 
-    def layer(self, x: Tensor, index: int) -> Tensor:
+    def layer(self, x: Tensor, index: int, asked: Tensor | None = None) -> Tensor:
+        """Of all tokens, or of those asked for alone, whose states are given besides."""
         graph, name = self.graph, f"layer_{index}"
+        rows = x if asked is None else asked
         if self.config.norm == "post":
-            x = self.norm(graph.add(x, self.attention(x, index)), f"{name}/attention_norm")
-            return self.norm(graph.add(x, self.mlp(x, name)), f"{name}/mlp_norm")
-        # ModernBERT's first layer has no norm of its own.
-        normed = self.norm(x, f"{name}/attention_norm") if index else x
-        x = graph.add(x, self.attention(normed, index))
-        return graph.add(x, self.mlp(self.norm(x, f"{name}/mlp_norm"), name))
+            mixed = self.attention(x, asked, index)
+            rows = self.norm(graph.add(rows, mixed), f"{name}/attention_norm")
+            return self.norm(graph.add(rows, self.mlp(rows, name)), f"{name}/mlp_norm")
+        normed, normed_asked = x, asked
+        if index:  # ModernBERT's first layer has no norm of its own
+            normed = self.norm(x, f"{name}/attention_norm")
+            normed_asked = asked and self.norm(asked, f"{name}/attention_norm")
+        rows = graph.add(rows, self.attention(normed, normed_asked, index))
+        return graph.add(rows, self.mlp(self.norm(rows, f"{name}/mlp_norm"), name))
 
-    def attention(self, x: Tensor, index: int) -> Tensor:
+    def attention(self, x: Tensor, asked: Tensor | None, index: int) -> Tensor:
         graph, config, name = self.graph, self.config, f"layer_{index}/attention"
+        of_query = "" if asked is None else ASKED
         heads = (1, OPEN, config.num_attention_heads, config.head_dim)
         query, key, value = (
-            graph.reshape(part, heads) for part in graph.split(self.dense(x, f"{name}/qkv"), 3)
+            graph.reshape(part, heads) for part in self.projected(x, asked, f"{name}/qkv")
         )
         if config.positions == "rotary":
             names = rotary_names(config.rotary_thetas[index])
-            tables = [self.table(name, (1, OPEN, 1, config.head_dim // 2)) for name in names]
-            query, key = self.rotate(query, *tables), self.rotate(key, *tables)
+            query, key = self.rotate(query, names, of_query), self.rotate(key, names)
         query, key, value = (graph.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))
         scores = graph.matmul(query, key, transpose_b=True)
-        bias = bias_name(config.attention_windows[index])
+        bias = of_query + bias_name(config.attention_windows[index])
         bias_heads = config.num_attention_heads if config.relative_attention_num_buckets else 1
         scores = graph.add(scores, self.table(bias, (1, bias_heads, OPEN, OPEN)))
         mixed = graph.transpose(graph.matmul(graph.softmax(scores), value), (0, 2, 1, 3))
         return self.dense(graph.reshape(mixed, (OPEN, config.hidden_size)), f"{name}/output")
 
-    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        graph = self.graph
+    def projected(self, x: Tensor, asked: Tensor | None, name: str) -> list[Tensor]:
+        """Queries, keys and values, (T, H) each; queries (P, H) of what is asked for."""
+        if asked is None:
+            return self.graph.split(self.dense(x, name), 3)
+        hidden = self.config.hidden_size
+        others = self.graph.split(self.dense(x, name, (hidden, None)), 2)
+        return [self.dense(asked, name, (0, hidden)), *others]
+
+    def rotate(self, x: Tensor, names: tuple[str, str], of: str = "") -> Tensor:
+        graph, shape = self.graph, (1, OPEN, 1, self.config.head_dim // 2)
+        cos, sin = (self.table(of + name, shape) for name in names)
         first, second = graph.split(x, 2)
         return graph.concatenate(
             [
@@ -193,11 +216,12 @@ class _Layers(_Part):
         return self.dense(x, f"{name}/mlp/output")
 
 
-class _Head(_Part):
-    """From the masks' states to logits."""
+class _Head(_Layers):
+    """The last layer, and from its states to logits."""
 
     def logits(self) -> Tensor:
-        x = self.graph.input(STATES, (OPEN, self.config.hidden_size))
+        x, asked = (self.table(name, (OPEN, self.config.hidden_size)) for name in (STATES, ASKED))
+        x = self.layer(x, self.config.depths[-1], asked)
         if self.config.norm == "pre":
             x = self.norm(x, "final_norm")
         x = self.activation(self.dense(x, "head/dense"), self.config.head_act)

@@ -13,7 +13,7 @@ from mlm.engine import Question
 from mlm.errors import UnsupportedError
 from mlm.families.family import Family
 from mlm.litert.conversion import DType, converted, forget
-from mlm.litert.inputs import Inputs
+from mlm.litert.inputs import ASKED, Inputs
 from mlm.litert.part import HEAD, Part, layer_files
 
 # Products of fewer rows are slower by the row; of more, what a text must not see costs more. The
@@ -83,15 +83,19 @@ class LiteRTEngine:
 
     def _run(self, questions: Sequence[Question]) -> list[np.ndarray]:
         lengths = [len(question.input_ids) for question in questions]
-        states, tables = self._inputs.embedded(questions), self._inputs.tables(lengths)
-        for layers in self._layers:
-            states = layers(states, tables)
         starts = np.cumsum([0, *lengths])
         places = [
             start + np.asarray(question.positions, np.int64)
             for start, question in zip(starts, questions, strict=False)
         ]
-        logits = self._head(states[np.concatenate(places)], {})
+        asked = np.concatenate(places)
+        if not len(asked):
+            return [np.empty((0, self.config.vocab_size), np.float32) for _ in questions]
+        states, tables = self._inputs.embedded(questions), self._inputs.tables(lengths)
+        for layers in self._layers:
+            states = layers(states, tables)
+        tables = self._inputs.asked_tables(tables, asked) | {ASKED: states[asked]}
+        logits = self._head(states, tables)
         return np.split(logits, np.cumsum([len(place) for place in places])[:-1])
 
 

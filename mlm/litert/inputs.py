@@ -17,6 +17,7 @@ TABLES_KEPT = 2**26  # bytes of the tables of the lengths last asked for
 
 Tables = dict[str, np.ndarray]
 BIAS = "bias_"
+ASKED = "asked_"  # before the name of a table that has the rows of asked tokens; their states' name
 WORDS, PLACES, BIASES = "word_embeddings.npy", "position_embeddings.npy", "attention_biases.npy"
 
 
@@ -89,6 +90,17 @@ class Inputs:
             else np.concatenate([tables[name] for tables in each], axis=1)
             for name in each[0]
         }
+
+    def asked_tables(self, tables: Tables, asked: np.ndarray) -> Tables:
+        """What the last layer is given besides: tables, and their rows of asked tokens (P,)."""
+        last = self._config.depths[-1]
+        bias = bias_name(self._config.attention_windows[last])
+        rows = tables[bias]
+        found = {ASKED + bias: rows if rows.shape[2] == 1 else rows[:, :, asked]}
+        if self._config.positions == "rotary":
+            for name in rotary_names(self._config.rotary_thetas[last]):
+                found[ASKED + name] = tables[name][:, asked]
+        return tables | found
 
     def _of_length(self, length: int) -> Tables:
         tables = self._kept.pop(length, None) or self._made(length)

@@ -1,4 +1,4 @@
-"""One file of an encoder, opened: some layers, or the head.
+"""One file of an encoder, opened: some layers, or the last one with the head.
 
 LiteRT copies the weights of a file into the order that its kernels want when it opens it, and reads
 the file no more. Files are opened one after another, and each one's memory is let go at once, so
