@@ -21,7 +21,7 @@ MASKED_OUT = -3e4
 
 
 class MaskedLM(keras.Model):
-    """An encoder with its masked-LM head; the last layer and the head look at asked positions alone.
+    """An encoder with its masked-LM head, both of which end with the asked positions alone.
 
     Call with a dict of `input_ids` (B, T) int, `masked_positions` (B, P) int in [0, T) and,
     where some of the sequences are padded, `attention_mask` (B, T), 1 for a real token.
