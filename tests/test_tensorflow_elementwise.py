@@ -176,6 +176,20 @@ def test_training_is_the_same(family, policy, exact):
     np.testing.assert_allclose(fused, apart, rtol=exact)
 
 
+@pytest.mark.parametrize(("family", "functions"), [("bert", 4), ("modernbert", 2)])
+def test_what_is_alike_is_compiled_once(family, functions):
+    """BERT: activation, dropout, dropout with residual and norm, cross-entropy."""
+    keras.utils.set_random_seed(7)
+    config = encoder_config_of(small_config(family))
+    model = MaskedLM(config)
+    model.build()
+    learner = Learner(model)
+    learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
+    batches = line_by_line(config.vocab_size)
+    learner.fit(fed(TrainingDataset(batches, 0, 1)), verbose=0, shuffle=False)
+    assert len(learner.elementwise._compiled) == functions
+
+
 @pytest.mark.parametrize(
     "elsewhere",
     [

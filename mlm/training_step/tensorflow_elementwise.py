@@ -19,15 +19,20 @@ LEVELS = 1 << 16  # of chance: 16 bits a value
 class FusedElementwise(Elementwise):
     """Inside a graph that is traced for one CPU; elsewhere operator by operator."""
 
+    def __init__(self) -> None:
+        self._compiled: dict[tuple, Callable] = {}
+
     def activate(self, act, x, *, gated, training):
         if not _for_one_cpu():
             return super().activate(act, x, gated=gated, training=training)
-        return _fused(partial(_in_float32, partial(gate, act) if gated else act), training)(x)
+        function = partial(_in_float32, partial(gate, act) if gated else act)
+        return self._fused((act, gated, training), function)(x)
 
     def drop(self, x, dropout, *, training):
         if not _for_one_cpu() or not _drops(dropout, training):
             return super().drop(x, dropout, training=training)
-        return _fused(partial(_dropped, dropout.rate), training)(x, _chance(x, dropout))
+        function = partial(_dropped, dropout.rate)
+        return self._fused((dropout.rate, training), function)(x, _chance(x, dropout))
 
     def drop_add(self, x, y, dropout, norm=None, *, training):
         drops = _drops(dropout, training)
@@ -43,13 +48,24 @@ class FusedElementwise(Elementwise):
             with keras.StatelessScope(state_mapping=mapping):
                 return norm(x + y) if norm else x + y
 
+        alike = norm and (norm.epsilon, norm.center, norm.dtype_policy.name)
         values = [tf.convert_to_tensor(variable) for variable in variables]
-        return _fused(joined, training)(x, y, *chance, *values)
+        known = (drops and dropout.rate, alike, training)
+        return self._fused(known, joined)(x, y, *chance, *values)
 
     def nats(self, logits, labels):
         if not _for_one_cpu():
             return super().nats(logits, labels)
-        return _fused(_nats, training=True)(logits, tf.cast(labels, tf.int32))
+        return self._fused((_nats, True), _nats)(logits, tf.cast(labels, tf.int32))
+
+    def _fused(self, known: tuple, function: Callable) -> Callable:
+        """What was fused under this name before: XLA then compiles once for all layers.
+
+        known: ends with whether it is trained.
+        """
+        if known not in self._compiled:
+            self._compiled[known] = _as_loops(function, training=known[-1])
+        return self._compiled[known]
 
 
 def _for_one_cpu() -> bool:
@@ -57,7 +73,7 @@ def _for_one_cpu() -> bool:
     return alone and tf.test.is_built_with_xla() and not tf.config.list_logical_devices("GPU")
 
 
-def _fused(function: Callable, training: bool) -> Callable:
+def _as_loops(function: Callable, training: bool) -> Callable:
     """The function of tensors as one loop, and another for the way back, which keeps its arguments.
 
     TensorFlow never forgets such a gradient, so it is there in training alone.
