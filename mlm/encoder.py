@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mlm.attention import RelativeEmbeddings, RelativePositions
-from mlm.elementwise import Elementwise
+from mlm.elementwise import Elementwise, compiled_elementwise
 from mlm.encoder_config import EncoderConfig
 from mlm.errors import ConfigError
 from mlm.layers import Embeddings, EncoderLayer, PredictionHead
@@ -40,6 +40,7 @@ class MaskedLM(keras.Model):
         self.relative_positions = _relative_positions(config, policy, seed)
         self.final_norm = layer_norm(config, policy, "final_norm") if config.norm == "pre" else None
         self.head = PredictionHead(config, dtype=policy)
+        self.elementwise = Elementwise()
         self.call_layer = _call_layer  # a backend may know a way that is traced faster
 
     def build(self, input_shape=None):
@@ -49,8 +50,18 @@ class MaskedLM(keras.Model):
                 layer.build((None, self.config.hidden_size))
         self.built = True
 
+    def compile_elementwise(self) -> Elementwise:
+        """Have what lies between the products of the layers compiled: for many batches of a shape.
+
+        Training and evaluation both do, so that their figures are the same to the last digit.
+        """
+        if type(self.elementwise) is Elementwise:
+            self.compute_elementwise(compiled_elementwise())
+        return self.elementwise
+
     def compute_elementwise(self, way: Elementwise) -> None:
-        """Have this way of computing what lies between the products of the layers."""
+        """Have it computed in this way."""
+        self.elementwise = way
         for layer in self.encoder_layers:
             layer.compute_elementwise(way)
 

@@ -5,9 +5,8 @@ rows fall on micro-batches and replicas: k micro-batches give the step of the wh
 own accumulation averages over parts whose numbers of masked tokens differ, and does not work on
 several TensorFlow replicas.
 
-    tensorflow.py, jax.py       the loop over the micro-batches, in the backend's own terms
-    tensorflow_layers.py        layers that share one traced graph
-    tensorflow_elementwise.py   one pass over memory for what lies between the products
+    tensorflow.py, jax.py  the loop over the micro-batches, in the backend's own terms
+    tensorflow_layers.py   layers that share one traced graph
 """
 
 import keras
@@ -27,13 +26,11 @@ class Learner(keras.Model):
         self.masked_lm = masked_lm
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = True
-        self.elementwise = Elementwise()
+        self.elementwise = masked_lm.compile_elementwise()
         if keras.backend.backend() == "tensorflow":
-            from mlm.training_step.tensorflow_elementwise import FusedElementwise
             from mlm.training_step.tensorflow_layers import SharedLayerGraphs
 
-            masked_lm.call_layer, self.elementwise = SharedLayerGraphs(), FusedElementwise()
-        masked_lm.compute_elementwise(self.elementwise)
+            masked_lm.call_layer = SharedLayerGraphs()
 
     def call(self, inputs, training=False):
         return self.masked_lm(inputs, training=training)
