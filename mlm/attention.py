@@ -139,7 +139,7 @@ class SelfAttention(keras.layers.Layer):
         return [(query, count), *((part, length) for part in others)]
 
     def _part_of_qkv(self, x, columns: slice):
-        """Some of what the product would give."""
+        """Some of what the product would give: a Dense has no way to be asked for less."""
         kernel = ops.cast(self.qkv.kernel, x.dtype)[:, columns]
         x = ops.matmul(x, kernel)
         return x + ops.cast(self.qkv.bias, x.dtype)[columns] if self.qkv.use_bias else x

@@ -56,14 +56,14 @@ class MaskedLM(keras.Model):
         Training and evaluation both do, so that their figures are the same to the last digit.
         """
         if type(self.elementwise) is Elementwise:
-            self.compute_elementwise(compiled_elementwise())
+            self.use_elementwise(compiled_elementwise())
         return self.elementwise
 
-    def compute_elementwise(self, way: Elementwise) -> None:
+    def use_elementwise(self, way: Elementwise) -> None:
         """Have it computed in this way."""
         self.elementwise = way
         for layer in self.encoder_layers:
-            layer.compute_elementwise(way)
+            layer.use_elementwise(way)
 
     def freeze_lower_layers(self, count: int) -> None:
         """Training leaves the embeddings and the `count` lowest layers as they are; 0: nothing.

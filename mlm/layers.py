@@ -124,7 +124,7 @@ class EncoderLayer(keras.layers.Layer):
             for which, rate in enumerate((config.attention_output_dropout, config.mlp_dropout))
         )
 
-    def compute_elementwise(self, way: Elementwise) -> None:
+    def use_elementwise(self, way: Elementwise) -> None:
         """Have this way of computing what lies between the products."""
         for layer in (self, self.attention, self.mlp):
             layer.elementwise = way

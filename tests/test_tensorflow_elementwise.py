@@ -95,16 +95,31 @@ def test_a_norms_own_gradients():
 
 def test_cross_entropy():
     labels = tf.constant(RANDOM.integers(0, 50, (4, 3)), "int32")
-    check_same(lambda way, logits: way.nats(logits, labels), numbers(4, 3, 50))
+    check_same(lambda way, logits: way.nats(logits, labels, training=True), numbers(4, 3, 50))
 
 
 def test_cross_entropy_of_far_and_of_broken_logits():
     labels = tf.zeros((3, 1), "int32")
     logits = tf.constant([[[1e4, -1e4]], [[-1e4, 1e4]], [[np.nan, 0.0]]])
-    nats, gradient = both_ways(lambda logits: FUSED.nats(logits, labels), logits)
+    nats, gradient = both_ways(partial(FUSED.nats, labels=labels, training=True), logits)
     np.testing.assert_allclose(nats[:2, 0], [0.0, 2e4])
     assert np.isnan(nats[2]).all()
     assert np.isfinite(gradient[:2]).all()
+
+
+@pytest.mark.parametrize("label", [-100, 50])
+def test_a_label_out_of_the_vocabulary_is_no_step(label):
+    """As an update is passed over whose gradient is not finite."""
+    labels = tf.constant([3, label], "int32")
+    nats, gradient = both_ways(partial(FUSED.nats, labels=labels, training=True), numbers(2, 50))
+    assert np.isfinite(nats[0])
+    assert np.isinf(nats[1])
+    assert not np.isfinite(gradient[1]).any()
+
+
+def test_the_highest_rate_of_dropout_leaves_a_little():
+    left = _dropped(0.9999999, tf.ones(2), tf.constant([65534, 65535], "uint16")).numpy()
+    np.testing.assert_array_equal(left, [0.0, 65536.0])
 
 
 def test_each_chance_drops_or_keeps():
@@ -162,7 +177,7 @@ def losses(family: str, policy: str, way: Elementwise | None) -> list[float]:
     assert isinstance(learner.elementwise, FusedElementwise)
     if way is not None:
         learner.elementwise = way
-        model.compute_elementwise(way)
+        model.use_elementwise(way)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     steps = [TrainingDataset(line_by_line(config.vocab_size), step, step + 1) for step in range(4)]
     fits = [learner.fit(fed(step), verbose=0, shuffle=False) for step in steps]
@@ -176,9 +191,9 @@ def test_training_is_the_same(family, policy, exact):
     np.testing.assert_allclose(fused, apart, rtol=exact)
 
 
-@pytest.mark.parametrize(("family", "functions"), [("bert", 4), ("modernbert", 2)])
+@pytest.mark.parametrize(("family", "functions"), [("bert", 5), ("modernbert", 3)])
 def test_what_is_alike_is_compiled_once(family, functions):
-    """BERT: activation, dropout, dropout with residual and norm, cross-entropy."""
+    """BERT: activation, dropout, dropout with residual and norm, the loss and its metric."""
     keras.utils.set_random_seed(7)
     config = encoder_config_of(small_config(family))
     model = MaskedLM(config)
@@ -211,7 +226,7 @@ def test_elsewhere_it_goes_operator_by_operator(monkeypatch, elsewhere):
     def ask(x):
         x = FUSED.activate(ACTIVATIONS["gelu"], x, gated=True, training=True)
         x = FUSED.drop_add(x, FUSED.drop(x, dropout, training=True), dropout, norm, training=True)
-        return FUSED.nats(x, tf.zeros(tf.shape(x)[0], "int32"))
+        return FUSED.nats(x, tf.zeros(tf.shape(x)[0], "int32"), training=True)
 
     graph = ask.get_concrete_function(tf.TensorSpec((2, 16))).graph
     assert not any("Call" in operation.type for operation in graph.get_operations())

@@ -33,7 +33,7 @@ class Elementwise:
         x = x + dropout(y, training=training)
         return x if norm is None else norm(x)
 
-    def nats(self, logits, labels):
+    def nats(self, logits, labels, *, training: bool):
         """Cross-entropy of each label: logits (..., V) float32, labels (...) int -> (...)."""
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 

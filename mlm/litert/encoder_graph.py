@@ -26,7 +26,7 @@ from mlm.weights import StoredWeights
 
 # Of the flatbuffer, generously: a layer's operators; an output's scale, zero point and bias.
 BYTES_A_LAYER, BYTES_AN_OUTPUT = 2**17, 32
-WEIGHTS_A_FILE = 2**25  # so many, or one layer, or the head
+WEIGHTS_A_FILE = 2**25  # so many, or one layer, or the last layer and the head
 
 
 def write_encoder(
@@ -55,7 +55,8 @@ def write_encoder(
 def layer_groups(config: EncoderConfig) -> list[tuple[int, ...]]:
     """The depths of the layers that stand in one file, for each of the files; not the last one."""
     depths = config.depths[:-1]
-    # ALBERT's: a layer at several depths stands in one file. One file is there for the embeddings.
+    # ALBERT's: a layer at several depths stands in one file, and in the head's once more.
+    # One file is there in any case, for the embeddings.
     if len(set(depths)) < max(len(depths), 1):
         return [depths]
     layers = (math.prod(s) for key, s in variable_shapes(config).items() if "layer_" in key)

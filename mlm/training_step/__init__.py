@@ -67,7 +67,7 @@ class SumOfNats(keras.losses.Loss):
         self._elementwise = elementwise
 
     def call(self, y_true, y_pred):
-        return self._elementwise.nats(y_pred, y_true)
+        return self._elementwise.nats(y_pred, y_true, training=True)
 
 
 class MeanNats(keras.metrics.Mean):
@@ -96,7 +96,7 @@ class MeanNats(keras.metrics.Mean):
                 variable.assign(value)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        nats = self._elementwise.nats(y_pred, y_true)
+        nats = self._elementwise.nats(y_pred, y_true, training=False)
         finite = ops.isfinite(nats * sample_weight)
         nats = ops.where(finite, nats, 0.0)
         return super().update_state(nats, ops.where(finite, sample_weight, 0.0))
