@@ -1,6 +1,6 @@
-"""What hardware is there, how many replicas, which number format. The only room with tf or jax.
+"""What hardware is there, how many replicas, which number format.
 
-Everything else is written in Keras and runs on either backend (`KERAS_BACKEND=tensorflow|jax`).
+The model is written in Keras and runs on either backend (`KERAS_BACKEND=tensorflow|jax`).
 """
 
 import gc

@@ -39,21 +39,18 @@ class FusedElementwise(Elementwise):
         drops = _drops(dropout, training)
         if not _for_one_cpu() or not (norm or drops):
             return super().drop_add(x, y, dropout, norm, training=training)
-        chance = [_chance(y, dropout)] if drops else []
         variables = norm.variables if norm else []
 
-        def joined(x, y, *others):
+        def joined(x, y, *others):  # is kept: nothing of the graph that is traced now may be in it
             if drops:
                 y = _dropped(dropout.rate, y, others[0])
-            mapping = list(zip(variables, others[len(chance) :], strict=True))
+            mapping = list(zip(variables, others[int(drops) :], strict=True))
             with keras.StatelessScope(state_mapping=mapping):
                 return norm(x + y) if norm else x + y
 
-        alike = norm and (
-            norm.epsilon,
-            norm.center,
-            norm.dtype_policy.name,
-        )  # as layer_norm makes it
+        # What norms differ in that layer_norm makes.
+        alike = norm and (norm.epsilon, norm.center, norm.dtype_policy.name)
+        chance = [_chance(y, dropout)] if drops else []
         values = [tf.convert_to_tensor(variable) for variable in variables]
         known = ("drop_add", drops and dropout.rate, alike)
         return self._fused(known, joined, training)(x, y, *chance, *values)
