@@ -20,8 +20,10 @@ def timed(call: Callable[[], Any], times: int, warm_up: int = 3) -> tuple[float,
     return statistics.median(seconds), result
 
 
-def words(answer: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Ids and shares of the words for a mask, in the form that pipelines give them."""
+def words(answer: list[Any]) -> dict[str, list[Any]]:
+    """Ids and shares of the words for a text's masks, in the form that pipelines give them."""
+    if answer and isinstance(answer[0], list):  # a list a mask, where there are several
+        answer = [word for of_mask in answer for word in of_mask]
     return {name: [word[name] for word in answer] for name in ("token", "score")}
 
 
