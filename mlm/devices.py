@@ -210,8 +210,20 @@ def sum_over_replicas(tensors: list) -> tuple[list, int]:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors), context.num_replicas_in_sync
 
 
-def update_if(condition, update: Callable, skip: Callable, gradients: list) -> None:
-    """Inside a TensorFlow training step: `update(gradients)` if the condition holds, else `skip()`.
+def global_norm(tensors: list):
+    """Inside a training step: the norm of all values together, float32."""
+    if backend_name() == "tensorflow":  # one operator each, and no squares in memory
+        import tensorflow as tf
+
+        return tf.linalg.global_norm(tensors)
+    from keras import ops
+
+    squares = [ops.sum(ops.square(ops.cast(tensor, "float32"))) for tensor in tensors]
+    return ops.sqrt(sum(squares[1:], start=squares[0]))
+
+
+def update_if(condition, update: Callable, skip: Callable, *gradients: list) -> None:
+    """Inside a TensorFlow training step: `update(*gradients)` if the condition holds, or `skip()`.
 
     The condition is the same on every replica. With several, the branch is taken outside of them:
     an update talks to the other replicas, which TensorFlow has no way to do inside a branch, but
@@ -222,19 +234,19 @@ def update_if(condition, update: Callable, skip: Callable, gradients: list) -> N
     context = tf.distribute.get_replica_context()
     alone = context is None or context.num_replicas_in_sync == 1
     if alone or isinstance(context.strategy, tf.distribute.TPUStrategy):
-        tf.cond(condition, lambda: _done(update, gradients), lambda: _done(skip))
+        tf.cond(condition, lambda: _done(update, *gradients), lambda: _done(skip))
         return
 
-    def outside(strategy, condition, gradients):
+    def outside(strategy, condition, *gradients):
         first = strategy.experimental_local_results(condition)[0]
         replicas = strategy.extended
         tf.cond(
             first,
-            lambda: _done(replicas.call_for_each_replica, update, args=(gradients,)),
+            lambda: _done(replicas.call_for_each_replica, update, args=gradients),
             lambda: _done(skip),
         )
 
-    context.merge_call(outside, args=(condition, gradients))
+    context.merge_call(outside, args=(condition, *gradients))
 
 
 def _done(call: Callable, *arguments, **options) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from keras import ops
 
-from mlm.devices import backend_name, sum_over_replicas, update_if
+from mlm.devices import backend_name, global_norm, sum_over_replicas, update_if
 
 FIRST_LOSS_SCALE = 2.0**15
 STEPS_TO_DOUBLE = 2000  # finite ones in a row, before fp16's loss scale is tried twice as large
@@ -72,17 +72,21 @@ class GuardedUpdate(Optimizer):
 
     def apply(self, grads, trainable_variables=None):
         grads = [None if grad is None else ops.convert_to_tensor(grad) for grad in grads]
-        grads, finite = self._global_gradient(grads)
+        grads, factor, finite = self._global_gradient(grads)
         if backend_name() == "jax":  # stateless_apply chooses between the old values and these
-            super().apply(grads, trainable_variables)
+            super().apply(_scaled(grads, factor), trainable_variables)
             self._count_finite()
             return
+        self._apply_where(finite, grads, factor, trainable_variables)
+
+    def _apply_where(self, finite, grads, factor, variables) -> None:
+        """On TensorFlow: the update by grads * factor, or none where they are not finite."""
 
         def update(grads):
-            super(GuardedUpdate, self).apply(grads, trainable_variables)
+            super(GuardedUpdate, self).apply(grads, variables)
             self._count_finite()
 
-        update_if(finite, update, self._skip, grads)
+        update_if(finite, update, self._skip, _scaled(grads, factor))
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """JAX: both outcomes are computed, one is kept; XLA makes one pass of it."""
@@ -90,7 +94,7 @@ class GuardedUpdate(Optimizer):
 
         mapping = list(zip(self.variables, optimizer_variables, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            _, finite = self._global_gradient(grads)
+            *_, finite = self._global_gradient(grads)
             self._skip()
         skipped = [scope.get_current_value(variable) for variable in self.variables]
         old = [
@@ -101,17 +105,17 @@ class GuardedUpdate(Optimizer):
         return _chosen(finite, moved, trainable_variables), _chosen(finite, new, old)
 
     def _global_gradient(self, grads):
-        """The gradient of the global batch, clipped, as one replica hands it in; is it finite."""
+        """The gradient of the global batch, what to clip a replica's by, and is it finite."""
         real = [grad for grad in grads if grad is not None]
         summed, replicas = sum_over_replicas(real)
-        squares = [ops.sum(ops.square(ops.cast(grad, "float32"))) for grad in summed]
-        norm = ops.sqrt(sum(squares[1:], start=squares[0])) / self.loss_scale
+        norm = global_norm(summed) / self.loss_scale
         # Keras sums over the replicas once more, so each hands in its share of the sum.
         factor = 1.0 / (replicas * ops.convert_to_tensor(self.loss_scale))
         if self.max_grad_norm:
             factor = factor * self.max_grad_norm / ops.maximum(norm, self.max_grad_norm)
-        shares = iter([grad * ops.cast(factor, grad.dtype) for grad in summed])
-        return [None if grad is None else next(shares) for grad in grads], ops.isfinite(norm)
+        left = iter(summed)
+        summed = [None if grad is None else next(left) for grad in grads]
+        return summed, factor, ops.isfinite(norm)
 
     def _skip(self) -> None:
         counts = ops.cast(ops.convert_to_tensor(self.loss_scale) <= 1.0, "int32")
@@ -131,6 +135,10 @@ class GuardedUpdate(Optimizer):
         grown = ops.cast(self.finite_steps + 1 >= STEPS_TO_DOUBLE, "int32")
         self.loss_scale.assign(self.loss_scale * ops.cast(1 + grown, "float32"))
         self.finite_steps.assign((self.finite_steps + 1) * (1 - grown))
+
+
+def _scaled(grads: list, factor) -> list:
+    return [None if grad is None else grad * ops.cast(factor, grad.dtype) for grad in grads]
 
 
 def _constant(value: float):

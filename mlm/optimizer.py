@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from mlm.config import TrainingConfig
+from mlm.devices import update_if
 from mlm.guarded_update import GuardedUpdate
 
 # What no weight decay applies to: biases and the scales of the norms.
@@ -49,14 +50,20 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 class AdamW(GuardedUpdate, keras.optimizers.AdamW):
     """Keras' AdamW, guarded; on one TensorFlow device its update is one pass over memory."""
 
-    def _backend_apply_gradients(self, grads, trainable_variables):
+    def _apply_where(self, finite, grads, factor, variables):
         if keras.backend.backend() == "tensorflow":
             from mlm.training_step.tensorflow import adamw_update, is_on_one_device
 
             if is_on_one_device():
-                adamw_update(self, grads, trainable_variables)
+                variables = variables or self._trainable_variables
+                adamw_update(self, grads, variables, factor=factor, finite=finite)
+                update_if(finite, self._count, self._skip)
                 return
-        super()._backend_apply_gradients(grads, trainable_variables)
+        super()._apply_where(finite, grads, factor, variables)
+
+    def _count(self) -> None:
+        self.iterations.assign(self.iterations + 1)
+        self._count_finite()
 
 
 class Muon(GuardedUpdate, keras.optimizers.Muon):

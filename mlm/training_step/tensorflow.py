@@ -36,24 +36,29 @@ def is_on_one_device() -> bool:
     return not tf.distribute.has_strategy()
 
 
-def adamw_update(optimizer, gradients, variables) -> None:
+def adamw_update(optimizer, gradients, variables, *, factor, finite) -> None:
     """What Keras' AdamW does to float32 variables, by one operator each instead of a dozen.
 
     gradients, variables: in step; the moments are the optimizer's own, changed in place as well.
-    What all variables share is computed once: the graph of twelve layers is a third smaller so.
+    factor: what the gradients are multiplied by. finite: whether they are; else nothing moves,
+    for a rate of 0 and moments that keep all they have. A condition around the update would take
+    each variable in, and that of BERT-base half a second to be made.
     """
     step = tf.cast(optimizer.iterations + 1, tf.float32)
-    rate = tf.cast(optimizer.learning_rate, tf.float32)
+    rate = tf.where(finite, tf.cast(optimizer.learning_rate, tf.float32), 0.0)
+    factor = tf.where(finite, factor, 0.0)
     shared = {
         "lr": rate,
-        "beta1": tf.constant(optimizer.beta_1, tf.float32),
-        "beta2": tf.constant(optimizer.beta_2, tf.float32),
+        "beta1": tf.where(finite, optimizer.beta_1, 1.0),
+        "beta2": tf.where(finite, optimizer.beta_2, 1.0),
         "epsilon": tf.constant(optimizer.epsilon, tf.float32),
+        "beta1_power": tf.pow(optimizer.beta_1, step),
+        "beta2_power": tf.pow(optimizer.beta_2, step),
     }
-    shared["beta1_power"] = tf.pow(shared["beta1"], step)
-    shared["beta2_power"] = tf.pow(shared["beta2"], step)
     decay = rate * optimizer.weight_decay if optimizer.weight_decay else None
     for gradient, variable in zip(gradients, variables, strict=True):
+        if gradient is None:
+            continue
         index = optimizer._get_variable_index(variable)
         if decay is not None and optimizer._use_weight_decay(variable):
             variable.value.assign_sub(variable.value * decay)
@@ -61,7 +66,7 @@ def adamw_update(optimizer, gradients, variables) -> None:
             var=variable.value.handle,
             m=optimizer._momentums[index].value.handle,
             v=optimizer._velocities[index].value.handle,
-            grad=tf.cast(gradient, tf.float32),
+            grad=tf.math.multiply_no_nan(gradient, factor),
             **shared,
         )
 
