@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ def load_backend(*, distributed: bool = False) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow uses its fast products by itself only where the processor has 8 or 16 bit ones.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # By itself it counts the machine's, also where a container may use fewer.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(available_cpus()))
     keep_pytorch_out()
     with muted_stderr(), no_garbage():
         import keras
@@ -108,18 +111,22 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
+_stderr_lock = threading.RLock()  # two at once might each keep what the other one has muted
+
+
 @contextmanager
 def muted_stderr() -> Iterator[None]:
     """Nothing that libraries in C++ say on the error stream gets out of this block."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _stderr_lock:
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def available_cpus() -> int:

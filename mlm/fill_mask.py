@@ -95,7 +95,7 @@ class FillMask:
             engine: `litert` (fast, and starts without TensorFlow), `keras` (the reference), or
                 `auto`, LiteRT where it can.
             dtype: of LiteRT's weights: `float32`, which answers as Keras does, a logit to 1e-3
-                at most, or `int8`, three times as fast and nearly as good.
+                at most, or `int8`, nearly as good and faster (README: How fast it is).
 
         Raises:
             HubError: no name, or the Hub has no such checkpoint, or cannot be reached.

@@ -19,6 +19,9 @@ import pytest
 # What the tests' models are turned into goes with the session, not to the user's own cache.
 _assets = tempfile.TemporaryDirectory(prefix="mlm_tests_")
 os.environ["HF_ASSETS_CACHE"] = _assets.name
+# What one process on JAX has compiled, the next has not to compile again.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_assets.name}/jax"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = ("film", "movie", "story", "actor", "ending", "music", "scene", "plot")

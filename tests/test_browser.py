@@ -31,10 +31,23 @@ def axe_core() -> str:
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
+# What earlier pages kept is gone when one is opened, not when it is loaded again.
+FORGET = "sessionStorage.forgotten ??= (localStorage.clear(), true);"
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all pages: what they load is fetched and compiled once."""
+    context = browser.new_context()
+    context.add_init_script(FORGET)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser):
+def visit(context):
     """visit(address, width, theme) -> a page that is ready, whose every request is kept."""
-    contexts = []
+    pages = []
 
     def open_page(
         address: str,
@@ -43,9 +56,9 @@ def visit(browser):
         query: str = "",
         ready: str = BARS,
     ):
-        context = browser.new_context(viewport={"width": width, "height": 800})
-        contexts.append(context)
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 800})
         page.hosts, page.complaints = set(), []
         page.on("request", lambda request: page.hosts.add(urlsplit(request.url).netloc))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -54,8 +67,8 @@ def visit(browser):
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 def fill(page, text: str) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from replica_run import DEVICES, FIRST_LOSS_SCALE
 
 from mlm import devices
 from mlm.devices import Device, choose_device
@@ -155,21 +156,36 @@ def test_a_tpu_that_is_required_and_not_there():
         devices.check_required_device("tpu")
 
 
-@pytest.fixture(scope="module")
-def replica_runs(tiny_checkpoint_folder):
-    """Backend -> what replica_run.py prints: the same run on one device and on several."""
+def replica_runs(backend: str, checkpoint_folder: Path) -> dict:
+    """What replica_run.py prints: the same run on one device and on several."""
     program = [sys.executable, str(Path(__file__).with_name("replica_run.py"))]
-    return {
-        backend: json.loads(
-            subprocess.run(
-                [*program, str(tiny_checkpoint_folder), backend],
-                stdout=subprocess.PIPE,
-                check=True,
-                timeout=280,
-            ).stdout
-        )
-        for backend in ("tensorflow", "jax")
-    }
+    done = subprocess.run(
+        [*program, str(checkpoint_folder), backend],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=280,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def tensorflow_runs(tiny_checkpoint_folder):
+    return replica_runs("tensorflow", tiny_checkpoint_folder)
+
+
+@pytest.fixture(scope="module")
+def jax_runs(tiny_checkpoint_folder):
+    return replica_runs("jax", tiny_checkpoint_folder)
+
+
+@pytest.fixture(params=DEVICES)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture
+def runs(request, backend):
+    return request.getfixturevalue(f"{backend}_runs")
 
 
 def assert_same_run(run: dict, other: dict, tolerance: float) -> None:
@@ -180,25 +196,21 @@ def assert_same_run(run: dict, other: dict, tolerance: float) -> None:
         np.testing.assert_allclose(values, other["weights"][name], atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_several_replicas_train_as_one_device(replica_runs, backend):
-    runs = replica_runs[backend]
+def test_several_replicas_train_as_one_device(runs, backend):
     replicas = runs["one"]["replicas"], runs["several"]["replicas"]
-    assert replicas == (1, 8 if backend == "jax" else 2)
+    assert replicas == (1, DEVICES[backend])
     assert len(set(runs["one"]["losses"])) == 5
     assert_same_run(runs["several"], runs["one"], 1e-5)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 @pytest.mark.parametrize("how", ["several, shorter", "several, shorter, in parts"])
-def test_several_replicas_train_on_batches_of_any_length(replica_runs, backend, how):
-    runs = replica_runs[backend]
+def test_several_replicas_train_on_batches_of_any_length(runs, how):
     assert runs["one, shorter"]["losses"] != runs["one"]["losses"]
     assert_same_run(runs[how], runs["one, shorter"], 1e-5)
 
 
-def test_nothing_is_compiled_after_the_first_step(replica_runs):
-    for name, run in replica_runs["jax"].items():
+def test_nothing_is_compiled_after_the_first_step(jax_runs):
+    for name, run in jax_runs.items():
         sizes = 2 if "shorter" in name else 1
         assert len(set(run["compiled"][sizes - 1 :])) == 1, name
 
@@ -216,27 +228,21 @@ def test_the_whole_step_lowers_for_a_tpu():
         assert set(step["calls"]) <= {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 
 
-def test_clipping_acted_on_what_the_replicas_agree_in(replica_runs):
-    runs = replica_runs["tensorflow"]
-    free, clipped = (runs[name]["losses"] for name in ("one, not clipped", "one"))
+def test_clipping_acted_on_what_the_replicas_agree_in(tensorflow_runs):
+    free, clipped = (tensorflow_runs[name]["losses"] for name in ("one, not clipped", "one"))
     assert free[0] == clipped[0]
     assert min(abs(a - b) for a, b in zip(free[1:], clipped[1:], strict=True)) > 1e-3
 
 
-def test_both_backends_train_alike(replica_runs):
-    assert_same_run(replica_runs["jax"]["one"], replica_runs["tensorflow"]["one"], 1e-4)
+def test_both_backends_train_alike(jax_runs, tensorflow_runs):
+    assert_same_run(jax_runs["one"], tensorflow_runs["one"], 1e-4)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-@pytest.mark.parametrize("devices", ["one", "several"])
-def test_micro_batches_give_the_step_of_the_whole_batch(replica_runs, backend, devices):
-    runs = replica_runs[backend]
-    assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)
+def test_micro_batches_give_the_step_of_the_whole_batch(runs):
+    assert_same_run(runs["one, in parts"], runs["one"], 1e-5)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_a_poisoned_batch_is_passed_over_on_every_replica(replica_runs, backend):
-    runs = replica_runs[backend]
+def test_a_poisoned_batch_is_passed_over_on_every_replica(runs):
     one, several = runs["one, poisoned"], runs["several, poisoned"]
     assert one["skipped"] == several["skipped"] == [1, 2]
     assert one["losses"][:2] == pytest.approx(runs["one"]["losses"][:2], abs=1e-5)
@@ -244,12 +250,11 @@ def test_a_poisoned_batch_is_passed_over_on_every_replica(replica_runs, backend)
     assert np.isfinite(one["losses"]).all()
 
 
-def test_fp16_scales_its_loss_alike_on_every_replica(replica_runs):
-    runs = replica_runs["tensorflow"]
-    exact, one, several = (runs[name] for name in ("one", "one, fp16", "several, fp16"))
-    assert one["loss_scale"] == several["loss_scale"] > 1
+def test_fp16_scales_its_loss_alike_on_every_replica(tensorflow_runs):
+    exact, one, several = (
+        tensorflow_runs[name]
+        for name in ("one, poisoned", "one, fp16, poisoned", "several, fp16, poisoned")
+    )
+    assert one["loss_scale"] == several["loss_scale"] == FIRST_LOSS_SCALE / 2
     assert one["losses"] == pytest.approx(exact["losses"], abs=0.02)
     assert_same_run(several, one, 0.02)
-    poisoned = runs["several, fp16, poisoned"]
-    assert poisoned["loss_scale"] == several["loss_scale"] / 2
-    assert np.isfinite(poisoned["losses"]).all()

@@ -182,6 +182,7 @@ def test_a_checkpoint_is_adapted(finished, small_corpus, tmp_path):
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(small_corpus, tmp_path, optim):
     changes = {
         "model_type": "bert",  # has dropout
+        "config_overrides": SHAPE.replace("layers=2", "layers=1"),
         "max_steps": 24,
         "logging_steps": 4,
         "eval_steps": 8,

@@ -27,7 +27,7 @@ from mlm.watching import StepCounter, StopRequest, alone_in
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "hf_of_the_training_run_test"
-SHAPE = "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=48"
+SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
 
 
 def config_for(corpus, output, **changes) -> TrainingConfig:
@@ -61,8 +61,13 @@ def weights(result) -> bytes:
     return (result.folder / "model.safetensors").read_bytes()
 
 
-def test_parts_of_a_batch_make_the_step_of_the_whole(small_corpus, tmp_path):
-    whole = run(small_corpus, tmp_path / "whole", per_device_train_batch_size=16)
+@pytest.fixture(scope="module")
+def straight(small_corpus, tmp_path_factory):
+    """The plain run, to which nothing happened."""
+    return run(small_corpus, tmp_path_factory.mktemp("straight") / "run")
+
+
+def test_parts_of_a_batch_make_the_step_of_the_whole(straight, small_corpus, tmp_path):
     parts = run(
         small_corpus,
         tmp_path / "parts",
@@ -70,7 +75,7 @@ def test_parts_of_a_batch_make_the_step_of_the_whole(small_corpus, tmp_path):
         gradient_accumulation_steps=4,
     )
     for curve in ("loss_curve", "validation_curve"):
-        np.testing.assert_allclose(parts.training[curve], whole.training[curve], atol=1e-4)
+        np.testing.assert_allclose(parts.training[curve], straight.training[curve], atol=1e-4)
 
 
 def test_an_early_stop_ends_well(small_corpus, tmp_path):
@@ -104,7 +109,7 @@ def test_the_best_weights_are_kept(small_corpus, tmp_path):
     assert not (best.folder / "state").exists()
 
 
-def test_the_clock_ends_a_run_in_order(small_corpus, tmp_path, monkeypatch):
+def test_the_clock_ends_a_run_in_order(straight, small_corpus, tmp_path, monkeypatch):
     late = iter([False] * 6 + [True] * 1000)
     monkeypatch.setattr(StopRequest, "is_late", lambda self: next(late))
     with pytest.raises(TrainingStopped) as stop:
@@ -113,7 +118,6 @@ def test_the_clock_ends_a_run_in_order(small_corpus, tmp_path, monkeypatch):
     assert newest_state(tmp_path / "run" / "state").step == stop.value.step
     monkeypatch.undo()
     resumed = run(small_corpus, tmp_path / "run")
-    straight = run(small_corpus, tmp_path / "straight")
     assert weights(resumed) == weights(straight)
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
 
@@ -126,7 +130,7 @@ def test_no_clock_jump_stops_a_run(monkeypatch):
     assert stop.is_set()
 
 
-def test_two_signals_are_as_good_as_one(small_corpus, tmp_path):
+def test_two_signals_are_as_good_as_one(straight, small_corpus, tmp_path):
     def interrupt(line):
         if line.startswith("step 4"):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -135,7 +139,6 @@ def test_two_signals_are_as_good_as_one(small_corpus, tmp_path):
     with pytest.raises(TrainingStopped):
         train(config_for(small_corpus, tmp_path / "run"), report=interrupt)
     resumed = run(small_corpus, tmp_path / "run")
-    straight = run(small_corpus, tmp_path / "straight")
     assert weights(resumed) == weights(straight)
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
 
@@ -263,7 +266,7 @@ except TrainingStopped as stopped:
 """
 
 
-def test_a_run_goes_on_with_another_number_of_devices(small_corpus, tmp_path):
+def test_a_run_goes_on_with_another_number_of_devices(straight, small_corpus, tmp_path):
     def devices(count: int, config: TrainingConfig, end: str) -> None:
         program = DEVICES_PROGRAM.format(root=str(ROOT))
         settings = json.dumps(dataclasses.asdict(config))
@@ -278,7 +281,6 @@ def test_a_run_goes_on_with_another_number_of_devices(small_corpus, tmp_path):
     devices(2, config_for(small_corpus, tmp_path / "changed", **changes), "stop")
     assert newest_state(tmp_path / "changed" / "state").run["global_batch_size"] == 16
     changed = run(small_corpus, tmp_path / "changed", **changes)
-    straight = run(small_corpus, tmp_path / "straight", per_device_train_batch_size=16)
     for curve in ("loss_curve", "validation_curve"):
         steps, losses = zip(*changed.training[curve], strict=True)
         expected_steps, expected = zip(*straight.training[curve], strict=True)
@@ -365,7 +367,7 @@ def test_overwriting_begins_anew_only_when_all_is_well(small_corpus, tmp_path):
     assert not any("going on" in line for line in lines)
 
 
-def test_a_signal_while_the_run_ends_loses_nothing(small_corpus, tmp_path):
+def test_a_signal_while_the_run_ends_loses_nothing(straight, small_corpus, tmp_path):
     def interrupt(line):
         if line.startswith("after"):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -377,7 +379,7 @@ def test_a_signal_while_the_run_ends_loses_nothing(small_corpus, tmp_path):
     lines: list[str] = []
     result = train(config, report=lines.append)
     assert any("going on from step 12" in line for line in lines)
-    assert weights(result) == weights(run(small_corpus, tmp_path / "straight"))
+    assert weights(result) == weights(straight)
 
 
 @pytest.fixture
@@ -394,7 +396,9 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
-def test_a_run_goes_on_where_there_is_nothing_but_the_repository(small_corpus, tmp_path, hub):
+def test_a_run_goes_on_where_there_is_nothing_but_the_repository(
+    straight, small_corpus, tmp_path, hub
+):
     there = {
         "hub_model_id": "me/adapted",
         "push_to_hub": True,
@@ -411,7 +415,6 @@ def test_a_run_goes_on_where_there_is_nothing_but_the_repository(small_corpus, t
     lines: list[str] = []
     resumed = run(small_corpus, tmp_path / "another", lines, **there)
     assert any(f"going on from step {stop.value.step}" in line for line in lines)
-    straight = run(small_corpus, tmp_path / "straight")
     assert weights(resumed) == weights(straight)
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
     branches = HfApi(endpoint=hub.url).list_repo_refs("me/adapted").branches
@@ -575,13 +578,12 @@ def test_a_run_may_go_on_without_the_best(small_corpus, tmp_path, monkeypatch):
     assert result.training["steps"] == 12 and "best_step" not in result.training
 
 
-def test_the_same_texts_elsewhere_are_the_same_run(small_corpus, tmp_path, monkeypatch):
-    whole = run(small_corpus, tmp_path / "whole")
+def test_the_same_texts_elsewhere_are_the_same_run(straight, small_corpus, tmp_path, monkeypatch):
     stopped_at(6, monkeypatch, small_corpus, tmp_path / "run")
     moved = tmp_path / "elsewhere" / small_corpus.name
     moved.parent.mkdir()
     shutil.copy(small_corpus, moved)
-    assert weights(run(moved, tmp_path / "run")) == weights(whole)
+    assert weights(run(moved, tmp_path / "run")) == weights(straight)
 
 
 def test_another_number_format_on_another_machine_is_said(small_corpus, tmp_path, monkeypatch):

@@ -29,6 +29,8 @@ from mlm.weights import StoredWeights, read_headers
 
 DType = Literal["float32", "int8"]
 DTYPES = get_args(DType)
+PACKAGE = Path(__file__).resolve().parents[1]
+CODE = "litert/*.py", "families/*.py", "weights.py", "safetensors_header.py"  # what decides bytes
 SIZES = "sizes.json"
 UNUSED_DAYS = 30  # after which a kept conversion goes
 MAKING, KILLED_HOURS = "making-", 1  # a conversion under way, and after which it is none
@@ -111,7 +113,7 @@ def _key(folder: Path, config: EncoderConfig, dtype: DType) -> str:
     files = [(folder / name).resolve() for name in read_headers(folder)]
     states = [(str(path), *_state(path)) for path in files]
     about = json.dumps([states, asdict(config), dtype])
-    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    code = [path.read_bytes() for files in CODE for path in sorted(PACKAGE.glob(files))]
     return hashlib.sha256(about.encode() + b"".join(code)).hexdigest()[:32]
 
 

@@ -51,8 +51,11 @@ def open_engine(
 
 
 def _opened(files: Path, config: EncoderConfig, dtype: DType) -> "LiteRTEngine":
+    """The engine, once it has answered: some of what LiteRT cannot do shows only then."""
     try:
-        return LiteRTEngine(files, config, dtype)
+        engine = LiteRTEngine(files, config, dtype)
+        engine.logits([Question([0], [0])])
+        return engine
     except (RuntimeError, ValueError) as error:  # of LiteRT and NumPy
         reason = str(error).partition("\n")[0][:200]
         raise UnsupportedError(f"what it says is {reason!r}") from error

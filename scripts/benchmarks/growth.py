@@ -122,7 +122,7 @@ def by_masks(made: Material, masks: int) -> Point:
 
 def by_clients(made: Material, clients: int) -> Point:
     arguments = {"model": made.model("base", BASE), "sentence": made.sentence(32)}
-    told = run(made, "ours.py", "ask_at_once", arguments | {"clients": clients, "seconds": 10})
+    told = run(made, "ours.py", "serve", arguments | {"clients": clients, "seconds": 10})
     return clients, told["result"], told["megabytes"]
 
 

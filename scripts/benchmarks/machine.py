@@ -52,5 +52,15 @@ def seconds_of_others() -> float:
 
 def busy_seconds() -> float:
     """That all processors together have worked since the machine started."""
-    user, nice, system, *_ = Path("/proc/stat").read_text().split()[1:]
-    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return sum(_seconds()[:3])  # for users, for the nice ones, in the kernel
+
+
+def taken_by_other_machines() -> float:
+    """Seconds that a virtual machine's processors were ready to work and were not let."""
+    return _seconds()[7]
+
+
+def _seconds() -> list[float]:
+    """Of all processors together since the machine started, as proc(5) orders them."""
+    _, *ticks = Path("/proc/stat").read_text().partition("\n")[0].split()
+    return [int(tick) / os.sysconf("SC_CLK_TCK") for tick in ticks]

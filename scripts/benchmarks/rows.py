@@ -60,6 +60,13 @@ def same_words(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool
     return shares and sum(common) >= 3 * len(common)
 
 
+def exactly_the_same_words(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
+    """Both in float32."""
+    pairs = list(zip(ours, theirs, strict=True))
+    shares = close(1e-3)([us["score"] for us, _ in pairs], [them["score"] for _, them in pairs])
+    return shares and all(us["token"] == them["token"] for us, them in pairs)
+
+
 def both_learn(ours: list[float], theirs: list[float]) -> bool:
     """Of the first step's loss and the mean of later ones."""
     return close(0.03)(ours, theirs) and max(ours[1] - ours[0], theirs[1] - theirs[0]) < -0.1
@@ -72,8 +79,9 @@ def fill_row(tokens: int, wanted: float, dtype: str = "int8", peer: str = "fill"
 
     needed = operations(BASE_SIZES, 1, tokens, 1)
     precision = f"{dtype} / {'int8' if peer == 'fill_int8' else 'float32'}"
+    agree = exactly_the_same_words if dtype == "float32" else same_words
     return Row(
-        "fill", peer, arguments, wanted, precision, same_words,
+        "fill", peer, arguments, wanted, precision, agree,
         operations=needed, ours={"dtype": dtype},
     )  # fmt: skip
 
