@@ -166,15 +166,29 @@ def picture(drawn: dict[str, list[Point]], path: Path) -> None:
 
 def panel(axes: Any, curve: Curve, points: list[Point]) -> None:
     """One curve, and in grey the memory that it took."""
+    from matplotlib.ticker import LogLocator
+
     across = [x for x, _, _ in points]
     axes.plot(across, [y for _, y, _ in points], "o-", color=COLOUR)
-    axes.set_xlabel(curve.x)
+    axes.set(xlabel=curve.x, xscale="log", yscale="linear" if curve.flat else "log")
     axes.set_ylabel(curve.y, color=COLOUR)
-    axes.set(xscale="log", **({"ylim": (0, None)} if curve.flat else {"yscale": "log"}))
+    axes.set_xticks(across, [shown(x) for x in across])
+    if not curve.flat:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda y, _: shown(y))
+    axes.minorticks_off()
     memory = axes.twinx()
     memory.plot(across, [megabytes for _, _, megabytes in points], ".--", color=GREY)
     memory.set_ylabel("MB", color=GREY)
-    memory.set_ylim(0, None)
+    for each in (axes, memory) if curve.flat else (memory,):
+        each.set_ylim(0, 1.1 * each.get_ylim()[1])
+
+
+def shown(number: float) -> str:
+    """1000000 as 10⁶, 0.3932 as 0.393."""
+    if number >= 1e5:
+        return f"$10^{{{math.log10(number):.0f}}}$"
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def main(arguments: list[str]) -> None:
