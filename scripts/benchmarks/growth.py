@@ -166,29 +166,28 @@ def picture(drawn: dict[str, list[Point]], path: Path) -> None:
 
 def panel(axes: Any, curve: Curve, points: list[Point]) -> None:
     """One curve, and in grey the memory that it took."""
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
-    across = [x for x, _, _ in points]
-    axes.plot(across, [y for _, y, _ in points], "o-", color=COLOUR)
+    across, speeds, megabytes = zip(*points, strict=True)
+    axes.plot(across, speeds, "o-", color=COLOUR)
     axes.set(xlabel=curve.x, xscale="log", yscale="linear" if curve.flat else "log")
     axes.set_ylabel(curve.y, color=COLOUR)
     axes.set_xticks(across, [shown(x) for x in across])
-    if not curve.flat:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.set_ylim(0 if curve.flat else min(speeds) / 2, 1.2 * max(speeds))
+    axes.yaxis.set_major_locator(MaxNLocator(5) if curve.flat else LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda y, _: shown(y))
     axes.minorticks_off()
     memory = axes.twinx()
-    memory.plot(across, [megabytes for _, _, megabytes in points], ".--", color=GREY)
+    memory.plot(across, megabytes, ".--", color=GREY)
     memory.set_ylabel("MB", color=GREY)
-    for each in (axes, memory) if curve.flat else (memory,):
-        each.set_ylim(0, 1.1 * each.get_ylim()[1])
+    memory.set_ylim(0, 1.2 * max(megabytes))
 
 
 def shown(number: float) -> str:
-    """1000000 as 10⁶, 0.3932 as 0.393."""
+    """1000000 as 10⁶, 0.3932 as 0.39."""
     if number >= 1e5:
         return f"$10^{{{math.log10(number):.0f}}}$"
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def main(arguments: list[str]) -> None:
