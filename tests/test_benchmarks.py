@@ -48,10 +48,10 @@ def test_a_share_of_the_operations_by_hand(rows):
 
 
 def test_8_bits_cost_no_quality(shared_data):
-    """The bundled model on the first 512 sequences of the reviews that README's figures are of."""
+    """The bundled model on the first 256 sequences of the reviews that README's figures are of."""
     program = [sys.executable, str(BENCHMARKS / "engine_quality.py"), "demo"]
     texts = str(shared_data / "imdb" / "test_4k.csv.gz")
-    asked = [*program, texts, "--max_eval_samples", "512"]
+    asked = [*program, texts, "--max_eval_samples", "256"]
     told = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout
     found = {
         engine: (float(perplexity), float(same), int(count.replace(",", "")))
@@ -60,7 +60,7 @@ def test_8_bits_cost_no_quality(shared_data):
         )
     }
     keras, small = found["Keras, float32"], found["LiteRT, weights in 8 bits"]
-    assert keras[2] == small[2] > 5000
+    assert keras[2] == small[2] > 4000
     assert keras[1] == 100
     assert small[0] <= 1.01 * keras[0]
     assert small[1] >= 97
