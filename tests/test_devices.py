@@ -19,6 +19,8 @@ from mlm.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
 
+pytestmark = pytest.mark.timeout(600)  # replica_run.py compiles much, on a slow machine for minutes
+
 
 @pytest.mark.parametrize(
     ("has_bf16", "precision", "policy", "reason"),
@@ -163,7 +165,7 @@ def replica_runs(backend: str, checkpoint_folder: Path) -> dict:
         [*program, str(checkpoint_folder), backend],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=280,
+        timeout=580,
     )
     return json.loads(done.stdout)
 

@@ -13,7 +13,7 @@ import pytest
 from mlm.local_hub import LocalHub
 
 PROGRAM = Path(__file__).with_name("interrupted_run.py")
-SHAPE = "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=48"
+SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
 STEP, SAVE = "mlm.batches.MaskedBatches.batch_at", "os.fsync"
 RENAME, PRUNE = "pathlib.Path.replace", "shutil.rmtree"
 EVALUATION = "mlm.batches.EvaluationBatches.__getitem__"
@@ -50,7 +50,7 @@ def run(settings: dict, killed_at: list) -> list:
         [sys.executable, str(PROGRAM), json.dumps(settings), json.dumps(killed_at)],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=500,
+        timeout=850,
     )
     return json.loads(done.stdout)
 
@@ -73,6 +73,7 @@ def hub(tmp_path, monkeypatch):
         yield server
 
 
+@pytest.mark.timeout(900)  # 22 trainings
 def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(hub, small_corpus, tmp_path):
     settings = {
         "train_file": [str(small_corpus)],

@@ -18,7 +18,9 @@ from mlm.errors import ConfigError, TrainingError
 
 ROOT = Path(__file__).parent.parent
 STEPS = 12
-PATIENCE = 120  # seconds
+PATIENCE = 240  # seconds
+
+pytestmark = pytest.mark.timeout(600)  # of JAX; on a slow machine
 
 
 def command(corpus: Path, model: Path, output: Path, *more: str) -> list[str]:
