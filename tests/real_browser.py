@@ -15,6 +15,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# What earlier pages kept is gone when one is opened, not when it is loaded again.
+FORGET = "sessionStorage.forgotten ??= (localStorage.clear(), true);"
 
 
 @pytest.fixture(scope="module")  # while it is there, nothing else can have an event loop
@@ -27,3 +29,12 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all pages: what they load is fetched and compiled once."""
+    context = browser.new_context()
+    context.add_init_script(FORGET)
+    yield context
+    context.close()

@@ -31,19 +31,6 @@ def axe_core() -> str:
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-# What earlier pages kept is gone when one is opened, not when it is loaded again.
-FORGET = "sessionStorage.forgotten ??= (localStorage.clear(), true);"
-
-
-@pytest.fixture(scope="module")
-def context(browser):
-    """One for all pages: what they load is fetched and compiled once."""
-    context = browser.new_context()
-    context.add_init_script(FORGET)
-    yield context
-    context.close()
-
-
 @pytest.fixture
 def visit(context):
     """visit(address, width, theme) -> a page that is ready, whose every request is kept."""
