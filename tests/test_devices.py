@@ -152,6 +152,17 @@ def test_jax_is_chosen_where_it_alone_sees_a_tpu(a_machine, machine, chosen):
     assert os.environ.get("KERAS_BACKEND") == ("jax" if chosen else None)
 
 
+def test_tensorflow_takes_as_many_threads_as_a_container_may(monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that what there was comes back
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    monkeypatch.setattr(devices, "available_cpus", lambda: 3)
+    devices.load_backend()
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
+    monkeypatch.setattr(devices, "available_cpus", lambda: 5)
+    devices.load_backend()  # what somebody has said stays
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
+
+
 def test_a_tpu_that_is_required_and_not_there():
     devices.check_required_device("any")
     with pytest.raises(ConfigError, match=r"^--require_device tpu, but tensorflow sees only .*TPU"):
