@@ -160,6 +160,7 @@ def main(folder: str, backend: str) -> None:
     several = choose_device("fp32")
     runs |= {
         "several": train_on(several, folder),
+        "several, in parts": train_on(several, folder, parts=2),
         "several, poisoned": train_on(several, folder, poisoned=2),
         "several, shorter": train_on(several, folder, shorter=True),
         "several, shorter, in parts": train_on(several, folder, parts=2, shorter=True),

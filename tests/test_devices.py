@@ -251,8 +251,9 @@ def test_both_backends_train_alike(jax_runs, tensorflow_runs):
     assert_same_run(jax_runs["one"], tensorflow_runs["one"], 1e-4)
 
 
-def test_micro_batches_give_the_step_of_the_whole_batch(runs):
-    assert_same_run(runs["one, in parts"], runs["one"], 1e-5)
+@pytest.mark.parametrize("devices", ["one", "several"])
+def test_micro_batches_give_the_step_of_the_whole_batch(runs, devices):
+    assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)
 
 
 def test_a_poisoned_batch_is_passed_over_on_every_replica(runs):

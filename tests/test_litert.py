@@ -76,6 +76,18 @@ def test_as_many_are_asked_together_as_are_fast(monkeypatch):
     assert list(engine._calls([])) == []
 
 
+def test_8_bits_answer_nearly_as_well(shared_data):
+    _, exact = open_with_engine(ROOT / "mlm" / "bundled" / "imdb_modernbert", "litert")
+    opened, small = open_with_engine(ROOT / "mlm" / "bundled" / "imdb_modernbert", "litert", "int8")
+    text = "I have watched this [MASK] and it was awesome."
+    ids = opened.tokenizer(text)["input_ids"]
+    question = Question(ids, [ids.index(opened.tokenizer.mask_token_id)])
+    (one,), (other,) = exact.logits([question]), small.logits([question])
+    assert np.abs(one - other).max() > 0
+    assert one.argmax() == other.argmax()
+    assert np.corrcoef(one[0], other[0])[0, 1] > 0.999
+
+
 def test_a_large_model_is_cut_into_files_of_few_layers(tiny_checkpoint_folder, cache, monkeypatch):
     _, whole = open_with_engine(tiny_checkpoint_folder)
     monkeypatch.setattr("mlm.litert.encoder_graph.WEIGHTS_A_FILE", 1)

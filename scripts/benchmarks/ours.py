@@ -72,7 +72,7 @@ def serve(model: str, **asked: Any) -> dict[str, Any]:
 def ask(address: str, sentence: str, clients: int, seconds: float) -> dict[str, Any]:
     """Questions a second that a page answers so many who each ask again at once.
 
-    By plain HTTP, as README's programs do: gradio_client takes 100 ms a question for itself.
+    By plain HTTP, as README's programs do: gradio_client takes longer than the page for itself.
     """
     import httpx
 
