@@ -12,11 +12,11 @@ import os
 import sys
 from functools import partial
 
-from mlm.devices import keep_pytorch_out, load_backend
-from mlm.engine_choice import ENGINES, check_engine
+from mlm.backend.devices import keep_pytorch_out, load_backend
 from mlm.errors import UserError
-from mlm.fill_mask import FillMask
-from mlm.playground.environment import check_environment
+from mlm.inference.engines.choice import ENGINES, check_engine
+from mlm.inference.fill_mask import FillMask
+from mlm.playground.server.environment import check_environment
 
 
 def main() -> int:

@@ -7,20 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlm.checkpoint import save_checkpoint
-    from mlm.config import TrainingConfig
-    from mlm.evaluation import evaluate
-    from mlm.fill_mask import FillMask
+    from mlm.checkpoint.folder import save_checkpoint
+    from mlm.evaluation.evaluator import evaluate
     from mlm.hub import load_checkpoint
-    from mlm.trainer import train
+    from mlm.inference.fill_mask import FillMask
+    from mlm.training.config import TrainingConfig
+    from mlm.training.trainer import train
 
 _HOMES = {
-    "TrainingConfig": "mlm.config",
-    "train": "mlm.trainer",
-    "evaluate": "mlm.evaluation",
-    "FillMask": "mlm.fill_mask",
+    "TrainingConfig": "mlm.training.config",
+    "train": "mlm.training.trainer",
+    "evaluate": "mlm.evaluation.evaluator",
+    "FillMask": "mlm.inference.fill_mask",
     "load_checkpoint": "mlm.hub",
-    "save_checkpoint": "mlm.checkpoint",
+    "save_checkpoint": "mlm.checkpoint.folder",
 }
 __all__ = [
     "FillMask",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.devices import load_backend
+from mlm.backend.devices import load_backend
 from mlm.errors import ConfigError, UserError
 
 BESIDE = Path(__file__).resolve().parents[2]
@@ -24,12 +24,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("folder", type=Path, help="a checkpoint folder of a published model")
     parser.add_argument("--model", help="its name, e.g. roberta-base, where the folder tells none")
-    parser.add_argument("--reference_file", type=Path, help="JSON as mlm/reference.py describes it")
+    parser.add_argument(
+        "--reference_file", type=Path, help="JSON, described in mlm/evaluation/published_numbers.py"
+    )
     return parser.parse_args(arguments)
 
 
 def check(given: argparse.Namespace) -> bool:
-    from mlm.reference import compare, read_reference, table, told_model
+    from mlm.evaluation.published_numbers import compare, read_reference, table, told_model
 
     path = given.reference_file or REFERENCE
     if given.reference_file is None and not path.is_file():

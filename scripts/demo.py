@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.config import TrainingConfig, read_recipe
-from mlm.devices import load_backend
+from mlm.backend.devices import load_backend
 from mlm.errors import TrainingError, UserError
-from mlm.local_hub import LocalHub
-from mlm.playground.environment import check_environment
+from mlm.hub.local import LocalHub
+from mlm.playground.server.environment import check_environment
+from mlm.training.config import TrainingConfig, read_recipe
 
 if TYPE_CHECKING:
     from mlm import FillMask
-    from mlm.trainer import TrainingResult
+    from mlm.training.trainer import TrainingResult
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "scripts" / "recipes" / "demo.yaml"
@@ -61,7 +61,7 @@ def perform(args: argparse.Namespace, workspace: Path) -> int:
     use_fresh_cache(workspace / "cache")
     with the_hub(args.hub_model_id, workspace / "hub") as hub_model_id:
         load_backend()
-        from mlm.trainer import TrainingStopped
+        from mlm.training.trainer import TrainingStopped
 
         try:
             models = tell(args, hub_model_id)

@@ -5,8 +5,8 @@
 
 The models are pinned to the commits that they have now; deploy again for later ones. The token
 that writes comes from HF_TOKEN or `hf auth login`. What hardware can run the page, and who may have
-it, is said in mlm/space_settings.py. Exit codes: 0 done; 2 the Hub said no, or the settings cannot
-work, in one line.
+it, is said in mlm/hub/space/settings.py. Exit codes: 0 done; 2 the Hub said no, or the settings
+cannot work, in one line.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlm.errors import UserError
-from mlm.space_settings import HARDWARE
+from mlm.hub.space.settings import HARDWARE
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -38,9 +38,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    from mlm.hub.space import check_settings, deploy_space, space_models, wait_until_running
-    from mlm.space_files import lay_out, listing
-    from mlm.space_settings import (
+    from mlm.hub.space.deploy import check_settings, deploy_space, space_models, wait_until_running
+    from mlm.hub.space.files import lay_out, listing
+    from mlm.hub.space.settings import (
         SpaceSettings,
         checked_hardware,
         space_secrets,

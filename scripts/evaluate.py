@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.devices import load_backend
+from mlm.backend.devices import load_backend
 from mlm.errors import UserError
 
 AS_RUN = "left out: as the checkpoint's own run"
@@ -56,7 +56,7 @@ def report(measured) -> None:
 def main(arguments: list[str]) -> int:
     said = vars(parse(arguments))
     load_backend()
-    from mlm.evaluation import evaluate
+    from mlm.evaluation.evaluator import evaluate
 
     name, files, revision = (said.pop(k) for k in ("model", "validation_file", "model_revision"))
     try:

@@ -30,9 +30,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    from mlm.checkpoint import verify_folder
+    from mlm.checkpoint.folder import verify_folder
     from mlm.hub import check_push, push_checkpoint
-    from mlm.model_card import name_model_card
+    from mlm.training.card import name_model_card
 
     given = parse(arguments)
     logging.basicConfig(format="%(message)s")

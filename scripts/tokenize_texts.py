@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.devices import keep_pytorch_out
+from mlm.backend.devices import keep_pytorch_out
 from mlm.errors import UserError
 
 
@@ -40,9 +40,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     given = parse(arguments)
     keep_pytorch_out()
-    from mlm.corpus import build_token_store
+    from mlm.checkpoint.tokenizer import load_tokenizer
+    from mlm.data.tokens.corpus import build_token_store
     from mlm.hub import fetch_checkpoint
-    from mlm.tokenizer import load_tokenizer
 
     try:
         fetched = fetch_checkpoint(given.model_name_or_path, given.model_revision)

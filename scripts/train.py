@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.config import TrainingConfig, read_recipe
-from mlm.devices import keep_pytorch_out, load_backend
+from mlm.backend.devices import keep_pytorch_out, load_backend
 from mlm.errors import TrainingError, UserError
+from mlm.training.config import TrainingConfig, read_recipe
 
 
 def parse(arguments: list[str]) -> TrainingConfig:
@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
         load_backend(distributed=config.distributed)
-        from mlm.trainer import TrainingStopped, rehearse, train
+        from mlm.training.trainer import TrainingStopped, rehearse, train
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -12,9 +12,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.config import TrainingConfig
-from mlm.devices import load_backend
+from mlm.backend.devices import load_backend
 from mlm.errors import UserError
+from mlm.training.config import TrainingConfig
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -35,9 +35,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def measure(said: argparse.Namespace) -> None:
-    from mlm.card_examples import try_examples
-    from mlm.model_card import add_measurements, write_model_card
-    from mlm.model_card.stated import SETTINGS
+    from mlm.training.card import add_measurements, write_model_card
+    from mlm.training.card.examples import try_examples
+    from mlm.training.card.stated import SETTINGS
 
     card = {name: value for name in SETTINGS if (value := getattr(said, name)) is not None}
     TrainingConfig.from_dict(card)  # refuses what the Hub would
@@ -52,7 +52,7 @@ def measure(said: argparse.Namespace) -> None:
 
 def measured(said: argparse.Namespace) -> dict[str, Any]:
     """The figures on the validation files, as add_measurements takes them."""
-    from mlm.evaluation import evaluate
+    from mlm.evaluation.evaluator import evaluate
 
     length = said.max_seq_length
     found = evaluate(said.folder, said.validation_file, max_seq_length=length)

@@ -33,7 +33,7 @@ def every_family() -> list:
     """The families, for pytest; transformers 5.0 does not tie CamemBERT's head."""
     from transformers import CamembertConfig
 
-    from mlm.families import FAMILIES
+    from mlm.checkpoint.families import FAMILIES
 
     is_tied = hasattr(CamembertConfig(), "tie_word_embeddings")
     skipped = pytest.mark.skipif(not is_tied, reason="this transformers does not tie it")
@@ -71,7 +71,7 @@ def small_corpus(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_tokenizer():
     """A WordPiece of about 60 entries."""
-    from mlm.wordpiece import train_tokenizer
+    from mlm.data.tokens.wordpiece import train_tokenizer
 
     return train_tokenizer(small_texts(), 64)
 
@@ -80,9 +80,9 @@ def save_random_checkpoint(folder: Path, tokenizer, model_type: str, **overrides
     """A checkpoint of random weights, large enough that its answers differ from uniform."""
     import keras
 
-    from mlm.checkpoint import save_checkpoint
-    from mlm.encoder import MaskedLM
-    from mlm.families import encoder_config_of, new_config, special_token_ids
+    from mlm.checkpoint.families import encoder_config_of, new_config, special_token_ids
+    from mlm.checkpoint.folder import save_checkpoint
+    from mlm.model.encoder import MaskedLM
 
     shape = {
         "vocab_size": len(tokenizer),

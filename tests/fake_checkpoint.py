@@ -1,6 +1,6 @@
 """A checkpoint for tests of what stands on one: real tokenizers, and a model that needs no Keras.
 
-The fake model honours the call contract of `mlm.encoder.MaskedLM` and answers from the two
+The fake model honours the call contract of `mlm.model.encoder.MaskedLM` and answers from the two
 neighbours of a mask alone, so that padding and batching cannot change what it says.
 """
 

@@ -20,9 +20,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer
+from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 from mlm.errors import CheckpointError
-from mlm.tokenizer import encode_texts, load_tokenizer
-from mlm.tokenizer_files import check_tokenizer_files
 
 FILES = ("tokenizer.json", "tokenizer_config.json")
 OPENED, MEMORY = 50, 6 * 2**30

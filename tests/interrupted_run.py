@@ -61,8 +61,8 @@ def _owner(path: list[str]):
 
 def attempt(settings: dict, moment: list | None) -> int:
     """One process of the run; its exit code, if it lives to have one."""
-    from mlm import trainer
-    from mlm.config import TrainingConfig
+    from mlm.training import trainer
+    from mlm.training.config import TrainingConfig
 
     trainer.remove_states = lambda root: None  # so that the last state can be compared too
     if moment:
@@ -73,10 +73,10 @@ def attempt(settings: dict, moment: list | None) -> int:
 
 
 def main(settings: dict, moments: list) -> None:
-    import mlm.evaluation
-    import mlm.optimizer
-    import mlm.trainer
-    import mlm.training_step  # noqa: F401
+    import mlm.evaluation.evaluator
+    import mlm.training.step
+    import mlm.training.step.optimizer
+    import mlm.training.trainer  # noqa: F401
 
     random.seed(0)
     signals = []

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import jax
 import numpy as np
 
-from mlm.config import TrainingConfig
-from mlm.devices import choose_device
-from mlm.encoder import MaskedLM
-from mlm.families import encoder_config_of, new_config
-from mlm.optimizer import make_optimizer
-from mlm.training_step import Learner
+from mlm.backend.devices import choose_device
+from mlm.checkpoint.families import encoder_config_of, new_config
+from mlm.model.encoder import MaskedLM
+from mlm.training.config import TrainingConfig
+from mlm.training.step import Learner
+from mlm.training.step.optimizer import make_optimizer
 
 ROWS, LENGTH, SLOTS, VOCABULARY = 32, 128, 20, 512
 SHAPE = {

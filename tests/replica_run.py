@@ -88,9 +88,9 @@ def held_out(tokenizer):
     """Evaluation batches over random tokens; the last batch is filled up."""
     import numpy as np
 
-    from mlm.batches import evaluation_batches
-    from mlm.token_store import Split
-    from mlm.tokenizer import TokenFacts
+    from mlm.checkpoint.tokenizer import TokenFacts
+    from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.data.tokens.token_store import Split
 
     tokens = np.random.default_rng(9).integers(5, len(tokenizer), 300).astype("int32")
     split = Split(tokens, np.array([0, 300]))
@@ -102,14 +102,14 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     """Losses, final weights, and figures of one run, as the trainer does it."""
     import keras
 
-    from mlm.checkpoint import read_checkpoint
-    from mlm.config import TrainingConfig
-    from mlm.evaluation import Evaluator
-    from mlm.feeding import fed
-    from mlm.optimizer import make_optimizer
-    from mlm.training_dataset import TrainingDataset
-    from mlm.training_step import Learner
-    from mlm.weights import variables_by_name
+    from mlm.backend.input_pipeline import fed
+    from mlm.checkpoint.folder import read_checkpoint
+    from mlm.checkpoint.weights import variables_by_name
+    from mlm.evaluation.evaluator import Evaluator
+    from mlm.training.config import TrainingConfig
+    from mlm.training.step import Learner
+    from mlm.training.step.dataset import TrainingDataset
+    from mlm.training.step.optimizer import make_optimizer
 
     poisoned, shorter = changes.pop("poisoned", None), changes.pop("shorter", False)
     with device.scope():
@@ -143,8 +143,8 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
 
 def main(folder: str, backend: str) -> None:
     prepare(backend)
-    from mlm import guarded_update
-    from mlm.devices import Device, choose_device, load_backend
+    from mlm.backend.devices import Device, choose_device, load_backend
+    from mlm.training.step import guarded_update
 
     load_backend()
 

@@ -13,7 +13,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
-from mlm.local_hub import Fault, LocalHub
+from mlm.hub.local import Fault, LocalHub
 
 TOKEN, READ_TOKEN = "hf_0123456789secret", "hf_9876543210reader"
 REPO = "me/reviews"

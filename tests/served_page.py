@@ -43,7 +43,7 @@ def pages():
 def models_single():
     from fake_checkpoint import fake_checkpoint
 
-    from mlm.fill_mask import FillMask
+    from mlm.inference.fill_mask import FillMask
 
     return [FillMask(fake_checkpoint(), "me/fake", "0123456789abcdef")]
 
@@ -51,7 +51,7 @@ def models_single():
 def models_double():
     from fake_checkpoint import fake_checkpoint
 
-    from mlm.fill_mask import FillMask
+    from mlm.inference.fill_mask import FillMask
 
     adapted = FillMask(
         fake_checkpoint(liked=SCARCE), "me/recipes", "9f3c2ab7788112233445566778899aab"

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.optimizer import AdamW
+from mlm.training.step.optimizer import AdamW
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("TensorFlow's own operator", allow_module_level=True)
@@ -34,7 +34,7 @@ def test_numbers_are_those_of_keras(weight_decay):
 
 
 def test_several_devices_take_keras_own(monkeypatch):
-    from mlm.training_step import tensorflow as step
+    from mlm.training.step import tensorflow as step
 
     monkeypatch.setattr(step, "is_on_one_device", lambda: False)
     monkeypatch.setattr(step, "adamw_update", None)  # would fail if it were called

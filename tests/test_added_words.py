@@ -9,12 +9,12 @@ from conftest import save_random_checkpoint
 from tokenizer_kinds import FAMILY_OF, KINDS
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from mlm.added_words import add_words, read_words
-from mlm.checkpoint import read_checkpoint, save_checkpoint
+from mlm.checkpoint.folder import read_checkpoint, save_checkpoint
+from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.weights import variables_by_name
 from mlm.errors import CheckpointError, ConfigError, CorpusError
-from mlm.fill_mask import FillMask
-from mlm.tokenizer import TokenFacts, encode_texts
-from mlm.weights import variables_by_name
+from mlm.inference.fill_mask import FillMask
+from mlm.training.added_words import add_words, read_words
 
 WORDS = ["covid", "movie", "t-cell", "cinéma"]
 OLD_TEXT = "I watched this great film"

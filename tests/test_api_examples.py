@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_checkpoint import fake_checkpoint
 
-from mlm.fill_mask import FillMask
+from mlm.inference.fill_mask import FillMask
 
 pytest_plugins = ["served_page"]
 README = Path(__file__).parent.parent / "README.md"

@@ -6,8 +6,9 @@ import io
 import pytest
 from fake_checkpoint import fake_checkpoint
 
-from mlm import batch_filling
-from mlm.batch_filling import (
+from mlm.errors import InputError
+from mlm.inference import batch_filling
+from mlm.inference.batch_filling import (
     COLUMNS,
     MAX_BYTES,
     MAX_ROWS,
@@ -18,9 +19,8 @@ from mlm.batch_filling import (
     rows_of_lines,
     to_csv,
 )
-from mlm.errors import InputError
-from mlm.fill_mask import FillMask
-from mlm.masked_text import MAX_CHARACTERS
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.masked_text import MAX_CHARACTERS
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 

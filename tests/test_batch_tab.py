@@ -13,15 +13,15 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from test_playground import _Tags
 
-from mlm.batch_filling import MAX_ROWS, Row, RowResult, fill_rows, rows_of
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
-from mlm.filling import Candidate, Filling
-from mlm.playground import batch_html, batch_tab
-from mlm.playground.batch_html import LONGEST_SHOWN, SHOWN_ROWS
+from mlm.inference.batch_filling import MAX_ROWS, Row, RowResult, fill_rows, rows_of
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.filling import Candidate, Filling
 from mlm.playground.choice import Choice
-from mlm.playground.limits import MOST_BODY
 from mlm.playground.models import Models
+from mlm.playground.server.limits import MOST_BODY
+from mlm.playground.tabs import batch_html, batch_tab
+from mlm.playground.tabs.batch_html import LONGEST_SHOWN, SHOWN_ROWS
 
 pytest_plugins = ["served_page"]
 SENTENCE = "I have watched this [MASK] and it was awesome."

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlm.batches import MaskedBatches, evaluation_batches
-from mlm.chunking import Chunking
-from mlm.dynamic_padding import cut
+from mlm.checkpoint.tokenizer import TokenFacts
+from mlm.data.batches.chunking import Chunking
+from mlm.data.batches.dynamic_padding import cut
+from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
 from mlm.errors import ConfigError, CorpusError
-from mlm.tokenizer import TokenFacts
 
 PAD, CLS, SEP, MASK = 0, 1, 2, 3
 FACTS = TokenFacts(
@@ -398,7 +398,7 @@ def test_a_negative_step_is_named():
 
 
 def test_training_dataset_is_a_window_on_the_batches():
-    from mlm.training_dataset import TrainingDataset
+    from mlm.training.step.dataset import TrainingDataset
 
     batches = training(split_of([10], [11, 12], [13] * 9), line_by_line=True)
     dataset = TrainingDataset(batches, 5, 8)
@@ -410,7 +410,7 @@ def test_training_dataset_is_a_window_on_the_batches():
 
 
 def test_training_dataset_leaves_out_a_mask_that_masks_nothing():
-    from mlm.training_dataset import TrainingDataset
+    from mlm.training.step.dataset import TrainingDataset
 
     batches = training(long_split(10, 12))
     assert not batches.is_padded
@@ -422,6 +422,6 @@ def test_training_dataset_leaves_out_a_mask_that_masks_nothing():
 
 def test_batches_need_neither_keras_nor_transformers():
     heavy = "{'keras', 'tensorflow', 'transformers', 'tokenizers', 'torch', 'jax'}"
-    code = f"import sys, mlm.batches; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, mlm.data.batches.masked_batches; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,7 +9,7 @@ import pytest
 from fake_checkpoint import fake_checkpoint
 from test_api_examples import example
 
-from mlm.fill_mask import FillMask
+from mlm.inference.fill_mask import FillMask
 
 pytest_plugins = ["real_browser", "served_page"]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlm.card_examples import TOP_K, try_examples
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
+from mlm.inference.fill_mask import FillMask
+from mlm.training.card.examples import TOP_K, try_examples
 
 
 def test_the_best_words_are_those_that_a_visitor_gets(tiny_bert_folder):

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mlm import checkpoint, weights
-from mlm.checkpoint import read_checkpoint, read_training, save_checkpoint, verify_folder
+from mlm.checkpoint import folder as checkpoint
+from mlm.checkpoint import weights
+from mlm.checkpoint.folder import read_checkpoint, read_training, save_checkpoint, verify_folder
 from mlm.errors import CheckpointError
 
 Tensors = dict[str, np.ndarray]
@@ -190,7 +191,7 @@ def test_tensorflows_layout_is_refused(folder):
 
 def assert_no_model_is_built(folder: Path, said: str, monkeypatch) -> None:
     """The refusal comes before anything large is made."""
-    monkeypatch.setattr("mlm.encoder.MaskedLM.__init__", forbidden)
+    monkeypatch.setattr("mlm.model.encoder.MaskedLM.__init__", forbidden)
     assert_refused(folder, said)
 
 
@@ -341,7 +342,7 @@ def test_shards_of_an_index_are_joined(folder, plain):
 
 def test_an_encoder_alone_gets_a_new_head_and_says_so(folder, plain, caplog):
     rewrite(folder, without("cls."))
-    with caplog.at_level(logging.WARNING, logger="mlm.checkpoint"):
+    with caplog.at_level(logging.WARNING, logger="mlm.checkpoint.folder"):
         read = read_checkpoint(folder)
     assert read.fresh_head
     assert "no masked-LM head" in caplog.text

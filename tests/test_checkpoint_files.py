@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlm.checkpoint_files import (
+from mlm.checkpoint.file_limits import (
     CHECKPOINT_FILES,
     LARGEST_SMALL_FILE,
     OTHER_WEIGHTS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_batches import CLS, FACTS, PAD, SEP, long_split, split_of
 
-from mlm.chunking import Chunking
+from mlm.data.batches.chunking import Chunking
 
 
 def test_packed_documents_run_on_through_the_sequences():

@@ -3,9 +3,9 @@
 import pytest
 from fake_checkpoint import LIKED, byte_level_tokenizer, fake_checkpoint
 
-from mlm.comparison import compare, compare_models, compare_texts
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
+from mlm.inference.comparison import compare, compare_models, compare_texts
+from mlm.inference.fill_mask import FillMask
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 

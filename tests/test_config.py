@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mlm.config import TrainingConfig, read_recipe
-from mlm.config_overrides import parse_config_overrides
 from mlm.errors import ConfigError
+from mlm.training.config import TrainingConfig, read_recipe
+from mlm.training.config_overrides import parse_config_overrides
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "scripts" / "recipes").glob("*.yaml"))
 REFUSED = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlm.config_bounds import NUMBERS
-from mlm.config_json import (
+from mlm.checkpoint.config_bounds import NUMBERS
+from mlm.checkpoint.config_json import (
     DEEPEST,
     LONGEST_LIST,
     LONGEST_STRING,
@@ -17,8 +17,8 @@ from mlm.config_json import (
     read_config,
     read_raw_config,
 )
+from mlm.checkpoint.families import FAMILIES, encoder_config_of, new_config
 from mlm.errors import CheckpointError
-from mlm.families import FAMILIES, encoder_config_of, new_config
 
 BERT = {
     "model_type": "bert",
@@ -320,7 +320,7 @@ def test_a_refused_config_never_reaches_transformers(tmp_path):
     """Nor is the library imported for one that is no JSON or asks for code."""
     write(tmp_path, BERT | {"auto_map": {"AutoModel": "evil.py"}})
     code = (
-        "import sys, pathlib\nfrom mlm.config_json import read_config\n"
+        "import sys, pathlib\nfrom mlm.checkpoint.config_json import read_config\n"
         f"try:\n    read_config(pathlib.Path({str(tmp_path)!r}))\n"
         "except ValueError:\n    print('transformers' in sys.modules)"
     )

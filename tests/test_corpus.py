@@ -1,4 +1,4 @@
-"""mlm.corpus and mlm.token_store: what goes where, what is used again, what survives accidents."""
+"""The corpus and its token store: what goes where, is used again, survives accidents."""
 
 import errno
 import json
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlm import token_store
-from mlm.corpus import build_token_store, open_token_store, side_of
+from mlm.checkpoint.tokenizer import train_tokenizer
+from mlm.data.tokens import token_store
+from mlm.data.tokens.corpus import build_token_store, open_token_store, side_of
 from mlm.errors import CorpusError
-from mlm.tokenizer import train_tokenizer
 
 TOKENIZERS = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"
 WORDS = [

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mlm import data_order
-from mlm.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
+from mlm.data.batches import data_order
+from mlm.data.batches.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
 
 LENGTH = 126
 WINDOW = BLOCKS_A_WINDOW * (BLOCK // LENGTH)  # sequences

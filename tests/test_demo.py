@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlm.config import TrainingConfig
 from mlm.errors import TrainingError
+from mlm.training.config import TrainingConfig
 from scripts import demo
 
 

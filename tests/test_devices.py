@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from replica_run import DEVICES, FIRST_LOSS_SCALE
 
-from mlm import devices
-from mlm.devices import Device, choose_device
+from mlm.backend import devices
+from mlm.backend.devices import Device, choose_device
 from mlm.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ def test_pytorch_stays_out_of_the_process():
         "import sys\nfrom scripts import train\n"
         "train.parse(['--train_file', 'a.csv', '--model_name_or_path', 'demo'])\n"
         "train.load_backend()\n"
-        "from mlm.tokenizer import load_tokenizer\n"
+        "from mlm.checkpoint.tokenizer import load_tokenizer\n"
         "load_tokenizer('mlm/bundled/imdb_modernbert')\n"
         "print([name for name in sys.modules if name.startswith('torch.')])"
     )

@@ -5,9 +5,9 @@ import pytest
 from conftest import ROOT
 from tokenizer_kinds import KINDS
 
-from mlm import document_encoding
-from mlm.document_encoding import DocumentEncoder, cuts_at_spaces_and_marks
-from mlm.tokenizer import encode_texts
+from mlm.checkpoint.tokenizer import encode_texts
+from mlm.data.tokens import document_encoding
+from mlm.data.tokens.document_encoding import DocumentEncoder, cuts_at_spaces_and_marks
 
 WORDS = [
     "The", "film,", "it's", "FILM", "café", "cafe\u0301", "\u0301", ",\u0301b", "[SEP]", "[MASK]!",
@@ -45,9 +45,9 @@ def test_ids_are_the_tokenizers(kind, look_every, most, monkeypatch):
 
 
 def test_real_texts_and_vocabulary(shared_data):
-    from mlm.text_files import expand_files
-    from mlm.texts import TextReport, read_texts
-    from mlm.tokenizer import load_tokenizer
+    from mlm.checkpoint.tokenizer import load_tokenizer
+    from mlm.data.texts.cleaning import TextReport, read_texts
+    from mlm.data.texts.text_files import expand_files
 
     files = expand_files([str(shared_data / "imdb" / "test_4k.csv.gz")])
     batch = list(read_texts(files, text_column=None, encoding=None, report=TextReport()))[:500]

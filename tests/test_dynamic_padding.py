@@ -9,14 +9,14 @@ from conftest import every_family
 from test_batches import FACTS, split_of, training
 from test_families import small_config
 
-from mlm.batches import MaskedBatches
-from mlm.dynamic_padding import cut, sizes_of_batches
-from mlm.encoder import MaskedLM
-from mlm.families import encoder_config_of
-from mlm.feeding import fed
-from mlm.training_dataset import TrainingDataset
-from mlm.training_step import Learner
-from mlm.weights import variables_by_name
+from mlm.backend.input_pipeline import fed
+from mlm.checkpoint.families import encoder_config_of
+from mlm.checkpoint.weights import variables_by_name
+from mlm.data.batches.dynamic_padding import cut, sizes_of_batches
+from mlm.data.batches.masked_batches import MaskedBatches
+from mlm.model.encoder import MaskedLM
+from mlm.training.step import Learner
+from mlm.training.step.dataset import TrainingDataset
 
 STEPS = 4  # of all sizes that something is cut to
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from test_families import small_config
 
-from mlm.elementwise import Elementwise
-from mlm.encoder import MaskedLM
-from mlm.families import encoder_config_of
-from mlm.primitives import ACTIVATIONS
+from mlm.checkpoint.families import encoder_config_of
+from mlm.model.blocks import ACTIVATIONS
+from mlm.model.encoder import MaskedLM
+from mlm.model.fused import Elementwise
 
 X = np.concatenate([np.linspace(-9, 9, 181), [-300.0, 300.0]]).astype("float32")
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.encoder import EncoderConfig, MaskedLM
+from mlm.model.encoder import EncoderConfig, MaskedLM
 
 CONFIG = EncoderConfig(
     vocab_size=50,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from mlm.fill_mask import FillMask
-from mlm.local_hub import LocalHub
+from mlm.hub.local import LocalHub
+from mlm.inference.fill_mask import FillMask
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "hf_of_the_end_to_end_test"

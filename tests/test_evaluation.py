@@ -13,17 +13,24 @@ import pytest
 from conftest import ROOT, small_texts
 from huggingface_hub.utils import close_session
 
-from mlm.batches import evaluation_batches
-from mlm.checkpoint import read_checkpoint
-from mlm.config import TrainingConfig
+from mlm.checkpoint.folder import read_checkpoint
+from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.data.batches.masked_batches import evaluation_batches
+from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError, CorpusError
-from mlm.evaluation import Evaluator, Figures, SlotScores, evaluate, figures_of, word_figures_of
-from mlm.held_out import HeldOut, held_out
+from mlm.evaluation.evaluator import (
+    Evaluator,
+    Figures,
+    SlotScores,
+    evaluate,
+    figures_of,
+    word_figures_of,
+)
+from mlm.evaluation.held_out import HeldOut, held_out
 from mlm.hub import push_checkpoint
-from mlm.local_hub import LocalHub
-from mlm.token_store import Split
-from mlm.tokenizer import TokenFacts, encode_texts
-from mlm.trainer import train
+from mlm.hub.local import LocalHub
+from mlm.training.config import TrainingConfig
+from mlm.training.trainer import train
 
 LENGTH = 20
 TEXTS = [

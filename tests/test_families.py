@@ -9,15 +9,15 @@ import transformers
 from conftest import every_family
 from safetensors.torch import load_file, save_file
 
-from mlm.checkpoint import read_checkpoint, save_checkpoint
-from mlm.config import TrainingConfig
-from mlm.encoder import MaskedLM
-from mlm.encoder_config import ACTIVATION_NAMES, variable_shapes
+from mlm.checkpoint.families import encoder_config_of, family_of, new_config, tensor_shapes
+from mlm.checkpoint.folder import read_checkpoint, save_checkpoint
+from mlm.checkpoint.weights import variables_by_name
 from mlm.errors import CheckpointError
-from mlm.families import encoder_config_of, family_of, new_config, tensor_shapes
-from mlm.primitives import ACTIVATIONS
-from mlm.trainer import train
-from mlm.weights import variables_by_name
+from mlm.model.blocks import ACTIVATIONS
+from mlm.model.encoder import MaskedLM
+from mlm.model.encoder_config import ACTIVATION_NAMES, variable_shapes
+from mlm.training.config import TrainingConfig
+from mlm.training.trainer import train
 
 SHAPE = {
     "vocab_size": 97,

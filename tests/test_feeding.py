@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.feeding import fed
+from mlm.backend.input_pipeline import fed
 
 
 class Batches(keras.utils.PyDataset):

@@ -10,11 +10,11 @@ from conftest import save_random_checkpoint
 from fake_checkpoint import byte_level_tokenizer, fake_checkpoint
 from family_tokenizers import KINDS
 
-from mlm.checkpoint import read_checkpoint
+from mlm.checkpoint.folder import read_checkpoint
 from mlm.errors import CheckpointError, HubError, InputError, UserError
-from mlm.fill_mask import FillMask
-from mlm.filling import normalise_masks, wants_space
-from mlm.masked_text import MAX_CHARACTERS, MAX_MASKS
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.filling import normalise_masks, wants_space
+from mlm.inference.masked_text import MAX_CHARACTERS, MAX_MASKS
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 

@@ -203,9 +203,9 @@ def header_reader(config: Any) -> Callable[[random.Random], bool]:
     from safetensors import deserialize
     from safetensors.numpy import save
 
-    from mlm.families import family_of, tensor_shapes
-    from mlm.safetensors_header import MAX_HEADER_BYTES, read_header
-    from mlm.weights import check_tensors
+    from mlm.checkpoint.families import family_of, tensor_shapes
+    from mlm.checkpoint.safetensors_header import MAX_HEADER_BYTES, read_header
+    from mlm.checkpoint.weights import check_tensors
 
     shapes = tensor_shapes("bert", config)
     whole = save({n: np.zeros(s, "float32") for n, s in shapes.items()}, {"format": "pt"})
@@ -233,8 +233,8 @@ def header_reader(config: Any) -> Callable[[random.Random], bool]:
 
 
 def config_reader(folder: Path) -> Callable[[random.Random], bool]:
-    from mlm.config_json import MAX_CONFIG_BYTES, read_config
-    from mlm.families import FAMILIES, encoder_config_of, new_config, tensor_shapes
+    from mlm.checkpoint.config_json import MAX_CONFIG_BYTES, read_config
+    from mlm.checkpoint.families import FAMILIES, encoder_config_of, new_config, tensor_shapes
 
     valid = [
         new_config(family, **(DEBERTA if family == "deberta-v2" else {}))
@@ -260,7 +260,7 @@ def config_reader(folder: Path) -> Callable[[random.Random], bool]:
 
 
 def index_reader() -> Callable[[random.Random], bool]:
-    from mlm.weights import parse_index
+    from mlm.checkpoint.weights import parse_index
 
     places = {f"layer.{n}.weight": f"model-0000{n % 3 + 1}-of-00003.safetensors" for n in range(40)}
     valid = json.dumps({"metadata": {"total_size": 9}, "weight_map": places}).encode()
@@ -328,7 +328,7 @@ def run(reader: str, case: Callable[[random.Random], bool], count: int) -> dict[
 def main() -> None:
     import logging
 
-    from mlm.families import encoder_config_of, new_config
+    from mlm.checkpoint.families import encoder_config_of, new_config
 
     logging.disable()
     signal.signal(signal.SIGPROF, hung)

@@ -1,10 +1,10 @@
-"""mlm.playground.head_links: the front page's head, and nothing else."""
+"""mlm.playground.server.icon_link: the front page's head, and nothing else."""
 
 import asyncio
 
 import pytest
 
-from mlm.playground.head_links import ICON, MANIFEST, HeadLinks
+from mlm.playground.server.icon_link import ICON, MANIFEST, HeadLinks
 
 PAGE = b"<head>" + MANIFEST + b"</head>"
 OTHER = b"<head>" + ICON + b"</head>"

@@ -22,11 +22,11 @@ import pytest
 from safetensors.numpy import load, save
 from served_hub import READ_TOKEN, REPO, TOKEN, Plan, served_hub
 
+from mlm.checkpoint.safetensors_header import MAX_HEADER_BYTES
 from mlm.errors import CheckpointError, HubError, UserError
 from mlm.hub import fetch_checkpoint
-from mlm.local_hub import Fault, LocalHub
-from mlm.local_hub.store import Change, FileEntry, RepoStore, large_file
-from mlm.safetensors_header import MAX_HEADER_BYTES
+from mlm.hub.local import Fault, LocalHub
+from mlm.hub.local.store import Change, FileEntry, RepoStore, large_file
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
@@ -480,7 +480,7 @@ def test_another_size_than_the_list_has(hub, store, files, monkeypatch):
         return {"rfilename": path, "size": entry.size + (path == WEIGHTS), "blobId": entry.oid}
 
     publish(store, files)
-    monkeypatch.setattr("mlm.local_hub.routes._sibling", larger)
+    monkeypatch.setattr("mlm.hub.local.routes._sibling", larger)
     with pytest.raises(HubError, match=f"serves {WEIGHTS} of .* were expected"):
         fetch_checkpoint(REPO)
     assert served_of(hub).get(WEIGHTS, 0) <= 8

@@ -19,10 +19,9 @@ from huggingface_hub import HfApi
 from safetensors.numpy import save_file
 from served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub
 
-from mlm.config import TrainingConfig
+from mlm.checkpoint.families import encoder_config_of, new_config, tensor_shapes
+from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.errors import CheckpointError, HubError
-from mlm.families import encoder_config_of, new_config, tensor_shapes
-from mlm.fill_mask import FillMask
 from mlm.hub import (
     Access,
     HubUnreachableError,
@@ -32,9 +31,10 @@ from mlm.hub import (
     pull,
     push_checkpoint,
 )
-from mlm.local_hub import Fault
-from mlm.local_hub.store import Change, RepoStore
-from mlm.wordpiece import train_tokenizer
+from mlm.hub.local import Fault
+from mlm.hub.local.store import Change, RepoStore
+from mlm.inference.fill_mask import FillMask
+from mlm.training.config import TrainingConfig
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")

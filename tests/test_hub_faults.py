@@ -20,8 +20,8 @@ from mlm.hub import (
     push_checkpoint,
     push_state,
 )
+from mlm.hub.local import Fault
 from mlm.hub.training_branch import BRANCH
-from mlm.local_hub import Fault
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mlm.local_hub import LocalHub
+from mlm.hub.local import LocalHub
 
 PROGRAM = Path(__file__).with_name("interrupted_run.py")
 SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
-STEP, SAVE = "mlm.batches.MaskedBatches.batch_at", "os.fsync"
+STEP, SAVE = "mlm.data.batches.masked_batches.MaskedBatches.batch_at", "os.fsync"
 RENAME, PRUNE = "pathlib.Path.replace", "shutil.rmtree"
-EVALUATION = "mlm.batches.EvaluationBatches.__getitem__"
+EVALUATION = "mlm.data.batches.masked_batches.EvaluationBatches.__getitem__"
 TOKEN = "hf_of_the_interrupted_run"
 COMMIT = "huggingface_hub.HfApi.create_commit"
 
@@ -27,7 +27,7 @@ def moments() -> list[list]:
     inside_steps = [[STEP, draw.randint(1, 9), "during", draw.random() * 0.05] for _ in range(6)]
     inside_saves = [[SAVE, draw.randint(1, 12), "before", 0] for _ in range(4)]
     return [
-        ["mlm.preparation.build_token_store", 1, "after", 0],
+        ["mlm.training.preparation.build_token_store", 1, "after", 0],
         [EVALUATION, 1, "before", 0],
         *inside_steps[:3],
         [RENAME, 1, "before", 0],
@@ -37,8 +37,8 @@ def moments() -> list[list]:
         *inside_steps[3:],
         [EVALUATION, 3, "after", 0],
         *inside_saves[2:],
-        ["mlm.trainer.save_checkpoint", 1, "before", 0],
-        ["mlm.checkpoint.save_tokenizer", 1, "after", 0],
+        ["mlm.training.trainer.save_checkpoint", 1, "before", 0],
+        ["mlm.checkpoint.folder.save_tokenizer", 1, "after", 0],
         [COMMIT, 1, "before", 0],
         [COMMIT, 1, "after", 0],
     ]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from fake_checkpoint import fake_checkpoint
 
-from mlm.engine import Question
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
-from mlm.joint_filling import JointTokens, search_jointly
+from mlm.inference.engines.keras_engine import Question
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.joint_filling import JointTokens, search_jointly
 
 TEXT = "The ___ was ___ again."
 

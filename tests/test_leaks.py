@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlm.batches import MaskedBatches, evaluation_batches
-from mlm.config import TrainingConfig
-from mlm.corpus import TokenStore, build_token_store, side_of, texts_of_side
-from mlm.starting_point import start_checkpoint
-from mlm.tokenizer import TokenFacts
-from mlm.wordpiece import train_tokenizer
+from mlm.checkpoint.tokenizer import TokenFacts
+from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.tokens.corpus import TokenStore, build_token_store, side_of, texts_of_side
+from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.training.config import TrainingConfig
+from mlm.training.initial_checkpoint import start_checkpoint
 
 NUM_TEXTS, LENGTH = 120, 32
 TEXTS = [

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlm.data_order import DataOrder
-from mlm.length_groups import BATCHES_A_GROUP, LengthGroups
+from mlm.data.batches.data_order import DataOrder
+from mlm.data.batches.length_groups import BATCHES_A_GROUP, LengthGroups
 
 COUNT, ROWS = 2000, 8
 LENGTHS = np.random.default_rng(1).integers(1, 100, COUNT)

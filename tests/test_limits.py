@@ -6,8 +6,8 @@ import json
 import httpx
 import pytest
 
-from mlm.playground import limits
-from mlm.playground.limits import BodyLimit, KnownAddresses, RateLimit, visitor_of
+from mlm.playground.server import limits
+from mlm.playground.server.limits import BodyLimit, KnownAddresses, RateLimit, visitor_of
 
 pytest_plugins = ["served_page"]
 

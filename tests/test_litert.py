@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from conftest import ROOT, save_random_checkpoint
 
-from mlm import litert
-from mlm.engine import Question
-from mlm.engine_choice import open_with_engine
+from mlm.checkpoint.safetensors_header import header_of_file
+from mlm.checkpoint.weights import WEIGHTS
 from mlm.errors import CheckpointError, ConfigError, InputError
-from mlm.fill_mask import FillMask
-from mlm.litert import conversion, engine
-from mlm.safetensors_header import header_of_file
-from mlm.weights import WEIGHTS
+from mlm.inference.engines import litert
+from mlm.inference.engines.choice import open_with_engine
+from mlm.inference.engines.keras_engine import Question
+from mlm.inference.engines.litert import conversion, engine
+from mlm.inference.fill_mask import FillMask
 
 pytestmark = pytest.mark.skipif(not litert.is_installed(), reason="LiteRT is not made for this")
 
@@ -90,7 +90,7 @@ def test_8_bits_answer_nearly_as_well(shared_data):
 
 def test_a_large_model_is_cut_into_files_of_few_layers(tiny_checkpoint_folder, cache, monkeypatch):
     _, whole = open_with_engine(tiny_checkpoint_folder)
-    monkeypatch.setattr("mlm.litert.encoder_graph.WEIGHTS_A_FILE", 1)
+    monkeypatch.setattr("mlm.inference.engines.litert.encoder_graph.WEIGHTS_A_FILE", 1)
     _, cut = open_with_engine(tiny_checkpoint_folder, cache=cache)
     below_the_last = cut.config.depths[:-1]
     assert len(list(cache.glob("*/layers_*"))) == len(set(below_the_last))
@@ -163,7 +163,7 @@ def test_keras_answers_where_it_does_not_run(
     def broken(*arguments):
         raise error
 
-    monkeypatch.setattr(f"mlm.litert.engine.LiteRTEngine{what}", broken)
+    monkeypatch.setattr(f"mlm.inference.engines.litert.engine.LiteRTEngine{what}", broken)
     for place in (None, cache):
         assert open_with_engine(tiny_bert_folder, cache=place)[1].kind == "Keras, float32"
     with pytest.raises(CheckpointError, match=named):
@@ -228,7 +228,10 @@ def test_a_checkpoint_is_turned_once_and_anew_when_it_changes(tiny_bert_folder, 
     assert [path.name for path in cache.glob("making-*")] == []
 
 
-@pytest.mark.parametrize("file", ["litert/graph.py", "families/bert.py", "weights.py"])
+@pytest.mark.parametrize(
+    "file",
+    ["inference/engines/litert/graph.py", "checkpoint/families/bert.py", "checkpoint/weights.py"],
+)
 def test_it_is_turned_anew_by_other_code(tiny_bert_folder, tmp_path, cache, monkeypatch, file):
     open_with_engine(tiny_bert_folder, cache=cache)
     package = tmp_path / "mlm"
@@ -259,7 +262,9 @@ def test_a_cache_that_is_whole_need_not_be_writable(tiny_bert_folder, cache, mon
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.utime", refused)
-    monkeypatch.setattr("mlm.litert.conversion._convert", refused)  # made but once
+    monkeypatch.setattr(
+        "mlm.inference.engines.litert.conversion._convert", refused
+    )  # made but once
     assert open_with_engine(tiny_bert_folder, cache=cache)[1].kind.startswith("LiteRT")
 
 
@@ -286,7 +291,7 @@ def test_an_engine_is_gone_when_it_is_dropped(tiny_bert_folder):
 
 
 def test_tables_of_few_lengths_are_kept(tiny_checkpoint_folder, monkeypatch):
-    monkeypatch.setattr("mlm.litert.inputs.TABLES_KEPT", 0)
+    monkeypatch.setattr("mlm.inference.engines.litert.inputs.TABLES_KEPT", 0)
     _, engine = open_with_engine(tiny_checkpoint_folder)
     engine.logits(QUESTIONS)
     assert len(engine._inputs._kept) == 1

@@ -32,8 +32,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import close_session
 
-from mlm.local_hub import LocalHub
-from mlm.local_hub.store import Change, RepoStore
+from mlm.hub.local import LocalHub
+from mlm.hub.local.store import Change, RepoStore
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
@@ -341,7 +341,7 @@ def test_a_commit_that_cannot_be_written_moves_nothing(tmp_path, monkeypatch):
 
 
 def test_by_hand(tmp_path):
-    command = [sys.executable, "-m", "mlm.local_hub", "--port", "0", str(tmp_path / "by-hand")]
+    command = [sys.executable, "-m", "mlm.hub.local", "--port", "0", str(tmp_path / "by-hand")]
     environment = {name: value for name, value in os.environ.items() if name != "HF_TOKEN"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None

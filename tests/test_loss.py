@@ -11,14 +11,14 @@ from conftest import save_random_checkpoint, small_texts
 from plain_bert import PlainMaskedLM
 from safetensors.numpy import load_file
 
-from mlm.batches import MaskedBatches, evaluation_batches
-from mlm.checkpoint import read_checkpoint
-from mlm.evaluation import Evaluator
-from mlm.families import family_of
-from mlm.token_store import Split
-from mlm.tokenizer import TokenFacts, encode_texts
-from mlm.training_step import Learner
-from mlm.weights import save_weights
+from mlm.checkpoint.families import family_of
+from mlm.checkpoint.folder import read_checkpoint
+from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.weights import save_weights
+from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.tokens.token_store import Split
+from mlm.evaluation.evaluator import Evaluator
+from mlm.training.step import Learner
 
 LENGTH, ROWS, STEPS = 24, 6, 3
 NO_DROPOUT = {

@@ -9,10 +9,10 @@ from conftest import save_random_checkpoint
 from fake_checkpoint import fake_checkpoint
 from family_tokenizers import KINDS
 
-from mlm import masked_example
 from mlm.errors import ConfigError, InputError
-from mlm.fill_mask import FillMask
-from mlm.masked_example import MaskedExample, mask_example
+from mlm.inference import masked_example
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.masked_example import MaskedExample, mask_example
 
 TEXT = "I have watched this movie again and it was awesome, a great story with an end!"
 

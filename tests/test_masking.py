@@ -5,8 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from mlm.choosing import SPAN_LENGTHS, SPAN_SHARES, choose_spans, draw_budgets, number_words
-from mlm.masking import RateSchedule, mask_tokens, num_prediction_slots
+from mlm.data.batches.mask_choice import (
+    SPAN_LENGTHS,
+    SPAN_SHARES,
+    choose_spans,
+    draw_budgets,
+    number_words,
+)
+from mlm.data.batches.masking import RateSchedule, mask_tokens, num_prediction_slots
 
 CLS, SEP, PAD, MASK = 1, 2, 0, 3
 FIRST_WORD = 10  # ids 10..99 are words; 100..109 are what random words are drawn from

@@ -14,18 +14,18 @@ from huggingface_hub import ModelCard, ModelCardData, constants
 from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
+from mlm.checkpoint.record.curve_svg import MOST_POINTS, curve_picture
 from mlm.errors import CheckpointError
-from mlm.local_hub import LocalHub
-from mlm.local_hub.card_rules import errors_in
-from mlm.model_card import (
+from mlm.hub.local import LocalHub
+from mlm.hub.local.card_rules import errors_in
+from mlm.training.card import (
     add_measurements,
     base_model_of,
     licence_of,
     name_model_card,
     write_model_card,
 )
-from mlm.model_card.curve_svg import MOST_POINTS, curve_picture
-from mlm.model_card.stated import licence_fields, stated_in
+from mlm.training.card.stated import licence_fields, stated_in
 
 REPO = "me/reviews"
 TRAINING = {
@@ -323,7 +323,7 @@ def test_the_steps_of_a_curve_are_told_in_round_numbers(last, shown):
 
 
 def test_the_bundled_model_is_named_as_a_clone_has_it(folder, monkeypatch):
-    monkeypatch.setattr("mlm.model_card.card.BUNDLED_FOLDER", folder)
+    monkeypatch.setattr("mlm.training.card.card.BUNDLED_FOLDER", folder)
     text = card(folder, TRAINING, repo_id=None).text
     assert f'model="{"/".join(folder.parts[-3:])}"' in text
     assert 'FillMask.from_pretrained("demo")' in text

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlm import guarded_update
-from mlm.checkpoint import read_checkpoint
-from mlm.config import TrainingConfig
-from mlm.optimizer import Muon, WarmupThenDecay, make_optimizer
+from mlm.checkpoint.folder import read_checkpoint
+from mlm.training.config import TrainingConfig
+from mlm.training.step import guarded_update
+from mlm.training.step.optimizer import Muon, WarmupThenDecay, make_optimizer
 
 RATE = 0.1
 START = {

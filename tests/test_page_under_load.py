@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mlm.playground.limits import MOST_BODY
+from mlm.playground.server.limits import MOST_BODY
 
 ROOT = Path(__file__).parent.parent
 SENTENCE = "I have watched this [MASK] and it was awesome."

@@ -6,14 +6,14 @@ import pytest
 import torch
 import transformers
 
-from mlm import litert
-from mlm.checkpoint import read_checkpoint, save_checkpoint
-from mlm.encoder import MaskedLM
-from mlm.engine import Question
-from mlm.engine_choice import open_with_engine
+from mlm.checkpoint.families import FAMILIES, encoder_config_of, family_of, new_config
+from mlm.checkpoint.folder import read_checkpoint, save_checkpoint
 from mlm.errors import CheckpointError
-from mlm.families import FAMILIES, encoder_config_of, family_of, new_config
-from mlm.litert import DType
+from mlm.inference.engines import litert
+from mlm.inference.engines.choice import open_with_engine
+from mlm.inference.engines.keras_engine import Question
+from mlm.inference.engines.litert import DType
+from mlm.model.encoder import MaskedLM
 
 TOLERANCE = 1e-4
 SMALL = {

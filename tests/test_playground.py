@@ -18,24 +18,17 @@ from fake_checkpoint import fake_checkpoint
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from mlm.comparison import Comparison, Difference, compare_texts
+from mlm.checkpoint.record import curve_svg
 from mlm.errors import InputError, UserError
-from mlm.fill_mask import FillMask
-from mlm.filling import Candidate, Filling, JointFilling
-from mlm.masked_example import mask_example
-from mlm.model_card import curve_svg
-from mlm.playground import (
-    compare_html,
-    compare_tab,
-    fill_html,
-    fill_tab,
-    learn_tab,
-    links,
-    render,
-)
+from mlm.inference.comparison import Comparison, Difference, compare_texts
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.filling import Candidate, Filling, JointFilling
+from mlm.inference.masked_example import mask_example
+from mlm.playground import links
 from mlm.playground.choice import OTHERS_KEPT, Choice, allowed_owners
 from mlm.playground.models import Models
-from mlm.playground.tab import Tab
+from mlm.playground.tabs import compare_html, compare_tab, fill_html, fill_tab, learn_tab, render
+from mlm.playground.tabs.tab import Tab
 
 pytest_plugins = ["served_page"]
 ROOT = Path(__file__).parent.parent

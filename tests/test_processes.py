@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mlm import processes
+from mlm.backend import processes
 from mlm.errors import ConfigError, TrainingError
 
 ROOT = Path(__file__).parent.parent

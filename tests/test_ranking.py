@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlm.ranking import best_first
+from mlm.inference.ranking import best_first
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 99, 100, 200])

@@ -11,8 +11,14 @@ from conftest import save_random_checkpoint
 from family_tokenizers import KINDS
 
 from mlm.errors import CheckpointError, ConfigError
-from mlm.fill_mask import FillMask
-from mlm.reference import compare, log_probabilities, read_reference, table, told_model
+from mlm.evaluation.published_numbers import (
+    compare,
+    log_probabilities,
+    read_reference,
+    table,
+    told_model,
+)
+from mlm.inference.fill_mask import FillMask
 
 TEXT, WHOLE = "I watched this [MASK] movie.", "The film was great!"
 

@@ -20,7 +20,7 @@ from gradio_client import Client
 from started_space import free_port
 from test_browser import BARS, fill, visit, wait_for_text
 
-from mlm.playground.limits import RateLimit
+from mlm.playground.server.limits import RateLimit
 
 pytest_plugins = ["real_browser"]
 ROOT = Path(__file__).parent.parent

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
 
-from mlm.errors import CheckpointError
-from mlm.safetensors_header import (
+from mlm.checkpoint.safetensors_header import (
     MAX_HEADER_BYTES,
     MAX_TENSORS,
     StoredTensor,
     header_of_file,
     read_header,
 )
+from mlm.errors import CheckpointError
 
 TWO = {
     "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},

@@ -10,11 +10,11 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
-from mlm.playground import score_html, score_tab
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.scoring import Guess, ScoredWord, TextScore
 from mlm.playground.models import Models
-from mlm.playground.score_html import Scored
-from mlm.scoring import Guess, ScoredWord, TextScore
+from mlm.playground.tabs import score_html, score_tab
+from mlm.playground.tabs.score_html import Scored
 
 pytest_plugins = ["served_page"]
 TEXT = "I have watched this film, watching 🎬."

@@ -10,10 +10,10 @@ from fake_checkpoint import byte_level_tokenizer, fake_checkpoint
 from tokenizer_kinds import FAMILY_OF, KINDS
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from mlm import scoring
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
-from mlm.scoring import MAX_SCORED_TOKENS, TextScore, score_text
+from mlm.inference import scoring
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.scoring import MAX_SCORED_TOKENS, TextScore, score_text
 
 TEXT = "I watched this strangest ending. The greatest music moved me!"
 

@@ -14,14 +14,14 @@ from huggingface_hub import HfApi, HfFileSystem
 from huggingface_hub.hf_file_system import HfFileSystemFile
 from huggingface_hub.utils import close_session
 
-from mlm import sharded_tokens
-from mlm.config import TrainingConfig
-from mlm.corpus import build_token_store
-from mlm.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
+from mlm.data.batches.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
+from mlm.data.tokens import sharded_tokens
+from mlm.data.tokens.corpus import build_token_store
+from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.errors import ConfigError, CorpusError
-from mlm.local_hub import LocalHub
-from mlm.sharded_tokens import open_token_stores
-from mlm.trainer import train
+from mlm.hub.local import LocalHub
+from mlm.training.config import TrainingConfig
+from mlm.training.trainer import train
 
 ROOT = Path(__file__).parent.parent
 
@@ -159,7 +159,7 @@ def test_a_training_on_shards_is_the_training_on_all(
 
 
 def test_a_store_of_another_tokenizer(shards, small_tokenizer, tmp_path):
-    from mlm.wordpiece import train_tokenizer
+    from mlm.data.tokens.wordpiece import train_tokenizer
 
     other = train_tokenizer(["other words than those"], 40)
     with pytest.raises(CorpusError, match=r"part-0 was made with another tokenizer"):

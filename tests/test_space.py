@@ -1,4 +1,4 @@
-"""mlm.hub.space and scripts/deploy_space.py against the local Hub, through the real client."""
+"""Deploying a Space, the module and the script, to the local Hub through the real client."""
 
 import hashlib
 import json
@@ -13,17 +13,17 @@ from served_hub import TOKEN, Plan, api, served_hub
 
 from mlm.errors import CheckpointError, ConfigError, HubError
 from mlm.hub import HubUnreachableError, fetch_checkpoint, push_checkpoint
-from mlm.hub.space import (
+from mlm.hub.local import Fault
+from mlm.hub.local.store import Change, RepoStore
+from mlm.hub.space.deploy import (
     check_settings,
     deploy_space,
     space_model,
     space_models,
     wait_until_running,
 )
-from mlm.local_hub import Fault
-from mlm.local_hub.store import Change, RepoStore
-from mlm.space_files import ROOT, SpaceModel, lay_out
-from mlm.space_settings import SpaceSettings
+from mlm.hub.space.files import ROOT, SpaceModel, lay_out
+from mlm.hub.space.settings import SpaceSettings
 from scripts import deploy_space as script
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
@@ -262,7 +262,7 @@ def test_files_that_did_not_arrive_as_they_are_here_are_named(files, monkeypatch
     def other(*_, **__):
         return ["app.py"]
 
-    monkeypatch.setattr("mlm.hub.space.differences", other)
+    monkeypatch.setattr("mlm.hub.space.deploy.differences", other)
     with pytest.raises(HubError, match=r"has app.py not as here: deploy again"):
         deploy_space(SPACE, files, SETTINGS)
 

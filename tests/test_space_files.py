@@ -1,4 +1,4 @@
-"""mlm.space_files: what a Space is made of, and nothing else."""
+"""mlm.hub.space.files: what a Space is made of, and nothing else."""
 
 import re
 import subprocess
@@ -9,10 +9,17 @@ import pytest
 import yaml
 from huggingface_hub import SpaceCard
 
-from mlm import space_files
 from mlm.hub.pull import BUNDLED_FOLDER, DEMO
-from mlm.space_files import SpaceModel, code_files, copied_files, lay_out, listing, pinned_versions
-from mlm.space_settings import HARDWARE
+from mlm.hub.space import files as space_files
+from mlm.hub.space.files import (
+    SpaceModel,
+    code_files,
+    copied_files,
+    lay_out,
+    listing,
+    pinned_versions,
+)
+from mlm.hub.space.settings import HARDWARE
 
 ROOT = space_files.ROOT
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -32,9 +39,9 @@ def other_libraries() -> set[str]:
 def test_the_code_is_what_the_page_imports():
     """All that a page has loaded once it has answered goes, and little besides."""
     program = (
-        "import sys\nimport app\nfrom mlm.devices import load_backend\nload_backend()\n"
+        "import sys\nimport app\nfrom mlm.backend.devices import load_backend\nload_backend()\n"
         "from mlm.playground.page import build_playground, launch_options\n"
-        "from mlm.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
+        "from mlm.inference.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
         "FillMask.from_pretrained('demo', engine='keras')('a [MASK]')\n"
         "build_playground([fill]), launch_options(), fill('a [MASK]'), fill.score('a film')\n"
         "print(*(n for n in sys.modules if n.split('.')[0] == 'mlm'))"
@@ -47,14 +54,21 @@ def test_the_code_is_what_the_page_imports():
     assert len(sent - loaded) < 6
 
 
-@pytest.mark.parametrize("left", ["mlm/trainer.py", "mlm/texts.py", "mlm/local_hub/server.py"])
+@pytest.mark.parametrize(
+    "left", ["mlm/training/trainer.py", "mlm/data/texts/cleaning.py", "mlm/hub/local/server.py"]
+)
 def test_the_training_half_stays_at_home(left):
     assert (ROOT / left).is_file() and left not in code_files()
 
 
 def test_what_is_copied_belongs_to_the_project():
     copied = copied_files(with_demo=True)
-    assert {"app.py", "LICENSE", "mlm/playground/page.js", "mlm/playground/style.css"} <= {*copied}
+    assert {
+        "app.py",
+        "LICENSE",
+        "mlm/playground/static/page.js",
+        "mlm/playground/static/style.css",
+    } <= {*copied}
     assert all(name in ("app.py", "LICENSE") or name.startswith("mlm/") for name in copied)
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -1,9 +1,9 @@
-"""mlm.space_settings: what is open, what is secret, and what a page can run on."""
+"""mlm.hub.space.settings: what is open, what is secret, and what a page can run on."""
 
 import pytest
 
 from mlm.errors import ConfigError
-from mlm.space_settings import (
+from mlm.hub.space.settings import (
     SpaceSettings,
     check_apart,
     checked_hardware,

@@ -14,9 +14,9 @@ from served_hub import Plan, api, served_hub
 from started_space import BOUND, PYTHON, started_space
 
 from mlm.hub import push_checkpoint
-from mlm.hub.space import space_models
-from mlm.space_files import PYTHON_VERSION, lay_out, pinned_versions
-from mlm.space_settings import HARDWARE, space_variables
+from mlm.hub.space.deploy import space_models
+from mlm.hub.space.files import PYTHON_VERSION, lay_out, pinned_versions
+from mlm.hub.space.settings import HARDWARE, space_variables
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 SENTENCE = "I have watched this [MASK] and it was awesome."

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from served_hub import REPO, TOKEN, Plan, api, contents, served_hub, write_state
 
+from mlm.checkpoint.run_state import TrainingState
+from mlm.hub.local import Fault
 from mlm.hub.training_branch import BRANCH, fetch_newest_state
-from mlm.local_hub import Fault
-from mlm.state_pusher import StatePusher
-from mlm.training_state import TrainingState
+from mlm.training.state.pusher import StatePusher
 
 LOOK_UP = ("GET", f"/api/models/{REPO}/revision/{BRANCH}")
 PUT = ("PUT", "/lfs/[0-9a-f]+")
@@ -360,7 +360,7 @@ def test_no_error_of_another_kind_is_quoted(root, lines, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError(f"Authorization: Bearer {TOKEN}")
 
-    monkeypatch.setattr("mlm.state_pusher.push_state", fail)
+    monkeypatch.setattr("mlm.training.state.pusher.push_state", fail)
     pusher = pusher_of(lines)
     pusher.offer(state_at(root, 1))
     assert lines.next() == (

@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from mlm import training_state
+from mlm.checkpoint import run_state as training_state
+from mlm.checkpoint.run_state import newest_state
 from mlm.errors import CheckpointError
-from mlm.state_writer import StateWriter
-from mlm.training_state import newest_state
+from mlm.training.state.writer import StateWriter
 
 ARRAYS = {"model": {"00000": np.arange(6.0)}, "optimizer": {"00000": np.zeros(2)}}
 

@@ -10,14 +10,14 @@ import tensorflow as tf
 from test_dynamic_padding import line_by_line
 from test_families import small_config
 
-from mlm.elementwise import Elementwise
-from mlm.elementwise.tensorflow import FusedElementwise, _dropped
-from mlm.encoder import MaskedLM
-from mlm.families import encoder_config_of
-from mlm.feeding import fed
-from mlm.primitives import ACTIVATIONS
-from mlm.training_dataset import TrainingDataset
-from mlm.training_step import Learner
+from mlm.backend.input_pipeline import fed
+from mlm.checkpoint.families import encoder_config_of
+from mlm.model.blocks import ACTIVATIONS
+from mlm.model.encoder import MaskedLM
+from mlm.model.fused import Elementwise
+from mlm.model.fused.tensorflow import FusedElementwise, _dropped
+from mlm.training.step import Learner
+from mlm.training.step.dataset import TrainingDataset
 
 BY_OPERATORS, FUSED = Elementwise(), FusedElementwise()
 NO_DROPOUT = keras.layers.Dropout(0.0)

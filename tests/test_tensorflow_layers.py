@@ -6,12 +6,12 @@ import pytest
 from test_dynamic_padding import line_by_line
 from test_families import small_config
 
-from mlm.encoder import MaskedLM
-from mlm.families import encoder_config_of
-from mlm.feeding import fed
-from mlm.training_dataset import TrainingDataset
-from mlm.training_step import Learner
-from mlm.training_step.tensorflow_layers import SharedLayerGraphs
+from mlm.backend.input_pipeline import fed
+from mlm.checkpoint.families import encoder_config_of
+from mlm.model.encoder import MaskedLM
+from mlm.training.step import Learner
+from mlm.training.step.dataset import TrainingDataset
+from mlm.training.step.tensorflow_layers import SharedLayerGraphs
 
 STEPS = 3
 

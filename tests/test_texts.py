@@ -1,4 +1,4 @@
-"""mlm.texts and the rooms below it: what is read from files, what is cleaned, dropped and said."""
+"""mlm.data.texts: what is read from files, what is cleaned, dropped and said."""
 
 import gzip
 import json
@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlm.data.texts.cleaning import SeenTexts, TextReport, clean_text, read_texts, text_digest
+from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.errors import CorpusError
-from mlm.text_files import expand_files, file_identity
-from mlm.texts import SeenTexts, TextReport, clean_text, read_texts, text_digest
 
 IMDB = Path(__file__).parents[2] / "shared" / "data" / "imdb"
 TEXTS = ["A fine film.", 'She said "no", twice.', "Line one line two", "Crème brûlée"]
@@ -189,7 +189,7 @@ def dataset_hub(tmp_path, monkeypatch):
     from huggingface_hub import HfApi, HfFileSystem, __version__
     from huggingface_hub.utils import close_session
 
-    from mlm.local_hub import LocalHub
+    from mlm.hub.local import LocalHub
 
     if __version__.startswith("1."):
         pytest.skip("this HfFileSystem takes no settings of fsspec's, so no other address either")

@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 from family_tokenizers import KINDS, save_as_on_the_hub
 
-from mlm.batches import evaluation_batches
-from mlm.errors import CheckpointError, ConfigError, CorpusError
-from mlm.masking import mask_tokens
-from mlm.tokenizer import (
+from mlm.checkpoint.tokenizer import (
     TokenFacts,
     encode_texts,
     load_tokenizer,
@@ -25,6 +22,9 @@ from mlm.tokenizer import (
     train_tokenizer,
     word_starts,
 )
+from mlm.data.batches.masked_batches import evaluation_batches
+from mlm.data.batches.masking import mask_tokens
+from mlm.errors import CheckpointError, ConfigError, CorpusError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"
 NAMES = {"vocab": "vocab.txt", "vocab_json": "vocab.json", "merges": "merges.txt"}

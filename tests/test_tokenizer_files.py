@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from family_tokenizers import KINDS, encoded_charsmap, save_as_on_the_hub
 
+from mlm.checkpoint.tokenizer import load_tokenizer
+from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 from mlm.errors import CheckpointError
-from mlm.tokenizer import load_tokenizer
-from mlm.tokenizer_files import check_tokenizer_files
 
 HOSTILE_PATTERN = {"Regex": "(a+)+$"}
 
@@ -434,7 +434,7 @@ def test_mutations_are_accepted_or_refused_and_never_anything_else(originals, tm
 
 
 def test_a_token_may_be_a_line_separator_of_unicode():
-    from mlm.tokenizer_files.folder import _lines
+    from mlm.checkpoint.tokenizer_files.checks import _lines
 
     assert _lines("[PAD]\n\u2028\n\x85\r\nfilm\n") == ["[PAD]", "\u2028", "\x85", "film"]
     assert _lines("a\nb") == ["a", "b"] and _lines("") == []

@@ -9,18 +9,11 @@ import pytest
 import torch
 import transformers
 
-from mlm import trainer
-from mlm.config import TrainingConfig
-from mlm.errors import (
-    CheckpointError,
-    ConfigError,
-    CorpusError,
-    HubError,
-    TrainingError,
-    UserError,
-)
-from mlm.fill_mask import FillMask
-from mlm.trainer import TrainingStopped, train
+from mlm.errors import CheckpointError, ConfigError, CorpusError, HubError, TrainingError, UserError
+from mlm.inference.fill_mask import FillMask
+from mlm.training import trainer
+from mlm.training.config import TrainingConfig
+from mlm.training.trainer import TrainingStopped, train
 
 SHAPE = "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=48"
 SENTENCE = "I watched this [MASK] film."

@@ -14,12 +14,12 @@ import pytest
 from served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub, write_manifest
 from served_hub import write_state as state_under
 
+from mlm.checkpoint.run_state import newest_state
 from mlm.errors import CheckpointError, HubError
 from mlm.hub import HubUnreachableError
+from mlm.hub.local import Fault
+from mlm.hub.local.store import Change, RepoStore, large_file
 from mlm.hub.training_branch import BRANCH, delete_states, fetch_newest_state, push_state
-from mlm.local_hub import Fault
-from mlm.local_hub.store import Change, RepoStore, large_file
-from mlm.training_state import newest_state
 
 # every request of a first push, as (method, address)
 CALLS_OF_A_PUSH = [
@@ -503,7 +503,7 @@ def test_a_huge_state_is_not_downloaded(
     push_state(state_under(here, 4), REPO)
     push_state(state_under(here, 5), REPO)
     most = 1000 if name != "run.json" else 2**40
-    monkeypatch.setattr("mlm.checkpoint_files.max_checkpoint_bytes", lambda: most)
+    monkeypatch.setattr("mlm.checkpoint.file_limits.max_checkpoint_bytes", lambda: most)
     huge = {f"step-00000005/{name}": large_file("0" * 64, size)}
     store = RepoStore(tmp_path / "hub")
     store.commit("models", REPO, BRANCH, Change("theirs", "", "you", huge))

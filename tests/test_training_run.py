@@ -15,15 +15,18 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi, close_session, constants
 
-from mlm import masking, state_pusher, trainer, training_run
-from mlm.batches import MaskedBatches
-from mlm.config import TrainingConfig
+from mlm.checkpoint.run_state import newest_state
+from mlm.data.batches import masking
+from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.errors import ConfigError, CorpusError, HubError, TrainingError
-from mlm.event_log import EventLog
-from mlm.local_hub import LocalHub
-from mlm.trainer import TrainingStopped, rehearse, train
-from mlm.training_state import newest_state
-from mlm.watching import StepCounter, StopRequest, alone_in
+from mlm.hub.local import LocalHub
+from mlm.training import run as training_run
+from mlm.training import trainer
+from mlm.training.config import TrainingConfig
+from mlm.training.event_log import EventLog
+from mlm.training.state import pusher as state_pusher
+from mlm.training.stopping import StepCounter, StopRequest, alone_in
+from mlm.training.trainer import TrainingStopped, rehearse, train
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "hf_of_the_training_run_test"
@@ -195,8 +198,8 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(small_corpus, tmp_path)
 
 
 def test_frozen_layers_stay_as_they_are(small_corpus, tmp_path, tiny_bert_folder):
-    from mlm.checkpoint import read_checkpoint
-    from mlm.weights import variables_by_name
+    from mlm.checkpoint.folder import read_checkpoint
+    from mlm.checkpoint.weights import variables_by_name
 
     result = run(
         small_corpus, tmp_path / "run", model_name_or_path=str(tiny_bert_folder), freeze_layers=1
@@ -296,7 +299,7 @@ def test_masking_options_reach_the_batches(small_corpus, tmp_path, monkeypatch):
         rates.append(round(options["mlm_probability"], 6))
         return mask_tokens(*arguments, **options)
 
-    monkeypatch.setattr("mlm.batches.mask_tokens", noted)
+    monkeypatch.setattr("mlm.data.batches.masked_batches.mask_tokens", noted)
     run(
         small_corpus,
         tmp_path / "run",
@@ -313,9 +316,9 @@ def test_a_full_disk_ends_the_run_with_the_last_good_state_named(small_corpus, t
     settings = config_for(small_corpus, tmp_path / "run", save_steps=2)
     program = (
         f"import json, resource, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from mlm.config import TrainingConfig\n"
+        "from mlm.training.config import TrainingConfig\n"
         "from mlm.errors import TrainingError\n"
-        "from mlm.trainer import train\n"
+        "from mlm.training.trainer import train\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "def report(line):\n"
         "    if line.startswith('step 4'):\n"
@@ -427,7 +430,7 @@ def test_a_state_that_cannot_be_pushed_stops_nothing(small_corpus, tmp_path, hub
     def refuse(*arguments, **options):
         raise HubError("could not push: the Hub answered 503")
 
-    monkeypatch.setattr("mlm.state_pusher.push_state", refuse)
+    monkeypatch.setattr("mlm.training.state.pusher.push_state", refuse)
     lines: list[str] = []
     there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 0.0}
     result = run(small_corpus, tmp_path / "run", lines, **there)

@@ -11,11 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from mlm import training_state
-from mlm.config import TrainingConfig
-from mlm.errors import CheckpointError, ConfigError
-from mlm.optimizer import make_optimizer
-from mlm.training_state import (
+from mlm.checkpoint import run_state as training_state
+from mlm.checkpoint.run_state import (
     best_state,
     check_same_run,
     newest_state,
@@ -23,6 +20,9 @@ from mlm.training_state import (
     snapshot,
     write_state,
 )
+from mlm.errors import CheckpointError, ConfigError
+from mlm.training.config import TrainingConfig
+from mlm.training.step.optimizer import make_optimizer
 
 
 def small_run(seed: int):
@@ -143,7 +143,7 @@ def test_a_damaged_state_is_passed_over(break_it, name, root, saved_run, caplog)
     save(root, saved_run, 1)
     newest = save(root, saved_run, 2)
     break_it(newest.folder / name)
-    with caplog.at_level(logging.WARNING, logger="mlm.training_state"):
+    with caplog.at_level(logging.WARNING, logger="mlm.checkpoint.run_state"):
         assert newest_state(root).step == 1
     assert len(caplog.records) == 1
     assert f"{newest.folder} is not used" in caplog.text

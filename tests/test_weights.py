@@ -11,11 +11,9 @@ import pytest
 from conftest import every_family
 from safetensors.numpy import load_file, save_file
 
-from mlm.encoder_config import EncoderConfig
-from mlm.errors import CheckpointError
-from mlm.families import encoder_config_of, family_of, new_config, tensor_shapes
-from mlm.safetensors_header import StoredTensor
-from mlm.weights import (
+from mlm.checkpoint.families import encoder_config_of, family_of, new_config, tensor_shapes
+from mlm.checkpoint.safetensors_header import StoredTensor
+from mlm.checkpoint.weights import (
     MAX_INDEX_BYTES,
     MAX_SHARDS,
     WEIGHTS,
@@ -26,6 +24,8 @@ from mlm.weights import (
     places_of,
     read_headers,
 )
+from mlm.errors import CheckpointError
+from mlm.model.encoder_config import EncoderConfig
 
 SHAPE = {
     "vocab_size": 97,
@@ -332,8 +332,8 @@ def test_no_weights_are_said_to_be_none(tmp_path):
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16, ml_dtypes.bfloat16])
 def test_every_value_of_a_narrow_format_is_read_exactly(number, tiny_bert_folder, tmp_path):
-    from mlm.encoder import MaskedLM
-    from mlm.weights import load_weights, variables_by_name
+    from mlm.checkpoint.weights import load_weights, variables_by_name
+    from mlm.model.encoder import MaskedLM
 
     # All patterns of 16 bits that are numbers, among them the subnormal ones.
     half = np.dtype(number if np.dtype(number).itemsize == 2 else np.float16)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from fake_checkpoint import fake_checkpoint
 
-from mlm.engine import Question
 from mlm.errors import InputError
-from mlm.fill_mask import FillMask
-from mlm.whole_words import score_words, search_words
+from mlm.inference.engines.keras_engine import Question
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.whole_words import score_words, search_words
 
 SENTENCE = "I have watched this ___ again"
 

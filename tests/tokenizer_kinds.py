@@ -9,7 +9,7 @@ TEXTS = small_texts()
 
 def wordpiece():
     """Lower-casing, as this project trains them; some words are whole, some in pieces."""
-    from mlm.wordpiece import train_tokenizer
+    from mlm.data.tokens.wordpiece import train_tokenizer
 
     return train_tokenizer(TEXTS, 90)
 

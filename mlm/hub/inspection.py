@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlm.checkpoint_files import LARGEST_SMALL_FILE, OTHER_WEIGHTS, check_sizes, matches
+from mlm.checkpoint.file_limits import LARGEST_SMALL_FILE, OTHER_WEIGHTS, check_sizes, matches
 from mlm.errors import CheckpointError, HubError
 from mlm.hub.snapshot import Snapshot
 
@@ -41,7 +41,7 @@ def fetch_all_but_weights(snapshot: Snapshot) -> list[str]:
         HubError: this is no repository of safetensors; the Hub said no or cannot be reached.
         CheckpointError: a file is too large, refused, or does not fit the others.
     """
-    from mlm.tokenizer_files import check_tokenizer_files
+    from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 
     _check_names(snapshot)
     small = [name for name in snapshot.files if name in LARGEST_SMALL_FILE]
@@ -103,7 +103,7 @@ def _without_safetensors(repo_id: str, names: Iterable[str]) -> str:
 
 def _fetch_index(snapshot: Snapshot) -> dict[str, str]:
     """The checked index of a sharded checkpoint, tensor -> file; every file is listed."""
-    from mlm.weights import parse_index
+    from mlm.checkpoint.weights import parse_index
 
     check_sizes(snapshot.sizes([INDEX]), str(snapshot))
     index = parse_index(snapshot.fetch(INDEX).read_bytes(), f"{INDEX} of {snapshot}")
@@ -123,10 +123,10 @@ def _check_headers(
 
     Of each weight file the first 8 bytes are asked for, and the header whose length they give.
     """
-    from mlm.config_json import read_config
-    from mlm.families import encoder_config_of, family_of
-    from mlm.safetensors_header import Header, read_header
-    from mlm.weights import check_shard, check_tensors
+    from mlm.checkpoint.config_json import read_config
+    from mlm.checkpoint.families import encoder_config_of, family_of
+    from mlm.checkpoint.safetensors_header import Header, read_header
+    from mlm.checkpoint.weights import check_shard, check_tensors
 
     hf_config = read_config(folder)
     config = encoder_config_of(hf_config)

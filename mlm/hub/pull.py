@@ -20,7 +20,7 @@ from mlm.hub.inspection import fetch_all_but_weights, told_of
 from mlm.hub.snapshot import COMMIT_ID, Snapshot, look_up
 
 if TYPE_CHECKING:
-    from mlm.checkpoint import Checkpoint
+    from mlm.checkpoint.folder import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Fetched:
 
 def load_checkpoint(name: str | Path, revision: str | None = None) -> "Checkpoint":
     """Fetch and read a checkpoint; see fetch_checkpoint."""
-    from mlm.checkpoint import read_checkpoint
+    from mlm.checkpoint.folder import read_checkpoint
 
     return read_checkpoint(fetch_checkpoint(name, revision).folder)
 
@@ -63,7 +63,7 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
             the Hub cannot be reached and the cache has no copy.
         CheckpointError: the folder is not whole.
     """
-    from mlm.checkpoint import verify_folder
+    from mlm.checkpoint.folder import verify_folder
 
     folder = _folder_of(name)
     if folder is not None:
@@ -126,7 +126,7 @@ def _cached_or_fetched(repo_id: str, revision: str, access: Access) -> Fetched:
 
 def _download(snapshot: Snapshot, revision: str) -> Fetched:
     """Fetch a checkpoint, its weights last and only if everything else will do."""
-    from mlm.checkpoint import verify_folder
+    from mlm.checkpoint.folder import verify_folder
 
     fetched = _cached(snapshot.repo_id, snapshot.commit, snapshot.access)
     if fetched is None:
@@ -143,7 +143,7 @@ def _cached(repo_id: str, revision: str, access: Access) -> Fetched | None:
     """A whole copy of this revision from an earlier download, if there is one."""
     from huggingface_hub import try_to_load_from_cache
 
-    from mlm.checkpoint import verify_folder
+    from mlm.checkpoint.folder import verify_folder
 
     config = try_to_load_from_cache(
         repo_id, "config.json", cache_dir=access.cache_folder, revision=revision

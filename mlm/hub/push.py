@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlm.checkpoint_files import CHECKPOINT_FILES, matches
-from mlm.config_rules import TAG
+from mlm.checkpoint.file_limits import CHECKPOINT_FILES, matches
 from mlm.errors import HubError
 from mlm.hub.connection import checked_id, endpoint, hub_api, is_offline, retrying
 from mlm.hub.snapshot import is_same
+from mlm.training.config_rules import TAG
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -108,7 +108,7 @@ def push_checkpoint(
         CheckpointError: the folder is not whole; nothing was sent.
         HubError: the Hub said no, could not be reached, or was changed meanwhile.
     """
-    from mlm.checkpoint import verify_folder
+    from mlm.checkpoint.folder import verify_folder
 
     folder, wanted_id = Path(folder).expanduser(), checked_id(repo_id)
     verify_folder(folder)

@@ -32,7 +32,7 @@ from mlm.hub.push import PUSH_ATTEMPTS, check_can_push, differences
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationDelete, HfApi
 
-    from mlm.training_state import TrainingState
+    from mlm.checkpoint.run_state import TrainingState
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def fetch_newest_state(repo_id: str, root: Path) -> bool:
     Raises:
         HubError: the Hub said no or could not be reached, so that nobody knows what is there.
     """
-    from mlm.training_state import newest_state
+    from mlm.checkpoint.run_state import newest_state
 
     if is_offline():
         raise HubError("HF_HUB_OFFLINE is set, so no state can be fetched: unset it")
@@ -117,7 +117,7 @@ def _fetch_best(
     fetch: Callable[[str, Sizes], bool], listed: dict[str, Sizes], newest: Path
 ) -> None:
     """The best state of the run that a fetched one is of, unless it is here."""
-    from mlm.training_state import TrainingState, damage_of
+    from mlm.checkpoint.run_state import TrainingState, damage_of
 
     best = TrainingState(newest, json.loads((newest / RUN).read_text(encoding="utf-8"))).best
     if best and best.name in listed and damage_of(best) is not None:
@@ -323,7 +323,7 @@ def _fetch(api: "HfApi", repo_id: str, commit: str, name: str, sizes: Sizes, roo
 
 def _check_listing(sizes: Sizes) -> None:
     """Raise _NotUsable unless all files are there, none larger than a state can have."""
-    from mlm.checkpoint_files import max_checkpoint_bytes
+    from mlm.checkpoint.file_limits import max_checkpoint_bytes
 
     known = {name: size for name, size in sizes.items() if size is not None and size >= 0}
     absent = [name for name in STATE_FILES if name not in known]
@@ -366,7 +366,7 @@ def _check_file(path: Path) -> None:
 
 def _whole_state(staging: Path, step: int) -> "TrainingState":
     """The state below `staging`, if it is as its manifest says and of this step."""
-    from mlm.training_state import newest_state
+    from mlm.checkpoint.run_state import newest_state
 
     state = newest_state(staging)
     if state is None:

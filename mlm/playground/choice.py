@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlm.errors import InputError, UserError
-from mlm.fill_mask import FillMask
+from mlm.inference.fill_mask import FillMask
 from mlm.playground.models import Models
 
 OTHERS_KEPT = 2  # models that visitors chose and that stay in memory

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from mlm.masked_text import MAX_CHARACTERS
-from mlm.playground.tab import Tab
+from mlm.inference.masked_text import MAX_CHARACTERS
+from mlm.playground.tabs.tab import Tab
 
 
 @dataclass(frozen=True)

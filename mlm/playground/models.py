@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 
-from mlm.fill_mask import FillMask, shown_name
-from mlm.masked_text import MAX_MASKS
+from mlm.inference.fill_mask import FillMask, shown_name
+from mlm.inference.masked_text import MAX_MASKS
 
 
 class Models:

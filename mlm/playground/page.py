@@ -11,22 +11,23 @@ import gradio as gr
 from gradio import processing_utils
 from starlette.middleware import Middleware
 
-from mlm.batch_filling import MAX_BYTES
-from mlm.fill_mask import FillMask
-from mlm.playground import links, render
-from mlm.playground.batch_tab import add_batch_api, add_batch_tab
+from mlm.inference.batch_filling import MAX_BYTES
+from mlm.inference.fill_mask import FillMask
+from mlm.playground import links
 from mlm.playground.choice import Choice, Load
-from mlm.playground.compare_tab import add_compare_api, add_compare_tab
-from mlm.playground.fill_tab import add_fill_api, add_fill_tab
-from mlm.playground.head_links import HeadLinks
-from mlm.playground.learn_tab import add_learn_tab
-from mlm.playground.limits import BodyLimit, KnownAddresses, RateLimit
 from mlm.playground.models import Models
-from mlm.playground.score_tab import add_score_api, add_score_tab
-from mlm.playground.tab import Tab
+from mlm.playground.server.icon_link import HeadLinks
+from mlm.playground.server.limits import BodyLimit, KnownAddresses, RateLimit
+from mlm.playground.tabs import render
+from mlm.playground.tabs.batch_tab import add_batch_api, add_batch_tab
+from mlm.playground.tabs.compare_tab import add_compare_api, add_compare_tab
+from mlm.playground.tabs.fill_tab import add_fill_api, add_fill_tab
+from mlm.playground.tabs.learn_tab import add_learn_tab
+from mlm.playground.tabs.score_tab import add_score_api, add_score_tab
+from mlm.playground.tabs.tab import Tab
 from mlm.playground.theme import theme
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "static"
 TITLE = "Which word is missing?"
 QUEUE_LENGTH = 48  # questions that wait; whoever comes after them is told that all is busy
 AT_ONCE = 4  # questions in work; the model itself takes one at a time

@@ -33,8 +33,8 @@ ROW, BATCH, PART = 128, 64, 1000  # tokens, sequences, megabytes
 
 def write_store(folder: Path, megabytes: float, tokenizer, like: Path | None) -> None:
     """A store of random words in documents of 256 tokens; `like` has the same files already."""
-    from mlm.token_store import MANIFEST, fingerprint_of
-    from mlm.tokenizer import TokenFacts, tokenizer_hash
+    from mlm.checkpoint.tokenizer import TokenFacts, tokenizer_hash
+    from mlm.data.tokens.token_store import MANIFEST, fingerprint_of
 
     folder.mkdir(parents=True)
     documents = {"train": int(megabytes * 1_000_000) // 512, "validation": 100}
@@ -66,10 +66,10 @@ def write_store(folder: Path, megabytes: float, tokenizer, like: Path | None) ->
 
 def measure(pattern: str, steps: int) -> None:
     """In a process of its own: open the stores, draw batches, say how it was."""
-    from mlm.batches import MaskedBatches
-    from mlm.sharded_tokens import open_token_stores
-    from mlm.space_files import DEMO_FOLDER, ROOT
-    from mlm.tokenizer import TokenFacts, load_tokenizer
+    from mlm.checkpoint.tokenizer import TokenFacts, load_tokenizer
+    from mlm.data.batches.masked_batches import MaskedBatches
+    from mlm.data.tokens.sharded_tokens import open_token_stores
+    from mlm.hub.space.files import DEMO_FOLDER, ROOT
 
     tokenizer = load_tokenizer(ROOT / DEMO_FOLDER)
     facts, before, begun = TokenFacts.of(tokenizer), anonymous_megabytes(), time.perf_counter()
@@ -106,8 +106,8 @@ def publish(root: Path, sizes: list[int], url: str) -> None:
 
 
 def write_stores(root: Path, sizes: list[int]) -> None:
-    from mlm.space_files import DEMO_FOLDER, ROOT
-    from mlm.tokenizer import load_tokenizer
+    from mlm.checkpoint.tokenizer import load_tokenizer
+    from mlm.hub.space.files import DEMO_FOLDER, ROOT
 
     tokenizer = load_tokenizer(ROOT / DEMO_FOLDER)
     for size in sizes:
@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> None:
     if given.measure:
         measure(given.measure, given.steps)
         return
-    from mlm.local_hub import LocalHub
+    from mlm.hub.local import LocalHub
 
     os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     with tempfile.TemporaryDirectory() as folder:

@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from mlm.devices import load_backend
-from mlm.engine import Engine, Question
-from mlm.litert import DType
-from mlm.predictor import log_softmax
+from mlm.backend.devices import load_backend
+from mlm.inference.engines.keras_engine import Engine, Question
+from mlm.inference.engines.litert import DType
+from mlm.inference.predictor import log_softmax
 
 ROWS_AT_ONCE = 32
 
@@ -54,11 +54,11 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     load_backend()
     from mlm import hub
-    from mlm.batches import evaluation_batches
-    from mlm.engine_choice import open_with_engine
-    from mlm.evaluation import split_of
-    from mlm.held_out import held_out
-    from mlm.tokenizer import TokenFacts
+    from mlm.checkpoint.tokenizer import TokenFacts
+    from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.evaluation.evaluator import split_of
+    from mlm.evaluation.held_out import held_out
+    from mlm.inference.engines.choice import open_with_engine
 
     folder = hub.fetch_checkpoint(given.model).folder
     asked, _ = held_out(None, validation_file=(given.texts,))

@@ -81,7 +81,7 @@ def by_corpus(made: Material, tokens: int) -> Point:
     """Of random words in token stores of at most 1 GB, the first one's files in all of them."""
     from corpus_size import PART, write_store
 
-    from mlm.tokenizer import load_tokenizer
+    from mlm.checkpoint.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(made.model("-".join(map(str, SMALL.values())), SMALL))
     megabytes, first = 2 * tokens / 1e6, None

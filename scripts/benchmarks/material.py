@@ -60,10 +60,10 @@ class Material:
         """128 masked sequences of held-out reviews, as arrays."""
         import numpy as np
 
-        from mlm.batches import evaluation_batches
-        from mlm.evaluation import split_of
-        from mlm.held_out import held_out
-        from mlm.tokenizer import TokenFacts, load_tokenizer
+        from mlm.checkpoint.tokenizer import TokenFacts, load_tokenizer
+        from mlm.data.batches.masked_batches import evaluation_batches
+        from mlm.evaluation.evaluator import split_of
+        from mlm.evaluation.held_out import held_out
 
         tokenizer = load_tokenizer(model)
         asked, _ = held_out(None, validation_file=(str(IMDB["test_4k"]),))
@@ -86,17 +86,17 @@ def make_model(folder: Path, shape: dict[str, int]) -> str:
     """A BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
     import shutil
 
-    from mlm.devices import load_backend
+    from mlm.backend.devices import load_backend
 
     # Where there is a GPU, it is all for those that are measured.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     load_backend()
     import keras
 
-    from mlm.checkpoint import save_checkpoint
-    from mlm.encoder import MaskedLM
-    from mlm.families import encoder_config_of, new_config, special_token_ids
-    from mlm.tokenizer import load_tokenizer
+    from mlm.checkpoint.families import encoder_config_of, new_config, special_token_ids
+    from mlm.checkpoint.folder import save_checkpoint
+    from mlm.checkpoint.tokenizer import load_tokenizer
+    from mlm.model.encoder import MaskedLM
 
     with tempfile.TemporaryDirectory() as vocabulary:
         shutil.copy(VOCABULARY, Path(vocabulary) / "vocab.txt")

@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from timing import peak_mb, since_process_start, timed, words
 
-from mlm.devices import keep_pytorch_out, load_backend
-from mlm.fill_mask import FillMask
-from mlm.litert import DType
-from mlm.predictor import log_softmax
+from mlm.backend.devices import keep_pytorch_out, load_backend
+from mlm.inference.engines.litert import DType
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.predictor import log_softmax
 
 
 def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") -> dict[str, Any]:
@@ -54,8 +54,8 @@ def score(model: str, sentences: list[str], dtype: DType = "int8") -> dict[str, 
 
 def serve(model: str, **asked: Any) -> dict[str, Any]:
     """What `ask` finds of a page that this process serves, and the memory that the page took."""
-    from mlm.playground.limits import RateLimit
     from mlm.playground.page import build_playground, launch_options
+    from mlm.playground.server.limits import RateLimit
 
     page = build_playground([FillMask.from_pretrained(model, dtype="int8")])
     options = launch_options()
@@ -99,8 +99,8 @@ def ask(address: str, sentence: str, clients: int, seconds: float) -> dict[str, 
 
 def tokens(model: str, files: list[str]) -> dict[str, Any]:
     """Texts to a store that batches are cut from."""
-    from mlm.corpus import build_token_store
-    from mlm.tokenizer import load_tokenizer
+    from mlm.checkpoint.tokenizer import load_tokenizer
+    from mlm.data.tokens.corpus import build_token_store
 
     tokenizer = load_tokenizer(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -114,12 +114,12 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
 def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, Any]:
     """Steps of a training as train.py makes them; the first two are not counted."""
     load_backend()
-    from mlm.config import TrainingConfig
-    from mlm.feeding import fed
-    from mlm.optimizer import make_optimizer
-    from mlm.preparation import prepare
-    from mlm.training_dataset import TrainingDataset
-    from mlm.training_step import Learner
+    from mlm.backend.input_pipeline import fed
+    from mlm.training.config import TrainingConfig
+    from mlm.training.preparation import prepare
+    from mlm.training.step import Learner
+    from mlm.training.step.dataset import TrainingDataset
+    from mlm.training.step.optimizer import make_optimizer
 
     def make_steps(first: int, count: int) -> float:
         steps = fed(TrainingDataset(ready.batches, first, first + count))
@@ -152,12 +152,12 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
     Looking is not counted.
     """
     load_backend()
-    from mlm.config import TrainingConfig
-    from mlm.feeding import fed
-    from mlm.optimizer import make_optimizer
-    from mlm.preparation import prepare
-    from mlm.training_dataset import TrainingDataset
-    from mlm.training_step import Learner
+    from mlm.backend.input_pipeline import fed
+    from mlm.training.config import TrainingConfig
+    from mlm.training.preparation import prepare
+    from mlm.training.step import Learner
+    from mlm.training.step.dataset import TrainingDataset
+    from mlm.training.step.optimizer import make_optimizer
 
     arrays = np.load(held_out)
 

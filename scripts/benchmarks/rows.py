@@ -8,7 +8,7 @@ from typing import Any
 from machine import FASTEST, gpu_name
 from material import BASE, IMDB, ROOT, SMALL, Material
 
-from mlm.masking import num_prediction_slots
+from mlm.data.batches.masking import num_prediction_slots
 
 BUNDLED = ROOT / "mlm" / "bundled" / "imdb_modernbert"
 BASE_SIZES = (12, 768)  # layers and hidden size

@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mlm.space_files import ROOT, code_files
+from mlm.hub.space.files import ROOT, code_files
 
 HERE = Path(__file__).resolve().parent
 BESIDES = ("LICENSE", "requirements.txt")

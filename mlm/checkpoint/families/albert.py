@@ -1,0 +1,73 @@
+"""ALBERT (Lan et al. 2020): few layers run many times, and narrow embeddings."""
+
+from dataclasses import replace
+
+from mlm.checkpoint.families import bert
+from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
+from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
+from mlm.errors import CheckpointError
+from mlm.model.encoder_config import EncoderConfig
+
+DECODER_BIAS, HEAD_BIAS = "predictions.decoder.bias", "predictions.bias"
+
+
+def encoder_config(hf_config) -> EncoderConfig:
+    """An AlbertConfig as our EncoderConfig."""
+    depth, groups, inner = (
+        hf_config.num_hidden_layers,
+        hf_config.num_hidden_groups,
+        hf_config.inner_group_num,
+    )
+    if inner != 1:
+        raise CheckpointError(f"inner_group_num is {inner}; only 1 is known")
+    if not 1 <= groups <= depth:
+        raise CheckpointError(f"num_hidden_groups is {groups}; expected 1 to {depth}, the depth")
+    return replace(
+        bert.encoder_config(hf_config),
+        embedding_size=hf_config.embedding_size,
+        project_embeddings=True,
+        num_hidden_layers=groups,
+        layer_order=tuple(int(index / (depth / groups)) for index in range(depth)),
+        attention_windows=(None,) * groups,
+        mlp_dropout=0.0,
+    )
+
+
+def tensor_names(config: EncoderConfig) -> Names:
+    """Our variable -> AlbertForMaskedLM's tensor names."""
+    names = embeddings("albert.embeddings", "word", "position", "token_type")
+    names |= dense("embeddings/projection", "albert.encoder.embedding_hidden_mapping_in")
+    for index in range(config.num_hidden_layers):
+        ours = f"layer_{index}"
+        theirs = f"albert.encoder.albert_layer_groups.{index}.albert_layers.0"
+        names |= dense(
+            f"{ours}/attention/qkv",
+            *(f"{theirs}.attention.{which}" for which in ("query", "key", "value")),
+        )
+        names |= dense(f"{ours}/attention/output", f"{theirs}.attention.dense")
+        names |= dense(f"{ours}/mlp/input", f"{theirs}.ffn")
+        names |= dense(f"{ours}/mlp/output", f"{theirs}.ffn_output")
+        names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.LayerNorm")
+        names |= norm(f"{ours}/mlp_norm", f"{theirs}.full_layer_layer_norm")
+    names |= dense("head/dense", "predictions.dense") | norm("head/norm", "predictions.LayerNorm")
+    names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
+    if not config.tie_word_embeddings:
+        names["head/decoder"] = ("predictions.decoder.weight",)
+    return names
+
+
+FAMILY = Family(
+    model_type="albert",
+    architecture="AlbertForMaskedLM",
+    prefix="albert.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"albert\.embeddings\.(position_ids|token_type_ids)",
+        r"albert\.pooler\..*",
+        r"sop_classifier\..*",
+        r"predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    token_id_fields=ROBERTA_TOKENS,
+)

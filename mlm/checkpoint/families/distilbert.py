@@ -1,0 +1,66 @@
+"""DistilBERT (Sanh et al. 2019): BERT of half the depth, without segments."""
+
+from mlm.checkpoint.families.family import Family
+from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
+from mlm.model.encoder_config import EncoderConfig
+
+NORM_EPS = 1e-12  # written into its code; its config has no such field
+
+
+def encoder_config(hf_config) -> EncoderConfig:
+    """A DistilBertConfig as our EncoderConfig."""
+    return EncoderConfig(
+        vocab_size=hf_config.vocab_size,
+        hidden_size=hf_config.dim,
+        num_hidden_layers=hf_config.n_layers,
+        num_attention_heads=hf_config.n_heads,
+        intermediate_size=hf_config.hidden_dim,
+        max_position_embeddings=hf_config.max_position_embeddings,
+        hidden_act=hf_config.activation,
+        head_act=hf_config.activation,
+        layer_norm_eps=NORM_EPS,
+        norm="post",
+        positions="learned",
+        attention_windows=(None,) * hf_config.n_layers,
+        tie_word_embeddings=hf_config.tie_word_embeddings,
+        embedding_dropout=hf_config.dropout,
+        attention_dropout=hf_config.attention_dropout,
+        mlp_dropout=hf_config.dropout,
+        initializer_range=hf_config.initializer_range,
+        residual_initializer_range=hf_config.initializer_range,
+        pad_token_id=hf_config.pad_token_id,
+    )
+
+
+def tensor_names(config: EncoderConfig) -> Names:
+    """Our variable -> DistilBertForMaskedLM's tensor names."""
+    names = embeddings("distilbert.embeddings", "word", "position")
+    for index in range(config.num_hidden_layers):
+        ours, theirs = f"layer_{index}", f"distilbert.transformer.layer.{index}"
+        names |= dense(
+            f"{ours}/attention/qkv", *(f"{theirs}.attention.{which}_lin" for which in "qkv")
+        )
+        names |= dense(f"{ours}/attention/output", f"{theirs}.attention.out_lin")
+        names |= dense(f"{ours}/mlp/input", f"{theirs}.ffn.lin1")
+        names |= dense(f"{ours}/mlp/output", f"{theirs}.ffn.lin2")
+        names |= norm(f"{ours}/attention_norm", f"{theirs}.sa_layer_norm")
+        names |= norm(f"{ours}/mlp_norm", f"{theirs}.output_layer_norm")
+    names |= dense("head/dense", "vocab_transform") | norm("head/norm", "vocab_layer_norm")
+    names["head/bias"] = ("vocab_projector.bias",)
+    if not config.tie_word_embeddings:
+        names["head/decoder"] = ("vocab_projector.weight",)
+    return names
+
+
+FAMILY = Family(
+    model_type="distilbert",
+    architecture="DistilBertForMaskedLM",
+    prefix="distilbert.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"distilbert\.embeddings\.position_ids",
+        r"vocab_projector\.weight",  # tied to the word embeddings, where not expected
+    ),
+    extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
+)

@@ -1,0 +1,58 @@
+"""MPNet (Song et al. 2020): RoBERTa's positions, and a bias by distance on the scores."""
+
+from dataclasses import replace
+
+from mlm.checkpoint.families import bert
+from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
+from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
+from mlm.checkpoint.families.roberta import DECODER_BIAS, HEAD_BIAS, behind_offset, head_names
+from mlm.errors import CheckpointError
+from mlm.model.encoder_config import EncoderConfig
+
+POSITION_OFFSET = 2  # written into its code, whatever the padding id
+BUCKETS_USED = 32  # likewise
+
+
+def encoder_config(hf_config) -> EncoderConfig:
+    """An MPNetConfig as our EncoderConfig; refuses a table of fewer distances than it looks up."""
+    buckets = hf_config.relative_attention_num_buckets
+    if buckets < BUCKETS_USED:
+        raise CheckpointError(
+            f"relative_attention_num_buckets is {buckets}; MPNet looks up {BUCKETS_USED}"
+        )
+    config = behind_offset(bert.encoder_config(hf_config), POSITION_OFFSET)
+    return replace(config, relative_attention_num_buckets=buckets, type_vocab_size=0)
+
+
+def tensor_names(config: EncoderConfig) -> Names:
+    """Our variable -> MPNetForMaskedLM's tensor names."""
+    names = embeddings("mpnet.embeddings", "word", "position")
+    bias = "relative_attention_bias"
+    names[f"relative_positions/{bias}"] = (f"mpnet.encoder.{bias}.weight",)
+    for index in range(config.num_hidden_layers):
+        ours, theirs = f"layer_{index}", f"mpnet.encoder.layer.{index}"
+        names |= dense(
+            f"{ours}/attention/qkv", *(f"{theirs}.attention.attn.{which}" for which in "qkv")
+        )
+        names |= dense(f"{ours}/attention/output", f"{theirs}.attention.attn.o")
+        names |= dense(f"{ours}/mlp/input", f"{theirs}.intermediate.dense")
+        names |= dense(f"{ours}/mlp/output", f"{theirs}.output.dense")
+        names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.LayerNorm")
+        names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
+    return names | head_names(config)
+
+
+FAMILY = Family(
+    model_type="mpnet",
+    architecture="MPNetForMaskedLM",
+    prefix="mpnet.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"mpnet\.embeddings\.position_ids",
+        r"mpnet\.pooler\..*",
+        r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    token_id_fields=ROBERTA_TOKENS,
+)

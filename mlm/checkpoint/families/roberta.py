@@ -1,0 +1,59 @@
+"""RoBERTa (Liu et al. 2019): BERT whose positions begin behind the padding id."""
+
+from dataclasses import replace
+
+from mlm.checkpoint.families import bert
+from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
+from mlm.checkpoint.families.naming import Names, dense, norm
+from mlm.errors import CheckpointError
+from mlm.model.encoder_config import EncoderConfig
+
+DECODER_BIAS, HEAD_BIAS = "lm_head.decoder.bias", "lm_head.bias"
+
+
+def encoder_config(hf_config) -> EncoderConfig:
+    """A RobertaConfig as our EncoderConfig; refuses one without a padding id."""
+    if hf_config.pad_token_id is None:
+        raise CheckpointError("pad_token_id is null; RoBERTa's positions are counted from it")
+    return behind_offset(bert.encoder_config(hf_config), hf_config.pad_token_id + 1)
+
+
+def behind_offset(config: EncoderConfig, offset: int) -> EncoderConfig:
+    """The first `offset` rows of the position table are never used; the head's act is fixed."""
+    if config.max_position_embeddings <= offset:
+        raise CheckpointError(
+            f"max_position_embeddings is {config.max_position_embeddings}, of which {offset} "
+            "are not used; nothing is left for a text"
+        )
+    longest = config.max_position_embeddings - offset
+    return replace(config, max_position_embeddings=longest, position_offset=offset, head_act="gelu")
+
+
+def tensor_names(config: EncoderConfig) -> Names:
+    """Our variable -> RobertaForMaskedLM's tensor names."""
+    return bert.encoder_names(config, "roberta") | head_names(config)
+
+
+def head_names(config: EncoderConfig) -> Names:
+    """The head, which MPNet names the same."""
+    names = dense("head/dense", "lm_head.dense") | norm("head/norm", "lm_head.layer_norm")
+    names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
+    if not config.tie_word_embeddings:
+        names["head/decoder"] = ("lm_head.decoder.weight",)
+    return names
+
+
+FAMILY = Family(
+    model_type="roberta",
+    architecture="RobertaForMaskedLM",
+    prefix="roberta.",
+    encoder_config=encoder_config,
+    tensor_names=tensor_names,
+    ignored=(
+        r"roberta\.embeddings\.(position_ids|token_type_ids)",
+        r"roberta\.pooler\..*",
+        r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+    ),
+    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    token_id_fields=ROBERTA_TOKENS,
+)

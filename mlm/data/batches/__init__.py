@@ -1,0 +1,1 @@
+"""batches: to be written."""

@@ -1,0 +1,251 @@
+"""Raw rows to clean texts: mark-up and control characters out, spaces and forms folded, each once.
+
+    report = TextReport()
+    texts = read_texts(["reviews/*.csv.gz"], text_column=None, encoding=None, report=report)
+    for text in texts: ...
+    print(report.summary())
+
+Everything is a stream. The texts seen are remembered in a temporary SQLite file, not in memory,
+so a million rows take no more memory than ten thousand (scripts/benchmarks/memory_of_reading.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import TracebackType
+
+from mlm.data.texts.text_files import (
+    codec_name,
+    expand_files,
+    has_columns,
+    has_encoding,
+    mending_command,
+    read_rows,
+)
+from mlm.errors import CorpusError
+
+CLEANING_VERSION = 2  # raise it when clean_text gives another result: stores are then built anew
+
+# Tags that separate words become a space, tags inside a line vanish. Others (`<grin>`) are words.
+_ATTRIBUTES = r"(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>"
+_BLOCK_TAG = re.compile(
+    rf"</?(?:br|p|div|hr|ul|ol|li|table|tr|td|th|h[1-6]|blockquote){_ATTRIBUTES}", re.IGNORECASE
+)
+_INLINE_TAG = re.compile(
+    rf"</?(?:i|b|u|s|em|strong|small|big|sub|sup|span|font|a|tt){_ATTRIBUTES}", re.IGNORECASE
+)
+# Only with the semicolon: `AT&T` and `R&Ds` are names, not entities.
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+# Control characters, byte order marks, and halves of surrogate pairs, which cannot be encoded.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
+
+
+@dataclass
+class TextReport:
+    """Counts of one or several passes of `read_texts`, in rows of the files."""
+
+    rows: int = 0
+    files: int = 0
+    empty: int = 0
+    repeated: int = 0
+    held_out: int = 0  # also in the validation files, so dropped from the training ones
+    with_html: int = 0
+    columns: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """One line: what was read, dropped and cleaned."""
+        column = f" (column {', '.join(sorted(self.columns))})" if self.columns else ""
+        files = f"{self.files:,} file" + ("s" if self.files != 1 else "")
+        held_out = f", {self.held_out:,} also in the validation files" if self.held_out else ""
+        return (
+            f"{self.rows:,} rows read from {files}{column}: {self.empty:,} empty and "
+            f"{self.repeated:,} repeated{held_out} dropped, {self.with_html:,} with HTML cleaned"
+        )
+
+
+def clean_text(text: str) -> tuple[str, bool]:
+    """The text as one line of plain characters in Unicode's form C, and whether it held HTML.
+
+    In one form, because `é` and `e` with an accent after it are one text to a reader: it must not
+    train a model in one spelling and measure it in the other. Entities are resolved before tags are
+    removed, because scraped text often holds `&lt;br /&gt;`.
+    """
+    plain = _ENTITY.sub(_resolve_entity, text) if "&" in text else text
+    if "<" in plain:
+        plain = _INLINE_TAG.sub("", _BLOCK_TAG.sub(" ", plain))
+    had_html = plain != text
+    plain = " ".join(plain.split())
+    if not plain.isprintable():
+        plain = " ".join(_UNPRINTABLE.sub("", plain).split())
+    return unicodedata.normalize("NFC", plain), had_html
+
+
+def text_digest(text: str) -> bytes:
+    """16 bytes that stand for a cleaned text; with 128 bits a chance collision does not happen."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+class SeenTexts:
+    """The set of texts met so far, as digests in a temporary SQLite file. Close it, or use `with`.
+
+    Memory is SQLite's page cache, 8 MiB at most, whatever the number of texts. The file, about 35
+    bytes a text in SQLite's temporary folder, has no name and vanishes with the process.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-8192"):
+            self._database.execute(f"PRAGMA {setting}")
+        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def add(self, digest: bytes) -> bool:
+        """Remember a text; whether it is new."""
+        try:
+            insert = "INSERT OR IGNORE INTO seen VALUES (?)"
+            return self._database.execute(insert, (digest,)).rowcount == 1
+        except sqlite3.OperationalError as error:
+            raise CorpusError(
+                f"the list of texts seen cannot be written ({error}): free space in the temporary "
+                "folder, or set SQLITE_TMPDIR to a folder with more"
+            ) from None
+
+    def __contains__(self, digest: bytes) -> bool:
+        found = self._database.execute("SELECT 1 FROM seen WHERE digest = ?", (digest,))
+        return found.fetchone() is not None
+
+    def __enter__(self) -> SeenTexts:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.close()
+
+
+def read_texts(
+    files: Sequence[str],
+    *,
+    text_column: str | None,
+    encoding: str | None,
+    report: TextReport,
+    held_out: SeenTexts | None = None,
+    remember: SeenTexts | None = None,
+) -> Iterator[str]:
+    """Yield the clean texts of `files`, each once, in the files' order.
+
+    Args:
+        files: paths, globs, `hf://datasets/...` or other fsspec URLs; format by suffix, `.gz` too.
+        text_column: None finds the one obvious column.
+        encoding: None is UTF-8.
+        report: counts are added to it while the stream is drawn.
+        held_out: texts in it are dropped and counted.
+        remember: the set of seen texts to use and keep; None makes one for this pass.
+    Raises:
+        CorpusError: a file is missing, not decodable, not of its format, or has no such column.
+    """
+    urls = expand_files(files)
+    check_settings(urls, text_column, encoding)
+    report.files += len(urls)
+    if remember is not None:
+        yield from _new_texts(urls, text_column, encoding, report, held_out, remember)
+        return
+    with SeenTexts() as seen:
+        yield from _new_texts(urls, text_column, encoding, report, held_out, seen)
+
+
+def check_settings(urls: Sequence[str], text_column: str | None, encoding: str | None) -> None:
+    """Raise CorpusError for a setting that no file would heed, or an encoding nobody knows."""
+    codec_name(encoding)
+    if text_column and not any(map(has_columns, urls)):
+        raise CorpusError(
+            f"--text_column {text_column} was given, but plain text has no columns: leave it out"
+        )
+    if encoding and not any(map(has_encoding, urls)):
+        raise CorpusError(
+            f"--encoding {encoding} was given, but Parquet is always UTF-8: leave it out"
+        )
+
+
+def _new_texts(
+    urls: Sequence[str],
+    text_column: str | None,
+    encoding: str | None,
+    report: TextReport,
+    held_out: SeenTexts | None,
+    seen: SeenTexts,
+) -> Iterator[str]:
+    for text in _clean_texts(urls, text_column, encoding, report):
+        digest = text_digest(text)
+        if held_out is not None and digest in held_out:
+            report.held_out += 1
+        elif seen.add(digest):
+            yield text
+        else:
+            report.repeated += 1
+
+
+def _clean_texts(
+    urls: Sequence[str], text_column: str | None, encoding: str | None, report: TextReport
+) -> Iterator[str]:
+    for url in urls:
+        suspicion = _Suspicion(url, encoding if has_encoding(url) else None)
+        rows = read_rows(url, text_column, encoding=encoding, on_column=report.columns.add)
+        for row in rows:
+            report.rows += 1
+            suspicion.look_at(row)
+            text, had_html = clean_text(row)
+            report.with_html += had_html
+            if text:
+                yield text
+            else:
+                report.empty += 1
+        report.warnings.extend(suspicion.warnings())
+
+
+def _resolve_entity(match: re.Match[str]) -> str:
+    return html.unescape(match.group())
+
+
+@dataclass
+class _Suspicion:
+    """Counts the rows of one file that look like UTF-8 read in a one-byte encoding (`cafÃ©`)."""
+
+    url: str
+    encoding: str | None
+    accented: int = 0
+    utf8: int = 0
+
+    def look_at(self, row: str) -> None:
+        if self.encoding is None or row.isascii():
+            return
+        self.accented += 1
+        try:
+            data = row.encode(self.encoding)
+            data.decode("utf-8")
+        except UnicodeError:
+            return
+        self.utf8 += len(data) == len(row)  # one byte a character, so not UTF-8 or UTF-16 itself
+
+    def warnings(self) -> list[str]:
+        """No line, or one that says how many rows and what to do."""
+        if 2 * self.utf8 <= self.accented:
+            return []
+        name = PurePosixPath(self.url).name
+        rows = f"{self.utf8:,} of the {self.accented:,} rows of {name} with accents"
+        said = f"warning: {rows} look like UTF-8 read as {self.encoding}"
+        if self.utf8 == self.accented:
+            return [f"{said}; leave --encoding out"]
+        command = mending_command(self.url)
+        return [f"{said}; drop the broken rest with `{command}` and leave --encoding out"]

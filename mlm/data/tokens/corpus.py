@@ -1,0 +1,221 @@
+"""From files of texts to a token store: read, clean, split into train and validation, tokenise.
+
+    store = build_token_store("runs/imdb/tokens", tokenizer, train_files=["imdb_tr.csv"])
+    print(store.report_line)
+
+A store that was made from the same files, with the same tokenizer and settings, is used again.
+Reading is `texts.py`, the folder on disk `token_store.py`; here is what goes where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlm.checkpoint.tokenizer import tokenizer_hash
+from mlm.data.texts.cleaning import (
+    CLEANING_VERSION,
+    SeenTexts,
+    TextReport,
+    check_settings,
+    read_texts,
+    text_digest,
+)
+from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.data.tokens.token_store import (
+    SIDES,
+    Split,
+    StoreWriter,
+    TokenStore,
+    open_token_store,
+    whole_store,
+    written_beside,
+)
+from mlm.errors import CorpusError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = [
+    "Split",
+    "TextReport",
+    "TokenStore",
+    "build_token_store",
+    "open_token_store",
+    "read_texts",
+    "side_of",
+    "texts_of_side",
+]
+
+FORMAT_VERSION = 1  # raise it when the split or the files change: stores are then built anew
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What decides, with the files and the tokenizer, which documents land where."""
+
+    text_column: str | None
+    encoding: str | None
+    validation_split_percentage: float
+    max_train_samples: int | None
+
+
+def build_token_store(
+    folder: str | Path,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    train_files: Sequence[str],
+    validation_files: Sequence[str] = (),
+    text_column: str | None = None,
+    encoding: str | None = None,
+    validation_split_percentage: float = 5,
+    max_train_samples: int | None = None,
+) -> TokenStore:
+    """Read, clean, split and tokenise the files into `folder`, or use again what is there.
+
+    Args:
+        validation_files: where given, they alone are the validation side, and their texts are
+            dropped from the training side; else that share of the texts is, chosen by their hash.
+        validation_split_percentage: in (0, 100), of the documents.
+        max_train_samples: keeps the first so many training documents; validation stays the same.
+    Raises:
+        CorpusError: files cannot be read, a side is left without documents, the disk is full, or
+            `folder` holds something else than a token store.
+    """
+    folder = Path(folder)
+    settings = _Settings(text_column, encoding, validation_split_percentage, max_train_samples)
+    files = _files_of_sides(train_files, validation_files)
+    _check(settings, files)
+    made_from = _made_from(files, tokenizer, settings)
+    store = whole_store(folder)
+    if store is not None and store.manifest["made_from"] == made_from:
+        return store
+    with written_beside(folder) as new, StoreWriter(new, tokenizer) as writer:
+        report_line = _write_documents(writer, files, settings)
+        writer.finish(made_from, report_line)
+    return open_token_store(folder)
+
+
+def side_of(text: str, validation_split_percentage: float) -> str:
+    """ "train" or "validation", by the text alone: the same in any file, order or run."""
+    share = int.from_bytes(text_digest(text)[:8], "big") / 2.0**64
+    return "validation" if share < validation_split_percentage / 100 else "train"
+
+
+def texts_of_side(
+    side: str,
+    *,
+    train_files: Sequence[str],
+    validation_files: Sequence[str] = (),
+    text_column: str | None = None,
+    encoding: str | None = None,
+    validation_split_percentage: float = 5,
+) -> Iterator[str]:
+    """Yield the clean texts of "train" or "validation", those that `build_token_store` puts there.
+
+    Raises CorpusError as it does. `max_train_samples` is not heeded.
+    """
+    settings = _Settings(text_column, encoding, validation_split_percentage, None)
+    files = _files_of_sides(train_files, validation_files)
+    _check(settings, files)
+    return (text for found, text in _documents(files, settings, TextReport()) if found == side)
+
+
+def _files_of_sides(
+    train_files: Sequence[str], validation_files: Sequence[str]
+) -> dict[str, list[str]]:
+    files = {"train": expand_files(train_files)}
+    if validation_files:
+        files["validation"] = expand_files(validation_files)
+    return files
+
+
+def _check(settings: _Settings, files: dict[str, list[str]]) -> None:
+    for urls in files.values():
+        check_settings(urls, settings.text_column, settings.encoding)
+    percentage, limit = settings.validation_split_percentage, settings.max_train_samples
+    if "validation" not in files and not 0 < percentage < 100:
+        raise CorpusError(
+            f"--validation_split_percentage is {percentage}, expected more than 0 and less than 100"
+        )
+    if limit is not None and limit < 1:
+        raise CorpusError(f"--max_train_samples is {limit}, expected 1 or more, or leave it out")
+
+
+def _made_from(
+    files: dict[str, list[str]], tokenizer: PreTrainedTokenizerFast, settings: _Settings
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT_VERSION,
+        "cleaning": CLEANING_VERSION,
+        "sources": {side: [file_identity(url) for url in urls] for side, urls in files.items()},
+        "tokenizer": tokenizer_hash(tokenizer),
+        "settings": asdict(settings),
+    }
+
+
+def _write_documents(writer: StoreWriter, files: dict[str, list[str]], settings: _Settings) -> str:
+    """Send each document to its side of `writer`; the line of report."""
+    report, left_out = TextReport(), 0
+    limits = {"train": settings.max_train_samples}
+    for side, text in _documents(files, settings, report):
+        limit = limits.get(side)
+        if limit is not None and writer.num_documents(side) >= limit:
+            left_out += 1
+        else:
+            writer.add(side, text)
+    counts = writer.flush()
+    _check_counts(counts, report, by_percentage="validation" not in files)
+    return _report_line(report, counts, left_out)
+
+
+def _documents(
+    files: dict[str, list[str]], settings: _Settings, report: TextReport
+) -> Iterator[tuple[str, str]]:
+    """Yield (side, text) in the order of the files."""
+    read = partial(
+        read_texts, text_column=settings.text_column, encoding=settings.encoding, report=report
+    )
+    train, validation = files["train"], files.get("validation")
+    if validation is None:
+        for text in read(train):
+            yield side_of(text, settings.validation_split_percentage), text
+        return
+    with SeenTexts() as held_out:
+        for text in read(validation, remember=held_out):
+            yield "validation", text
+        for text in read(train, held_out=held_out):
+            yield "train", text
+
+
+def _check_counts(
+    counts: dict[str, dict[str, int]], report: TextReport, *, by_percentage: bool
+) -> None:
+    train, validation = (counts[side]["documents"] for side in SIDES)
+    if train and validation:
+        return
+    if train:
+        percentage = "raise --validation_split_percentage or "
+        advice = f"{percentage if by_percentage else ''}give a --validation_file with more texts"
+        raise CorpusError(f"no document is left for validation ({report.summary()}): {advice}")
+    percentage = "lower --validation_split_percentage or "
+    advice = f"{percentage if by_percentage and validation else ''}give a --train_file with texts"
+    raise CorpusError(f"no document is left to train on ({report.summary()}): {advice}")
+
+
+def _report_line(report: TextReport, counts: dict[str, dict[str, int]], left_out: int) -> str:
+    train, validation = (counts[side]["documents"] for side in SIDES)
+    tokens = sum(counts[side]["tokens"] for side in SIDES)
+    limited = f", {left_out:,} left out by --max_train_samples" if left_out else ""
+    line = (
+        f"{report.summary()}; {train + validation:,} documents ({train:,} train, "
+        f"{validation:,} validation{limited}), {_in_words(tokens)} tokens"
+    )
+    return "\n".join([line, *report.warnings])
+
+
+def _in_words(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1_000_000 else f"{count:,}"

@@ -1,7 +1,0 @@
-"""XLM-RoBERTa (Conneau et al. 2020): RoBERTa on a hundred languages, with a Unigram tokenizer."""
-
-from dataclasses import replace
-
-from mlm.families import roberta
-
-FAMILY = replace(roberta.FAMILY, model_type="xlm-roberta", architecture="XLMRobertaForMaskedLM")

@@ -1,0 +1,1 @@
+"""space: to be written."""

@@ -1,0 +1,181 @@
+"""EncoderConfig: the shape of an encoder, whatever its family. Plain numbers, no library.
+
+What families differ in:
+
+    BERT, RoBERTa, XLM-R, CamemBERT   learned positions, norm after each sub-layer, plain MLP
+    DistilBERT                        the same without segments
+    ELECTRA, ALBERT                   embeddings narrower than the layers; ALBERT's layers shared
+    MPNet                             learned positions, and a bias by distance on the scores
+    DeBERTa-v2, DeBERTa-v3            embeddings of distances, projected anew in each layer
+    ModernBERT                        rotary positions, norm before, gated MLP, local attention
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Shape = tuple[int, ...]
+
+# Those that blocks.py computes; here, because it takes Keras to have them.
+ACTIVATION_NAMES = frozenset(
+    {
+        "gelu",
+        "gelu_10",
+        "gelu_accurate",
+        "gelu_fast",
+        "gelu_new",
+        "gelu_python",
+        "gelu_python_tanh",
+        "gelu_pytorch_tanh",
+        "hardswish",
+        "laplace",
+        "leaky_relu",
+        "linear",
+        "mish",
+        "quick_gelu",
+        "relu",
+        "relu2",
+        "relu6",
+        "sigmoid",
+        "silu",
+        "swish",
+        "tanh",
+    }
+)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The shape of an encoder with its masked-LM head; lengths in tokens, rates in [0, 1].
+
+    embedding_size: the width of the token embeddings and of the head, None for hidden_size.
+    project_embeddings: whether a dense layer takes the embeddings to hidden_size.
+    max_position_embeddings: the longest sequence; `position_offset` more rows stand before it.
+    layer_order: the layer that is run at each depth; None for each layer once.
+    attention_windows: a layer's half window (a token sees that many to each side), None for all.
+    rotary_thetas: a layer's rotary base; used with `positions="rotary"` only.
+    relative_attention_num_buckets: rows of the table of biases by distance; 0 for no such bias.
+    position_buckets, max_relative_positions: with `positions="disentangled"`, how many distances
+    to each side have an embedding (0: each one up to the second), and where they end.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int
+    hidden_act: str
+    layer_norm_eps: float
+    norm: Literal["pre", "post"]
+    positions: Literal["learned", "rotary", "disentangled"]
+    attention_windows: tuple[int | None, ...]
+    rotary_thetas: tuple[float, ...] = ()
+    embedding_size: int | None = None
+    project_embeddings: bool = False
+    position_offset: int = 0
+    type_vocab_size: int = 0
+    layer_order: tuple[int, ...] | None = None
+    relative_attention_num_buckets: int = 0
+    position_buckets: int = 0
+    max_relative_positions: int = 0
+    gated_mlp: bool = False
+    attention_bias: bool = True
+    mlp_bias: bool = True
+    norm_bias: bool = True
+    head_bias: bool = True
+    head_act: str = "gelu"
+    decoder_bias: bool = True
+    tie_word_embeddings: bool = True
+    embedding_dropout: float = 0.0
+    attention_dropout: float = 0.0
+    attention_output_dropout: float = 0.0
+    mlp_dropout: float = 0.0
+    initializer_range: float = 0.02
+    residual_initializer_range: float = 0.02
+    pad_token_id: int | None = 0
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def embedding_width(self) -> int:
+        return self.embedding_size or self.hidden_size
+
+    @property
+    def distance_span(self) -> int:
+        """Embeddings of distances to each side."""
+        return self.position_buckets or self.max_relative_positions
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The index of the layer at each depth."""
+        return self.layer_order or tuple(range(self.num_hidden_layers))
+
+
+def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
+    """The name and shape of every variable that a MaskedLM of this shape has.
+
+    Known before the model is built, so that a checkpoint that does not fit costs no memory.
+    """
+    hidden, width = config.hidden_size, config.embedding_width
+    shapes = _embedding_shapes(config)
+    if config.relative_attention_num_buckets:
+        buckets = config.relative_attention_num_buckets
+        shapes["relative_positions/relative_attention_bias"] = (buckets, config.num_attention_heads)
+    if config.positions == "disentangled":
+        shapes["relative_positions/embeddings"] = (2 * config.distance_span, hidden)
+        shapes |= _norm("relative_positions/norm", hidden, config)
+    for index in range(config.num_hidden_layers):
+        shapes |= _layer_shapes(f"layer_{index}", config, first=index == 0)
+    if config.norm == "pre":
+        shapes |= _norm("final_norm", hidden, config)
+    shapes |= _dense("head/dense", hidden, width, config.head_bias)
+    shapes |= _norm("head/norm", width, config)
+    if not config.tie_word_embeddings:
+        shapes["head/decoder"] = (config.vocab_size, width)
+    if config.decoder_bias:
+        shapes["head/bias"] = (config.vocab_size,)
+    return shapes
+
+
+def num_parameters(config: EncoderConfig) -> int:
+    """Numbers that a MaskedLM of this shape learns."""
+    return sum(math.prod(shape) for shape in variable_shapes(config).values())
+
+
+def _embedding_shapes(config: EncoderConfig) -> dict[str, Shape]:
+    width = config.embedding_width
+    shapes: dict[str, Shape] = {"embeddings/word_embeddings": (config.vocab_size, width)}
+    if config.positions == "learned":
+        rows = config.max_position_embeddings + config.position_offset
+        shapes["embeddings/position_embeddings"] = (rows, width)
+    if config.type_vocab_size:
+        shapes["embeddings/token_type_embeddings"] = (config.type_vocab_size, width)
+    shapes |= _norm("embeddings/norm", width, config)
+    if config.project_embeddings:
+        shapes |= _dense("embeddings/projection", width, config.hidden_size, bias=True)
+    return shapes
+
+
+def _layer_shapes(name: str, config: EncoderConfig, *, first: bool) -> dict[str, Shape]:
+    hidden, intermediate = config.hidden_size, config.intermediate_size
+    inputs = intermediate * (2 if config.gated_mlp else 1)
+    shapes = _dense(f"{name}/attention/qkv", hidden, 3 * hidden, config.attention_bias)
+    shapes |= _dense(f"{name}/attention/output", hidden, hidden, config.attention_bias)
+    shapes |= _dense(f"{name}/mlp/input", hidden, inputs, config.mlp_bias)
+    shapes |= _dense(f"{name}/mlp/output", intermediate, hidden, config.mlp_bias)
+    if not (first and config.norm == "pre"):
+        shapes |= _norm(f"{name}/attention_norm", hidden, config)
+    return shapes | _norm(f"{name}/mlp_norm", hidden, config)
+
+
+def _dense(name: str, inputs: int, outputs: int, bias: bool) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {f"{name}/kernel": (inputs, outputs)}
+    return shapes | {f"{name}/bias": (outputs,)} if bias else shapes
+
+
+def _norm(name: str, size: int, config: EncoderConfig) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {f"{name}/gamma": (size,)}
+    return shapes | {f"{name}/beta": (size,)} if config.norm_bias else shapes

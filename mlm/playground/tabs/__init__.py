@@ -1,0 +1,1 @@
+"""tabs: to be written."""

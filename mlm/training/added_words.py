@@ -1,0 +1,178 @@
+"""Words of the domain become tokens of their own, their embeddings begun from their pieces.
+
+    words = read_words("words.txt")                  # one a line
+    grown = add_words(checkpoint, words, policy="float32", seed=42)
+
+A word is matched whole, never inside another one, in the middle of a sentence and at its start; by
+a lower-casing tokenizer with capitals too. To `transformers` it is an ordinary added token.
+"""
+
+import copy
+import dataclasses
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mlm.checkpoint.families import encoder_config_of
+from mlm.checkpoint.folder import Checkpoint
+from mlm.checkpoint.tokenizer import encode_texts
+from mlm.checkpoint.weights import variables_by_name
+from mlm.errors import CheckpointError, ConfigError, CorpusError
+
+MOST_WORDS = 10_000
+LONGEST_WORD = 100  # characters
+LARGEST_FILE = 16 << 20  # bytes
+VOCABULARY_ROWS = ("embeddings/word_embeddings", "head/decoder", "head/bias")
+
+
+def read_words(path: str | Path) -> list[str]:
+    """The words of a UTF-8 file, one a line, each once; blank lines and those after # are left out.
+
+    In Unicode's form C, as the texts are.
+
+    Raises:
+        CorpusError: a file that cannot be read.
+        ConfigError: no word, more than 10,000, one of over 100 characters, two words in a line.
+    """
+    words: dict[str, None] = {}
+    for number, line in enumerate(_read_file(Path(path)).splitlines(), 1):
+        word = unicodedata.normalize("NFC", line.strip())
+        if word and not word.startswith("#"):
+            _check_word(word, f"line {number} of {str(path)!r}")
+            words[word] = None
+    if not words:
+        raise ConfigError(f"{str(path)!r} holds no word: write one a line.")
+    if len(words) > MOST_WORDS:
+        raise ConfigError(
+            f"{str(path)!r} holds {len(words):,} words; at most {MOST_WORDS:,} can be added: keep "
+            "the most frequent ones."
+        )
+    return list(words)
+
+
+def _read_file(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise CorpusError(
+                f"{str(path)!r} has {size:,} bytes; a list of words has {LARGEST_FILE:,} at most."
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{str(path)!r} is not UTF-8 (byte {error.start:,}): save the list of words as UTF-8."
+        ) from None
+    except OSError as error:
+        raise CorpusError(
+            f"the list of words {str(path)!r} cannot be read: {error.strerror}; give a text file."
+        ) from None
+
+
+def _check_word(word: str, where: str) -> None:
+    if len(word) > LONGEST_WORD:
+        raise ConfigError(
+            f"{where} has {len(word):,} characters; a word has {LONGEST_WORD} at most: write one a "
+            "line."
+        )
+    if len(word.split()) > 1 or not word.isprintable():
+        raise ConfigError(f"{where} is {word!r}, which is not one word: write one a line.")
+
+
+def add_words(
+    checkpoint: Checkpoint, words: Sequence[str], *, policy: str, seed: int
+) -> Checkpoint:
+    """A checkpoint whose tokenizer holds the words, its model grown by their rows.
+
+    A new row of the embeddings, and of the head's decoder and bias, is the mean of the rows of the
+    pieces that the word was read as. Words that are single tokens already are left out; if all are,
+    the checkpoint comes back as it is. The given one is not changed, and what the model says of
+    its tokens stays.
+
+    Args:
+        policy: Keras dtype policy of the new model.
+        seed: of its dropout.
+
+    Raises CheckpointError: a tokenizer that cannot hold such words.
+    """
+    tokenizer = copy.deepcopy(checkpoint.tokenizer)
+    pieces = _pieces_of_new_words(tokenizer, words)
+    if not pieces:
+        return checkpoint
+    rows = _add_to_tokenizer(tokenizer, pieces)
+    hf_config = copy.deepcopy(checkpoint.hf_config)
+    # Some embeddings have more rows than the tokenizer has entries: these are taken first.
+    hf_config.vocab_size = max(hf_config.vocab_size, max(rows, default=0) + 1)
+    model = _grown_model(checkpoint.model, hf_config, rows, policy, seed)
+    return dataclasses.replace(checkpoint, model=model, tokenizer=tokenizer, hf_config=hf_config)
+
+
+def _pieces_of_new_words(tokenizer, words: Sequence[str]) -> dict[str, list[int]]:
+    """Each word that is no single token yet, as texts are normalised -> the ids of its pieces."""
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    special = set(tokenizer.all_special_tokens)
+    words = [word for word in words if word not in special]
+    normal = [normalizer.normalize_str(word).strip() if normalizer else word for word in words]
+    new = list(dict.fromkeys(normal))
+    pieces = dict(zip(new, _ids_in_sentence(tokenizer, new), strict=True))
+    return {
+        word: ids for word, ids in pieces.items() if len(ids) > 1 or ids == [tokenizer.unk_token_id]
+    }
+
+
+def _ids_in_sentence(tokenizer, words: list[str]) -> list[list[int]]:
+    """The ids of each word behind a space, which byte-level BPE and SentencePiece count to it."""
+    return encode_texts(tokenizer, [f" {word}" for word in words])
+
+
+def _add_to_tokenizer(tokenizer, pieces: dict[str, list[int]]) -> dict[int, list[int]]:
+    """Add the words; the id of each entry that is new -> the ids of its pieces.
+
+    `single_word`: not inside another word. `normalized`: found in what the normalizer makes of a
+    text, lower-cased perhaps. `lstrip`: with the space before it, which would be a token of its own
+    to all but WordPiece.
+    """
+    from tokenizers import AddedToken
+
+    prefix = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None)
+    before = tokenizer.get_vocab()
+    options = {"single_word": True, "normalized": True, "lstrip": not prefix}
+    tokenizer.add_tokens([AddedToken(word, **options) for word in pieces])
+    after = tokenizer.get_vocab()
+    for word, ids in zip(pieces, _ids_in_sentence(tokenizer, list(pieces)), strict=True):
+        if ids != [after[word]]:
+            raise CheckpointError(
+                f"this tokenizer does not find the added word {word!r} in a sentence; leave it out"
+            )
+    rows = {after[word]: ids for word, ids in pieces.items() if word not in before}
+    if taken := rows.keys() & set(before.values()):
+        raise CheckpointError(
+            f"this tokenizer's ids have gaps, so that {min(taken)} would stand for two tokens; "
+            "words cannot be added to it"
+        )
+    return rows
+
+
+def _grown_model(model, hf_config, rows: dict[int, list[int]], policy: str, seed: int):
+    """The model with the vocabulary of `hf_config`; a row in `rows` is the mean of those named."""
+    from mlm.model.encoder import MaskedLM
+
+    grown = MaskedLM(encoder_config_of(hf_config), dtype=policy, seed=seed)
+    grown.build()
+    variables = variables_by_name(grown)
+    for key, variable in variables_by_name(model).items():
+        value = variable.numpy()
+        if key in VOCABULARY_ROWS:
+            value = _grown_rows(value, hf_config.vocab_size, rows)
+        variables[key].assign(value)
+    return grown
+
+
+def _grown_rows(value: np.ndarray, vocab_size: int, rows: dict[int, list[int]]) -> np.ndarray:
+    """(V, ...) -> (vocab_size, ...)."""
+    grown = np.zeros((vocab_size, *value.shape[1:]), value.dtype)
+    grown[: len(value)] = value
+    for row, pieces in rows.items():
+        grown[row] = value[pieces].mean(axis=0)
+    return grown

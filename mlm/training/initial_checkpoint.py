@@ -1,0 +1,59 @@
+"""The checkpoint a run starts from: the one that was named, or a new model and a new tokenizer."""
+
+from pathlib import Path
+
+from mlm import hub
+from mlm.checkpoint.families import encoder_config_of, new_config, special_token_ids
+from mlm.checkpoint.folder import Checkpoint, read_checkpoint
+from mlm.training.added_words import add_words, read_words
+from mlm.training.config import TrainingConfig
+from mlm.training.config_overrides import parse_config_overrides
+
+
+def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, dict | None]:
+    """The checkpoint a run starts from, and which it is for the record.
+
+    That is the named one, or (then the second is None) a new model with a new tokenizer; either
+    with the words of `add_words_file`.
+    """
+    if config.model_name_or_path:
+        fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
+        base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
+        start = read_checkpoint(fetched.folder, dtype=policy, seed=config.seed)
+    else:
+        start, base = _from_scratch(config, policy), None
+    if config.add_words_file:
+        words = read_words(config.add_words_file)
+        start = add_words(start, words, policy=policy, seed=config.seed)
+    return start, base
+
+
+def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
+    import keras
+
+    from mlm.data.tokens.corpus import texts_of_side
+    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.model.encoder import MaskedLM
+
+    # Not of the texts that are held out: a vocabulary is learned too.
+    texts = texts_of_side(
+        "train",
+        train_files=config.train_file,
+        validation_files=config.validation_file,
+        text_column=config.text_column,
+        encoding=config.encoding,
+        validation_split_percentage=config.validation_split_percentage,
+    )
+    tokenizer = train_tokenizer(texts, config.vocab_size)
+    overrides = {
+        "max_position_embeddings": max(512, config.max_seq_length),
+        **special_token_ids(config.model_type, tokenizer),
+        **parse_config_overrides(config.config_overrides),
+        "vocab_size": len(tokenizer),
+    }
+    hf_config = new_config(config.model_type, **overrides)
+    keras.utils.set_random_seed(config.seed)
+    encoder = encoder_config_of(hf_config)
+    model = MaskedLM(encoder, dtype=policy, seed=config.seed)
+    model.build()
+    return Checkpoint(tokenizer, hf_config, encoder, None, Path(config.output_dir), model=model)

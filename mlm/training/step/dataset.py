@@ -1,0 +1,40 @@
+"""The training batches as Keras takes them; apart from batches.py, which must not import Keras."""
+
+import keras
+
+from mlm.backend import processes
+from mlm.data.batches.dynamic_padding import Batch, cut
+from mlm.data.batches.masked_batches import MaskedBatches
+
+
+class TrainingDataset(keras.utils.PyDataset):
+    """Steps `start_step` to `stop_step - 1` of a run, one batch each, as (x, y, sample_weight).
+
+    Of a batch what is not padding in all of its rows, and the rows that this process computes,
+    which are all where it is alone.
+
+    Item i is batch start_step + i, so call `fit` with shuffle=False: Keras would reorder the steps.
+    """
+
+    def __init__(self, batches: MaskedBatches, start_step: int, stop_step: int):
+        super().__init__(workers=1)
+        self._batches = batches
+        self._start_step = start_step
+        self._stop_step = stop_step
+
+    @property
+    def lengths_vary(self) -> bool:
+        """Whether batches may differ in all but their number of rows."""
+        return len(self._batches.sizes) > 1
+
+    def __len__(self) -> int:
+        return max(0, self._stop_step - self._start_step)
+
+    def __getitem__(self, index: int) -> Batch:
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
+        batch = self._batches.batch_at(self._start_step + index)
+        inputs, labels, weights = cut(batch, self._batches.sizes)
+        if not self._batches.is_padded:
+            del inputs["attention_mask"]  # all ones: attention is cheaper without a mask
+        return processes.own_rows((inputs, labels, weights))
