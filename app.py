@@ -12,7 +12,7 @@ import os
 import sys
 from functools import partial
 
-from mlm.backend.devices import keep_pytorch_out, load_backend
+from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import UserError
 from mlm.inference.engines.choice import ENGINES, check_engine
 from mlm.inference.fill_mask import FillMask

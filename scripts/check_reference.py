@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.backend.devices import load_backend
+from mlm.backend.startup import load_backend
 from mlm.errors import ConfigError, UserError
 
 BESIDE = Path(__file__).resolve().parents[2]

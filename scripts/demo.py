@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.backend.devices import load_backend
+from mlm.backend.startup import load_backend
 from mlm.errors import TrainingError, UserError
 from mlm.hub.local import LocalHub
 from mlm.playground.server.environment import check_environment

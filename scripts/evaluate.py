@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.backend.devices import load_backend
+from mlm.backend.startup import load_backend
 from mlm.errors import UserError
 
 AS_RUN = "left out: as the checkpoint's own run"

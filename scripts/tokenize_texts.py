@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.backend.devices import keep_pytorch_out
+from mlm.backend.startup import keep_pytorch_out
 from mlm.errors import UserError
 
 

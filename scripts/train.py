@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.backend.devices import keep_pytorch_out, load_backend
+from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import TrainingError, UserError
 from mlm.training.config import TrainingConfig, read_recipe
 

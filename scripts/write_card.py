@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlm.backend.devices import load_backend
+from mlm.backend.startup import load_backend
 from mlm.errors import UserError
 from mlm.training.config import TrainingConfig
 

@@ -88,8 +88,8 @@ def held_out(tokenizer):
     """Evaluation batches over random tokens; the last batch is filled up."""
     import numpy as np
 
-    from mlm.checkpoint.tokenizer import TokenFacts
     from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.data.tokens.token_facts import TokenFacts
     from mlm.data.tokens.token_store import Split
 
     tokens = np.random.default_rng(9).integers(5, len(tokenizer), 300).astype("int32")
@@ -143,7 +143,8 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
 
 def main(folder: str, backend: str) -> None:
     prepare(backend)
-    from mlm.backend.devices import Device, choose_device, load_backend
+    from mlm.backend.devices import Device, choose_device
+    from mlm.backend.startup import load_backend
     from mlm.training.step import guarded_update
 
     load_backend()

@@ -10,8 +10,9 @@ from tokenizer_kinds import FAMILY_OF, KINDS
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from mlm.checkpoint.folder import read_checkpoint, save_checkpoint
-from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.tokenizer import encode_texts
 from mlm.checkpoint.weights import variables_by_name
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 from mlm.inference.fill_mask import FillMask
 from mlm.training.added_words import add_words, read_words

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlm.checkpoint.tokenizer import TokenFacts
 from mlm.data.batches.chunking import Chunking
 from mlm.data.batches.dynamic_padding import cut
 from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import ConfigError, CorpusError
 
 PAD, CLS, SEP, MASK = 0, 1, 2, 3

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlm.checkpoint.tokenizer import train_tokenizer
 from mlm.data.tokens import token_store
 from mlm.data.tokens.corpus import build_token_store, open_token_store, side_of
+from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.errors import CorpusError
 
 TOKENIZERS = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mlm.data.batches import data_order
-from mlm.data.batches.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
+from mlm.data.batches.data_order import DataOrder
+from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
 
 LENGTH = 126
 WINDOW = BLOCKS_A_WINDOW * (BLOCK // LENGTH)  # sequences

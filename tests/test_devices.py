@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from replica_run import DEVICES, FIRST_LOSS_SCALE
 
-from mlm.backend import devices
+from mlm.backend import devices, hardware, startup
 from mlm.backend.devices import Device, choose_device
 from mlm.errors import ConfigError
 
@@ -78,8 +78,8 @@ def test_a_backend_that_is_not_known_is_refused(monkeypatch):
     ],
 )
 def test_bf16_is_read_from_the_processors_flags(info, expected, monkeypatch):
-    monkeypatch.setattr(devices.Path, "read_text", lambda path, encoding: info)
-    assert devices.cpu_has_bf16.__wrapped__() is expected
+    monkeypatch.setattr(hardware.Path, "read_text", lambda path, encoding: info)
+    assert hardware.cpu_has_bf16.__wrapped__() is expected
 
 
 def test_a_device_says_what_it_is():
@@ -90,7 +90,7 @@ def test_a_device_says_what_it_is():
 
 
 def test_the_record_names_versions_and_backend():
-    found = devices.versions()
+    found = hardware.versions()
     assert found["backend"] == "tensorflow"
     assert found["keras"] == keras.__version__
     assert {"python", "numpy", "transformers"} <= found.keys()
@@ -124,8 +124,8 @@ def a_machine(monkeypatch):
                 raise RuntimeError("Unable to initialize backend 'tpu'")
             return [SimpleNamespace(platform=jax_sees)]
 
-        monkeypatch.setattr(devices.Path, "glob", lambda path, pattern: iter(()))
-        monkeypatch.setattr(devices, "_is_installed", lambda name: name in distributions)
+        monkeypatch.setattr(hardware.Path, "glob", lambda path, pattern: iter(()))
+        monkeypatch.setattr(startup, "is_installed", lambda name: name in distributions)
         monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=jax_devices, __spec__=1))
         monkeypatch.setenv("KERAS_BACKEND", "")  # so that what is set in between goes again
         monkeypatch.delenv("KERAS_BACKEND")
@@ -147,19 +147,19 @@ def a_machine(monkeypatch):
 )
 def test_jax_is_chosen_where_it_alone_sees_a_tpu(a_machine, machine, chosen):
     a_machine(*machine)
-    assert devices.only_jax_sees_a_tpu() is chosen
-    devices.load_backend()
+    assert startup.only_jax_sees_a_tpu() is chosen
+    startup.load_backend()
     assert os.environ.get("KERAS_BACKEND") == ("jax" if chosen else None)
 
 
 def test_tensorflow_takes_as_many_threads_as_a_container_may(monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that what there was comes back
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
-    monkeypatch.setattr(devices, "available_cpus", lambda: 3)
-    devices.load_backend()
+    monkeypatch.setattr(startup, "available_cpus", lambda: 3)
+    startup.load_backend()
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
-    monkeypatch.setattr(devices, "available_cpus", lambda: 5)
-    devices.load_backend()  # what somebody has said stays
+    monkeypatch.setattr(startup, "available_cpus", lambda: 5)
+    startup.load_backend()  # what somebody has said stays
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
 
 

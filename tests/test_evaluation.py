@@ -14,8 +14,9 @@ from conftest import ROOT, small_texts
 from huggingface_hub.utils import close_session
 
 from mlm.checkpoint.folder import read_checkpoint
-from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.batches.masked_batches import evaluation_batches
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError, CorpusError
 from mlm.evaluation.evaluator import (
@@ -370,7 +371,8 @@ import json, sys
 sys.path[:0] = [{tests!r}, {root!r}]
 from replica_run import prepare
 prepare("tensorflow")
-from mlm.devices import choose_device, load_backend
+from mlm.backend.devices import choose_device
+from mlm.backend.startup import load_backend
 load_backend()
 from mlm.evaluation import evaluate
 figures = evaluate({folder!r}, [{file!r}]).tokens.to_dict()

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlm.checkpoint.tokenizer import TokenFacts
 from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
 from mlm.data.tokens.corpus import TokenStore, build_token_store, side_of, texts_of_side
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import start_checkpoint

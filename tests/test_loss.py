@@ -13,9 +13,10 @@ from safetensors.numpy import load_file
 
 from mlm.checkpoint.families import family_of
 from mlm.checkpoint.folder import read_checkpoint
-from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.tokenizer import encode_texts
 from mlm.checkpoint.weights import save_weights
 from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.evaluation.evaluator import Evaluator
 from mlm.training.step import Learner

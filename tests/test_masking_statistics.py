@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from tokenizer_kinds import KINDS, TEXTS
 
-from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.batches.chunking import Chunking
 from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.data.batches.masking import Masked, mask_tokens
+from mlm.data.tokens.token_facts import TokenFacts
 
 RATE = 0.15
 FALSE_ALARM = 1e-6

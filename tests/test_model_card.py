@@ -14,17 +14,12 @@ from huggingface_hub import ModelCard, ModelCardData, constants
 from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
+from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
 from mlm.checkpoint.record.curve_svg import MOST_POINTS, curve_picture
 from mlm.errors import CheckpointError
 from mlm.hub.local import LocalHub
 from mlm.hub.local.card_rules import errors_in
-from mlm.training.card import (
-    add_measurements,
-    base_model_of,
-    licence_of,
-    name_model_card,
-    write_model_card,
-)
+from mlm.training.card import add_measurements, name_model_card, write_model_card
 from mlm.training.card.stated import licence_fields, stated_in
 
 REPO = "me/reviews"

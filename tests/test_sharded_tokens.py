@@ -14,9 +14,10 @@ from huggingface_hub import HfApi, HfFileSystem
 from huggingface_hub.hf_file_system import HfFileSystemFile
 from huggingface_hub.utils import close_session
 
-from mlm.data.batches.data_order import BLOCK, BLOCKS_A_WINDOW, DataOrder
+from mlm.data.batches.data_order import DataOrder
 from mlm.data.tokens import sharded_tokens
 from mlm.data.tokens.corpus import build_token_store
+from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.errors import ConfigError, CorpusError
 from mlm.hub.local import LocalHub

@@ -235,8 +235,8 @@ def test_an_end_that_the_hub_does_not_let_come(root, lines, plan, gate):
 CHILD = """
 import sys
 from pathlib import Path
-from mlm.state_pusher import StatePusher
-from mlm.training_state import TrainingState
+from mlm.training.state.pusher import StatePusher
+from mlm.checkpoint.run_state import TrainingState
 
 pusher = StatePusher(sys.argv[2], minutes=0, private=False, report=print)
 folder = Path(sys.argv[1])

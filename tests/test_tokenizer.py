@@ -11,19 +11,11 @@ import numpy as np
 import pytest
 from family_tokenizers import KINDS, save_as_on_the_hub
 
-from mlm.checkpoint.tokenizer import (
-    TokenFacts,
-    encode_texts,
-    load_tokenizer,
-    random_word_ids,
-    save_tokenizer,
-    special_ids,
-    tokenizer_hash,
-    train_tokenizer,
-    word_starts,
-)
+from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer, save_tokenizer, tokenizer_hash
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.batches.masking import mask_tokens
+from mlm.data.tokens.token_facts import TokenFacts, random_word_ids, special_ids, word_starts
+from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "tokenizers"

@@ -24,8 +24,9 @@ from mlm.training import run as training_run
 from mlm.training import trainer
 from mlm.training.config import TrainingConfig
 from mlm.training.event_log import EventLog
+from mlm.training.progress import StepCounter
 from mlm.training.state import pusher as state_pusher
-from mlm.training.stopping import StepCounter, StopRequest, alone_in
+from mlm.training.stopping import StopRequest, alone_in
 from mlm.training.trainer import TrainingStopped, rehearse, train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -255,8 +256,8 @@ count = int(sys.argv[1])
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count
 )
-from mlm.config import TrainingConfig
-from mlm.trainer import TrainingStopped, rehearse, train
+from mlm.training.config import TrainingConfig
+from mlm.training.trainer import TrainingStopped, rehearse, train
 import signal
 config = TrainingConfig.from_dict(json.loads(sys.argv[2]))
 def report(line):

@@ -12,16 +12,10 @@ import numpy as np
 import pytest
 
 from mlm.checkpoint import run_state as training_state
-from mlm.checkpoint.run_state import (
-    best_state,
-    check_same_run,
-    newest_state,
-    restore_state,
-    snapshot,
-    write_state,
-)
+from mlm.checkpoint.run_state import best_state, newest_state, restore_state, snapshot, write_state
 from mlm.errors import CheckpointError, ConfigError
 from mlm.training.config import TrainingConfig
+from mlm.training.state.resuming import check_same_run
 from mlm.training.step.optimizer import make_optimizer
 
 

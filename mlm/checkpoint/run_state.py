@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mlm.errors import CheckpointError, ConfigError
-from mlm.training.config import TrainingConfig
+from mlm.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
@@ -237,36 +236,6 @@ def _restore(path: Path, variables: list) -> None:
         )
     for key, variable in zip(sorted(arrays), variables, strict=True):
         variable.assign(arrays[key])
-
-
-def check_same_run(
-    state: TrainingState, config: dict[str, Any], fingerprint: str, *, may_differ: set[str]
-) -> None:
-    """ConfigError naming the settings in which a resumed run would not be the same run."""
-    # A state may be older than a setting.
-    before = TrainingConfig().to_dict() | state.run["config"]
-    changed = [
-        f"--{name} was {before.get(name)!r} when this run was saved and is {config[name]!r} now"
-        for name in sorted(config.keys() - may_differ)
-        if _without_folder(before.get(name)) != _without_folder(config[name])
-    ]
-    if state.run["fingerprint"] != fingerprint:
-        changed.append(
-            "the texts or the tokenizer have changed since this run was saved "
-            f"({state.run['fingerprint'][:12]} then, {fingerprint[:12]} now)"
-        )
-    if changed:
-        raise ConfigError(
-            f"{'; '.join(changed)}; give the old ones, another --output_dir, or "
-            "--overwrite_output_dir to start anew"
-        )
-
-
-def _without_folder(value: Any) -> Any:
-    """A local path's last part: another machine has the same files elsewhere."""
-    if isinstance(value, str) and value.startswith((os.sep, ".", "~")):
-        return Path(value).name
-    return value
 
 
 def _groups(model, optimizer) -> dict[str, list]:

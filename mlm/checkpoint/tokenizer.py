@@ -1,78 +1,22 @@
-"""Load and save tokenizers, and say what masking must know about their ids.
-
-A tokenizer is always a `transformers` fast tokenizer; `TokenFacts` is the part of it that batches
-need, as plain numbers and arrays.
-"""
+"""Load, check and save tokenizers; a tokenizer is always a `transformers` fast tokenizer."""
 
 import hashlib
 import json
-import re
 import shutil
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
-from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.errors import CheckpointError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-__all__ = [
-    "TokenFacts",
-    "encode_texts",
-    "load_tokenizer",
-    "random_word_ids",
-    "save_tokenizer",
-    "special_ids",
-    "tokenizer_errors",
-    "tokenizer_hash",
-    "train_tokenizer",
-    "word_starts",
-]
-
-# Entries that vocabularies keep free for later use: no text holds them.
-PLACEHOLDER = re.compile(
-    r"\[unused_?\d+\]|<unused_?\d+>|madeupword\d+|<(/?s|unk)>NOTUSED"  # the last: CamemBERT's
-)
 LARGEST_VOCABULARY = 2**21  # ids, where no embedding says how many rows there are
-
-
-@dataclass(frozen=True, eq=False)
-class TokenFacts:
-    """What batches and masking need to know of a tokenizer."""
-
-    cls_id: int
-    sep_id: int
-    pad_id: int
-    mask_id: int
-    vocab_size: int  # one more than the highest id
-    special_ids: np.ndarray  # (S,) int64, ascending: never chosen, never drawn
-    random_word_ids: np.ndarray  # (R,) int32, ascending: what a random word is drawn from
-    word_starts: np.ndarray  # (V,) bool, True where an id begins a word
-
-    @classmethod
-    def of(cls, tokenizer: "PreTrainedTokenizerFast") -> "TokenFacts":
-        """The facts of one tokenizer. Raises CheckpointError where a special token is missing."""
-        _check_special_tokens(tokenizer, "the tokenizer")
-        return cls(
-            cls_id=tokenizer.cls_token_id,
-            sep_id=tokenizer.sep_token_id,
-            pad_id=tokenizer.pad_token_id,
-            mask_id=tokenizer.mask_token_id,
-            vocab_size=_vocab_size(tokenizer),
-            special_ids=special_ids(tokenizer),
-            random_word_ids=random_word_ids(tokenizer),
-            word_starts=word_starts(tokenizer),
-        )
 
 
 def load_tokenizer(
@@ -112,7 +56,7 @@ def load_tokenizer(
             f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
             "checkpoint with a tokenizer.json."
         )
-    _check_special_tokens(tokenizer, str(folder))
+    check_special_tokens(tokenizer, str(folder))
     _forget_lengths(tokenizer)
     with tokenizer_errors(f"The tokenizer in {folder} cannot be used"):
         _check_ids(tokenizer, vocab_size, folder)
@@ -187,7 +131,7 @@ def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Pa
     transformers adds the special tokens that a vocabulary lacks behind its end, and makes up a
     vocabulary of five where the class it chose does not know the files.
     """
-    entries = _vocab_size(tokenizer)
+    entries = vocab_size_of(tokenizer)
     text = f"A word, {tokenizer.mask_token} and 2 (two)."
     ids = tokenizer(text, verbose=False).input_ids
     highest = max(entries - 1, len(tokenizer) - 1, *tokenizer.all_special_ids, *ids)
@@ -227,7 +171,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _check_special_tokens(tokenizer: "PreTrainedTokenizerFast", where: str) -> None:
+def check_special_tokens(tokenizer: "PreTrainedTokenizerFast", where: str) -> None:
+    """Raise CheckpointError unless the tokenizer has the four tokens that masking needs."""
     names = ("cls_token", "sep_token", "pad_token", "mask_token")
     missing = [name for name in names if getattr(tokenizer, name) is None]
     if missing:
@@ -291,62 +236,6 @@ def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list
     return [encoding.ids for encoding in encodings]
 
 
-def special_ids(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
-    """(S,) int64, ascending: the ids that are never chosen for prediction."""
-    added = tokenizer.added_tokens_decoder
-    special = {index for index, token in added.items() if token.special}
-    return np.array(sorted(special | set(tokenizer.all_special_ids)), np.int64)
-
-
-def random_word_ids(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
-    """(R,) int32, ascending: every id but the special ones and the placeholders for later use."""
-    vocabulary = tokenizer.get_vocab()
-    words = {index for token, index in vocabulary.items() if not PLACEHOLDER.fullmatch(token)}
-    return np.array(sorted(words - set(special_ids(tokenizer).tolist())), np.int32)
-
-
-def word_starts(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
-    """(V,) bool: True where an id begins a word.
-
-    WordPiece: no "##" before it. Byte-level BPE and SentencePiece: it begins with a space or with
-    punctuation. Special and added tokens are words of their own, ids without a token too.
-
-    Raises:
-        CheckpointError: a tokenizer that marks the ends of words, or nothing.
-    """
-    starts = np.ones(_vocab_size(tokenizer), np.bool_)
-    begins_word = _word_start_rule(tokenizer.backend_tokenizer)
-    added = tokenizer.added_tokens_decoder
-    for token, index in tokenizer.get_vocab().items():
-        if index not in added:
-            starts[index] = begins_word(token)
-    return starts
-
-
-def _word_start_rule(backend: "Tokenizer") -> Callable[[str], bool]:
-    """A function from a token to whether it begins a word, for this kind of tokenizer."""
-    content = json.loads(backend.to_str())
-    model = content["model"]
-    prefix = model.get("continuing_subword_prefix")
-    if prefix:
-        return lambda token: not token.startswith(prefix)
-    if model.get("type") == "WordLevel":
-        return lambda token: True
-    layout = json.dumps([content["pre_tokenizer"], content["normalizer"], content["decoder"]])
-    if "ByteLevel" in layout:
-        return lambda token: _begins_word(backend.decoder.decode([token]))
-    if "Metaspace" in layout or "▁" in layout:
-        return lambda token: _begins_word(token.replace("▁", " "))
-    raise CheckpointError(
-        f"A {model.get('type')} tokenizer that marks no word beginnings is not supported: use one "
-        "of WordPiece, byte-level BPE or SentencePiece."
-    )
-
-
-def _begins_word(text: str) -> bool:
-    """False where a letter, mark, digit or part of a character comes first."""
-    return not text or not (text[0] == "\ufffd" or unicodedata.category(text[0])[0] in "LMN")
-
-
-def _vocab_size(tokenizer: "PreTrainedTokenizerFast") -> int:
+def vocab_size_of(tokenizer: "PreTrainedTokenizerFast") -> int:
+    """One more than the highest id."""
     return max(tokenizer.get_vocab().values()) + 1

@@ -18,12 +18,13 @@ from mlm import hub
 from mlm.backend import devices, processes
 from mlm.backend.input_pipeline import fed
 from mlm.checkpoint.folder import Checkpoint, read_checkpoint, read_training
-from mlm.checkpoint.tokenizer import TokenFacts, encode_texts
+from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.batches.masked_batches import (
     NOTHING_TO_MEASURE,
     EvaluationBatches,
     evaluation_batches,
 )
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError, CorpusError
 from mlm.evaluation.held_out import HeldOut, held_out

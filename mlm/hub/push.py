@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES, matches
 from mlm.errors import HubError
 from mlm.hub.connection import checked_id, endpoint, hub_api, is_offline, retrying
+from mlm.hub.names import TAG
 from mlm.hub.snapshot import is_same
-from mlm.training.config_rules import TAG
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

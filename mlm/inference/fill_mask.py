@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from mlm.checkpoint.tokenizer import TokenFacts
+from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import CheckpointError, HubError, InputError
 from mlm.hub import Access, Fetched, assets_folder, fetch_checkpoint, fetch_from_hub
 from mlm.inference.engines.choice import open_with_engine
@@ -38,7 +39,6 @@ from mlm.inference.ranking import best_first
 from mlm.inference.scoring import TextScore, score_text
 from mlm.inference.vocabulary import Vocabulary
 from mlm.inference.whole_words import MAX_PIECES, score_words, search_words
-from mlm.training.card import base_model_of, licence_of
 
 MAX_TARGETS = 200
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlm.checkpoint.tokenizer import TokenFacts
 from mlm.data.batches.masking import mask_tokens, num_prediction_slots
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import InputError
 from mlm.inference.engines.keras_engine import Question
 from mlm.inference.filling import find_masks

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlm.checkpoint.tokenizer import word_starts
+from mlm.data.tokens.token_facts import word_starts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

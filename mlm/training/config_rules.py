@@ -4,19 +4,12 @@ config.py checks itself with them and so imports this; here a config is Any.
 """
 
 import math
-import re
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mlm.errors import ConfigError
+from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE, TAG
 from mlm.training.config_overrides import parse_config_overrides
-
-# What the Hub takes in a card's metadata; it refuses the whole publication for anything else.
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?|code|multilingual")
-LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,59}")
-DATASET = re.compile(r"([\w-]+/)?[\w.-]+", re.ASCII)
-SPACE = re.compile(r"[\w-]+/[\w.-]+", re.ASCII)
-TAG = re.compile(r"(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?<!\.)")
 
 
 def check_config(config: Any) -> None:

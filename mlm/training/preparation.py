@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mlm.backend import devices, processes
 from mlm.checkpoint.folder import Checkpoint
-from mlm.checkpoint.tokenizer import TokenFacts
 from mlm.data.batches.masked_batches import EvaluationBatches, MaskedBatches, evaluation_batches
 from mlm.data.tokens.corpus import TokenStore, build_token_store
 from mlm.data.tokens.sharded_tokens import open_token_stores
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import start_checkpoint

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlm.backend import devices
+from mlm.backend.hardware import versions
 from mlm.evaluation.evaluator import Figures
 from mlm.training.preparation import Preparation
 
@@ -67,7 +67,7 @@ def training_record(ready: Preparation, progress: Progress, after: Figures) -> d
             "replicas": ready.device.num_replicas,
             "policy": ready.device.policy,
         },
-        "versions": devices.versions(),
+        "versions": versions(),
     }
     if config.load_best_model_at_end:
         record["best_step"] = progress.best_step

@@ -11,7 +11,6 @@ from mlm.backend import processes
 from mlm.backend.input_pipeline import fed
 from mlm.checkpoint.run_state import (
     TrainingState,
-    check_same_run,
     newest_state,
     restore_state,
     snapshot,
@@ -22,13 +21,15 @@ from mlm.errors import TrainingError
 from mlm.evaluation.evaluator import Evaluator, Figures
 from mlm.training.event_log import EventLog
 from mlm.training.preparation import Preparation
+from mlm.training.progress import StepCounter, progress_bar, write_line
 from mlm.training.record import Progress
 from mlm.training.state.pusher import StatePusher
+from mlm.training.state.resuming import check_same_run
 from mlm.training.state.writer import StateWriter
 from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
 from mlm.training.step.optimizer import make_optimizer
-from mlm.training.stopping import StepCounter, StopRequest, progress_bar, write_line
+from mlm.training.stopping import StopRequest
 
 PUSH_TIMEOUT = 600.0  # seconds that a run which ends waits for its last state to reach the Hub
 # Settings that a resumed run may change: they move no weight.

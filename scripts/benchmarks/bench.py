@@ -44,7 +44,7 @@ from machine import (
 from material import IMDB, VOCABULARY, Material
 from rows import ROWS, Row
 
-from mlm.backend.devices import available_cpus, cpu_name
+from mlm.backend.hardware import available_cpus, cpu_name
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = (

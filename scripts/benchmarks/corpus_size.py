@@ -33,7 +33,8 @@ ROW, BATCH, PART = 128, 64, 1000  # tokens, sequences, megabytes
 
 def write_store(folder: Path, megabytes: float, tokenizer, like: Path | None) -> None:
     """A store of random words in documents of 256 tokens; `like` has the same files already."""
-    from mlm.checkpoint.tokenizer import TokenFacts, tokenizer_hash
+    from mlm.checkpoint.tokenizer import tokenizer_hash
+    from mlm.data.tokens.token_facts import TokenFacts
     from mlm.data.tokens.token_store import MANIFEST, fingerprint_of
 
     folder.mkdir(parents=True)
@@ -66,9 +67,10 @@ def write_store(folder: Path, megabytes: float, tokenizer, like: Path | None) ->
 
 def measure(pattern: str, steps: int) -> None:
     """In a process of its own: open the stores, draw batches, say how it was."""
-    from mlm.checkpoint.tokenizer import TokenFacts, load_tokenizer
+    from mlm.checkpoint.tokenizer import load_tokenizer
     from mlm.data.batches.masked_batches import MaskedBatches
     from mlm.data.tokens.sharded_tokens import open_token_stores
+    from mlm.data.tokens.token_facts import TokenFacts
     from mlm.hub.space.files import DEMO_FOLDER, ROOT
 
     tokenizer = load_tokenizer(ROOT / DEMO_FOLDER)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from mlm.backend.devices import load_backend
+from mlm.backend.startup import load_backend
 from mlm.inference.engines.keras_engine import Engine, Question
 from mlm.inference.engines.litert import DType
 from mlm.inference.predictor import log_softmax
@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     load_backend()
     from mlm import hub
-    from mlm.checkpoint.tokenizer import TokenFacts
     from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.data.tokens.token_facts import TokenFacts
     from mlm.evaluation.evaluator import split_of
     from mlm.evaluation.held_out import held_out
     from mlm.inference.engines.choice import open_with_engine

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mlm.backend.devices import cpu_has_bf16
+from mlm.backend.hardware import cpu_has_bf16
 
 FASTEST = "bf16" if cpu_has_bf16() else "fp32"  # in which small models are trained
 

@@ -60,8 +60,9 @@ class Material:
         """128 masked sequences of held-out reviews, as arrays."""
         import numpy as np
 
-        from mlm.checkpoint.tokenizer import TokenFacts, load_tokenizer
+        from mlm.checkpoint.tokenizer import load_tokenizer
         from mlm.data.batches.masked_batches import evaluation_batches
+        from mlm.data.tokens.token_facts import TokenFacts
         from mlm.evaluation.evaluator import split_of
         from mlm.evaluation.held_out import held_out
 
@@ -86,7 +87,7 @@ def make_model(folder: Path, shape: dict[str, int]) -> str:
     """A BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
     import shutil
 
-    from mlm.backend.devices import load_backend
+    from mlm.backend.startup import load_backend
 
     # Where there is a GPU, it is all for those that are measured.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

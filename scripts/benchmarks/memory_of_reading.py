@@ -52,8 +52,8 @@ def write_rows(path: Path, rows: int) -> None:
 
 def build(path: Path) -> tuple[float, float, str]:
     """Build the store; peak resident memory in MiB, seconds, the report."""
-    from mlm.checkpoint.tokenizer import train_tokenizer
     from mlm.data.tokens.corpus import build_token_store
+    from mlm.data.tokens.wordpiece import train_tokenizer
 
     tokenizer = train_tokenizer(synthetic_texts(1000), 300)
     start = time.perf_counter()

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from timing import peak_mb, since_process_start, timed, words
 
-from mlm.backend.devices import keep_pytorch_out, load_backend
+from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.inference.engines.litert import DType
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.predictor import log_softmax

@@ -5,7 +5,7 @@ Nothing is read before it is asked for, and packed sequences take no memory, how
 
 import numpy as np
 
-from mlm.checkpoint.tokenizer import TokenFacts
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenSplit
 from mlm.errors import ConfigError
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
+
 # Second entry of every seed of the data, so that no two kinds of draws share a stream.
 ORDER, MASKS, EVALUATION_MASKS, GROUPS = range(4)
-
-BLOCK = 1 << 19  # tokens
-BLOCKS_A_WINDOW = 64
 
 
 @dataclass(frozen=True)

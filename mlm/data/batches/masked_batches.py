@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from mlm.checkpoint.tokenizer import TokenFacts
 from mlm.data.batches.chunking import Chunking
 from mlm.data.batches.data_order import EVALUATION_MASKS, MASKS, DataOrder
 from mlm.data.batches.dynamic_padding import Batch, sizes_of_batches
@@ -21,6 +20,7 @@ from mlm.data.batches.masking import (
     mask_tokens,
     num_prediction_slots,
 )
+from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenSplit
 from mlm.errors import ConfigError, CorpusError
 

@@ -22,8 +22,8 @@ import fsspec
 import numpy as np
 
 from mlm.checkpoint.tokenizer import tokenizer_hash
-from mlm.data.batches import data_order
 from mlm.data.texts.text_files import expand_paths, is_remote, reading_errors
+from mlm.data.tokens import read_window
 from mlm.data.tokens.token_store import MANIFEST, SIDES, TokenStore, check_manifest
 from mlm.errors import CorpusError
 
@@ -192,7 +192,7 @@ def _side(stores: list[tuple[str, dict[str, Any]]], side: str) -> JoinedSplit:
 
 def _blocks_of_a_window(width: int) -> int:
     """Blocks of a file that a window can touch; one of tokens of `width` bytes begins anywhere."""
-    return data_order.BLOCKS_A_WINDOW * (-(-data_order.BLOCK * width // BLOCK) + 1)
+    return read_window.BLOCKS_A_WINDOW * (-(-read_window.BLOCK * width // BLOCK) + 1)
 
 
 def _numbers(url: str, dtype: np.dtype, count: int, kept: KeptBlocks) -> Any:

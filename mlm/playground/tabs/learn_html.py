@@ -9,10 +9,10 @@ from html import escape
 from typing import Any
 
 from mlm.checkpoint.record.curve_svg import training_curve
+from mlm.checkpoint.record.reading import figures_of_training
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.masked_example import ExampleToken, MaskedExample, Prediction
 from mlm.playground.tabs import render
-from mlm.training.card import figures_of_training
 
 FATES = {  # what became of a chosen token: sign, name, and in words
     "mask": ("▢", "hidden", "80 of 100 chosen tokens are hidden behind the mask"),

@@ -3,9 +3,9 @@
 What is not in those files, or not in the shape that it is to have there, is not in the card.
 """
 
+from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
 from mlm.checkpoint.record.reading import figures_of_training
 from mlm.training.card.card import add_measurements, name_model_card, write_model_card
-from mlm.training.card.front_matter import base_model_of, licence_of
 
 __all__ = [
     "add_measurements",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlm.training.config_rules import DATASET, LANGUAGE, LICENCE, SPACE
+from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE
 
 HUB_FILE = re.compile(r"hf://datasets/([\w-]+/[\w.-]+)(?:@[^/]+)?/.+", re.ASCII)
 SETTINGS = ("language", "license", "dataset_tags", "dataset_license", "hub_space")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from keras import ops
 
-from mlm.backend.devices import backend_name, global_norm, sum_over_replicas, update_if
+from mlm.backend.replicas import backend_name, global_norm, sum_over_replicas, update_if
 
 FIRST_LOSS_SCALE = 2.0**15
 STEPS_TO_DOUBLE = 2000  # finite ones in a row, before fp16's loss scale is tried twice as large

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mlm.backend.devices import update_if
+from mlm.backend.replicas import update_if
 from mlm.training.config import TrainingConfig
 from mlm.training.step.guarded_update import GuardedUpdate
 

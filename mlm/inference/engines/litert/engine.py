@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlm.backend.devices import available_cpus, muted_stderr
+from mlm.backend.hardware import available_cpus
+from mlm.backend.startup import muted_stderr
 from mlm.checkpoint.families.family import Family
 from mlm.errors import UnsupportedError
 from mlm.inference.engines.keras_engine import Question
