@@ -21,11 +21,6 @@ SPACE_VENV := .venv-space
 SPACE_PYTHON ?= python3.12
 KAGGLE_VENV := .venv-kaggle
 KAGGLE_PYTHON ?= python3.12
-KAGGLE_TESTS := adam_step added_words batches card_examples checkpoint checkpoint_files chunking config \
-	config_json corpus devices document_encoding dynamic_padding elementwise encoder evaluation families feeding fill_mask hub \
-	kaggle length_groups local_hub loss masking masking_statistics model_card optimizer processes safetensors_header scoring state_pusher \
-	state_writer tensorflow_elementwise tensorflow_layers texts tokenizer tokenizer_files trainer training_branch training_run \
-	training_state training_step weights whole_words
 BENCH_VENV := .venv-bench
 BENCH ?=
 SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' requirements-space.txt)
@@ -58,14 +53,14 @@ test-space: $(VENV)/.installed-dev
 	$(SPACE_PYTHON) -m venv $(SPACE_VENV)
 	$(SPACE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 		-r requirements-space.txt "gradio[oauth,mcp]==$(SPACE_GRADIO)" spaces
-	MLM_SPACE_PYTHON=$(SPACE_VENV)/bin/python $(RUN) -m pytest -s tests/test_space_start.py
+	MLM_SPACE_PYTHON=$(SPACE_VENV)/bin/python $(RUN) -m pytest -s tests/whole/test_space_start.py
 
 test-kaggle:
 	rm -rf $(KAGGLE_VENV)
 	$(KAGGLE_PYTHON) -m venv $(KAGGLE_VENV)
 	$(KAGGLE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 		-r requirements-kaggle.txt
-	$(KAGGLE_VENV)/bin/python -m pytest -s $(KAGGLE_TESTS:%=tests/test_%.py)
+	$(KAGGLE_VENV)/bin/python -m pytest -s -m kaggle
 
 bench:
 	test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)

@@ -1,0 +1,91 @@
+"""Remembering words changes no id: against the tokenizer itself, on texts that try to break it."""
+
+import numpy as np
+import pytest
+
+from mlm.checkpoint.tokenizer import encode_texts
+from mlm.data.tokens import document_encoding
+from mlm.data.tokens.document_encoding import DocumentEncoder, cuts_at_spaces_and_marks
+from tests.support.places import ROOT
+from tests.support.tokenizer_kinds import KINDS
+
+WORDS = [
+    "The", "film,", "it's", "FILM", "café", "cafe\u0301", "\u0301", ",\u0301b", "[SEP]", "[MASK]!",
+    "<b>", "a--b", "我看了电影", "ΣΑΣ", "İ", "e\u200bf", "x" * 120, "½", "👍🏽", "don’t", "...", "",
+    "\u00ad", "1,000.5", "««ja»»", "\ufffd", "_a_", "naïve", "Ⅷ", "ß",
+]  # fmt: skip
+
+
+def texts(count: int, seed: int) -> list[str]:
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(WORDS, random.integers(0, 12))) for _ in range(count)]
+
+
+def expected(tokenizer, documents: list[str]) -> list[list[int]]:
+    return [[*ids, tokenizer.sep_token_id] for ids in encode_texts(tokenizer, documents)]
+
+
+def documents_of(encoder: DocumentEncoder, given: list[str]) -> list[list[int]]:
+    ids, ends = encoder.encode(given)
+    assert ids.dtype == np.uint16 and ends.dtype == np.int64
+    return [part.tolist() for part in np.split(ids, ends[:-1])] if given else []
+
+
+@pytest.mark.parametrize("most", [0, 1000, 2**25])
+@pytest.mark.parametrize("look_every", [100, 10**6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_the_tokenizers(kind, look_every, most, monkeypatch):
+    monkeypatch.setattr(document_encoding, "BYTES_KEPT", most)
+    monkeypatch.setattr(document_encoding, "LOOK_EVERY", look_every)
+    tokenizer = KINDS[kind]()
+    encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
+    for seed, count in enumerate((20, 1, 0, 30)):
+        batch = texts(count, seed)
+        assert documents_of(encoder, batch) == expected(tokenizer, batch)
+
+
+def test_real_texts_and_vocabulary(shared_data):
+    from mlm.checkpoint.tokenizer import load_tokenizer
+    from mlm.data.texts.cleaning import TextReport, read_texts
+    from mlm.data.texts.text_files import expand_files
+
+    files = expand_files([str(shared_data / "imdb" / "test_4k.csv.gz")])
+    batch = list(read_texts(files, text_column=None, encoding=None, report=TextReport()))[:500]
+    tokenizer = load_tokenizer(ROOT / "mlm" / "bundled" / "imdb_modernbert")
+    assert cuts_at_spaces_and_marks(tokenizer)
+    encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
+    assert documents_of(encoder, batch) == expected(tokenizer, batch)
+
+
+def test_an_added_word_may_have_a_space_in_it(small_tokenizer):
+    import copy
+
+    tokenizer = copy.deepcopy(small_tokenizer)
+    assert cuts_at_spaces_and_marks(tokenizer)
+    tokenizer.add_tokens(["the film"])
+    assert not cuts_at_spaces_and_marks(tokenizer)
+    encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
+    batch = ["i liked the film very much", "the film"]
+    assert documents_of(encoder, batch) == expected(tokenizer, batch)
+    assert len(tokenizer) - 1 in documents_of(encoder, batch)[1]
+
+
+def test_words_that_do_not_come_again_are_not_looked_for(small_tokenizer, monkeypatch):
+    cut: list[list[str]] = []
+
+    def watched(tokenizer, texts):
+        cut.append(texts)
+        return encode_texts(tokenizer, texts)
+
+    monkeypatch.setattr(document_encoding, "encode_texts", watched)
+    monkeypatch.setattr(document_encoding, "LOOK_EVERY", 100)
+    encoder = DocumentEncoder(small_tokenizer, np.dtype(np.uint16))
+    for _ in range(3):
+        encoder.encode(["film film " * 20])
+    assert cut == [["film", ""]] or cut == [["film"]], "known after the first"
+    new = [f"{number:0150b}" for number in range(3)]
+    for text in new:
+        encoder.encode([text])
+    assert cut[-1] == new[-1:] and new[0] in cut[-3]
+    encoder.encode(["film film"])
+    assert cut[-1] == ["film film"], "as a whole: remembering has ended"

@@ -1,0 +1,434 @@
+"""mlm.data.texts: what is read from files, what is cleaned, dropped and said."""
+
+import gzip
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mlm.data.texts.cleaning import SeenTexts, TextReport, clean_text, read_texts, text_digest
+from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.errors import CorpusError
+from tests.support.places import SHARED
+
+IMDB = SHARED / "data" / "imdb"
+TEXTS = ["A fine film.", 'She said "no", twice.', "Line one line two", "Crème brûlée"]
+
+
+def read(*files, text_column=None, encoding=None, report=None):
+    report = TextReport() if report is None else report
+    names = [str(file) for file in files]
+    return list(read_texts(names, text_column=text_column, encoding=encoding, report=report))
+
+
+def report_of(*files, **settings) -> TextReport:
+    report = TextReport()
+    read(*files, report=report, **settings)
+    return report
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file in a temporary folder from text or bytes; returns its path."""
+
+    def write_file(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write_file
+
+
+# Formats ------------------------------------------------------------------------------------------
+
+
+CSV = (
+    'id,text\n1,A fine film.\n2,"She said ""no"", twice."\n3,"Line one\nline two"\n4,Crème brûlée\n'
+)
+
+
+def write_format(folder: Path, suffix: str) -> Path:
+    path = folder / f"reviews{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.table({"id": [1, 2, 3, 4], "text": TEXTS}), path)
+    elif suffix == ".jsonl":
+        lines = [json.dumps({"id": number, "text": text}) for number, text in enumerate(TEXTS)]
+        path.write_text("\n".join(lines) + "\n\n")
+    elif suffix == ".txt":
+        path.write_text("\n\n".join(TEXTS))
+    else:
+        separator = "\t" if suffix == ".tsv" else ","
+        path.write_text(re.sub(r"^(id|\d),", rf"\1{separator}", CSV, flags=re.MULTILINE))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".txt"])
+def test_every_format_gives_the_same_texts(tmp_path, suffix):
+    path = write_format(tmp_path, suffix)
+    assert read(path) == TEXTS
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert read(packed) == TEXTS
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system(write, end):
+    content = f'text,stars{end}"one{end}two, ""three""",5{end}four,1{end}'
+    assert read(write("a.csv", content)) == ['one two, "three"', "four"]
+    assert read(write("a.txt", f"one{end}{end}two")) == ["one", "two"]
+
+
+def test_values_are_texts_not_numbers_or_missing_values(write):
+    path = write("a.csv", "text,stars\nNA,1\nnull,2\n007,3\n,4\nshort\n")
+    assert read(path) == ["NA", "null", "007", "short"]
+
+
+def test_byte_order_mark_is_no_part_of_the_first_column(write):
+    path = write("a.csv", "text,n\nhello,1\n".encode("utf-8-sig"))
+    assert read(path, text_column="text") == ["hello"]
+    assert read(path, text_column="text", encoding="UTF8") == ["hello"]
+
+
+def test_rows_beyond_the_first_thousand_are_read(write):
+    texts = [f"text {number}" for number in range(2500)]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    assert read(write("a.jsonl", lines)) == texts
+    assert read(write("a.csv", "text\n" + "\n".join(texts))) == texts
+
+
+def test_parquet_of_dictionaries_and_nulls(tmp_path):
+    column = pa.array(["one", None, "two", "one"]).dictionary_encode()
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet") == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "text,n\nhello, world,1\nx,2\n", "more fields than its header"),
+        ("a.csv", "text,n\nx,2\nhello, world,1\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", 'text\nok\n"never closed\n', "EOF inside string"),
+        ("a.csv", "", "it is empty; give a file"),
+        ("a.jsonl", '{"text": "ok"}\n{"text": \n', "line 2"),
+        ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object a line"),
+        ("a.jsonl", '{"text": {"de": "ja"}}\n', "'text' holds a dict"),
+        ("a.parquet", "text\n", "cannot be read"),
+        ("a.csv.gz", "text\nnot gzip\n", "cannot be opened"),
+        ("a.csv.gz", gzip.compress(b"text\n" + b"word\n" * 9999)[:-9], "cut short"),
+    ],
+)
+def test_files_that_are_not_what_they_say(write, name, content, said):
+    with pytest.raises(CorpusError, match=said) as error:
+        read(write(name, content), text_column="text")
+    assert name in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+# Which files --------------------------------------------------------------------------------------
+
+
+def test_files_keep_their_order_and_globs_are_sorted(write, tmp_path):
+    for name in ("b.txt", "a.txt", "c.txt"):
+        write(name, name[0])
+    assert read(tmp_path / "c.txt", tmp_path / "*.txt") == ["c", "a", "b"]
+
+
+def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(write):
+    assert read(write("a[1].txt", "hello")) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing.csv", "no such file"),
+        ("*.tsv", "matches no file"),
+        ("", "is a folder"),
+        ("a.docx", r"no known format; known are \.csv"),
+    ],
+)
+def test_files_that_cannot_be_found(write, tmp_path, name, said):
+    write("a.docx", "x")
+    with pytest.raises(CorpusError, match=said) as error:
+        expand_files([str(tmp_path / name)])
+    assert str(tmp_path / name).rstrip("/") in str(error.value)
+
+
+def test_no_file_at_all():
+    with pytest.raises(CorpusError, match="--train_file"):
+        expand_files([])
+
+
+def test_an_unknown_kind_of_url():
+    with pytest.raises(CorpusError, match="gopher"):
+        expand_files(["gopher://reviews/a.csv"])
+
+
+def test_the_identity_changes_with_the_content_and_keeps_the_folder_to_itself(write):
+    path = write("a.txt", "one")
+    before = file_identity(str(path))
+    assert (before["name"], before["size"]) == ("a.txt", 3)
+    path.write_text("two")
+    assert file_identity(str(path))["sha256"] != before["sha256"]
+
+
+def test_urls_are_read_through_fsspec():
+    with fsspec.open("memory://reviews/a.csv.gz", "wb") as stream:
+        stream.write(gzip.compress(CSV.encode()))
+    assert read("memory://reviews/*.csv.gz") == TEXTS
+    with pytest.raises(CorpusError, match="no such file"):
+        read("memory://reviews/b.csv")
+
+
+@pytest.fixture
+def dataset_hub(tmp_path, monkeypatch):
+    """A local Hub, with the dataset me/reviews, for `hf://` addresses."""
+    from huggingface_hub import HfApi, HfFileSystem, __version__
+    from huggingface_hub.utils import close_session
+
+    from mlm.hub.local import LocalHub
+
+    if __version__.startswith("1."):
+        pytest.skip("this HfFileSystem takes no settings of fsspec's, so no other address either")
+
+    with LocalHub(tmp_path / "hub", token="hf_local") as hub:
+        monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url, "token": "hf_local"})
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        api = HfApi(endpoint=hub.url, token="hf_local")
+        api.create_repo("me/reviews", repo_type="dataset")
+        for name, content in (("a.csv", CSV), ("b.csv", "text\nlast\n")):
+            api.upload_file(
+                path_or_fileobj=content.encode(),
+                path_in_repo=f"data/{name}",
+                repo_id="me/reviews",
+                repo_type="dataset",
+            )
+        yield
+        HfFileSystem.clear_instance_cache()
+        close_session()
+
+
+def test_datasets_of_the_hub(dataset_hub):
+    assert read("hf://datasets/me/reviews/data/*.csv") == [*TEXTS, "last"]
+    identity = file_identity("hf://datasets/me/reviews/data/b.csv")
+    assert identity["name"] == "hf://datasets/me/reviews/data/b.csv"
+    with pytest.raises(CorpusError, match="no such file"):
+        read("hf://datasets/me/nothing/a.csv")
+
+
+# The text column ----------------------------------------------------------------------------------
+
+
+LONG = "a much longer text than any title would ever be"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        ("id,text", "1,hello", "hello"),
+        ("title,Review", "hello,short", "short"),
+        ("sentence,text", "no,yes", "yes"),
+        ("id,words", "12,hello", "hello"),
+        ("title,words", f"short,{LONG}", LONG),
+    ],
+)
+def test_the_obvious_text_column_is_found(write, header, row, expected):
+    assert read(write("a.csv", f"{header}\n{row}\n")) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        ("first,second", "hello,world", "first, second: name one with --text_column"),
+        ("id,stars", "1,2", "id, stars: name one with --text_column"),
+        ("text,TEXT", "hello,world", "text, TEXT: name one"),
+        ("1,hello this is a review", f"2,{LONG}", "looks like data"),
+    ],
+)
+def test_no_column_is_guessed(write, header, row, said):
+    with pytest.raises(CorpusError, match=said):
+        read(write("a.csv", f"{header}\n{row}\n"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_a_column_that_is_not_there_is_answered_with_those_that_are(tmp_path, suffix):
+    path = write_format(tmp_path, suffix)
+    with pytest.raises(CorpusError, match="no column 'review'; its columns are id, text"):
+        read(path, text_column="review")
+
+
+def test_a_column_of_numbers_in_parquet_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="'id' is of type int64"):
+        read(write_format(tmp_path, ".parquet"), text_column="id")
+
+
+def test_the_report_says_which_column_was_read(write):
+    report = report_of(write("a.csv", "id,words\n1,hello\n"))
+    assert report.summary().startswith("1 row") and "(column words)" in report.summary()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings", "said"),
+    [
+        (".txt", {"text_column": "text"}, "plain text has no columns"),
+        (".parquet", {"encoding": "cp1252"}, "Parquet is always UTF-8"),
+        (".csv", {"encoding": "latin-99"}, "latin-99 is not known"),
+        (".csv", {"encoding": "rot13"}, "rot13 is not known"),
+    ],
+)
+def test_a_setting_is_not_ignored(tmp_path, suffix, settings, said):
+    with pytest.raises(CorpusError, match=said):
+        read(write_format(tmp_path, suffix), **settings)
+
+
+# Encodings ----------------------------------------------------------------------------------------
+
+
+def test_bytes_that_are_not_utf8_are_located(write):
+    content = b"text\n" + b"plain words\n" * 200_000 + "caf\u00e9\n".encode("cp1252")
+    with pytest.raises(CorpusError) as error:
+        read(write("a.csv", content))
+    said = str(error.value)
+    assert f"byte 0xe9 at offset {content.index(0xE9):,}" in said
+    assert "a.csv" in said and "--encoding ISO-8859-1 or --encoding cp1252" in said
+
+
+def test_a_character_cut_at_the_end_is_located(write):
+    with pytest.raises(CorpusError, match="byte 0xc3 at offset 8"):
+        read(write("a.txt", b"one\ntwo \xc3"))
+
+
+def test_utf16_is_recognised(write):
+    path = write("a.txt", "café".encode("utf-16"))
+    with pytest.raises(CorpusError, match="try --encoding utf-16"):
+        read(path)
+    assert read(path, encoding="utf-16") == ["café"]
+
+
+def test_the_wrong_encoding_given_points_to_utf8(write):
+    path = write("a.txt", "“quoted”".encode())  # ends in byte 0x9d, which cp1252 has not
+    with pytest.raises(CorpusError, match=r"is not CP1252.*leave --encoding out"):
+        read(path, encoding="cp1252")
+
+
+def test_a_mostly_utf8_file_is_to_be_mended(write):
+    path = write("a.txt", "crème brûlée à la carte\n".encode() * 9 + b"caf\xc3\n")
+    with pytest.raises(CorpusError, match=r"all but 1 of its characters are.*iconv -c .* a\.txt"):
+        read(path)
+
+
+def test_utf8_read_as_latin_1_is_done_and_said(write):
+    path = write("a.csv", "text\nplain\ncrème\nbrûlée\n")
+    report = TextReport()
+    assert read(path, encoding="ISO-8859-1", report=report) == ["plain", "crÃ¨me", "brÃ»lÃ©e"]
+    (warning,) = report.warnings
+    assert "2 of the 2 rows of a.csv with accents look like UTF-8 read as ISO-8859-1" in warning
+    assert warning.endswith("leave --encoding out")
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("crème".encode("latin-1"), "ISO-8859-1"),
+        ("crème".encode(), "utf-8"),
+        ("crème".encode("utf-16"), "utf-16"),
+        (b"plain", "ISO-8859-1"),
+    ],
+)
+def test_a_right_encoding_is_not_suspected(write, content, encoding):
+    assert report_of(write("a.txt", content), encoding=encoding).warnings == []
+
+
+# Cleaning -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean", "had_html"),
+    [
+        ("one<br /><br/>two<BR>three", "one two three", True),
+        ("<p class='x'>one</p><p>two</p>", "one two", True),
+        ("a <i>very</i> good un<b>believ</b>able film", "a very good unbelievable film", True),
+        ('<a href="https://example.org/?a=1">here</a>', "here", True),
+        ("fish &amp; chips&#8230; &lt;br /&gt; &eacute;t&eacute;", "fish & chips… été", True),
+        ("well <grin> it is 3 < 4 and 5 > 4", "well <grin> it is 3 < 4 and 5 > 4", False),
+        ("x <b and c> y, I <3 it", "x <b and c> y, I <3 it", False),
+        ("AT&T, R&D; black&white &copy2", "AT&T, R&D; black&white &copy2", False),
+        (" a\u00a0b\t\tc\r\nd\u2003e ", "a b c d e", False),
+        ("a\x00b\x07c \x1f d\x9f\ufeff", "abc d", False),
+        ("half \ud83d a pair", "half a pair", False),
+        ("naïve 日本語 👍", "naïve 日本語 👍", False),
+        ("<br />\u00a0", "", True),
+    ],
+)
+def test_clean_text(raw, clean, had_html):
+    assert clean_text(raw) == (clean, had_html)
+    assert clean.encode().decode() == clean
+
+
+def test_empty_and_repeated_texts_are_dropped_and_counted(write):
+    first = write("a.txt", "one\n\n \ntwo<br />three\none\n")
+    second = write("b.txt", "two  three\nfour\n")
+    report = TextReport()
+    assert read(first, second, report=report) == ["one", "two three", "four"]
+    assert report.summary() == (
+        "7 rows read from 2 files: 2 empty and 2 repeated dropped, 1 with HTML cleaned"
+    )
+
+
+def test_held_out_texts_are_dropped_and_counted_apart(write):
+    path, report = write("a.txt", "one\ntwo\ntwo\n"), TextReport()
+    with SeenTexts() as held_out:
+        held_out.add(text_digest("one"))
+        texts = read_texts(
+            [str(path)], text_column=None, encoding=None, report=report, held_out=held_out
+        )
+        assert list(texts) == ["two"]
+    assert (report.held_out, report.repeated) == (1, 1)
+
+
+def test_seen_texts_spill_to_disk_and_stay_right():
+    digests = [text_digest(str(number)) for number in range(300_000)]  # more than its cache
+    with SeenTexts() as seen:
+        assert all(seen.add(digest) for digest in digests)
+        assert not any(seen.add(digest) for digest in digests[::1000])
+        assert digests[7] in seen and text_digest("other") not in seen
+
+
+def test_a_full_temporary_disk_is_said():
+    with SeenTexts() as seen:
+        seen._database.execute("PRAGMA max_page_count=3")  # SQLite's own "disk is full"
+        with pytest.raises(CorpusError, match="SQLITE_TMPDIR"):
+            for number in range(10_000):
+                seen.add(text_digest(str(number)))
+
+
+def test_the_stream_draws_no_more_than_it_is_asked_for(write):
+    path = write("a.txt", "".join(f"text {number}\n" for number in range(10_000)))
+    report = TextReport()
+    texts = read_texts([str(path)], text_column=None, encoding=None, report=report)
+    assert [next(texts), next(texts)] == ["text 0", "text 1"]
+    assert report.rows == 2
+    texts.close()
+
+
+def test_closed_sets_are_closed():
+    with SeenTexts() as seen:
+        seen.add(b"x")
+    with pytest.raises(sqlite3.ProgrammingError):
+        seen.add(b"y")
+
+
+@pytest.mark.skipif(not IMDB.is_dir(), reason="the reviews of ../shared/data/imdb are absent")
+def test_the_tutorials_file_is_read_as_it_reads_it_and_the_fix_is_said():
+    report = TextReport()
+    path = IMDB / "imdb_tr.csv"
+    texts = read(path, encoding="ISO-8859-1", report=report)
+    assert (report.rows, len(texts), report.repeated) == (25_000, 24_903, 97)
+    assert not any("<br" in text for text in texts)
+    assert "1,956 of the 2,347 rows of imdb_tr.csv" in report.warnings[0]
+    with pytest.raises(CorpusError, match="byte 0xc2 at offset 204,502"):
+        read(path)

@@ -1,0 +1,612 @@
+"""mlm.hub against a local Hub, through the real huggingface_hub client over HTTP."""
+
+import dataclasses
+import json
+import logging
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+from huggingface_hub import HfApi
+from safetensors.numpy import save_file
+
+from mlm.checkpoint.families import encoder_config_of, new_config, tensor_shapes
+from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.errors import CheckpointError, HubError
+from mlm.hub import (
+    Access,
+    HubUnreachableError,
+    check_push,
+    fetch_checkpoint,
+    fetch_from_hub,
+    pull,
+    push_checkpoint,
+)
+from mlm.hub.local import Fault
+from mlm.hub.local.store import Change, RepoStore
+from mlm.inference.fill_mask import FillMask
+from mlm.training.config import TrainingConfig
+from tests.support.places import ROOT
+from tests.support.served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub
+from tests.support.small_models import small_texts
+
+# huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
+pytestmark = [
+    pytest.mark.kaggle,
+    pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning"),
+]
+
+CONFIG = new_config(
+    "bert",
+    vocab_size=64,
+    hidden_size=4,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=8,
+    max_position_embeddings=16,
+)
+# every request of a push, as (method, address)
+CALLS_OF_A_PUSH = [
+    ("POST", "/api/repos/create"),
+    ("GET", f"/api/models/{REPO}"),
+    ("POST", "/api/validate-yaml"),
+    ("POST", f"/api/models/{REPO}/preupload/main"),
+    ("POST", f"/{REPO}.git/info/lfs/objects/batch"),
+    ("PUT", "/lfs/[0-9a-f]+"),
+    ("POST", "/lfs/[0-9a-f]+/verify"),
+    ("POST", f"/api/models/{REPO}/commit/main"),
+    ("POST", f"/api/models/{REPO}/paths-info/.*"),
+]
+CREATE, LOOK_UP, COMMIT = CALLS_OF_A_PUSH[0], CALLS_OF_A_PUSH[1], CALLS_OF_A_PUSH[7]
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan()
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path, monkeypatch, plan):
+    with served_hub(tmp_path, monkeypatch, plan) as local:
+        yield local
+
+
+@pytest.fixture
+def naps(monkeypatch) -> list[float]:
+    """Pauses between attempts, in seconds; noted, not taken."""
+    taken: list[float] = []
+    monkeypatch.setattr("time.sleep", taken.append)
+    return taken
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return make_checkpoint(tmp_path / "run")
+
+
+def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
+    """A folder with the files of a checkpoint whose weights are noise, drawn from `seed`."""
+    folder.mkdir()
+    rng, shapes = np.random.default_rng(seed), tensor_shapes("bert", encoder_config_of(CONFIG))
+    weights = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(CONFIG.to_dict() | config))
+    train_tokenizer(small_texts(), CONFIG.vocab_size).save_pretrained(folder)
+    (folder / "README.md").write_text("---\ntags: [fill-mask]\n---\n# Reviews\n")
+    (folder / "loss_curve.svg").write_text("<svg/>")
+    return folder
+
+
+def history(repo_id: str = REPO) -> list[str]:
+    return [commit.title for commit in api().list_repo_commits(repo_id)]
+
+
+def test_what_is_pushed_is_what_is_pulled(folder):
+    published = push_checkpoint(folder, REPO, commit_message="first")
+    fetched = fetch_checkpoint(REPO)
+    assert contents(fetched.folder) == contents(folder)
+    assert (fetched.repo_id, fetched.commit) == (REPO, published.commit)
+    assert published.url.endswith(f"/{REPO}")
+
+
+def test_a_publication_is_one_commit(folder):
+    push_checkpoint(folder, REPO, commit_message="first")
+    (folder / "README.md").write_text("# Better\n")
+    push_checkpoint(folder, REPO, commit_message="second")
+    assert history() == ["second", "first", "initial commit"]
+
+
+def test_the_same_files_again_make_no_commit(folder):
+    first = push_checkpoint(folder, REPO)
+    assert push_checkpoint(folder, REPO) == first
+
+
+def test_a_name_without_owner_goes_to_the_account(folder):
+    assert push_checkpoint(folder, "reviews").repo_id == REPO
+
+
+def test_pull_by_commit_branch_and_tag(folder, tmp_path):
+    first = push_checkpoint(folder, REPO)
+    api().create_tag(REPO, tag="v1")
+    second = push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    assert fetch_checkpoint(REPO).commit == second.commit
+    assert fetch_checkpoint(REPO, "main").commit == second.commit
+    for revision in ("v1", first.commit):
+        fetched = fetch_checkpoint(REPO, revision)
+        assert (fetched.commit, contents(fetched.folder)) == (first.commit, contents(folder))
+
+
+def test_only_checkpoint_files_are_pushed(folder):
+    (folder / "state").mkdir()
+    (folder / "state" / "optimizer.bin").write_bytes(b"big")
+    (folder / "notes.txt").write_text("mine")
+    push_checkpoint(folder, REPO)
+    names = {file.rfilename for file in api().model_info(REPO).siblings}
+    assert names == {".gitattributes", *contents(folder)} - {"notes.txt"}
+
+
+def test_files_of_an_earlier_checkpoint_go_and_other_files_stay(folder, tmp_path):
+    (folder / "vocab.txt").write_text("[MASK]\n")
+    push_checkpoint(folder, REPO)
+    api().upload_file(path_or_fileobj=b"x", path_in_repo="curve.txt", repo_id=REPO)
+    push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    names = {file.rfilename for file in api().model_info(REPO).siblings}
+    assert "vocab.txt" not in names
+    assert {"curve.txt", "model.safetensors"} <= names
+
+
+def test_a_broken_folder_is_not_pushed(folder, plan):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(CheckpointError):
+        push_checkpoint(folder, REPO)
+    assert plan.asked == []
+
+
+@pytest.mark.parametrize("call", CALLS_OF_A_PUSH)
+@pytest.mark.parametrize("status", [408, 429, 500, 503, None])
+def test_each_call_of_a_push_is_tried_again(folder, plan, naps, call, status):
+    plan.add(call, Fault(status))
+    push_checkpoint(folder, REPO, commit_message="first")
+    assert plan.count(call) >= 1
+    assert naps
+    assert history() == ["first", "initial commit"]
+
+
+@pytest.mark.parametrize("status", [429, 500, None])
+def test_a_commit_whose_answer_is_lost_is_recognised(folder, plan, naps, status):
+    plan.add(COMMIT, Fault(status, after=True))
+    published = push_checkpoint(folder, REPO, commit_message="first")
+    assert history() == ["first", "initial commit"]
+    assert plan.count(COMMIT) == 1
+    assert fetch_checkpoint(REPO).commit == published.commit
+
+
+def test_pauses_grow_and_end(folder, plan, naps):
+    plan.add(CREATE, Fault(503), times=100)
+    with pytest.raises(HubUnreachableError, match=r"could not create me/reviews: .* 503"):
+        push_checkpoint(folder, REPO)
+    assert naps == [1, 2, 4, 8, 16]
+    assert plan.count(CREATE) == 6
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "86400"}, 300),
+        ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"Retry-After": "soon"}, 1),
+        ({"RateLimit": '"api";r=0;t=55'}, 55),
+        ({"RateLimit": '"api";r=12;t=55'}, 1),
+    ],
+)
+def test_the_hub_says_how_long_to_wait(folder, plan, naps, headers, seconds):
+    plan.add(CREATE, Fault(429, headers))
+    push_checkpoint(folder, REPO)
+    assert naps == [seconds]
+
+
+def test_somebody_elses_commit_is_not_overwritten(folder, tmp_path, plan):
+    push_checkpoint(folder, REPO, commit_message="mine")
+    store = RepoStore(tmp_path / "hub")
+
+    def commit_meanwhile() -> None:
+        added = {"config.json": store.small_file(b"{}")}
+        store.commit("models", REPO, "main", Change("theirs", "", "you", added))
+
+    plan.add(COMMIT, None, do=commit_meanwhile)
+    with pytest.raises(HubError, match="changed by someone else during this push"):
+        push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    assert history() == ["theirs", "mine", "initial commit"]
+
+
+def test_a_file_that_arrived_otherwise_is_noticed(folder, tmp_path, plan):
+    def spoil() -> None:
+        for path in (tmp_path / "hub" / "models" / REPO / "commits").iterdir():
+            commit = json.loads(path.read_text())
+            if "config.json" in commit["files"]:
+                commit["files"]["config.json"]["oid"] = "0" * 40
+                path.write_text(json.dumps(commit))
+
+    plan.add(("POST", ".*/paths-info/.*"), None, do=spoil)
+    with pytest.raises(HubError, match=r"has config\.json not as here"):
+        push_checkpoint(folder, REPO)
+
+
+def test_private_if_asked_for(folder, monkeypatch):
+    push_checkpoint(folder, REPO, private=True)
+    assert api().model_info(REPO).private
+    assert fetch_checkpoint(REPO).repo_id == REPO
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(HubError, match="no such repository, or it is private"):
+        fetch_checkpoint(REPO)
+
+
+def test_a_public_repository_is_not_taken_for_private(folder):
+    push_checkpoint(folder, REPO)
+    with pytest.raises(HubError, match="exists and is public"):
+        push_checkpoint(folder, REPO, private=True)
+    with pytest.raises(HubError, match=f"{REPO} exists and is public: make it private"):
+        check_push(REPO, private=True)  # and before hours of training
+    check_push(REPO)
+    check_push("me/not_there_yet", private=True)
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "a" * 5000, "a\0b", "/" + "a" * 5000])
+def test_what_can_be_no_folder_is_no_trace(name):
+    with pytest.raises(HubError, match="neither a folder here nor a Hub id"):
+        fetch_checkpoint(name)
+
+
+# tags
+
+
+def tags(repo_id: str = REPO) -> dict[str, str]:
+    return {tag.name: tag.target_commit for tag in api().list_repo_refs(repo_id).tags}
+
+
+def test_versions_are_tagged_and_pulled_by_their_tags(folder, tmp_path):
+    first = push_checkpoint(folder, REPO, tag="v1")
+    second = push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO, tag="v2.0")
+    assert tags() == {"v1": first.commit, "v2.0": second.commit}
+    assert contents(fetch_checkpoint(REPO, "v1").folder) == contents(folder)
+    assert history() == ["Checkpoint of 6 files"] * 2 + ["initial commit"]
+
+
+def test_a_tag_is_never_moved(folder, tmp_path, plan):
+    first = push_checkpoint(folder, REPO, tag="v1")
+    other = make_checkpoint(tmp_path / "run2", seed=1)
+    for call in (
+        lambda: check_push(REPO, tag="v1"),  # before hours of training
+        lambda: push_checkpoint(other, REPO, tag="v1"),
+    ):
+        with pytest.raises(HubError, match="has a tag v1 already, and tags are not moved"):
+            call()
+    assert (tags(), history()) == ({"v1": first.commit}, [*history()[:1], "initial commit"])
+    assert plan.count(COMMIT) == 1
+    assert check_push(REPO, tag="v2") == REPO
+    assert check_push("not_there_yet", tag="v1") == "me/not_there_yet"
+
+
+def test_the_same_again_under_its_tag_is_all_right(folder):
+    first = push_checkpoint(folder, REPO, tag="v1")
+    assert push_checkpoint(folder, REPO, tag="v1") == first
+    assert tags() == {"v1": first.commit}
+
+
+def test_a_tag_that_another_makes_meanwhile_is_noticed(folder, tmp_path, plan):
+    push_checkpoint(folder, REPO)
+    initial = api().list_repo_commits(REPO)[-1].commit_id
+    store = RepoStore(tmp_path / "hub")
+    plan.add(
+        ("POST", f"/api/models/{REPO}/tag/.*"),
+        None,
+        do=lambda: store.add_ref("models", REPO, "tags", "v1", initial),
+    )
+    with pytest.raises(HubError, match="has a tag v1 already"):
+        push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO, tag="v1")
+    assert tags() == {"v1": initial}
+
+
+@pytest.mark.parametrize("tag", ["v 1", "../x", "v1/x", "-v", "a" * 101, "v..1", "v1.lock"])
+def test_what_can_be_no_tag_is_refused_before_anything_is_sent(folder, tag, plan):
+    with pytest.raises(HubError, match="is no name for a tag"):
+        push_checkpoint(folder, REPO, tag=tag)
+    assert plan.count(COMMIT) == 0
+
+
+# rights
+
+
+def test_no_token(folder, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    for call in (lambda: check_push(REPO), lambda: push_checkpoint(folder, REPO)):
+        with pytest.raises(HubError, match="no token: run `hf auth login` or set HF_TOKEN"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("token", "repo_id", "said"),
+    [
+        ("hf_unknown", REPO, "does not know the token"),
+        (READ_TOKEN, REPO, "write permission|does not permit"),
+        (TOKEN, "you/reviews", "expected a name under me/|does not permit"),
+        (TOKEN, "me/re--views", "nor a Hub id"),
+        (TOKEN, "a/b/c", "nor a Hub id"),
+    ],
+)
+def test_what_cannot_be_pushed_is_said_before_and_after(folder, monkeypatch, token, repo_id, said):
+    monkeypatch.setenv("HF_TOKEN", token)
+    for call in (lambda: check_push(repo_id), lambda: push_checkpoint(folder, repo_id)):
+        with pytest.raises(HubError, match=said):
+            call()
+
+
+def fine_grained(*permissions: str, name: str = "me") -> dict:
+    scope = {"entity": {"type": "user", "name": name}, "permissions": list(permissions)}
+    return {"accessToken": {"role": "fineGrained", "fineGrained": {"scoped": [scope]}}}
+
+
+@pytest.mark.parametrize(
+    ("account", "repo_id", "may"),
+    [
+        ({}, "me/a", True),
+        ({}, "a", True),
+        ({"orgs": [{"name": "lab", "roleInOrg": "write"}]}, "lab/a", True),
+        ({"orgs": [{"name": "lab", "roleInOrg": "read"}]}, "lab/a", False),
+        ({"auth": fine_grained("repo.write")}, "me/a", True),
+        ({"auth": fine_grained("repo.content.read")}, "me/a", False),
+        ({"auth": fine_grained("repo.write", name="me/a")}, "me/a", True),
+        ({"auth": fine_grained("repo.write", name="me/a")}, "me/b", False),
+    ],
+)
+def test_who_may_push(monkeypatch, account, repo_id, may):
+    monkeypatch.setattr(HfApi, "whoami", lambda self: {"name": "me", **account})
+    if may:
+        check_push(repo_id)
+    else:
+        with pytest.raises(HubError, match="cannot"):
+            check_push(repo_id)
+
+
+# what cannot be pulled
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "said"),
+    [
+        ("me/nothing", None, "no folder here has that name.* no such repository"),
+        ("runs/imdb/step", None, "neither a folder here nor a Hub id"),
+        (REPO, "v9", "no such branch, tag or commit"),
+        (REPO, "0" * 40, "no such branch, tag or commit"),
+        (REPO, "../../x", "is no revision"),
+        (REPO, "", "is no revision"),
+    ],
+)
+def test_what_is_not_there(folder, name, revision, said):
+    push_checkpoint(folder, REPO)
+    with pytest.raises(HubError, match=said):
+        fetch_checkpoint(name, revision)
+
+
+def test_a_gated_repository(folder, monkeypatch):
+    push_checkpoint(folder, REPO)
+    api().update_repo_settings(REPO, gated="auto")
+    monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
+    with pytest.raises(HubError, match="it is gated"):
+        fetch_checkpoint(REPO)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["config.json", "pytorch_model.bin"], r"has only pytorch_model\.bin"),
+        (["config.json"], "no weights at all"),
+        (["model.safetensors"], r"no config\.json"),
+    ],
+)
+def test_a_repository_without_a_checkpoint(plan, names, said):
+    api().create_repo(REPO)
+    for name in names:
+        api().upload_file(path_or_fileobj=b"{}", path_in_repo=name, repo_id=REPO)
+    with pytest.raises(HubError, match=said):
+        fetch_checkpoint(REPO)
+    assert plan.count(("GET", ".*/resolve/.*")) == 0
+
+
+def test_weights_of_an_unknown_family_are_not_fetched(folder, plan, tmp_path):
+    api().create_repo(REPO)
+    other = make_checkpoint(tmp_path / "other", model_type="gpt2")
+    api().upload_folder(folder_path=other, repo_id=REPO)
+    with pytest.raises(CheckpointError, match="model_type is 'gpt2'"):
+        fetch_checkpoint(REPO)
+    assert plan.count(("GET", r".*/config\.json")) == 1
+    assert plan.count(("GET", ".*/model.safetensors")) == 0
+
+
+def test_other_files_are_not_fetched(folder):
+    push_checkpoint(folder, REPO)
+    for name in (
+        "pytorch_model.bin",
+        "modeling.py",
+        "onnx/config.json",
+        "model-00001-of-00001.safetensors",
+    ):
+        api().upload_file(path_or_fileobj=b"no", path_in_repo=name, repo_id=REPO)
+    assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
+
+
+# folders
+
+
+def test_a_folder_is_itself(folder):
+    assert fetch_checkpoint(folder).folder == folder
+    with pytest.raises(HubError, match="is a folder: leave it out"):
+        fetch_checkpoint(folder, "main")
+    with pytest.raises(HubError, match="is a file; expected the folder"):
+        fetch_checkpoint(folder / "config.json")
+
+
+def test_demo_is_the_bundled_checkpoint(folder, monkeypatch):
+    monkeypatch.setattr(pull, "BUNDLED_FOLDER", folder)
+    assert fetch_checkpoint("demo").folder == folder
+
+
+# off line
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_cached_copy_serves_when_the_hub_is_away(folder, plan, naps, caplog, status):
+    published = push_checkpoint(folder, REPO)
+    fetch_checkpoint(REPO)
+    plan.add(LOOK_UP, Fault(status), times=100)
+    plan.add(("GET", f"/api/models/{REPO}/revision/main"), Fault(status), times=100)
+    with caplog.at_level(logging.WARNING, "mlm.hub"):
+        fetched = fetch_checkpoint(REPO)
+    assert (fetched.commit, contents(fetched.folder)) == (published.commit, contents(folder))
+    assert "using the cached copy" in caplog.text
+    assert naps == []
+
+
+def test_what_a_visitor_asks_for_is_asked_as_the_visitor(folder, tmp_path, monkeypatch):
+    push_checkpoint(folder, REPO, private=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / REPO).mkdir(parents=True)  # a folder here is not meant
+    fetch_checkpoint(tmp_path / "run")
+    fetched = fetch_from_hub(REPO)  # with this machine's token, into its cache
+    for token in (False, "hf_of_nobody"):
+        apart = Access(token, tmp_path / "apart")
+        with pytest.raises(HubError, match=r"no such repository|does not know the token") as told:
+            fetch_from_hub(REPO, access=apart)
+        assert "hf_of" not in repr(apart) + str(told.value)
+    theirs = fetch_from_hub(REPO, access=Access(READ_TOKEN, tmp_path / "apart"))
+    assert contents(theirs.folder) == contents(fetched.folder)
+    assert theirs.folder.is_relative_to(tmp_path / "apart")
+
+
+def test_nothing_of_a_visitors_model_stays(tiny_checkpoint_folder, tmp_path, monkeypatch):
+    push_checkpoint(tiny_checkpoint_folder, REPO, private=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    model = FillMask.from_hub(REPO, READ_TOKEN)
+    assert model("I watched this [MASK].") and model.name == REPO
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):
+    push_checkpoint(folder, REPO)
+    fetch_checkpoint(REPO)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    plan.asked.clear()
+    assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
+    for name, revision in ((REPO, "v1"), ("me/other", None)):
+        with pytest.raises(HubError, match="HF_HUB_OFFLINE is set, and neither"):
+            fetch_checkpoint(name, revision)
+    with pytest.raises(HubError, match="nothing can be pushed"):
+        push_checkpoint(folder, REPO)
+    assert plan.asked == []
+
+
+def test_a_cached_commit_asks_nobody(folder, plan):
+    commit = push_checkpoint(folder, REPO).commit
+    fetch_checkpoint(REPO, commit)
+    plan.asked.clear()
+    assert fetch_checkpoint(REPO, commit).commit == commit
+    assert plan.asked == []
+
+
+def test_no_copy_and_no_hub(monkeypatch, naps):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(HubUnreachableError, match=r"127\.0\.0\.1:1 cannot be reached \(ConnectErr"):
+        fetch_checkpoint(REPO)
+    assert naps == [1, 2]
+
+
+def test_a_download_that_breaks_off_is_tried_again(folder, plan, naps):
+    push_checkpoint(folder, REPO)
+    plan.add(("GET", r".*/resolve/.*/model\.safetensors"), Fault(None))
+    plan.add(("GET", ".*/tree/.*"), Fault(503))
+    assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
+
+
+# secrets
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        (CREATE, Fault(400, {"X-Error-Message": f"Bearer {TOKEN} is not liked"})),
+        (CREATE, Fault(400, {"X-Error-Message": "hf_somebodyelses is not liked"})),
+        (LOOK_UP, Fault(None)),
+        (COMMIT, Fault(403, {"X-Error-Message": TOKEN})),
+        (CALLS_OF_A_PUSH[5], Fault(500)),
+    ],
+)
+def test_no_token_in_logs_and_errors(folder, plan, naps, caplog, call, fault):
+    plan.add(call, fault, times=100)
+    with caplog.at_level(logging.DEBUG), pytest.raises(HubError) as caught:
+        push_checkpoint(folder, REPO)
+    lines = [record.getMessage() for record in caplog.records if "httpcore" not in record.name]
+    told = "".join(traceback.format_exception(caught.value))
+    assert lines  # httpcore's own trace quotes the Hub's answer, not what was sent
+    assert "hf_" not in "".join(lines) + told
+    assert "\n" not in str(caught.value)
+
+
+def test_no_token_in_any_file(folder, tmp_path, monkeypatch, hub):
+    push_checkpoint(folder, REPO, private=True, tag="v1")
+    fetch_checkpoint(REPO)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+
+
+def test_no_token_is_taken_as_an_argument():
+    """Everyone on a machine can read what stands in an argument list, and a shell remembers it."""
+    root = ROOT
+    sources = [path.read_text(encoding="utf-8") for path in (root / "scripts").rglob("*.py")]
+    assert [s for s in sources if re.search(r"""["']--\w*token["']""", s)] == []
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    assert [name for name in names if name.endswith("token")] == []
+
+
+# the script
+
+PUSH_SCRIPT = ROOT / "scripts" / "push.py"
+
+
+def test_the_push_script(folder):
+    (folder / "README.md").unlink()
+    command = [sys.executable, PUSH_SCRIPT, folder, REPO, "--private", "--commit_message", "mine"]
+    command += ["--tag", "v1"]
+    environment = os.environ | {"HF_HUB_DISABLE_XET": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    head = api().model_info(REPO)
+    assert done.stdout == f"{api().endpoint}/{REPO} is at commit {head.sha}, tag v1\n"
+    assert TOKEN not in done.stdout + done.stderr
+    assert tags() == {"v1": head.sha}
+    assert (head.private, history()) == (True, ["mine", "initial commit"])
+    text = (folder / "README.md").read_text()
+    assert text.startswith("---\nlibrary_name: transformers")
+    assert f'model="{REPO}"' in text
+
+
+def test_the_push_script_says_no_in_one_line(folder, tmp_path, capsys):
+    main = runpy.run_path(str(PUSH_SCRIPT))["main"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for where, repo_id in ((folder, "you/reviews"), (tmp_path / "none", REPO), (empty, REPO)):
+        assert main([str(where), repo_id]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
+    assert list(empty.iterdir()) == []

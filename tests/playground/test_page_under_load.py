@@ -1,0 +1,163 @@
+"""app.py with the bundled model under many visitors at once and under nonsense: it answers on."""
+
+import asyncio
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mlm.playground.server.limits import MOST_BODY
+from tests.support.places import ROOT
+
+SENTENCE = "I have watched this [MASK] and it was awesome."
+VISITORS = 200
+NONSENSE = 400
+TRACE = ("Traceback", "site-packages", 'File "')
+
+
+@pytest.fixture(scope="module")
+def app():
+    """(address, process) of app.py, which serves the bundled model."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "MLM_MODEL": "demo"}
+    environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, str(ROOT / "app.py")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        try:
+            assert any(str(port).encode() in line for line in process.stdout)
+            address = f"http://127.0.0.1:{port}"
+            assert asyncio.run(answer(address, "fill_mask", [SENTENCE, 5]))[0] == "complete"
+            yield address, process
+        finally:
+            process.terminate()
+
+
+async def answer(address: str, endpoint: str, data: list, visitor: int = 0) -> tuple[str, str]:
+    """What one visitor is told: "complete", "error" or a status, and the rest of it."""
+    source = f"127.0.{1 + visitor // 250}.{1 + visitor % 250}"  # an address of one's own
+    transport = httpx.AsyncHTTPTransport(local_address=source, verify=False)
+    async with httpx.AsyncClient(transport=transport, timeout=60) as client:
+        call = f"{address}/gradio_api/call/{endpoint}"
+        body = json.dumps({"data": data})  # NaN and lone surrogates, as anyone may send them
+        try:
+            asked = await client.post(
+                call, content=body, headers={"Content-Type": "application/json"}
+            )
+        except httpx.TransportError:
+            assert len(body) > MOST_BODY  # it was refused before all of it was sent
+            return "413", ""
+        if asked.status_code != 200:
+            return str(asked.status_code), asked.text
+        told = (await client.get(f"{call}/{asked.json()['event_id']}")).text
+    first, _, rest = told.partition("\n")
+    return first.removeprefix("event: "), rest
+
+
+def peak_memory(process: subprocess.Popen) -> int:
+    """Bytes that the process ever had in memory."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and has many loopback addresses")
+def test_two_hundred_visitors_at_once_are_all_told_something(app):
+    address, process = app
+
+    async def crowd() -> list[tuple[str, str]]:
+        asks = (
+            answer(address, "fill_mask", [f"Visitor {i} watched this [MASK].", 5], i)
+            for i in range(VISITORS)
+        )
+        return await asyncio.wait_for(asyncio.gather(*asks), 120)
+
+    asyncio.run(crowd())
+    before = peak_memory(process)
+    for _ in range(3):
+        told = asyncio.run(crowd())
+        counts = Counter(kind for kind, _ in told)
+        assert counts["complete"] >= 40
+        assert set(counts) <= {"complete", "503"}
+        assert all("Queue is full" in text for kind, text in told if kind == "503")
+    assert peak_memory(process) - before < 64 * 2**20
+    kind, text = asyncio.run(answer(address, "fill_mask", [SENTENCE, 1]))
+    assert kind == "complete" and "movie" in text
+
+
+ODD_TEXTS = [
+    "",
+    "[MASK]" * 600,
+    "\x00[MASK]\x00",
+    "\u202e[MASK]\u2066 \u200f___",
+    "\ud800 [MASK]",
+    "<script>alert(1)</script> [MASK]",
+    "a" * 200_000,
+    "[MASK]" + "\u0301" * 5000,
+    "電影 [MASK] فيلم 🎬",
+    "[MASK] [mask] <mask> ___ _",
+]
+ODD = [
+    *ODD_TEXTS,
+    *(None, True, 0, -1, 5, 50, 51, 2.5, 1e308, float("nan"), float("inf"), 10**30),
+    *([], {}, [SENTENCE], [[[]]], {"text": SENTENCE}, ["[MASK]"] * 300),
+]
+
+
+def sane(parameter: int) -> object:
+    """What goes for a parameter: a text first, a number last."""
+    return SENTENCE if parameter == 0 else 5
+
+
+def test_nonsense_gets_an_answer_and_no_trace(app):
+    address, process = app
+    info = httpx.get(f"{address}/gradio_api/info").json()["named_endpoints"]
+    draw = random.Random(0)
+    before, counts = peak_memory(process), Counter()
+    for _ in range(NONSENSE):
+        endpoint = draw.choice(sorted(info)).removeprefix("/")
+        wanted = len(info[f"/{endpoint}"]["parameters"])
+        number = draw.choice([wanted] * 6 + [0, wanted + 1, 40])
+        data = [draw.choice(ODD) if draw.random() < 0.5 else sane(p) for p in range(number)]
+        kind, text = asyncio.run(answer(address, endpoint, data, draw.randrange(250)))
+        counts[kind] += 1
+        assert kind in ("complete", "error") or kind.startswith("4"), (data, kind, text)
+        assert not any(trace in text for trace in TRACE), (data, text)
+    assert counts["complete"] > 10 and counts["error"] > 10
+    assert peak_memory(process) - before < 256 * 2**20
+    assert process.poll() is None
+    assert asyncio.run(answer(address, "fill_mask", [SENTENCE, 1]))[0] == "complete"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b'{"data": null}',
+        b'{"data": {}}',
+        b'{"data": 7}',
+        b'{"data": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b"\xff\xfe\x00",
+        b'{"data": ["[MASK]", 5], "fn_index": 0, "session_hash": "x", "trigger_id": -1}',
+        b'{"fn_index": 1000000, "data": []}',
+    ],
+)
+@pytest.mark.parametrize("path", ["call/fill_mask", "queue/join", "call/no_such_endpoint"])
+def test_bodies_that_are_no_call_are_refused(app, path, body):
+    address, process = app
+    headers = {"Content-Type": "application/json"}
+    told = httpx.post(f"{address}/gradio_api/{path}", content=body, headers=headers, timeout=60)
+    assert told.status_code < 500 or told.text in ("Internal Server Error",), told.text
+    assert not any(trace in told.text for trace in TRACE)
+    assert process.poll() is None

@@ -1,0 +1,83 @@
+"""`python app.py --share`: with a tunnel, for which a program here stands in, and without one.
+
+The real tunnel is a program that Gradio downloads, to a server of Gradio's: nothing for a test.
+"""
+
+import re
+import sys
+import time
+
+import pytest
+from gradio.tunneling import BINARY_FILENAME
+from gradio_client import Client
+
+from tests.support.places import ROOT
+from tests.support.started_space import StartedSpace, started_space
+
+AT_HOME = {"SYSTEM": "", "SPACE_ID": ""}  # on a Space there is nothing to share
+SENTENCE = "I have watched this [MASK] and it was awesome."
+# As frpc is called, with the page's port behind -l; it says where the page can be had.
+TUNNEL = """#!{python}
+import os, socket, socketserver, sys, threading, time
+
+PARENT = os.getppid()
+PAGE = int(sys.argv[sys.argv.index("-l") + 1])
+
+class Through(socketserver.BaseRequestHandler):
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", PAGE)) as page:
+            back = threading.Thread(target=pour, args=(page, self.request), daemon=True)
+            back.start()
+            pour(self.request, page)
+            back.join()
+
+def pour(source, target):
+    while piece := source.recv(65536):
+        target.sendall(piece)
+    target.shutdown(socket.SHUT_WR)
+
+def end_with_the_page():
+    while os.getppid() == PARENT:
+        time.sleep(0.2)
+    os._exit(0)
+
+threading.Thread(target=end_with_the_page, daemon=True).start()
+socketserver.ThreadingTCPServer.daemon_threads = True
+with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Through) as server:
+    print(f"start proxy success: http://127.0.0.1:{{server.server_address[1]}}", flush=True)
+    server.serve_forever()
+"""
+
+
+def told(page: StartedSpace, pattern: str) -> re.Match:
+    """What the page prints, waited for."""
+    while page.left() > 0:
+        if found := re.search(pattern, page.log()):
+            return found
+        assert page.process.poll() is None, page.log()
+        time.sleep(0.1)
+    raise TimeoutError(page.log())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program by its first line")
+def test_the_public_link_leads_to_the_page(tmp_path):
+    tunnel = tmp_path / "home" / ".cache" / "huggingface" / "gradio" / "frpc" / BINARY_FILENAME
+    tunnel.parent.mkdir(parents=True)
+    tunnel.write_text(TUNNEL.format(python=sys.executable))
+    tunnel.chmod(0o755)
+    variables = {**AT_HOME, "GRADIO_SHARE_SERVER_ADDRESS": "127.0.0.1:7000"}
+    with started_space(ROOT, tmp_path, variables, ["--share"]) as page:
+        port = told(page, r"Running on public URL: https?://127\.0\.0\.1:(\d+)")[1]
+        assert f":{port}" not in page.url
+        client = Client(f"http://127.0.0.1:{port}", verbose=False)
+        words = client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.left())
+        assert words[0]["token_str"].strip() == "movie"
+
+
+def test_without_a_tunnel_it_says_so_and_serves_this_machine(tmp_path):
+    (tmp_path / "home").mkdir()
+    with started_space(ROOT, tmp_path, AT_HOME, ["--share"]) as page:
+        told(page, "Could not create share link")
+        client = Client(page.url, verbose=False)
+        assert client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.left())
+        assert page.asked_for()  # it did try

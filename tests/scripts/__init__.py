@@ -1,0 +1,1 @@
+"""Tests of scripts/ that no whole story runs."""

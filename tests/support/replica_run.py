@@ -1,0 +1,179 @@
+"""One tiny training on one device and on several of them, as JSON on standard output.
+
+    python tests/support/replica_run.py CHECKPOINT_FOLDER tensorflow|jax
+
+The devices are logical CPUs, two on TensorFlow and eight on JAX, as a TPU v5e-8 has cores; they see
+parts of the batches that the one device sees whole. A process of its own, because devices and
+backend are fixed before anything else is done.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+STEPS, ROWS, LENGTH, SLOTS = 5, 16, 16, 6
+COMPILATIONS: list[float] = []  # of JAX
+DEVICES = {"tensorflow": 2, "jax": 8}
+FIRST_LOSS_SCALE = 1024.0  # which does not overflow here
+# An epsilon this large keeps AdamW from undoing a wrong scale of the gradient.
+SETTINGS = {"learning_rate": 0.05, "warmup_steps": 2, "adam_epsilon": 0.1, "max_grad_norm": 0.2}
+
+
+def prepare(backend: str) -> None:
+    os.environ |= {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if backend == "jax":
+        count_compilations()
+        os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES[backend]}"
+        return
+    import tensorflow as tf
+
+    cpu, one = tf.config.list_physical_devices("CPU")[0], tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [one] * DEVICES[backend])
+
+
+def count_compilations() -> None:
+    """From here on each program that XLA compiles is in COMPILATIONS, as seconds."""
+    import jax
+
+    def note(event: str, seconds: float, **_) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            COMPILATIONS.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+
+
+def batch_at(step: int, vocab_size: int):
+    """Of 6 slots a row, the first half of the rows uses all and the second half one."""
+    import numpy as np
+
+    rng = np.random.default_rng(step)
+    positions = [rng.choice(LENGTH - 4, SLOTS, replace=False) for _ in range(ROWS)]
+    attention_mask = np.ones((ROWS, LENGTH), "int32")
+    attention_mask[::3, -3:] = 0
+    inputs = {
+        "input_ids": rng.integers(5, vocab_size, (ROWS, LENGTH)).astype("int32"),
+        "attention_mask": attention_mask,
+        "masked_positions": np.array(positions, "int32"),
+    }
+    weights = np.ones((ROWS, SLOTS), "float32")
+    weights[ROWS // 2 :, 1:] = 0
+    labels = rng.integers(5, vocab_size, (ROWS, SLOTS)).astype("int32")
+    return inputs, labels, weights / weights.sum()
+
+
+class Batches:
+    """What TrainingDataset asks of a run's batches."""
+
+    is_padded = True
+
+    def __init__(self, vocab_size: int, poisoned: int | None, shorter: bool):
+        self.vocab_size, self.poisoned, self.shorter = vocab_size, poisoned, shorter
+        self.sizes = [(LENGTH - 4, SLOTS), (LENGTH, SLOTS)][0 if shorter else 1 :]
+
+    def batch_at(self, step: int):
+        inputs, labels, weights = batch_at(step, self.vocab_size)
+        if step == self.poisoned:
+            weights[-1, 0] = float("nan")  # in a row of the last replica
+        if self.shorter and step % 2:
+            inputs["attention_mask"][:, -4:] = 0
+        return inputs, labels, weights
+
+
+def held_out(tokenizer):
+    """Evaluation batches over random tokens; the last batch is filled up."""
+    import numpy as np
+
+    from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.data.tokens.token_facts import TokenFacts
+    from mlm.data.tokens.token_store import Split
+
+    tokens = np.random.default_rng(9).integers(5, len(tokenizer), 300).astype("int32")
+    split = Split(tokens, np.array([0, 300]))
+    facts = TokenFacts.of(tokenizer)
+    return evaluation_batches(split, facts, max_seq_length=LENGTH, batch_size=ROWS)
+
+
+def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
+    """Losses, final weights, and figures of one run, as the trainer does it."""
+    import keras
+
+    from mlm.backend.input_pipeline import fed
+    from mlm.checkpoint.folder import read_checkpoint
+    from mlm.checkpoint.weights import variables_by_name
+    from mlm.evaluation.evaluator import Evaluator
+    from mlm.training.config import TrainingConfig
+    from mlm.training.step import Learner
+    from mlm.training.step.dataset import TrainingDataset
+    from mlm.training.step.optimizer import make_optimizer
+
+    poisoned, shorter = changes.pop("poisoned", None), changes.pop("shorter", False)
+    with device.scope():
+        start = read_checkpoint(folder, dtype=device.policy)
+        learner = Learner(start.model, parts)
+        optimizer = make_optimizer(
+            TrainingConfig(**(SETTINGS | changes)),
+            STEPS,
+            scales_loss=device.policy == "mixed_float16",
+        )
+        learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
+    batches, losses, compiled = Batches(len(start.tokenizer), poisoned, shorter), [], []
+    for step in range(STEPS):
+        steps = fed(TrainingDataset(batches, step, step + 1))
+        losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
+        compiled.append(len(COMPILATIONS))
+    evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)
+    return {
+        "replicas": device.num_replicas,
+        "losses": losses,
+        "compiled": compiled,
+        "figures": evaluator.figures().to_dict(),
+        "skipped": [int(optimizer.skipped_steps.numpy()), int(optimizer.last_skipped_step.numpy())],
+        "loss_scale": float(optimizer.loss_scale.numpy()),
+        "weights": {
+            name: keras.ops.convert_to_numpy(variable).ravel().tolist()
+            for name, variable in variables_by_name(start.model).items()
+        },
+    }
+
+
+def main(folder: str, backend: str) -> None:
+    prepare(backend)
+    from mlm.backend.devices import Device, choose_device
+    from mlm.backend.startup import load_backend
+    from mlm.training.step import guarded_update
+
+    load_backend()
+
+    def one(policy: str = "float32") -> Device:
+        return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")
+
+    runs = {  # before `choose_device`, which on JAX spreads over all devices what comes after it
+        "one": train_on(one(), folder),
+        "one, in parts": train_on(one(), folder, parts=4),
+        "one, poisoned": train_on(one(), folder, poisoned=2),
+        "one, shorter": train_on(one(), folder, shorter=True),
+    }
+    several = choose_device("fp32")
+    runs |= {
+        "several": train_on(several, folder),
+        "several, in parts": train_on(several, folder, parts=2),
+        "several, poisoned": train_on(several, folder, poisoned=2),
+        "several, shorter": train_on(several, folder, shorter=True),
+        "several, shorter, in parts": train_on(several, folder, parts=2, shorter=True),
+    }
+    if backend == "tensorflow":
+        guarded_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
+        runs["one, not clipped"] = train_on(one(), folder, max_grad_norm=0.0)
+        half = dataclasses.replace(several, policy="mixed_float16")
+        runs["one, fp16, poisoned"] = train_on(one("mixed_float16"), folder, poisoned=2)
+        runs["several, fp16, poisoned"] = train_on(half, folder, poisoned=2)
+    json.dump(runs, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

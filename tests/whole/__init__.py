@@ -1,0 +1,1 @@
+"""Whole stories, from a command to its end."""

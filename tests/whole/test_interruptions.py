@@ -1,0 +1,108 @@
+"""SIGKILL at twenty moments of one run: it ends as the run does that was let alone."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlm.hub.local import LocalHub
+from tests.support.places import SUPPORT
+
+PROGRAM = SUPPORT / "interrupted_run.py"
+SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
+STEP, SAVE = "mlm.data.batches.masked_batches.MaskedBatches.batch_at", "os.fsync"
+RENAME, PRUNE = "pathlib.Path.replace", "shutil.rmtree"
+EVALUATION = "mlm.data.batches.masked_batches.EvaluationBatches.__getitem__"
+TOKEN = "hf_of_the_interrupted_run"
+COMMIT = "huggingface_hub.HfApi.create_commit"
+
+
+def moments() -> list[list]:
+    """Six inside steps, four inside saves, and so on; where exactly is drawn anew each day."""
+    draw = random.Random(os.environ.get("PYTEST_SEED", "20"))
+    inside_steps = [[STEP, draw.randint(1, 9), "during", draw.random() * 0.05] for _ in range(6)]
+    inside_saves = [[SAVE, draw.randint(1, 12), "before", 0] for _ in range(4)]
+    return [
+        ["mlm.training.preparation.build_token_store", 1, "after", 0],
+        [EVALUATION, 1, "before", 0],
+        *inside_steps[:3],
+        [RENAME, 1, "before", 0],
+        *inside_saves[:2],
+        [RENAME, 2, "after", 0],
+        [PRUNE, 1, "before", 0],
+        *inside_steps[3:],
+        [EVALUATION, 3, "after", 0],
+        *inside_saves[2:],
+        ["mlm.training.trainer.save_checkpoint", 1, "before", 0],
+        ["mlm.checkpoint.folder.save_tokenizer", 1, "after", 0],
+        [COMMIT, 1, "before", 0],
+        [COMMIT, 1, "after", 0],
+    ]
+
+
+def run(settings: dict, killed_at: list) -> list:
+    """[moment, exit code] of each attempt; -9 is SIGKILL."""
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), json.dumps(settings), json.dumps(killed_at)],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=850,
+    )
+    return json.loads(done.stdout)
+
+
+def hashes(output: Path) -> dict[str, str]:
+    """sha256 of the weights and of the last state's model and optimizer."""
+    last = max((output / "state").glob("step-*"))
+    files = [output / "model.safetensors", *sorted(last.glob("*.safetensors"))]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} | {
+        "step": last.name
+    }
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    with LocalHub(tmp_path / "hub", token=TOKEN) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        yield server
+
+
+@pytest.mark.timeout(900)  # 22 trainings
+def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(hub, small_corpus, tmp_path):
+    settings = {
+        "train_file": [str(small_corpus)],
+        "model_type": "bert",  # has dropout
+        "config_overrides": SHAPE,
+        "vocab_size": 160,
+        "max_seq_length": 24,
+        "line_by_line": True,
+        "group_by_length": True,
+        "per_device_train_batch_size": 8,
+        "max_steps": 60,
+        "logging_steps": 7,
+        "eval_steps": 10,
+        "save_steps": 4,
+        "learning_rate": 1e-3,
+        "precision": "fp32",
+        "push_to_hub": True,
+    }
+    straight = {"output_dir": str(tmp_path / "straight"), "hub_model_id": "me/straight"}
+    assert run(settings | straight, []) == [[None, 0]]
+    killed = {"output_dir": str(tmp_path / "killed"), "hub_model_id": "me/killed"}
+    attempts = run(settings | killed, moments())
+    assert [code for _, code in attempts] == [-9] * 20 + [0], attempts
+    assert hashes(tmp_path / "killed") == hashes(tmp_path / "straight")
+    records = [
+        json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8"))
+        for name in ("killed", "straight")
+    ]
+    for part in ("loss_curve", "validation_curve", "metrics", "steps"):
+        assert records[0][part] == records[1][part]
+    print(f"killed {len(moments())} times; both ended with {hashes(tmp_path / 'killed')}")
