@@ -375,7 +375,7 @@ prepare("tensorflow")
 from mlm.backend.devices import choose_device
 from mlm.backend.startup import load_backend
 load_backend()
-from mlm.evaluation import evaluate
+from mlm import evaluate
 figures = evaluate({folder!r}, [{file!r}]).tokens.to_dict()
 print(json.dumps([choose_device("fp32").num_replicas, figures]))
 """
