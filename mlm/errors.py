@@ -40,3 +40,8 @@ class InputError(UserError):
 
 class UnsupportedError(Exception):
     """An encoder that an engine has no graph for; why, in a few words. Another answers then."""
+
+
+def one_line(error: object, limit: int = 200) -> str:
+    """Return another library's error as one line of at most `limit` characters."""
+    return " ".join(str(error).split())[:limit]

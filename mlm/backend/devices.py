@@ -9,7 +9,7 @@ from typing import Any
 
 from mlm.backend.hardware import cpu_has_bf16, cpu_name, has_signs_of_a_tpu, is_installed
 from mlm.backend.replicas import backend_name
-from mlm.errors import ConfigError
+from mlm.errors import ConfigError, one_line
 
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
@@ -98,7 +98,7 @@ def _tensorflow_tpu(precision: str) -> Device:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise ConfigError(
             f"TensorFlow cannot start the TPU ({reason}); KERAS_BACKEND=jax is the other way"
         ) from None

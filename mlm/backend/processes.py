@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from mlm.errors import ConfigError, TrainingError
+from mlm.errors import ConfigError, TrainingError, one_line
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def join() -> None:
     try:
         keras.distribution.initialize()
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise ConfigError(
             f"--distributed, but the other processes cannot be met ({reason}): set "
             "KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES and "

@@ -13,8 +13,8 @@ from typing import Any
 
 from mlm.checkpoint.config_bounds import DROPOUT, MOST_LABELS, NUMBERS, WORDS, Bounds
 from mlm.checkpoint.families import family_of
-from mlm.checkpoint.strict_json import parse_strictly, shown
-from mlm.errors import CheckpointError
+from mlm.checkpoint.strict_json import has_lone_surrogate, parse_strictly, shown
+from mlm.errors import CheckpointError, one_line
 
 MAX_CONFIG_BYTES = 64 * 1024
 
@@ -65,7 +65,7 @@ def read_config(folder: Path):
     try:
         config = _config_class(raw).from_dict(raw)
     except Exception as error:  # transformers raises its own validation classes
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise CheckpointError(f"{where} cannot be used: {reason}") from None
     # A field that the file leaves out has the family's own value, which was not looked at.
     pad, size = config.pad_token_id, config.vocab_size
@@ -209,7 +209,7 @@ def _check_string(name: str, value: str, where: str, depth: int) -> None:
         raise CheckpointError(
             f"{where}: {name} has {len(value):,} characters; expected {LONGEST_STRING:,} at most"
         )
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if has_lone_surrogate(value):
         raise _refusal(where, name, value, "text; half a surrogate pair is none")
 
 

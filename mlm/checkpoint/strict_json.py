@@ -5,11 +5,13 @@ no Infinity, which are no JSON; no integer beyond 64 bits.
 """
 
 import json
+import re
 import reprlib
 from typing import Any
 
 LARGEST_INTEGER = 2**63 - 1
 LONGEST_SHOWN = 100  # characters of a value in a message
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = LONGEST_SHOWN
 
@@ -38,6 +40,11 @@ def shown(value: Any) -> str:
     """A stranger's value for a message: on one line, escaped, cut to about 100 characters."""
     short = SHORT.repr(value)
     return short if len(short) <= LONGEST_SHOWN else f"{short[: LONGEST_SHOWN - 3]}..."
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether half of a surrogate pair is in the text, which no file can hold as UTF-8."""
+    return not text.isascii() and LONE_SURROGATE.search(text) is not None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

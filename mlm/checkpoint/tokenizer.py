@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
-from mlm.errors import CheckpointError
+from mlm.errors import CheckpointError, one_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -121,7 +121,7 @@ def tokenizer_errors(what_failed: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise CheckpointError(f"{what_failed} ({reason}): fetch or save its files again.") from None
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
+from mlm.checkpoint.strict_json import has_lone_surrogate
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import CheckpointError, HubError, InputError
 from mlm.hub import Access, Fetched, assets_folder, fetch_checkpoint, fetch_from_hub
@@ -29,7 +30,6 @@ from mlm.inference.filling import (
     Candidate,
     Filling,
     JointFilling,
-    holds_half_a_character,
     put_in_place,
 )
 from mlm.inference.joint_filling import MAX_JOINT_MASKS, JointTokens, search_jointly
@@ -287,7 +287,7 @@ class FillMask:
         return spelt
 
     def _pieces_of(self, word: Any) -> tuple[int, ...]:
-        if not isinstance(word, str) or not word.strip() or holds_half_a_character(word):
+        if not isinstance(word, str) or not word.strip() or has_lone_surrogate(word):
             raise InputError(f"{_shown(word)} is not a word.")
         if self.vocabulary.marks_spaces:  # inside a sentence a word stands behind a space
             ids = self.predictor.read_plain(" " + word.strip())

@@ -10,11 +10,6 @@ ANY_SPELLING = r"\[mask\]|<mask>|_{3,}|(?<!\w)_{1,2}(?!\w)"
 SPACED = ("Lu", "Ll", "Lt", "Nd")  # Unicode's kinds of letters and digits with spaces around words
 
 
-def holds_half_a_character(text: str) -> bool:
-    """Whether there is a lone surrogate in the text, which no tokenizer and no file can take."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def find_masks(text: str, mask_token: str) -> list[re.Match[str]]:
     """Every mask of the text: `[MASK]`, `<mask>`, `___` or longer, and the model's own token."""
     return list(re.finditer(f"{re.escape(mask_token)}|{ANY_SPELLING}", text, re.IGNORECASE))

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mlm.checkpoint.strict_json import has_lone_surrogate
 from mlm.errors import CheckpointError, InputError
 from mlm.inference.engines.keras_engine import Question
-from mlm.inference.filling import find_masks, holds_half_a_character, normalise_masks
+from mlm.inference.filling import find_masks, normalise_masks
 from mlm.inference.predictor import Predictor
 
 MAX_CHARACTERS = 20_000  # of a text; looked at before anything else, so that 30 MB cost nothing
@@ -50,7 +51,7 @@ def check_text(text: Any) -> None:
         raise InputError(
             f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
         )
-    if holds_half_a_character(text):
+    if has_lone_surrogate(text):
         raise InputError("The text holds half a character (a lone surrogate): type it again.")
 
 

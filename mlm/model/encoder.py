@@ -11,13 +11,12 @@ from keras import ops
 from mlm.errors import ConfigError
 from mlm.model.attention import RelativeEmbeddings, RelativePositions
 from mlm.model.blocks import layer_norm
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import MASKED_OUT, EncoderConfig
 from mlm.model.fused import Elementwise, compiled_elementwise
 from mlm.model.layers import Embeddings, EncoderLayer, PredictionHead
 
 # Added to an attention score that may not count, twice at most. Finite in every number format, so
 # that no row is NaN: float16 ends at 65504.
-MASKED_OUT = -3e4
 
 
 class MaskedLM(keras.Model):

@@ -16,6 +16,8 @@ from typing import Literal
 
 Shape = tuple[int, ...]
 
+MASKED_OUT = -3e4  # added to the attention score of a token that is not to be seen
+
 # Those that blocks.py computes; here, because it takes Keras to have them.
 ACTIVATION_NAMES = frozenset(
     {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mlm.errors import ConfigError
+from mlm.errors import ConfigError, one_line
 from mlm.training.config_rules import check_config
 
 
@@ -205,7 +205,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"no recipe at {str(path)!r}; --config takes a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(f"{str(path)!r} is no YAML that can be read: {reason}") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"{str(path)!r} holds no settings; write one `field: value` a line")

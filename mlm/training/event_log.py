@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mlm.errors import ConfigError
+from mlm.errors import ConfigError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class EventLog:
         try:
             yield
         except Exception as error:  # of the disk, in whatever class the library has for it
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             logger.warning("the curves are no longer written to %s: %s", self._folder, reason)
             self._writer = None
 

@@ -12,7 +12,7 @@ from mlm import hub
 from mlm.backend import devices, processes
 from mlm.checkpoint.folder import save_checkpoint
 from mlm.checkpoint.run_state import TrainingState, newest_state, remove_states
-from mlm.errors import ConfigError, HubError, TrainingError, UserError
+from mlm.errors import ConfigError, HubError, TrainingError, UserError, one_line
 from mlm.evaluation.evaluator import Figures
 from mlm.training import card as model_card
 from mlm.training.card.examples import try_examples
@@ -187,7 +187,7 @@ def _try_examples(folder: Path, config: TrainingConfig, report: Callable[[str], 
         examples = try_examples(folder, config.example_texts)
         model_card.add_measurements(folder, examples=examples)
     except Exception as error:  # nothing of a card is worth hours of training
-        told = " ".join(str(error).split())[:200]
+        told = one_line(error)
         report(f"the card goes without its examples: {type(error).__name__}: {told}")
 
 

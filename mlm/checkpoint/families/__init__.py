@@ -21,7 +21,7 @@ from mlm.checkpoint.families import (
 )
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.strict_json import shown
-from mlm.errors import CheckpointError
+from mlm.errors import CheckpointError, one_line
 from mlm.model.encoder_config import ACTIVATION_NAMES, EncoderConfig, Shape, variable_shapes
 
 FAMILIES: dict[str, Family] = {
@@ -71,7 +71,7 @@ def new_config(model_type: str, **overrides: Any):
     try:
         return AutoConfig.for_model(model_type, architectures=[family.architecture], **overrides)
     except Exception as error:  # transformers raises its own validation classes
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise CheckpointError(f"the {model_type} settings cannot work: {reason}") from None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlm.checkpoint.folder import read_training
+from mlm.checkpoint.strict_json import has_lone_surrogate
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ Shape = Mapping[Any, Any] | list | Callable[[Any], bool]
 
 def is_text(value: Any) -> bool:
     """A string that can be written to a file: no halves of characters."""
-    return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
+    return isinstance(value, str) and not has_lone_surrogate(value)
 
 
 def is_count(value: Any) -> bool:

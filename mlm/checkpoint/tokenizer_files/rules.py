@@ -1,13 +1,11 @@
 """What one value of a stranger's JSON may be, as a function and in words."""
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlm.checkpoint.strict_json import shown
+from mlm.checkpoint.strict_json import has_lone_surrogate, shown
 
 LONGEST_TOKEN = 1024  # characters; ModernBERT's longest runs of one sign have some hundreds
-HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class Rule(NamedTuple):
@@ -25,7 +23,7 @@ def is_text(value: Any, longest: int, shortest: int = 0) -> bool:
     """Whether a value is a string of so many characters, none of them half a surrogate pair."""
     if type(value) is not str or not shortest <= len(value) <= longest:
         return False
-    return value.isascii() or not HALF_A_PAIR.search(value)
+    return not has_lone_surrogate(value)
 
 
 def text(longest: int, shortest: int = 0) -> Rule:

@@ -9,10 +9,10 @@ import numpy as np
 from mlm.checkpoint.weights import StoredWeights
 from mlm.errors import UnsupportedError
 from mlm.inference.engines.keras_engine import Question
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import MASKED_OUT, EncoderConfig
 from mlm.model.position_buckets import t5_buckets
 
-MASKED_OUT = np.float32(-3e4)  # added to the score of a token out of sight
+NOT_SEEN = np.float32(MASKED_OUT)
 TABLES_KEPT = 2**26  # bytes of the tables of the lengths last asked for
 
 Tables = dict[str, np.ndarray]
@@ -79,7 +79,7 @@ class Inputs:
     def tables(self, lengths: Sequence[int]) -> Tables:
         """What the layers are given besides, the same for all texts of these lengths.
 
-        Of several texts none sees another: between them the biases are MASKED_OUT.
+        Of several texts none sees another: between them the biases are NOT_SEEN.
         """
         each = [self._of_length(length) for length in lengths]
         if len(each) == 1:
@@ -137,14 +137,14 @@ class Inputs:
             buckets = t5_buckets(length)
             bias = self._biases[buckets[distance + length - 1]].transpose(2, 0, 1)[None]
         if window is not None:
-            bias = bias + MASKED_OUT * (np.abs(distance) > window)
+            bias = bias + NOT_SEEN * (np.abs(distance) > window)
         return np.ascontiguousarray(bias, np.float32)
 
 
 def _blocks(biases: Sequence[np.ndarray], lengths: Sequence[int]) -> np.ndarray:
     """(1, N or 1, T, T) of texts that follow each other, from the biases of each."""
     total, start = sum(lengths), 0
-    joined = np.full((1, biases[0].shape[1], total, total), MASKED_OUT)
+    joined = np.full((1, biases[0].shape[1], total, total), NOT_SEEN)
     for bias, length in zip(biases, lengths, strict=True):
         end = start + length
         joined[:, :, start:end, start:end] = bias

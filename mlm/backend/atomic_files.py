@@ -1,0 +1,61 @@
+"""Write beside, then rename: whoever looks sees the old file or folder, or the whole new one."""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file so that its old content stays until the new one is whole. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Make a temporary folder inside `parent`, itself made if need be, and remove it at the end.
+
+    A killed process leaves its folder behind: see `remove_leftovers`. Raises OSError.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def replace_folder(new: Path, folder: Path, prefix: str) -> None:
+    """Rename `new` to `folder`; a folder that is there is moved aside first, then removed.
+
+    prefix: of the temporary folder beside `folder` that takes the old one. Raises OSError.
+    """
+    if not folder.exists():
+        new.replace(folder)
+        return
+    with staging_folder(folder.parent, prefix) as aside:
+        folder.replace(aside / "old")
+        new.replace(folder)
+
+
+def remove_leftovers(parent: Path, prefix: str) -> None:
+    """Delete the staging folders that killed processes left in `parent`."""
+    for leftover in parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
