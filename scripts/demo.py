@@ -23,7 +23,8 @@ from mlm.backend.startup import load_backend
 from mlm.errors import TrainingError, UserError
 from mlm.hub.local import LocalHub
 from mlm.playground.server.environment import check_environment
-from mlm.training.config import TrainingConfig, read_recipe
+from mlm.training.config import TrainingConfig
+from mlm.training.recipe_file import read_recipe
 
 if TYPE_CHECKING:
     from mlm import FillMask

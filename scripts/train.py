@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import TrainingError, UserError
-from mlm.training.config import TrainingConfig, read_recipe
+from mlm.training.config import TrainingConfig
+from mlm.training.recipe_file import read_recipe
 
 
 def parse(arguments: list[str]) -> TrainingConfig:

@@ -32,38 +32,6 @@ from mlm.training.step.optimizer import make_optimizer
 from mlm.training.stopping import StopRequest
 
 PUSH_TIMEOUT = 600.0  # seconds that a run which ends waits for its last state to reach the Hub
-# Settings that a resumed run may change: they move no weight.
-FREE_ON_RESUME = {
-    "output_dir",
-    "overwrite_output_dir",
-    "logging_steps",
-    "save_steps",
-    "save_total_limit",
-    "per_device_eval_batch_size",
-    "skip_bad_steps",
-    "max_train_minutes",
-    "require_device",
-    "distributed",
-    "report_to",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_tag",
-    "resume_from_hub",
-    "hub_state_minutes",
-    "language",
-    "license",
-    "dataset_tags",
-    "dataset_license",
-    "hub_space",
-    "example_texts",
-    "save_dtype",
-    "load_best_model_at_end",  # of the weights that were trained it chooses some
-    "train_file",  # the fingerprint says whether these hold what they held
-    "token_store",
-    "validation_file",
-    "add_words_file",
-}
 
 
 class TrainingStopped(Exception):
@@ -104,12 +72,7 @@ class TrainingRun:
 
     def go_on_from(self, state: TrainingState) -> None:
         """Stand where a saved run stood; ConfigError if this is another run."""
-        check_same_run(
-            state,
-            self.config.to_dict(),
-            self.ready.store.fingerprint,
-            may_differ=FREE_ON_RESUME,
-        )
+        check_same_run(state, self.config, self.ready.store.fingerprint)
         restore_state(state, self.ready.start.model, self.optimizer)
         self.progress = Progress(**state.run["progress"])
         self.report(f"going on from step {state.step} ({state.folder})")

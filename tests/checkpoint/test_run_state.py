@@ -1,6 +1,5 @@
 """The resumable state: put back to the bit, pruned, and never trusted when it is damaged."""
 
-import json
 import logging
 import os
 import resource
@@ -13,9 +12,8 @@ import pytest
 
 from mlm.checkpoint import run_state as training_state
 from mlm.checkpoint.run_state import best_state, newest_state, restore_state, snapshot, write_state
-from mlm.errors import CheckpointError, ConfigError
+from mlm.errors import CheckpointError
 from mlm.training.config import TrainingConfig
-from mlm.training.state.resuming import check_same_run
 from mlm.training.step.optimizer import make_optimizer
 
 
@@ -255,33 +253,3 @@ def test_another_models_state_is_refused(root, saved_run):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     with pytest.raises(CheckpointError, match="holds 3 arrays, this model and optimizer have 2"):
         restore_state(newest_state(root), model, saved_run[1])
-
-
-@pytest.fixture
-def state(root, saved_run):
-    run = {"step": 1, "config": {"seed": 1, "logging_steps": 5}, "fingerprint": "a" * 64}
-    return write_state(root, snapshot(*saved_run), run, keep=2)
-
-
-def test_the_same_run_goes_on(state):
-    config = {"seed": 1, "logging_steps": 9}
-    check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
-
-
-def test_a_setting_that_a_state_is_too_old_for_had_its_default(state):
-    may_differ = {"logging_steps"}
-    check_same_run(state, {"seed": 1, "group_by_length": False}, "a" * 64, may_differ=may_differ)
-    with pytest.raises(ConfigError, match="--group_by_length was False when"):
-        check_same_run(state, {"seed": 1, "group_by_length": True}, "a" * 64, may_differ=may_differ)
-
-
-def test_another_setting_is_named_with_both_values(state):
-    config = {"seed": 2, "logging_steps": 5}
-    with pytest.raises(ConfigError, match="--seed was 1 when this run was saved and is 2 now"):
-        check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
-
-
-def test_other_texts_are_named_with_both_fingerprints(state):
-    config = json.loads(json.dumps(state.run["config"]))
-    with pytest.raises(ConfigError, match="aaaaaaaaaaaa then, bbbbbbbbbbbb now"):
-        check_same_run(state, config, "b" * 64, may_differ=set())
