@@ -94,6 +94,7 @@ def tell(args: argparse.Namespace, hub_model_id: str) -> list["FillMask"]:
     files = ", ".join(Path(file).name for file in config.train_file)
     headline(f"1. Adapt {start!r} to {files}, and publish it")
     result = train(config)
+    assert result.published is not None, "demo_config pushes to the Hub"
     try:
         models = compare(start, hub_model_id, result.published.commit)
     except UserError as error:  # not of the arguments any more
