@@ -1,7 +1,7 @@
 """The command `mlm`: the first word names what to do, the rest belongs to that.
 
-    mlm train --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
-    mlm fill "I have watched this [MASK] and it was awesome."
+mlm train --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
+mlm fill "I have watched this [MASK] and it was awesome."
 """
 
 import sys
