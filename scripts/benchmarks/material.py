@@ -1,6 +1,6 @@
 """What is measured on: texts of IMDB, and models of random weights with the real vocabulary.
 
-MLM_SHARED_DATA names the folder of both.
+MLM_SHARED_DATA names the folder of both; docs/data.md says where the files are from.
 """
 
 import os
