@@ -1,4 +1,4 @@
-"""How a command was started, and how it ends: the words to repeat it, its errors, its exit code."""
+"""The words that a command was started with, its errors and its exit code."""
 
 import sys
 from collections.abc import Callable

@@ -31,7 +31,7 @@ card = partial(setting, group="Card", moves_weights=False)
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What to train, on what, how, and where the result goes. Raises ConfigError."""
+    """Settings of a run: texts, model, masking, optimisation, destination. Raises ConfigError."""
 
     # The texts themselves may be named in another way on resume: their fingerprint is compared.
     train_file: list[str] = texts(
@@ -53,7 +53,7 @@ class TrainingConfig:
         path="local",
     )
     validation_split_percentage: float = texts(
-        5.0, "Percentage of the documents to hold out if there is no --validation_file."
+        5.0, "Percentage of the documents to hold out, without --validation_file."
     )
     text_column: str | None = texts(
         None, "Column with the text. Default: detected, if there is only one candidate."
@@ -167,7 +167,7 @@ class TrainingConfig:
     )
     require_device: Literal["any", "gpu", "tpu"] = optimisation(
         "any",
-        "Stop at once if there is no such accelerator, instead of using the CPU.",
+        "Stop at once where this accelerator is missing, instead of using the CPU.",
         moves_weights=False,
         in_recipe=False,
     )

@@ -9,7 +9,7 @@ from mlm.training.step.optimizer import make_optimizer
 
 
 class CompiledLearner(NamedTuple):
-    """What `fit` trains with; `loss` is the mean over the steps since it was reset."""
+    """A compiled Keras model with its parts; `loss` is the mean over the steps since a reset."""
 
     learner: Learner
     optimizer: GuardedUpdate

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a run consists of.
+    """Everything that a run consists of before its first step.
 
     hf_config: the transformers config of the model; base_model: `repo_id` and `commit` of the
     initial checkpoint, None from scratch; micro_batches: into how many parts a replica splits its

@@ -1,4 +1,4 @@
-"""The progress bar of a run, the callback that moves it, and lines beside it."""
+"""The progress bar of a run, the callback that moves it, and lines between its redraws."""
 
 import sys
 from collections.abc import Callable

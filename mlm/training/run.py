@@ -115,7 +115,7 @@ class TrainingRun:
             self._save()  # what is killed or fails after this need not train again
             self._saver.wait()
         if processes.any_of(self._stop.is_asked()):
-            raise self._stopped()
+            raise self._make_stopped()
 
     def _pauses(self) -> Iterator[int]:
         """Yield the steps at which training pauses to log, evaluate or save."""
@@ -183,7 +183,7 @@ class TrainingRun:
         if processes.any_of(self._stop.is_set()):
             self._save()
             self._saver.wait()
-            raise self._stopped()
+            raise self._make_stopped()
         self._saver.check()
         if progress.step == self._prepared.total_steps:
             return  # `final_figures` does the rest
@@ -191,7 +191,7 @@ class TrainingRun:
         if not saved and (progress.step % config.save_steps == 0 or self._saver.push_is_due()):
             self._save()
 
-    def _stopped(self) -> TrainingStopped:
+    def _make_stopped(self) -> TrainingStopped:
         output = Path(self.config.output_dir)
         return TrainingStopped(self.progress.step, self._prepared.total_steps, output)
 

@@ -16,7 +16,7 @@ from mlm.errors import ConfigError
 
 
 class Bounds(NamedTuple):
-    """The interval that a number has to lie in; None leaves a side open."""
+    """The interval of the numbers that a setting takes; None leaves a side open."""
 
     at_least: float | None = None
     above: float | None = None
@@ -25,7 +25,7 @@ class Bounds(NamedTuple):
     reason: str = ""
 
     def allows(self, value: float) -> bool:
-        """Return whether a number lies in the interval."""
+        """Return whether a number is in the interval."""
         return (
             (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
@@ -50,7 +50,7 @@ class Form(NamedTuple):
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of a setting beside its name, type and default.
+    """Facts about a setting besides its name, type and default.
 
     group: its heading in --help; moves_weights: whether another value gives other weights, so that
     a resumed run may not change it; in_recipe: whether the command in a card names it; path: set if

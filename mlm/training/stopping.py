@@ -1,4 +1,4 @@
-"""What stops a run in order, a signal or the clock, and the lock on its folder."""
+"""Stop a run in order, on a signal or by the clock; lock its folder against other runs."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Whether a run that is started is the run whose state was saved."""
+"""Check that a run which is resumed is the run whose state was saved."""
 
 import os
 from pathlib import Path
