@@ -9,6 +9,7 @@ from mlm.training.card.model_index import evaluation_results, metric_types
 from mlm.training.card.stated import licence_fields, stated_facts
 from mlm.training.card.training_json import Example, TrainingJson, examples_in
 
+# A fixed order: name_model_card takes a card for edited if a byte of it differs.
 ORDER = (
     "language",
     "license",
