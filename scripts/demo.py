@@ -23,6 +23,7 @@ from mlm.backend.startup import load_backend
 from mlm.errors import TrainingError, UserError
 from mlm.hub.local import LocalHub
 from mlm.playground.server.environment import check_environment
+from mlm.training.card.figures import TOP_K
 from mlm.training.config import TrainingConfig
 from mlm.training.recipe_file import read_recipe
 
@@ -39,7 +40,6 @@ SENTENCES = (
     "I ordered the [MASK] and it was delicious.",
     "We took the [MASK] to the coast.",
 )
-TOP_K = 5
 
 
 def main(arguments: list[str]) -> int:
