@@ -9,22 +9,8 @@ from mlm.training.card.stated import stated_facts
 from mlm.training.card.tables import format_value, section, table
 from mlm.training.card.training_json import Corpus, TrainingJson
 from mlm.training.config import TrainingConfig
+from mlm.training.setting import default_of, settings_of
 
-FILES = ("train_file", "validation_file", "model_name_or_path", "add_words_file")
-NOT_IN_RECIPE = {  # settings that do not affect the weights: the output, its place, time limits
-    "output_dir",
-    "overwrite_output_dir",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_tag",
-    "hub_space",
-    "resume_from_hub",
-    "hub_state_minutes",
-    "max_train_minutes",
-    "report_to",
-    "require_device",
-}
 SHOWN_OF_HASH = 16  # hexadecimal digits; training.json has all
 
 
@@ -93,17 +79,18 @@ def recipe_section(training: TrainingJson) -> str:
 
 def _flags(settings: Mapping[str, object]) -> Iterable[str]:
     """Yield `--name value` for each setting that is not the default, without local folders."""
+    about = settings_of(TrainingConfig)
     for field in dataclasses.fields(TrainingConfig):
-        factory = field.default_factory
-        default = field.default if factory is dataclasses.MISSING else factory()
+        default = default_of(field)
         value = settings.get(field.name, default)
-        if value == default or field.name in NOT_IN_RECIPE:
+        if value == default or not about[field.name].in_recipe:
             continue
         if value is True:
             yield f"--{field.name}"
         else:
             values = value if isinstance(value, list) else [value]
-            shown = (public_name(v) if field.name in FILES else v for v in map(str, values))
+            is_path = about[field.name].path is not None
+            shown = (public_name(v) if is_path else v for v in map(str, values))
             yield f"--{field.name} {shlex.join(shown)}"
 
 
