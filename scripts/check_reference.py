@@ -10,8 +10,6 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from mlm.backend.startup import load_backend
 from mlm.errors import ConfigError, UserError
 
@@ -47,7 +45,8 @@ def check(given: argparse.Namespace) -> bool:
     path = given.reference_file or PUBLISHED_NUMBERS
     if given.reference_file is None and not path.is_file():
         raise ConfigError(
-            "no file of published numbers was found: give one with --reference_file FILE"
+            "no file of published numbers was found: give one with --reference_file FILE; "
+            "docs/data.md says which there is"
         )
     if not given.folder.is_dir():
         raise ConfigError(f"{given.folder} is not a folder: give one that holds a checkpoint")
