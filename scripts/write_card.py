@@ -1,4 +1,4 @@
-"""Measure a checkpoint folder on held-back texts and examples, and write both into its card: `mlm card`."""
+"""Measure a checkpoint and write the figures into its card: `mlm card`."""
 
 import sys
 
