@@ -160,7 +160,7 @@ def test_the_model_is_told_by_folder_config_or_readme(folder, reference, tmp_pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("{}", "nothing to compare"),
         ('{"tutorial": {"text": "a"}}', "no reference file .KeyError"),
         ('{"model_cards": [{"model": "m", "text": "t", "top5": [["a", "b", "c"]]}]}', "ValueError"),
