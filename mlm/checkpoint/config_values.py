@@ -25,9 +25,9 @@ FLAGS = {
 LABELS = {"id2label", "label2id"}  # their keys are free text
 
 FORBIDDEN_KEYS = {  # pattern -> what a config with such a key asks for
-    re.compile(r"auto_map|custom_.*"): "code of its own, which is never run",
+    re.compile(r"auto_map|custom_.*"): "custom code, which is never run",
     re.compile(r"_attn.*|attn_implementation|_?experts_implementation"): (
-        "an attention of its own, which could be code; take the line out"
+        "a custom attention, which could be code; take the line out"
     ),
     re.compile(r"transformers_weights"): (
         "weights of another file than the one that is read; take the line out"

@@ -80,6 +80,7 @@ def check_sizes(sizes: Mapping[str, int | None], where: str) -> None:
 
 
 def _check_size(name: str, size: int | None, where: str) -> None:
+    """Check the size of one file; the limit for weight files is a setting."""
     if type(size) is not int or size < 0:
         raise CheckpointError(
             f"the size of {name} in {where} is not known, so it is not read; upload it again"

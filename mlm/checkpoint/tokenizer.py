@@ -36,10 +36,25 @@ def load_tokenizer(
         CheckpointError: no such files, files that cannot be read or break a rule of
             `tokenizer_files`, no mask token, ids beyond the embedding.
     """
-    from transformers import AutoTokenizer
-
     folder = Path(folder)
     check_tokenizer_files(folder, vocab_size)
+    tokenizer = _open_tokenizer(folder)
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
+            "checkpoint with a tokenizer.json."
+        )
+    check_special_tokens(tokenizer, str(folder))
+    _drop_truncation_and_padding(tokenizer)
+    with tokenizer_errors(f"The tokenizer in {folder} cannot be used"):
+        _check_ids(tokenizer, vocab_size, folder)
+    return tokenizer
+
+
+def _open_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
+    """Return the tokenizer of checked files; it may be a slow one."""
+    from transformers import AutoTokenizer
+
     content = _read_json(folder / "tokenizer.json")
     options: dict[str, object] = {"local_files_only": True, "trust_remote_code": False}
     if not content:
@@ -55,15 +70,6 @@ def load_tokenizer(
         tokenizer = cast("PreTrainedTokenizerFast", loaded)
         if tokenizer.is_fast and "Precompiled" in str(content.get("normalizer")):
             _restore_sentencepiece(tokenizer.backend_tokenizer, folder)
-    if not tokenizer.is_fast:
-        raise CheckpointError(
-            f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
-            "checkpoint with a tokenizer.json."
-        )
-    check_special_tokens(tokenizer, str(folder))
-    _drop_truncation_and_padding(tokenizer)
-    with tokenizer_errors(f"The tokenizer in {folder} cannot be used"):
-        _check_ids(tokenizer, vocab_size, folder)
     return tokenizer
 
 

@@ -141,15 +141,18 @@ def test_published_configs_are_read(name, tmp_path):
 # Refused settings: rule -> (settings added to those of a small BERT, part of the message)
 
 CODE = {
-    "auto_map": ({"auto_map": {"AutoModel": "evil.py"}}, "code of its own, which is never run"),
-    "deep auto_map": ({"text_config": {"auto_map": {}}}, "code of its own, which is never run"),
+    "auto_map": ({"auto_map": {"AutoModel": "evil.py"}}, "custom code, which is never run"),
+    "deep auto_map": ({"text_config": {"auto_map": {}}}, "custom code, which is never run"),
     "custom pipelines": ({"custom_pipelines": {}}, "never run (custom_pipelines)"),
-    "attention": ({"_attn_implementation": "sdpa"}, "asks for an attention of its own"),
+    "attention": ({"_attn_implementation": "sdpa"}, "asks for a custom attention"),
     "weights of another file": ({"transformers_weights": "other.safetensors"}, "of another file"),
     "a flag that is none": ({"return_dict": "x"}, "return_dict is 'x'; expected true or false"),
     "hidden states": ({"output_hidden_states": "x"}, "output_hidden_states is 'x'"),
-    "attention by another name": ({"_attn_implementation_autoset": "me/kernel"}, "of its own"),
-    "inner attention": ({"_attn_implementation_internal": "me/kernel"}, "of its own"),
+    "attention by another name": (
+        {"_attn_implementation_autoset": "me/kernel"},
+        "a custom attention",
+    ),
+    "inner attention": ({"_attn_implementation_internal": "me/kernel"}, "a custom attention"),
     "public attention": ({"attn_implementation": "me/kernel"}, "(attn_implementation)"),
     "experts": ({"_experts_implementation": "me/kernel"}, "(_experts_implementation)"),
     "quantized": ({"quantization_config": {"bits": 4}}, "quantized weights, which are not read"),

@@ -234,7 +234,7 @@ def settings(**values):
 
 
 SETTINGS = [
-    (settings(auto_map={"AutoTokenizer": ["evil.Evil", None]}), "code of its own .auto_map."),
+    (settings(auto_map={"AutoTokenizer": ["evil.Evil", None]}), "custom code .auto_map."),
     (settings(tokenizer_class="AutoModel"), "tokenizer_class is 'AutoModel'"),
     (settings(tokenizer_class="BertJapaneseTokenizer"), "a class of these families"),
     (settings(tokenizer_class=["BertTokenizer"]), "a class of these families"),

@@ -31,7 +31,7 @@ FAMILIES: dict[str, Family] = {
     )
 }
 # Masked-LM families of transformers that are not supported, and why.
-UNSUPPORTED = {"deberta": "its first version joins query, key and value in a way of its own"}
+UNSUPPORTED = {"deberta": "its first version joins query, key and value in another way"}
 
 
 def family_of(model_type: str | None) -> Family:

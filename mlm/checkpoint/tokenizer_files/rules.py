@@ -54,7 +54,7 @@ TOKEN = text(MAX_TOKEN, shortest=1)
 MARK = text(8)
 LETTER = text(1, shortest=1)
 SIDE = one_of("Left", "Right")
-ANYTHING = Rule(lambda value: True, "anything")  # for a value that has a function of its own
+ANYTHING = Rule(lambda value: True, "anything")  # another function checks the value
 NO_SAMPLING = Rule(lambda value: not value, "null: ids are not sampled")
 Rules = dict[str, Rule]
 Kinds = dict[str, Rules]

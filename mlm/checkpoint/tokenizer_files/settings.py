@@ -56,7 +56,7 @@ FORBIDDEN_KEYS = {
     "vocab",
 }
 OWN_PATHS = {"merges_file", "tokenizer_file", "vocab_file"}  # of the files at the time of saving
-OWN_CODE = "it names code of its own (auto_map), which is never run here"
+OWN_CODE = "it names custom code (auto_map), which is never run here"
 SIDES = or_null(one_of("left", "right"))
 
 
@@ -119,6 +119,7 @@ def check_tokenizer_settings(content: object, vocab_size: int, *, has_tokenizer_
 
 
 def _check_setting(key: str, value: object, vocab_size: int, has_tokenizer_json: bool) -> None:
+    """Check a setting that is not null, by its key."""
     if key == "auto_map":
         raise ValueError(OWN_CODE)
     if (key in FORBIDDEN_KEYS or key.startswith("_")) and value not in (False, []):
