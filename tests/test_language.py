@@ -1,4 +1,4 @@
-"""The language of docstrings and messages: see CONTRIBUTING, and ruff's D rules in pyproject.toml."""
+"""The language of docstrings and strings; ruff checks that public things have a docstring."""
 
 import ast
 import re

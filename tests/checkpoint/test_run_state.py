@@ -1,4 +1,4 @@
-"""The resumable state: put back to the bit, pruned, and never trusted when it is damaged."""
+"""The resumable state: restored to the bit, pruned, and never used if it is damaged."""
 
 import logging
 import os
@@ -10,15 +10,15 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.checkpoint import run_state as training_state
-from mlm.checkpoint.run_state import best_state, newest_state, restore_state, snapshot, write_state
+from mlm.backend import atomic_files
+from mlm.checkpoint.run_state import newest_state, restore_state, snapshot, write_state
 from mlm.errors import CheckpointError
 from mlm.training.config import TrainingConfig
 from mlm.training.step.optimizer import make_optimizer
 
 
 def small_run(seed: int):
-    """A model with dropout and an optimizer, both with values of their own."""
+    """Return a model with dropout and an optimizer, whose values depend on the seed."""
     keras.utils.set_random_seed(seed)
     layers = [keras.layers.Dense(4, name="dense"), keras.layers.Dropout(0.5, seed=seed)]
     model = keras.Sequential([keras.Input((3,)), *layers])
@@ -155,7 +155,7 @@ def test_damaged_later_states_do_not_push_out_the_new_one(root, saved_run):
         save(root, saved_run, step, keep=3)
     for step in (200, 300):
         truncate(root / f"step-{step:08d}" / "run.json")
-    save(root, saved_run, 150)  # the run went on from 100
+    save(root, saved_run, 150)  # the run resumed from 100
     assert names(root) == ["step-00000100", "step-00000150"]
 
 
@@ -185,7 +185,7 @@ def assert_save_fails(root: Path, run, said: str) -> None:
 def test_a_full_disk_keeps_the_older_states(root, saved_run, monkeypatch):
     for step in (1, 2):
         save(root, saved_run, step)
-    monkeypatch.setattr(training_state, "_fsync", no_space)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", no_space)
     assert_save_fails(root, saved_run, "No space left on device")
 
 
@@ -201,7 +201,7 @@ def test_weights_that_do_not_fit_keep_the_older_states(root, saved_run):
 
 
 def test_a_save_that_fails_first_says_that_there_is_none(root, saved_run, monkeypatch):
-    monkeypatch.setattr(training_state, "_fsync", no_space)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", no_space)
     with pytest.raises(CheckpointError, match="there is none yet"):
         save(root, saved_run, 1)
     assert names(root) == []
@@ -236,16 +236,6 @@ def test_the_best_stays_beside_the_newest(losses, kept, root, saved_run):
         run = {"step": step, "validation_loss": loss}
         write_state(root, snapshot(*saved_run), run, keep=2)
     assert [int(name.removeprefix("step-")) for name in names(root)] == kept
-    best = best_state(root)
-    measured = {step: loss for step, loss in losses.items() if loss is not None}
-    assert (best and best.step) == (min(measured, key=measured.get) if measured else None)
-
-
-def test_a_damaged_best_is_passed_over(root, saved_run):
-    for step, loss in {1: 1.0, 2: 2.0}.items():
-        write_state(root, snapshot(*saved_run), {"step": step, "validation_loss": loss}, keep=2)
-    truncate(root / "step-00000001" / "model.safetensors")
-    assert best_state(root).step == 2
 
 
 def test_another_models_state_is_refused(root, saved_run):

@@ -160,7 +160,7 @@ def test_the_model_is_identified_by_folder_config_or_readme(folder, numbers_file
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("{}", "nothing to compare"),
         ('{"tutorial": {"text": "a"}}', "not a file of published numbers .KeyError"),
         ('{"model_cards": [{"model": "m", "text": "t", "top5": [["a", "b", "c"]]}]}', "ValueError"),

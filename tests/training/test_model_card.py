@@ -15,7 +15,7 @@ from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
-from mlm.checkpoint.record.curve_svg import MOST_POINTS, curve_picture
+from mlm.checkpoint.record.curve_svg import MAX_POINTS, curve_picture
 from mlm.errors import CheckpointError
 from mlm.hub.local import LocalHub
 from mlm.hub.local.card_rules import errors_in
@@ -298,7 +298,7 @@ def test_a_long_curve_makes_no_large_picture():
     picture = curve_picture(curve, curve)
     first, last = re.search(r'points="(\S+)[^"]* (\S+)"', picture).groups()
     assert (first[:5], last[:6]) == ("48.0,", "624.0,")
-    assert picture.count("<circle") <= MOST_POINTS
+    assert picture.count("<circle") <= MAX_POINTS
     assert len(picture) < 60_000
 
 
@@ -437,7 +437,7 @@ def test_the_name_is_the_repositorys_or_the_folders(folder):
 def test_a_torn_record_is_logged(folder, caplog):
     (folder / "training.json").write_text("{")
     write_model_card(folder)
-    assert "is no JSON" in caplog.text
+    assert "is not a JSON object" in caplog.text
 
 
 def test_any_text_makes_valid_metadata(folder):

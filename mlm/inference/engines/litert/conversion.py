@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mlm.checkpoint.families.family import Family
-from mlm.checkpoint.weights import StoredWeights, read_headers
+from mlm.checkpoint.weight_files import read_headers
+from mlm.checkpoint.weights import StoredWeights
 from mlm.errors import UnsupportedError
 from mlm.inference.engines.litert.inputs import write_tables
 from mlm.model.encoder_config import EncoderConfig
@@ -34,6 +35,8 @@ CODE = (  # what decides bytes
     "inference/engines/litert/*.py",
     "checkpoint/families/*.py",
     "checkpoint/weights.py",
+    "checkpoint/tensor_locations.py",
+    "checkpoint/weight_files.py",
     "checkpoint/safetensors_header.py",
 )
 SIZES = "sizes.json"
