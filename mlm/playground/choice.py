@@ -57,7 +57,7 @@ class Choice:
 
         Args:
             name: the Hub id that the visitor has entered; the page's own models if it is empty.
-            token: of a visitor who has signed in.
+            token: the Hub token of a visitor who has signed in, or None.
 
         Raises:
             InputError: not an id, not allowed here, or another model is being loaded.

@@ -9,7 +9,7 @@ from gradio.components import Component
 from mlm.inference.masked_text import MAX_CHARACTERS
 from mlm.playground.tabs.tab import Tab
 
-MAX_DIGITS = 9  # of a number in a link
+MAX_DIGITS = 9  # in a number of a link
 
 
 @dataclass(frozen=True)

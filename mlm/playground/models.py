@@ -21,7 +21,7 @@ class Models:
         """Start to load the models.
 
         Args:
-            names: of the models.
+            names: the names of the models.
             load: name -> FillMask; called once for each model, in order, in a background thread.
         """
         self.names = list(names)

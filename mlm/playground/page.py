@@ -33,7 +33,7 @@ STATIC = Path(__file__).parent / "static"
 TITLE = "Which word is missing?"
 QUEUE_LENGTH = 48  # questions that wait; any more are refused as "Queue is full"
 CONCURRENCY = 4  # questions in work; the model itself answers one at a time
-FILE_LIFETIME = 600  # seconds that an uploaded file, or a CSV made of it, stays on the disk
+FILE_LIFETIME = 600  # seconds that an upload, or a CSV made from it, stays on the disk
 TABS: tuple[tuple[str, str, AddTab], ...] = (  # name in links, title, constructor
     ("fill", "Fill", add_fill_tab),
     ("compare", "Compare", add_compare_tab),
@@ -54,8 +54,8 @@ def build_playground(
 
     Args:
         models: the first one is the main model, which answers at the endpoints of APIS.
-        owners: whose models on the Hub a visitor may choose besides; see Choice.
-        load: how they are loaded; see Choice.
+        owners: owners on the Hub whose models a visitor may choose; see Choice.
+        load: loads such a model; see Choice.
     """
     models = models if isinstance(models, Models) else Models.of(models)
     choice = Choice(models, owners, load)
@@ -93,7 +93,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
-        "max_file_size": MAX_BYTES,  # of the Batch tab, the only one with uploads
+        "max_file_size": MAX_BYTES,  # for the Batch tab, the only one with uploads
     }
 
 

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parse(arguments)
     try:
         serve(args.engine, share=args.share or None, root_path=args.root_path)
-    except (UserError, OSError, OverflowError) as error:  # the last two: every port is taken
+    except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -44,7 +44,7 @@ def serve(engine: str, *, share: bool | None, root_path: str | None) -> None:
 
     Raises:
         UserError: a variable, the engine or a model is not usable.
-        OSError, OverflowError: every port is taken, or the port is not one.
+        OSError, OverflowError: no port is available.
     """
     check_environment()
     from mlm.inference.engines.choice import check_engine
@@ -65,7 +65,7 @@ def serve(engine: str, *, share: bool | None, root_path: str | None) -> None:
     models = Models(names or [DEMO], load_own)
     page = build_playground(models, allowed_owners(), load_other)
     page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
-    _ = models.all  # the page is served meanwhile; an error of loading ends it
+    _ = models.all  # wait while the page is served; a model that cannot be loaded ends it
     page.block_thread()
 
 

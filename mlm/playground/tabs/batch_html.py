@@ -9,7 +9,7 @@ from mlm.inference.filling import Candidate
 from mlm.playground.tabs import render
 
 SHOWN_ROWS = 100  # the CSV has all
-SHOWN_WORDS = 5  # of each mask
+SHOWN_WORDS = 5  # for each mask
 MAX_SENTENCE = 300  # characters of a sentence in the table
 MAX_WORD = 40  # characters of a word
 FORMULAS = (
@@ -24,10 +24,10 @@ def answer(
     """Return the progress or, at the end, a summary, and a table of the first rows.
 
     Args:
-        model: which fills the rows.
-        results: of the rows so far.
-        num_rows: of the whole file.
-        seconds: that all rows took; None while rows are still to come.
+        model: the model that fills the rows.
+        results: the results so far.
+        num_rows: number of rows in all.
+        seconds: total time; None until the last row is done.
     """
     is_done = seconds is not None
     status = summary(results) if is_done else progress(len(results), num_rows)

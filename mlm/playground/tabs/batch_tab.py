@@ -30,9 +30,9 @@ from mlm.playground.tabs import batch_html, render
 from mlm.playground.tabs.inputs import check_top_k, top_k_slider
 from mlm.playground.tabs.tab import Tab, endpoint_errors, loading_notices
 
-Update = tuple[str, dict[str, Any]]  # the answer's HTML, and Gradio's update of the download button
+Update = tuple[str, dict[str, Any]]  # HTML of the answer, update of the download button
 
-MAX_TEXTS = 200  # of one call of the endpoint
+MAX_TEXTS = 200  # in one call of the endpoint
 MAX_PASTED = 50_000  # characters of up to four bytes; limits.py lets as many through
 LIMITS = (
     f'<p class="mlm-hint">A file of at most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB, in '
@@ -77,7 +77,7 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     stop.click(None, js="() => mlm.stopped()", api_visibility="private")
     remember = "(k) => mlm.remember('batch', ['k'], [k])"
     button.click(None, top_k, None, js=remember, api_visibility="private")
-    # A link restores the tab and the number of words; a change of the model clears the answer.
+    # Links restore the tab and the number of words only. Another model clears the answer.
     return Tab("batch", choice, model, {"k": top_k}, answer, lambda models, k: "")
 
 
@@ -190,12 +190,12 @@ def answers(
 
     Args:
         choice: the models that a visitor may choose.
-        token: of a visitor who has signed in.
+        token: the Hub token of a visitor who has signed in, or None.
         file: an upload as Gradio passes it, or None.
-        column: of the file; the one with masks if None or "".
+        column: name of the text column; the one with most masks if None or "".
         lines: sentences, one a line; ignored if there is a file.
-        top_k: words for each mask.
-        name: of another model.
+        top_k: number of words for each mask.
+        name: id of another model, or "".
     """
     hidden = gr.update(visible=False, value=None)
     try:
@@ -209,7 +209,10 @@ def answers(
         yield render.problem(str(error)), hidden
 
 
-def _fill_in_steps(model: FillMask, rows: Sequence[Row], top_k: int, csv_name: str) -> Iterator[Update]:
+def _fill_in_steps(
+    model: FillMask, rows: Sequence[Row], top_k: int, csv_name: str
+) -> Iterator[Update]:
+    """Yield the growing table, and at last the whole table with its CSV."""
     started = time.perf_counter()
     results: list[RowResult] = []
     found = fill_rows(model, rows, top_k, merge=True)

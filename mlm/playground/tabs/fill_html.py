@@ -22,7 +22,9 @@ class Column:
     filling: Filling | str
     seconds: float = 0.0
     has_targets: bool = False  # True if the words are chosen among the visitor's own
-    unknown_targets: list[str] = field(default_factory=list)  # that the model has no pieces for
+    unknown_targets: list[str] = field(
+        default_factory=list
+    )  # words that the model has no pieces for
     joint: list[JointFilling] = field(default_factory=list)
     longer: list[list[Candidate]] | None = None  # words of several pieces; None if not searched
 
@@ -175,8 +177,8 @@ def _targets_hint(column: Column, candidates: Sequence[Candidate]) -> str:
         return ""
     has_pieces = any(len(candidate.tokens) > 1 for candidate in candidates)
     pieces = (
-        " For a word that it knows only in pieces, the model sees the number of pieces, which makes "
-        "it easier: compare such words among themselves."
+        " For a word that it knows only in pieces, the model sees the number of pieces, which "
+        "makes it easier: compare such words among themselves."
     )
     unknown = ", ".join(f"<bdi>{escape(word)}</bdi>" for word in column.unknown_targets)
     left_out = f" Left out because the model has no pieces for them: {unknown}."

@@ -22,7 +22,7 @@ from mlm.playground.tabs.tab import Tab, endpoint_errors
 
 MAX_TARGETS = 50  # words of the visitor's own to choose among
 MAX_TARGETS_LENGTH = 5_000  # characters
-MAX_LONGER_MASKS = 4  # of a text for which longer words are searched
+MAX_LONGER_MASKS = 4  # in a text for which longer words are searched
 JOINT_ANSWERS = 5
 WORDS = '<div id="mlm-words" role="group" aria-label="Hide a word"></div>'  # filled by page.js
 EXAMPLES = (
@@ -145,9 +145,9 @@ def answer_html(
     """Return the answers to one text, a column for each model.
 
     Args:
-        models: with their labels.
-        text: as the visitor has written it.
-        top_k: words for each mask.
+        models: the models and their labels.
+        text: the text with masks.
+        top_k: number of words for each mask.
         only: the only words to choose among, separated by commas; "" or None for all words.
         longer: True searches words of several pieces as well.
     """

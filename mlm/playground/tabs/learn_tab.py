@@ -50,7 +50,7 @@ def answer_html(models: Models, text: object, rate: object, seed: object) -> str
         models: the main model is used.
         text: the sentence.
         rate: per cent of the tokens to choose.
-        seed: of the draw.
+        seed: number of the draw.
     """
     model = models.main
     example = mask_example(

@@ -185,7 +185,7 @@ LEGEND = _legend()
 
 
 def table(score: TextScore) -> str:
-    """Return a table of all words with the contents of their cards, closed at first."""
+    """Return a collapsed table of all words with the contents of their cards."""
     rows = "".join(_row(word) for word in score.words)
     return (
         '<details class="mlm-all-words"><summary>All words as a table</summary><table>'

@@ -20,7 +20,7 @@ class Tab:
     """A tab that turns inputs into one piece of HTML.
 
     Attributes:
-        name: in links.
+        name: the name in links.
         choice: the models that a visitor may choose.
         model: where a visitor enters another model's id; None without a choice.
         own_inputs: the tab's own input components, by their names in links.
@@ -48,8 +48,9 @@ class Tab:
         """Yield notices while models are being loaded, then the answer or a notice of its error.
 
         Args:
-            token: of a visitor who has signed in. Gradio passes it because of its type.
-            values: of `inputs`, in their order.
+            token: the Hub token of a visitor who has signed in, or None. Gradio passes it because
+                of its type.
+            values: the values of `inputs`, in their order.
         """
         own = values[: len(self.own_inputs)]
         name = values[-1] if self.model else ""
