@@ -1,84 +1,87 @@
-"""Which model answers: the page's own or, where the owner of the page allows it, another one.
+"""The model that answers: one of the page's own or, if the owner allows it, another of the Hub.
 
-Another one is fetched as whoever asks for it: as nobody, or as the visitor who signed in. What a
-private model says is for those alone whose token opens it.
+Another model is downloaded with the visitor's own token, or without one. A private model answers
+only visitors whose token opens it.
 """
 
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 from mlm.errors import InputError, UserError
 from mlm.inference.fill_mask import FillMask
 from mlm.playground.models import Models
 
-OTHERS_KEPT = 2  # models that visitors chose and that stay in memory
-LONGEST_ID = 200
+MAX_OTHERS = 2  # models chosen by visitors that stay in memory
+MAX_ID_LENGTH = 200
 
-Load = Callable[[str, str | None], FillMask]
+LoadModel = Callable[[str, str | None], FillMask]
 
 
 class Choice:
-    """The models of a page, and the others that a visitor may ask for.
+    """The models of a page, and the other models that a visitor may choose.
 
-    Args:
-        models: the page's own.
-        owners: whose models on the Hub may be chosen besides; "*" is anybody's, none is nobody's.
-        load: a Hub id and a visitor's token or None -> FillMask.
+    Attributes:
+        own: the page's own models.
+        owners: the owners on the Hub whose models a visitor may choose; "*" allows every owner.
     """
 
     def __init__(
         self,
         models: Models,
         owners: frozenset[str] = frozenset(),
-        load: Load = FillMask.from_hub,
+        load: LoadModel = FillMask.from_hub,
     ):
+        """Offer `models`, and those of `owners`.
+
+        load: a Hub id, and a visitor's token or None -> FillMask.
+        """
         self.own, self.owners, self._load = models, owners, load
-        self._others: OrderedDict[tuple[str, str | None], Models] = OrderedDict()  # name, token
+        self._others: OrderedDict[tuple[str, str | None], Models] = OrderedDict()  # by name, token
         self._with_base: Models | None = None
         self._lock = threading.Lock()
 
     @property
     def is_open(self) -> bool:
-        """Whether anything can be chosen."""
+        """True if a visitor may choose other models."""
         return bool(self.owners)
 
-    def models(self, name: Any = "", token: str | None = None) -> Models:
-        """The models that answer for a visitor who wrote this name; the page's own for none.
+    @property
+    def owners_in_words(self) -> str:
+        """The owners whose models may be chosen: "google-bert or me", "anybody"."""
+        return "anybody" if "*" in self.owners else " or ".join(sorted(self.owners))
 
-        token: of the visitor, where they signed in.
+    def models(self, name: object = "", token: str | None = None) -> Models:
+        """Return the models that answer a visitor.
 
-        Raises InputError: no id, not allowed here, or another model is being loaded.
+        Args:
+            name: the Hub id that the visitor has entered; the page's own models if it is empty.
+            token: the Hub token of a visitor who has signed in, or None.
+
+        Raises:
+            InputError: not an id, not allowed here, or another model is being loaded.
         """
-        if not isinstance(name, str | None) or len(name or "") > LONGEST_ID:
-            raise InputError("The model is to be the id of a repository on the Hub: owner/name.")
+        if not isinstance(name, str | None) or len(name or "") > MAX_ID_LENGTH:
+            raise InputError("The model must be the id of a repository on the Hub: owner/name.")
         name = (name or "").strip()
         if not name:
             return self.own
-        for own, shown in zip(self.own.names, self.own.shown, strict=True):
-            if name in (own, shown):
+        for own, displayed in zip(self.own.names, self.own.display_names, strict=True):
+            if name in (own, displayed):
                 return self.own.only(own)
         self._check_allowed(name)
         with self._lock:
-            return self._others_or_load(name, token)
-
-    def _check_allowed(self, name: str) -> None:
-        owner, slash, _ = name.partition("/")
-        if not self.owners:
-            raise InputError("This page answers with its own model alone: leave the model out.")
-        if not slash or ("*" not in self.owners and owner not in self.owners):
-            whose = "anybody" if "*" in self.owners else " or ".join(sorted(self.owners))
-            raise InputError(
-                f"The model {name!r} cannot be chosen here: give owner/name of {whose}."
-            )
+            return self._load_other(name, token)
 
     def with_base(self) -> Models:
-        """The page's own models and, beside one that stands alone, what it was trained from.
+        """Return the page's own models; a single one together with its base model.
 
-        That is what the card of the model names, loaded when it is first asked for. Waits for the
-        page's own, which stay alone where nothing is named. Raises UserError if they have failed.
+        The base model is the one that the model's card names. It is loaded on the first call.
+        Waits for the main model.
+
+        Raises:
+            UserError: the main model cannot be loaded.
         """
         main = self.own.main
         base = main.base_model
@@ -90,8 +93,18 @@ class Choice:
                 self._with_base = Models(list(load), lambda name: load[name]())
             return self._with_base
 
+    def _check_allowed(self, name: str) -> None:
+        owner, slash, _ = name.partition("/")
+        if not self.owners:
+            raise InputError("This page answers with its own model only: leave the model out.")
+        if not slash or ("*" not in self.owners and owner not in self.owners):
+            raise InputError(
+                f"The model {name!r} cannot be chosen here: give owner/name of "
+                f"{self.owners_in_words}."
+            )
+
     def _load_base(self, name: str) -> FillMask:
-        """As nobody: a stranger wrote the card, and may not name what only the owner can read."""
+        """Load a base model without a token: a card must not open what only the owner may read."""
         try:
             return self._load(name, None)
         except UserError as error:
@@ -100,24 +113,25 @@ class Choice:
                 "give a second sentence to compare with."
             ) from None
 
-    def _others_or_load(self, name: str, token: str | None) -> Models:
-        self._forget_what_failed()
+    def _load_other(self, name: str, token: str | None) -> Models:
+        """Return another model, which starts to load unless it is in memory."""
+        self._drop_failed()
         if (name, token) not in self._others:
             if not all(models.are_ready() for models in self._others.values()):
                 raise InputError("Another model is being loaded for somebody: try again soon.")
-            while len(self._others) >= OTHERS_KEPT:
+            while len(self._others) >= MAX_OTHERS:
                 self._others.popitem(last=False)
             self._others[name, token] = Models([name], lambda name: self._load(name, token))
         self._others.move_to_end((name, token))
         return self._others[name, token]
 
-    def _forget_what_failed(self) -> None:
-        """So that a name that could not be loaded can be tried again."""
+    def _drop_failed(self) -> None:
+        """Forget models that could not be loaded, so that they are tried again."""
         for key in [key for key, models in self._others.items() if models.have_failed()]:
             del self._others[key]
 
 
 def allowed_owners() -> frozenset[str]:
-    """MLM_ALLOW_OWNERS: names with commas between them, "*" for anybody; nobody by default."""
+    """Return the owners in MLM_ALLOW_OWNERS, separated by commas; none by default."""
     names = os.environ.get("MLM_ALLOW_OWNERS", "").split(",")
     return frozenset(name.strip() for name in names if name.strip())

@@ -1,4 +1,4 @@
-"""The models of a page, loaded while the page is already there."""
+"""The models of a page, loaded in the background while the page is already served."""
 
 import threading
 import time
@@ -10,74 +10,80 @@ from mlm.inference.masked_text import MAX_MASKS
 
 
 class Models:
-    """One model or several, the first of them the main one.
+    """One model or several; the first one is the main model.
 
-    Args:
-        names: how each is called while it is not there yet.
-        load: name -> FillMask; called once for each, in order, in a thread of its own.
+    Attributes:
+        names: the name of each model, as `load` takes it.
+        display_names: the same for visitors, without folders of this machine.
     """
 
     def __init__(self, names: Sequence[str], load: Callable[[str], FillMask]):
+        """Start to load the models.
+
+        Args:
+            names: the names of the models.
+            load: name -> FillMask; called once for each model, in order, in a background thread.
+        """
         self.names = list(names)
-        self.shown = [shown_name(name) for name in names]  # to visitors
+        self.display_names = [shown_name(name) for name in names]
         self._load = load
-        self._loaded: list[Future[FillMask]] = [Future() for _ in self.names]
+        self._futures: list[Future[FillMask]] = [Future() for _ in self.names]
         self._started = time.monotonic()
         threading.Thread(target=self._load_all, daemon=True).start()
 
     @classmethod
     def of(cls, models: Sequence[FillMask]) -> "Models":
-        """Models that are there already."""
-        waiting = list(models)
-        return cls([model.name for model in models], lambda name: waiting.pop(0))
+        """Return Models of models that are loaded already."""
+        remaining = list(models)
+        return cls([model.name for model in models], lambda name: remaining.pop(0))
 
     def only(self, name: str) -> "Models":
-        """One of them as the main model, alone; these themselves if that is the first.
+        """Return Models of just this model; `self` if it is the main one.
 
-        Raises UserError if it cannot be loaded.
+        Waits for the model. Raises UserError if it cannot be loaded.
         """
-        place = self.names.index(name)
-        return self if place == 0 else Models.of([self._loaded[place].result()])
+        index = self.names.index(name)
+        return self if index == 0 else Models.of([self._futures[index].result()])
 
     @property
     def all(self) -> list[FillMask]:
-        """Every model, waited for. Raises UserError if one cannot be loaded."""
-        return [loaded.result() for loaded in self._loaded]
+        """All models, after waiting for them. Raises UserError if one cannot be loaded."""
+        return [future.result() for future in self._futures]
 
     @property
     def main(self) -> FillMask:
-        """The main model, waited for. Raises UserError if it cannot be loaded."""
-        return self._loaded[0].result()
+        """The main model, after waiting for it. Raises UserError if it cannot be loaded."""
+        return self._futures[0].result()
 
-    def are_ready(self, within: float = 0.0) -> bool:
-        """Whether all are loaded, or have failed to, in so many seconds."""
-        return not wait(self._loaded, within).not_done
+    def are_ready(self, timeout: float = 0.0) -> bool:
+        """Return whether all models have been loaded, or have failed to, within `timeout` s."""
+        return not wait(self._futures, timeout).not_done
 
     def have_failed(self) -> bool:
-        """Whether one was tried and cannot be loaded."""
-        return any(loaded.done() and loaded.exception() for loaded in self._loaded)
+        """Return whether a model could not be loaded."""
+        return any(future.done() and future.exception() for future in self._futures)
 
-    def seconds(self) -> float:
-        """Since the loading began."""
+    def loading_seconds(self) -> float:
+        """Return the seconds since loading began."""
         return time.monotonic() - self._started
 
     def _load_all(self) -> None:
-        for name, loaded in zip(self.names, self._loaded, strict=True):
+        for name, future in zip(self.names, self._futures, strict=True):
             try:
                 model = self._load(name)
                 warm_up(model)
-            except Exception as error:  # whoever asks for the model gets it
-                loaded.set_exception(error)
+            except Exception as error:  # raised again in the thread that needs the model
+                future.set_exception(error)
             else:
-                loaded.set_result(model)
+                future.set_result(model)
 
 
 def warm_up(model: FillMask) -> None:
-    """Ask it before the first visitor waits for it: Keras traces a graph then.
+    """Run a model before the first visitor needs it, because Keras traces a graph then.
 
-    Twice: TensorFlow's first graph is for one shape alone; the second, asked for with every size
-    different, leaves the sizes open and serves all that come after.
+    It runs twice: TensorFlow's first graph is for one shape only; the second, traced for inputs
+    that differ in every dimension, leaves the dimensions open and serves all later inputs.
     """
-    many = " ".join([model.mask_token] * min(MAX_MASKS, model.max_length - 2))
+    many_masks = " ".join([model.mask_token] * min(MAX_MASKS, model.max_length - 2))
     model([model.mask_token])
-    model([many, many])
+    model([many_masks, many_masks])

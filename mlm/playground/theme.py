@@ -1,4 +1,4 @@
-"""The look that Gradio gives its own parts; style.css gives ours."""
+"""The theme of Gradio's own components; style.css styles the page's HTML."""
 
 import gradio as gr
 
@@ -7,7 +7,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
 def theme() -> gr.themes.Base:
-    """Fonts of the visitor's own system; greys that keep a contrast of 4.5 to 1 and more."""
+    """Return a theme with the fonts of the visitor's system and text contrast of at least 4.5:1."""
     base = gr.themes.Base(
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,

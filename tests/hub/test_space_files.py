@@ -41,7 +41,8 @@ def other_libraries() -> set[str]:
 def test_the_code_is_what_the_page_imports():
     """All that a page has loaded once it has answered goes, and little besides."""
     program = (
-        "import sys\nimport app\nfrom mlm.backend.startup import load_backend\nload_backend()\n"
+        "import sys\nimport mlm.playground.serve\n"
+        "from mlm.backend.startup import load_backend\nload_backend()\n"
         "from mlm.playground.page import build_playground, launch_options\n"
         "from mlm.inference.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
         "FillMask.from_pretrained('demo', engine='keras')('a [MASK]')\n"

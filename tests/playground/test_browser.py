@@ -1,4 +1,4 @@
-"""The page as a visitor meets it: a real Chromium, typed into and clicked at."""
+"""The page as a visitor uses it, in a real Chromium."""
 
 import re
 from pathlib import Path
@@ -8,16 +8,15 @@ import axe_playwright_python
 import pytest
 
 from mlm.inference.fill_mask import FillMask
-from tests.playground.test_api_examples import example
 from tests.support.fake_checkpoint import fake_checkpoint
+from tests.support.page_actions import BARS, SENTENCE, fill, wait_for_text
+from tests.support.readme_examples import example
 
 pytest_plugins = ["tests.support.real_browser", "tests.support.served_page"]
 
-SENTENCE = "#mlm-sentence textarea"
-BARS = ".mlm-bars li"
 TWO_SENTENCES = "tab=compare&text=this+___&other=the+___+.&k=2"
 LONG = "Donaudampfschifffahrt" * 6
-TABS = {  # a link to each tab with something on it, and what shows that it is there
+TABS = {  # of each tab a query that fills it, and a selector that is there then
     "fill": (f"text=The+___+was+_+{LONG}+سلام+电影+🎬", ".mlm-joint-answers li"),
     "compare": (f"tab=compare&text=this+___+{LONG}&other=the+___+.&k=2", ".mlm-pairs li"),
     "score": (f"tab=score&text=this+movie+{LONG}+سلام&other=the+film", ".mlm-shade[tabindex]"),
@@ -27,48 +26,12 @@ TABS = {  # a link to each tab with something on it, and what shows that it is t
 
 
 def axe_core() -> str:
-    """The accessibility checker, which looks at the page from inside."""
+    """Return the source of the accessibility checker, which runs inside the page."""
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def visit(context):
-    """visit(address, width, theme) -> a page that is ready, whose every request is kept."""
-    pages = []
-
-    def open_page(
-        address: str,
-        width: int = 1280,
-        theme: str = "light",
-        query: str = "",
-        ready: str = BARS,
-    ):
-        page = context.new_page()
-        pages.append(page)
-        page.set_viewport_size({"width": width, "height": 800})
-        page.hosts, page.complaints = set(), []
-        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).netloc))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(f"{address}/?__theme={theme}&{query}")
-        page.wait_for_selector(ready)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-
-
-def fill(page, text: str) -> None:
-    page.fill(SENTENCE, text)
-    page.press(SENTENCE, "Enter")
-
-
-def wait_for_text(page, text: str) -> None:
-    page.locator("#mlm-answer", has_text=text).wait_for()
-
-
 def words(page, pressed: bool | None = None) -> list[str]:
-    """What the buttons below the sentence say; those alone that are pressed, or that are not."""
+    """Return the texts of the buttons below the sentence: all, or only (un)pressed ones."""
     which = "" if pressed is None else f'[aria-pressed="{str(pressed).lower()}"]'
     return page.locator(f"#mlm-words button{which}").all_inner_texts()
 
@@ -81,7 +44,7 @@ def click_word(page, word: str) -> None:
     page.get_by_role("button", name=word, exact=True).first.click()
 
 
-def test_a_newcomer_sees_what_it_is_with_an_answer_already_there(visit, pages):
+def test_a_new_visitor_sees_a_title_and_an_answer(visit, pages):
     page = visit(pages.single)
     assert page.inner_text("h1") == "Which word is missing?"
     assert page.inner_text(".mlm-sentence") == "I have watched this movie and it was awesome."
@@ -100,10 +63,10 @@ def test_enter_fills(visit, pages):
     )
     shares = [float(s.split()[0]) / 100 for s in page.locator(".mlm-percent").all_inner_texts()]
     assert len(widths) == 6
-    assert widths == pytest.approx(shares, abs=0.01)  # an absolute scale, to the eye as well
+    assert widths == pytest.approx(shares, abs=0.01)  # an absolute scale on screen as well
 
 
-def test_the_button_fills_with_as_many_words_as_asked_for(visit, pages):
+def test_the_button_fills_with_the_chosen_number_of_words(visit, pages):
     page = visit(pages.single)
     page.fill("#mlm-top-k input[type=number]", "12")
     page.click("#mlm-fill")
@@ -117,7 +80,7 @@ def test_an_example_is_filled_by_a_click(visit, pages):
     assert page.input_value(SENTENCE) == "The [MASK] was great, but the [MASK] was terrible."
 
 
-def test_a_click_hides_a_word_and_another_brings_it_back(visit, pages):
+def test_a_click_hides_a_word_and_another_restores_it(visit, pages):
     page = visit(pages.single)
     page.fill(SENTENCE, "The END of this was great!")
     page.locator("#mlm-words button", has_text="END").wait_for()
@@ -157,7 +120,7 @@ def test_words_of_any_script_are_hidden_by_a_click(visit, pages, text, word, exp
     assert sentence(page) == expected
 
 
-def test_a_gap_that_was_typed_has_no_word_to_bring_back(visit, pages):
+def test_a_mask_that_was_typed_has_no_word_to_restore(visit, pages):
     page = visit(pages.single)
     page.fill(SENTENCE, "a [MASK] and _ b")
     page.locator("#mlm-words button:disabled").first.wait_for()
@@ -168,7 +131,7 @@ def test_a_gap_that_was_typed_has_no_word_to_bring_back(visit, pages):
     assert words(page, pressed=True) == []
 
 
-def test_hiding_and_filling_work_from_the_keyboard_alone(visit, pages):
+def test_hiding_and_filling_work_by_keyboard(visit, pages):
     page = visit(pages.single)
     page.fill(SENTENCE, "I have watched this story again")
     page.locator("#mlm-words button", has_text="story").wait_for()
@@ -177,7 +140,7 @@ def test_hiding_and_filling_work_from_the_keyboard_alone(visit, pages):
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
     assert sentence(page) == "I have watched this [MASK] again"
-    page.keyboard.press("Enter")  # the focus has stayed on the word
+    page.keyboard.press("Enter")  # the word still has the focus
     assert sentence(page) == "I have watched this story again"
     page.keyboard.press("Enter")
     page.focus(SENTENCE)
@@ -204,7 +167,7 @@ def test_only_among_and_longer_words(visit, pages):
     page.get_by_role("heading", name="Longer words").wait_for()
 
 
-def test_a_link_brings_back_what_is_on_screen(visit, pages):
+def test_a_link_restores_what_is_on_screen(visit, pages):
     page = visit(pages.single)
     page.fill("#mlm-top-k input[type=number]", "3")
     fill(page, "Étienne & the ___ — 100 %?")
@@ -217,7 +180,7 @@ def test_a_link_brings_back_what_is_on_screen(visit, pages):
     assert "mlm-fill" not in other.url
 
 
-def test_a_link_opens_what_it_has_a_value_for(visit, pages):
+def test_a_link_opens_the_accordions_of_its_values(visit, pages):
     page = visit(pages.single, query="text=this+___&only=movie,film", ready=BARS)
     page.locator("#mlm-only textarea").wait_for()
     page = visit(pages.single, query="tab=score&text=this+movie&other=the+film", ready=".mlm-shade")
@@ -230,7 +193,7 @@ def test_a_link_to_a_comparison(visit, pages):
     assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
 
 
-def test_a_word_of_a_scored_text_tells_about_itself(visit, pages):
+def test_a_word_of_a_scored_text_shows_its_card(visit, pages):
     page = visit(
         pages.single, query="tab=score&text=this+movie+again", ready=".mlm-shade[tabindex]"
     )
@@ -249,7 +212,7 @@ def test_a_word_of_a_scored_text_tells_about_itself(visit, pages):
     page.locator(".mlm-shade[tabindex]", has_text="end").wait_for()
 
 
-def test_another_draw_is_another_lesson(visit, pages):
+def test_another_draw_chooses_other_tokens(visit, pages):
     query = "tab=learn&rate=50&seed=5&text=I+have+watched+this+movie+again+and+it+was+awesome"
     page = visit(pages.single, query=query, ready=".mlm-chosen")
     first = page.locator(".mlm-tiles").inner_text()
@@ -309,7 +272,7 @@ def test_a_link_that_was_opened_is_copied_whole(visit, pages, query, ready):
     assert copied_link(page).partition("?")[2].endswith(query)
 
 
-def test_an_answer_of_another_tab_leaves_the_link_alone(visit, pages):
+def test_an_answer_of_another_tab_does_not_change_the_link(visit, pages):
     page = visit(pages.single)
     page.evaluate("mlm.remember('score', ['text'], ['of another tab'])")
     assert "score" not in page.url and "tab=fill" in copied_link(page)
@@ -332,7 +295,7 @@ def test_a_hidden_word_stays_with_its_sentence(visit, pages):
     page = visit(pages.single)
     page.fill(SENTENCE, "I love cats and dogs")
     click_word(page, "cats")
-    page.fill(SENTENCE, "So I love [MASK] and dogs")  # the same gap in a text that has grown
+    page.fill(SENTENCE, "So I love [MASK] and dogs")  # the same gap in a longer text
     page.locator("#mlm-words button", has_text="So").wait_for()
     assert words(page, pressed=True) == ["cats"]
     page.fill(SENTENCE, "We eat [MASK] soup")
@@ -340,7 +303,7 @@ def test_a_hidden_word_stays_with_its_sentence(visit, pages):
     assert words(page, pressed=True) == ["[MASK]"]
 
 
-def test_words_beside_each_other_are_brought_back_in_any_order(visit, pages):
+def test_neighbouring_words_are_restored_in_any_order(visit, pages):
     page = visit(pages.single)
     page.fill(SENTENCE, "the very good film")
     for word in ("good", "very", "good"):
@@ -349,7 +312,7 @@ def test_words_beside_each_other_are_brought_back_in_any_order(visit, pages):
     assert words(page, pressed=True) == ["very"]
 
 
-def test_how_it_learns_begins_with_the_draw_that_it_names(visit, pages):
+def test_how_it_learns_begins_with_the_draw_in_its_field(visit, pages):
     page = visit(pages.single)
     page.get_by_role("tab", name="How it learns").click()
     page.wait_for_selector("#mlm-lesson article")
@@ -362,12 +325,14 @@ def test_how_it_learns_begins_with_the_draw_that_it_names(visit, pages):
 
 
 def test_a_batch_that_is_stopped_says_so(visit, pages):
-    """The model here is too fast to be stopped: what it would have left on screen is put there."""
+    """The model is too fast to be stopped, so the test puts an unfinished answer on the page."""
     page = visit(pages.single, query="tab=batch", ready="#mlm-batch-lines textarea")
-    left = '<div class="mlm-progress">64 of 600 rows</div><table></table>'
-    page.evaluate("left => document.querySelector('#mlm-batch-answer').innerHTML = left", left)
+    unfinished = '<div class="mlm-progress">64 of 600 rows</div><table></table>'
+    page.evaluate(
+        "html => document.querySelector('#mlm-batch-answer').innerHTML = html", unfinished
+    )
     page.click("#mlm-batch-stop")
-    page.get_by_text("Stopped. What was filled stands below").wait_for()
+    page.get_by_text("Stopped. The rows filled so far are below").wait_for()
 
 
 def test_a_slider_answers_to_keys(visit, pages):
@@ -404,7 +369,7 @@ def test_the_last_sentences_are_kept_in_the_browser_until_they_are_forgotten(vis
     assert page.evaluate("localStorage.getItem('mlm-recent')") is None
 
 
-def test_a_refusal_stands_where_the_answer_would(visit, pages):
+def test_an_error_takes_the_place_of_the_answer(visit, pages):
     page = visit(pages.single)
     fill(page, "Nothing is missing here.")
     notice = page.get_by_role("alert").filter(has_text="There is no mask in the text")
@@ -422,7 +387,7 @@ def test_markup_stays_text(visit, pages):
     assert page.title() == "Which word is missing?"
 
 
-def test_two_models_stand_side_by_side_before_and_after(visit, pages):
+def test_two_models_are_shown_side_by_side_as_before_and_after(visit, pages):
     page = visit(pages.double)
     columns = page.locator(".mlm-column")
     assert columns.count() == 2
@@ -430,7 +395,7 @@ def test_two_models_stand_side_by_side_before_and_after(visit, pages):
     assert re.match(r"Before\s+me/fake", before.inner_text())
     assert re.match(r"After\s+me/recipes\s+revision 9f3c2ab", after.inner_text())
     assert "this movie and" in before.inner_text() and "this soup and" in after.inner_text()
-    page.wait_for_function(  # both in one look: the page may still be settling
+    page.wait_for_function(  # compared at one moment, because the layout may still change
         "new Set([...document.querySelectorAll('.mlm-column')]"
         ".map(column => column.getBoundingClientRect().top)).size === 1"
     )
@@ -459,7 +424,7 @@ def test_axe_finds_nothing_of_level_a_or_aa(visit, pages, width, tab, theme):
 
 
 @pytest.mark.parametrize("address", ["single", "double"])
-def test_no_other_host_is_asked_for_anything(visit, pages, address):
+def test_no_other_host_gets_a_request(visit, pages, address):
     address = getattr(pages, address)
     page = visit(address)
     fill(page, "A ___ for all.")
@@ -475,7 +440,9 @@ def test_a_phone_needs_no_sideways_scrolling(visit, pages, address):
     page = visit(getattr(pages, address), width=390, theme="dark")
     fill(page, "[MASK] " + "Donaudampfschifffahrt" * 8 + " سلام ___ 电影 🎬")
     wait_for_text(page, "Mask 2 of 2")
-    page.wait_for_function("document.documentElement.scrollWidth === 390")  # once it has settled
+    page.wait_for_function(
+        "document.documentElement.scrollWidth === 390"
+    )  # once the layout is final
     page.wait_for_function(f"({WIDER_THAN_THE_PHONE})().length === 0")
 
 
@@ -488,14 +455,14 @@ def test_no_tab_is_wider_than_a_phone(visit, pages, tab, theme):
     page.wait_for_function(f"({WIDER_THAN_THE_PHONE})().length === 0")
 
 
-# The examples alone may: they are a row that is swiped.
+# Except the examples, which are a row to be swiped.
 WIDER_THAN_THE_PHONE = """() => [...document.querySelectorAll("body *")]
   .filter((node) => node.scrollWidth > innerWidth && !node.matches(".mlm-ask .gallery"))
   .map((node) => node.outerHTML.slice(0, 80))"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_stands_out_from_what_is_behind_it(visit, pages, theme):
+def test_text_has_enough_contrast(visit, pages, theme):
     page = visit(pages.double, theme=theme)
     fill(page, "The ___ was [MASK].")
     wait_for_text(page, "Mask 2 of 2")
@@ -505,7 +472,7 @@ def test_text_stands_out_from_what_is_behind_it(visit, pages, theme):
     assert [entry for entry in ratios if entry["ratio"] < 4.5] == []
 
 
-# For each visible text of the page: the contrast with the first opaque background behind it.
+# For each visible text of the page, its contrast with the first opaque background behind it.
 CONTRASTS = """() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const rgba = (colour) => {

@@ -1,9 +1,8 @@
-"""Models that a page gets from a Hub when a visitor asks for them, in a real browser."""
+"""Models of a Hub that visitors choose, in a real browser."""
 
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlm.hub import push_checkpoint
 from tests.support.places import ROOT
 from tests.support.served_hub import READ_TOKEN, Plan, served_hub
 from tests.support.sign_in_provider import CLIENT_ID, CLIENT_SECRET, SignInProvider
+from tests.support.started_space import free_port
 
 pytest_plugins = ["tests.support.real_browser"]
 SENTENCE = "I watched this [MASK]."
@@ -21,9 +21,9 @@ SENTENCE = "I watched this [MASK]."
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory, tiny_checkpoint_folder, tiny_bert_folder):
-    """The address of a page as a Space serves it, with sign-in, on me/adapted.
+    """The address of a page with the model me/adapted and sign-in, as a Space serves it.
 
-    Its Hub has that, me/base, which the card of me/adapted names, and me/private.
+    Its Hub also has me/base, which the card of me/adapted names, and me/private.
     """
     folder = tmp_path_factory.mktemp("space")
     with (
@@ -37,18 +37,16 @@ def space(tmp_path_factory, tiny_checkpoint_folder, tiny_bert_folder):
         push_checkpoint(tiny_bert_folder, "me/base")
         push_checkpoint(tiny_checkpoint_folder, "me/private", private=True)
         patch.delenv("HF_TOKEN")
-        with serve(provider, folder / "cwd") as address:
+        with SpaceApp(provider, folder / "cwd") as address:
             yield address
 
 
-class serve:
+class SpaceApp:
     """app.py with the environment of a Space whose README.md says `hf_oauth: true`."""
 
     def __init__(self, provider: SignInProvider, folder: Path):
         folder.mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         own = {
             "SYSTEM": "spaces",
@@ -78,7 +76,7 @@ class serve:
 
 
 def ask_private(page) -> None:
-    """Once the page has answered what it asks by itself."""
+    """Choose me/private, after the page has answered the question that it asks on its own."""
     page.locator("#mlm-answer .mlm-who", has_text="me/adapted").wait_for()
     page.fill("#mlm-model input, #mlm-model textarea", "me/private")
     page.fill("#mlm-sentence textarea", SENTENCE)
@@ -87,35 +85,35 @@ def ask_private(page) -> None:
 
 @pytest.fixture
 def visitor(browser, space):
-    """visitor(query) -> a page of somebody new."""
+    """visitor(query) -> the page as a new visitor sees it."""
     contexts = []
 
-    def come(query=""):
+    def open_page(query=""):
         contexts.append(browser.new_context())
         page = contexts[-1].new_page()
         page.goto(f"{space}/?{query}")
         return page
 
-    yield come
+    yield open_page
     for context in contexts:
         context.close()
 
 
-def test_a_model_alone_is_compared_with_the_one_its_card_names(visitor):
+def test_a_single_model_is_compared_with_its_base_model(visitor):
     page = visitor(f"tab=compare&text={SENTENCE}&other=&k=3")
     compared = page.locator("#mlm-compared")
     compared.locator(".mlm-pairs li").first.wait_for()
     assert re.search(r"me/base.*me/adapted", compared.inner_text(), re.DOTALL)
 
 
-def test_a_link_names_the_model_too(visitor):
+def test_a_link_includes_the_model(visitor):
     page = visitor(f"text={SENTENCE}&model=me/base&k=3")
     page.locator("#mlm-answer .mlm-who", has_text="me/base").wait_for()
     assert page.locator("#mlm-answer .mlm-bars li").count() == 3
     assert page.input_value("#mlm-model input, #mlm-model textarea") == "me/base"
 
 
-def test_a_private_model_is_for_whoever_signed_in(visitor):
+def test_a_private_model_answers_a_visitor_who_has_signed_in(visitor):
     signed_in, stranger = visitor(), visitor()
     ask_private(signed_in)
     signed_in.locator(".mlm-problem", has_text="no such repository").wait_for()

@@ -1,14 +1,7 @@
-"""The page without a browser: what it renders, its API through the real client and raw HTTP."""
+"""The page without a browser: its HTML, and its endpoints by the real client and by raw HTTP."""
 
-import json
-import os
 import re
-import socket
-import subprocess
-import sys
-from html.parser import HTMLParser
 from threading import Event
-from types import SimpleNamespace
 
 import gradio as gr
 import httpx
@@ -23,12 +16,14 @@ from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Candidate, Filling, JointFilling
 from mlm.inference.masked_example import mask_example
 from mlm.playground import links
-from mlm.playground.choice import OTHERS_KEPT, Choice, allowed_owners
+from mlm.playground.choice import MAX_OTHERS, Choice, allowed_owners
 from mlm.playground.models import Models
 from mlm.playground.tabs import compare_html, compare_tab, fill_html, fill_tab, learn_tab, render
 from mlm.playground.tabs.tab import Tab
 from tests.support.fake_checkpoint import fake_checkpoint
+from tests.support.parsed_html import Tags
 from tests.support.places import ROOT
+from tests.support.raw_calls import call_endpoint
 
 pytest_plugins = ["tests.support.served_page"]
 SENTENCE = "I have watched this [MASK] and it was awesome."
@@ -44,45 +39,15 @@ def url(pages) -> str:
     return pages.single
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class _Tags(HTMLParser):
-    """The tags and the text of a piece of HTML; complains where they do not match."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.text = ""
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-        self.seen.append(tag)
-        assert not any(name.startswith("on") for name, _ in attrs)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def rendered(model: FillMask, text: str, top_k: int = 5, **wishes) -> str:
-    return fill_tab.answer_html([(model, "")], text, top_k, **wishes)
+def fill_html_of(model: FillMask, text: str, top_k: int = 5, **options) -> str:
+    return fill_tab.answer_html([(model, "")], text, top_k, **options)
 
 
 # rendering
 
 
 def test_an_answer_shows_words_percentages_and_the_rest(model):
-    tags = _Tags(rendered(model, SENTENCE, 3))
+    tags = Tags(fill_html_of(model, SENTENCE, 3))
     assert tags.seen.count("li") == 3
     shares = [float(share) for share in re.findall(r"([\d.]+)\xa0%", tags.text)]
     assert len(shares) == 4 and sum(shares) == pytest.approx(100, abs=0.2)
@@ -92,14 +57,14 @@ def test_an_answer_shows_words_percentages_and_the_rest(model):
 
 
 def test_bars_are_on_an_absolute_scale(model):
-    html = rendered(model, SENTENCE, 50)
+    html = fill_html_of(model, SENTENCE, 50)
     widths = [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
     scores = [candidate["score"] for candidate in model(SENTENCE, 50)]
     assert widths[:-1] == pytest.approx([100 * score for score in scores], abs=0.001)
     assert widths[-1] == pytest.approx(100 * (1 - sum(scores)), abs=0.001)
 
 
-def test_nothing_that_was_typed_or_learnt_is_markup():
+def test_no_text_of_a_visitor_or_a_model_is_markup():
     attack = "<img src=x onerror=alert(1)>\"'&"
     model = FillMask(fake_checkpoint(), attack)
     candidate = Candidate(
@@ -111,7 +76,7 @@ def test_nothing_that_was_typed_or_learnt_is_markup():
     joint = JointFilling(0.5, [attack], [0.5], [attack, attack, attack])
     many = {"joint": [joint], "longer": [[candidate]]}
     column = fill_html.Column(model, attack, filling, 0.1, **many)
-    among = fill_html.Column(model, attack, filling, 0.1, among=True)
+    among = fill_html.Column(model, attack, filling, 0.1, has_targets=True)
     differences = Comparison([Difference(attack, 0.1, None)], [Difference(attack, 0.1, 0.05)])
     for html in (
         fill_html.answer([column, among]),
@@ -120,31 +85,31 @@ def test_nothing_that_was_typed_or_learnt_is_markup():
         render.waiting([attack], 3.0),
         render.note(attack),
     ):
-        tags = _Tags(html)
+        tags = Tags(html)
         assert "img" not in tags.seen
         assert attack in tags.text
 
 
 def test_several_masks_get_a_panel_each_and_fillings_that_go_together(model):
-    html = rendered(model, "The ___ was <mask>.", 2)
-    tags = _Tags(html)
+    html = fill_html_of(model, "The ___ was <mask>.", 2)
+    tags = Tags(html)
     assert "Mask 1 of 2, the others open" in tags.text and "Mask 2 of 2" in tags.text
     assert tags.seen.count("ol") == 3
     assert "___ and <mask> were read as [MASK]." in tags.text
     assert "All gaps together" in tags.text
     best = model.fill_jointly("The ___ was <mask>.")[0]
     headline = re.search('<p class="mlm-sentence".*?</p>', html)[0]
-    assert _Tags(headline).text == best.sequence
+    assert Tags(headline).text == best.sequence
 
 
 def test_more_masks_than_are_filled_together_are_filled_one_by_one(model):
-    tags = _Tags(rendered(model, "___ " * 9, 2))
+    tags = Tags(fill_html_of(model, "___ " * 9, 2))
     assert "All gaps together" not in tags.text and "Mask 9 of 9" in tags.text
 
 
-def test_only_among_the_words_of_the_visitor(model):
-    html = rendered(model, SENTENCE, 5, only="soup, film،  watchable ,")
-    tags = _Tags(html)
+def test_words_are_chosen_among_those_of_the_visitor(model):
+    html = fill_html_of(model, SENTENCE, 5, only="soup, film،  watchable ,")
+    tags = Tags(html)
     scores = {c["token_str"]: c["score"] for c in model(SENTENCE, targets=["soup", "film"])}
     assert tags.seen.count("li") == 3 and "everything else" not in tags.text
     assert html.count("of these") == 3
@@ -155,28 +120,28 @@ def test_only_among_the_words_of_the_visitor(model):
 
 
 def test_shares_are_of_all_the_words_that_were_named(model):
-    tags = _Tags(rendered(model, SENTENCE, 1, only="movie, film, 🙂, FILMing"))
+    tags = Tags(fill_html_of(model, SENTENCE, 1, only="movie, film, 🙂, FILMing"))
     shares = re.findall(r"([\d.]+)\xa0% of these", tags.text)
     assert len(shares) == 3 and sum(map(float, shares)) == pytest.approx(100, abs=0.2)
     assert "FILMing" in tags.text and "compare such words among themselves" in tags.text
-    assert "Left out, for the model has no pieces for them: 🙂." in tags.text
+    assert "Left out because the model has no pieces for them: 🙂." in tags.text
 
 
 def test_longer_words_have_a_list_of_their_own(model):
-    tags = _Tags(rendered(model, SENTENCE, 3, longer=True))
+    tags = Tags(fill_html_of(model, SENTENCE, 3, longer=True))
     assert "Longer words" in tags.text and tags.seen.count("li") == 5  # one is below 0.1 %
-    assert "Longer words" not in rendered(model, SENTENCE, 3)
-    assert "at most 4: hide fewer" in rendered(model, "___ " * 5, 3, longer=True)
+    assert "Longer words" not in fill_html_of(model, SENTENCE, 3)
+    assert "at most 4: hide fewer" in fill_html_of(model, "___ " * 5, 3, longer=True)
 
 
 @pytest.mark.parametrize("only", [5, ["a"], "a," * 60, "x" * 5001, "\ud800"])
-def test_odd_words_to_choose_among_are_refused(model, only):
-    assert 'role="alert"' in rendered(model, SENTENCE, 5, only=only)
+def test_invalid_words_to_choose_among_are_refused(model, only):
+    assert 'role="alert"' in fill_html_of(model, SENTENCE, 5, only=only)
 
 
 def test_a_continuation_is_shown_joined():
     model = FillMask(fake_checkpoint(liked={"##ing": 30.0}), "fake")
-    tags = _Tags(rendered(model, "He was watch [MASK] it.", 1))
+    tags = Tags(fill_html_of(model, "He was watch [MASK] it.", 1))
     assert tags.text.count("He was watching it.") == 2
     assert "##" not in tags.text
 
@@ -209,25 +174,25 @@ def test_a_long_text_is_cut_next_to_the_word_at_a_space():
     assert len(before) <= 27 and len(after) <= 27
 
 
-def test_a_refusal_is_said_once_and_in_place(model):
+def test_the_same_error_of_all_models_is_shown_once(model):
     html = fill_tab.answer_html([(model, "Before"), (model, "After")], "no gap", 5)
     assert html.count('role="alert"') == 1
     assert "write [MASK] or ___ in place of a word" in html
 
 
-def test_one_model_may_refuse_what_the_other_fills(model):
+def test_an_error_of_one_model_is_shown_beside_the_answer_of_the_other(model):
     short = FillMask(fake_checkpoint(max_length=8), "short")
-    tags = _Tags(fill_tab.answer_html([(model, ""), (short, "")], SENTENCE, 2))
+    tags = Tags(fill_tab.answer_html([(model, ""), (short, "")], SENTENCE, 2))
     assert tags.seen.count("article") == 2
     assert "12 tokens and short reads 8" in tags.text and "movie" in tags.text
 
 
-def test_the_base_model_stands_left_of_what_was_trained_from_it(model):
+def test_the_base_model_is_shown_left_of_the_adapted_one(model):
     base = FillMask(fake_checkpoint(), "me/base")
     adapted = FillMask(fake_checkpoint(), "me/adapted")
     adapted.training = {"config": {"model_name_or_path": "me/base"}}
     assert fill_tab.side_by_side([adapted, base]) == [(base, "Before"), (adapted, "After")]
-    adapted.training = {"config": {"model_name_or_path": "base"}}  # it was a folder
+    adapted.training = {"config": {"model_name_or_path": "base"}}  # a folder
     assert fill_tab.side_by_side([adapted, base]) == [(base, "Before"), (adapted, "After")]
     assert fill_tab.side_by_side([adapted, model]) == [(adapted, ""), (model, "")]
     assert fill_tab.side_by_side([adapted]) == [(adapted, "")]
@@ -236,7 +201,7 @@ def test_the_base_model_stands_left_of_what_was_trained_from_it(model):
 @pytest.mark.parametrize(
     "training", [{"config": "me/fake"}, {"config": ["me/fake"]}, {"config": 7}]
 )
-def test_an_odd_record_of_a_training_is_none(model, training):
+def test_a_training_record_of_another_type_is_ignored(model, training):
     odd = FillMask(fake_checkpoint(), "me/odd")
     odd.training = training
     assert fill_tab.side_by_side([odd, model]) == [(odd, ""), (model, "")]
@@ -245,15 +210,15 @@ def test_an_odd_record_of_a_training_is_none(model, training):
 def test_a_model_is_named_with_its_commit_size_licence_and_page(model):
     named = FillMask(fake_checkpoint(), "me/<b>", "0123456789abcdef")
     named.url, named.licence = 'https://hub.test/me/"x"/tree/0123', "apache-2.0 <b>"
-    html = render.who(named)
+    html = render.model_header(named)
     assert 'href="https://hub.test/me/&quot;x&quot;/tree/0123"' in html
-    assert _Tags(html).seen.count("a") == 1 and "b" not in _Tags(html).seen
+    assert Tags(html).seen.count("a") == 1 and "b" not in Tags(html).seen
     assert (
         "revision 0123456 · 5.3 M parameters · Keras, float32 · licence apache-2.0 <b>"
-        in _Tags(html).text
+        in Tags(html).text
     )
     named.url = "javascript:alert(1)"
-    assert "href" not in render.who(named) and "href" not in render.who(model)
+    assert "href" not in render.model_header(named) and "href" not in render.model_header(model)
 
 
 # comparing
@@ -263,15 +228,15 @@ def test_two_models_are_compared_and_two_sentences(model):
     liked = {"soup": 9.0, "movie": 2.0}
     other = FillMask(fake_checkpoint(liked=liked), "me/other")
     models = Models.of([model, other])
-    tags = _Tags(compare_tab.answer_html(models, SENTENCE, "", 3))
+    tags = Tags(compare_tab.answer_html(models, SENTENCE, "", 3))
     assert "me/fake" in tags.text and "me/other" in tags.text
     rose, fell = tags.text.split("What fell")
     assert "soup" in rose and "movie" in fell and "pp" in fell
-    tags = _Tags(compare_tab.answer_html(models, "he ___", "she ___", 3))
+    tags = Tags(compare_tab.answer_html(models, "he ___", "she ___", 3))
     assert "he ___" in tags.text and "she ___" in tags.text
 
 
-def test_a_comparison_with_nothing_is_refused(model):
+def test_a_comparison_without_a_second_side_is_refused(model):
     alone = Models.of([model])
     with pytest.raises(InputError, match=r"one model here.*: give a second sentence"):
         compare_tab.answer_html(alone, SENTENCE, " ", 3)
@@ -284,7 +249,7 @@ def test_a_comparison_with_nothing_is_refused(model):
 
 def test_a_sentence_is_drawn_from_its_tokens_to_its_loss(model):
     html = learn_tab.answer_html(Models.of([model]), "I have watched this movie again .", 50, 1)
-    tags = _Tags(html)
+    tags = Tags(html)
     example = mask_example(
         *(model.predictor, model.vocabulary, model.token_facts),
         "I have watched this movie again .",
@@ -307,7 +272,7 @@ def test_a_draw_that_chose_nothing_says_so(model):
 @pytest.mark.parametrize(
     ("rate", "seed"), [(15, -1), (15, 2**32), (15, 0.5), (None, 1), ("15", 1), (101, 1), (15, None)]
 )
-def test_an_odd_draw_is_refused(model, rate, seed):
+def test_an_invalid_draw_is_refused(model, rate, seed):
     with pytest.raises(InputError, match="whole number from 0"):
         learn_tab.answer_html(Models.of([model]), "this movie", rate, seed)
 
@@ -323,7 +288,7 @@ def test_the_models_own_curve_and_figures():
         },
     }
     html = learn_tab.answer_html(Models.of([trained]), "this movie", 15, 1)
-    tags = _Tags(html)
+    tags = Tags(html)
     assert tags.seen.count("polyline") == 2 and tags.seen.count("circle") == 2
     assert "from 6.00 at step 0 to 4.50 at 20" in tags.text
     assert "403.4" in tags.text and "25.0%" in tags.text and "first five" not in tags.text
@@ -339,7 +304,7 @@ def test_the_models_own_curve_and_figures():
         {"validation_curve": [[0]]},
     ],
 )
-def test_an_odd_record_has_no_curve(training):
+def test_a_damaged_record_has_no_curve(training):
     odd = FillMask(fake_checkpoint(), "me/odd")
     odd.training = training
     html = learn_tab.answer_html(Models.of([odd]), "this movie", 15, 1)
@@ -349,11 +314,11 @@ def test_an_odd_record_has_no_curve(training):
 @pytest.mark.parametrize(
     "losses", [(1.0, 1.0), (0.0, 1e-9), (9.06, 2.99), (1e6, 2.0), (0.31, 0.3), (-5.0, 3.0)]
 )
-def test_every_point_of_a_curve_lies_between_the_axes(losses):
+def test_every_point_of_a_curve_is_between_the_axes(losses):
     svg = curve_svg.training_curve([], [[i, loss] for i, loss in enumerate(losses)])
-    places = re.search('points="([^"]*)"', svg)[1].split()
-    for place in places:
-        x, y = map(float, place.split(","))
+    points = re.search('points="([^"]*)"', svg)[1].split()
+    for point in points:
+        x, y = map(float, point.split(","))
         assert curve_svg.LEFT <= x <= curve_svg.WIDTH - curve_svg.RIGHT
         assert curve_svg.TOP <= y <= curve_svg.HEIGHT - curve_svg.BOTTOM
     assert not re.search(r"\d\.\d{6}", svg)
@@ -380,24 +345,24 @@ def tab_of(model, name: str) -> Tab:
         ({"tab": "score", "text": ""}, "score", ["", 5, False]),
     ],
 )
-def test_a_link_brings_back_what_it_says_and_nothing_else(model, query, tab, values):
-    asked = links.read(query, [tab_of(model, "fill"), tab_of(model, "score")])
-    assert (asked.tab.name, list(asked.values.values())) == (tab, values)
+def test_a_link_restores_its_valid_values_only(model, query, tab, values):
+    state = links.read(query, [tab_of(model, "fill"), tab_of(model, "score")])
+    assert (state.tab.name, list(state.values.values())) == (tab, values)
 
 
-def test_a_link_tells_only_the_parts_that_it_changes(model):
+def test_a_link_updates_only_the_inputs_that_it_changes(model):
     tab = tab_of(model, "fill")
-    told = []
+    updates = []
     for query in ({}, {"k": "7", "text": "own"}):
         first = next(links.answers(links.read(query, [tab]), [tab]))
-        told.append([value for value in first if value != gr.skip()][1:])  # [0]: which tab
-    assert told == [[], [7]]
+        updates.append([value for value in first if value != gr.skip()][1:])  # [0]: the tab
+    assert updates == [[], [7]]
 
 
-# models that are not there yet
+# models that are being loaded
 
 
-def test_the_page_says_what_is_loading_until_it_is_there(model):
+def test_the_page_names_the_models_that_are_being_loaded(model):
     gate = Event()
     models = Models(["me/large"], lambda name: gate.wait() and model)
     tab = Tab("fill", Choice(models), None, {}, gr.HTML(), lambda models: models.main.name)
@@ -409,21 +374,21 @@ def test_the_page_says_what_is_loading_until_it_is_there(model):
 
 def test_a_model_that_cannot_be_loaded_is_a_notice():
     def fail(name):
-        raise UserError(f"there is no {name}")
+        raise UserError(f"{name} does not exist")
 
     models = Models(["me/none"], fail)
     tab = Tab("fill", Choice(models), None, {}, gr.HTML(), lambda models: models.main.name)
-    assert list(tab.answers(None))[-1] == render.problem("there is no me/none")
+    assert list(tab.answers(None))[-1] == render.problem("me/none does not exist")
 
 
 # another model
 
 
-def asked_of(choice: Choice, name: str) -> str:
+def main_name(choice: Choice, name: str) -> str:
     return choice.models(name).main.name
 
 
-def loads(loaded: list[str]):
+def recording_loader(loaded: list[str]):
     def load(name: str, token: str | None = None) -> FillMask:
         loaded.append(name)
         return FillMask(fake_checkpoint(), name)
@@ -437,40 +402,40 @@ def test_by_default_no_other_model_can_be_chosen(model, monkeypatch):
     assert not closed.is_open
     for own in ("", None, " ", "me/fake"):
         assert closed.models(own) is closed.own
-    with pytest.raises(InputError, match="answers with its own model alone"):
+    with pytest.raises(InputError, match="answers with its own model only"):
         closed.models("google-bert/bert-base-uncased")
 
 
 def test_models_of_the_owners_that_are_allowed(model, monkeypatch):
     monkeypatch.setenv("MLM_ALLOW_OWNERS", "me, google-bert ,")
     loaded: list[str] = []
-    choice = Choice(Models.of([model]), allowed_owners(), loads(loaded))
-    assert asked_of(choice, " google-bert/a ") == "google-bert/a"
-    assert asked_of(choice, "google-bert/a") == "google-bert/a"
+    choice = Choice(Models.of([model]), allowed_owners(), recording_loader(loaded))
+    assert main_name(choice, " google-bert/a ") == "google-bert/a"
+    assert main_name(choice, "google-bert/a") == "google-bert/a"
     assert loaded == ["google-bert/a"]
     for other in ("you/a", "a", "google-bert", "google-bertx/a", "/google-bert/a", "../me"):
         with pytest.raises(InputError, match="give owner/name of google-bert or me"):
             choice.models(other)
-    for odd in (7, ["me/a"], "me/" + "a" * 300):
+    for invalid in (7, ["me/a"], "me/" + "a" * 300):
         with pytest.raises(InputError, match="id of a repository on the Hub"):
-            choice.models(odd)
+            choice.models(invalid)
 
 
-def test_what_one_visitors_token_opened_is_not_for_another(model):
-    asked = []
+def test_a_model_opened_by_one_visitors_token_is_not_for_another(model):
+    tokens = []
 
     def load(name: str, token: str | None) -> FillMask:
-        asked.append(token)
+        tokens.append(token)
         return FillMask(fake_checkpoint(), name)
 
     choice = Choice(Models.of([model]), frozenset("*"), load)
-    theirs = choice.models("me/private", "hf_mine")
-    assert theirs.main is choice.models("me/private", "hf_mine").main
-    assert choice.models("me/private").main is not theirs.main
-    assert asked == ["hf_mine", None]
+    private = choice.models("me/private", "hf_mine")
+    assert private.main is choice.models("me/private", "hf_mine").main
+    assert choice.models("me/private").main is not private.main
+    assert tokens == ["hf_mine", None]
 
 
-def test_a_model_alone_stands_beside_what_it_was_trained_from():
+def test_a_single_model_is_compared_with_its_base_model():
     adapted = FillMask(fake_checkpoint(), "me/adapted")
     tried = iter([UserError("the Hub is away"), None])
 
@@ -494,10 +459,10 @@ def test_a_model_alone_stands_beside_what_it_was_trained_from():
 
 def test_few_other_models_stay_in_memory(model):
     loaded: list[str] = []
-    choice = Choice(Models.of([model]), frozenset("*"), loads(loaded))
-    for number in (*range(OTHERS_KEPT + 1), OTHERS_KEPT, 0):
-        assert asked_of(choice, f"any/{number}") == f"any/{number}"
-    assert loaded == [f"any/{number}" for number in (*range(OTHERS_KEPT + 1), 0)]
+    choice = Choice(Models.of([model]), frozenset("*"), recording_loader(loaded))
+    for number in (*range(MAX_OTHERS + 1), MAX_OTHERS, 0):
+        assert main_name(choice, f"any/{number}") == f"any/{number}"
+    assert loaded == [f"any/{number}" for number in (*range(MAX_OTHERS + 1), 0)]
 
 
 def test_one_model_is_loaded_at_a_time(model):
@@ -523,11 +488,21 @@ def test_a_model_that_could_not_be_loaded_can_be_tried_again(model):
 
     choice = Choice(Models.of([model]), frozenset("*"), load)
     with pytest.raises(UserError, match="busy"):
-        asked_of(choice, "any/a")
-    assert asked_of(choice, "any/a") == "me/fake"
+        main_name(choice, "any/a")
+    assert main_name(choice, "any/a") == "me/fake"
 
 
-# the programming interface
+def test_the_pages_own_models_can_be_chosen_by_their_display_names(model, tmp_path):
+    demo = FillMask(fake_checkpoint(), "demo")
+    loaded = {str(tmp_path / "runs" / "adapted"): model, "demo": demo}
+    own = Models(list(loaded), loaded.__getitem__)
+    choice = Choice(own, frozenset("*"))
+    assert own.display_names == ["runs/adapted", "demo"]  # no folders of this machine
+    assert choice.models("demo").main is demo
+    assert choice.models("runs/adapted") is choice.models("") is own
+
+
+# the endpoints
 
 
 def test_the_real_client_gets_what_fill_mask_gives(url, model):
@@ -550,15 +525,6 @@ def test_the_real_client_gets_what_fill_mask_gives(url, model):
     client.close()
 
 
-def called(url: str, data) -> tuple[int, str]:
-    """One raw call: the status of its answer, or of the refusal, and the text of it."""
-    call = f"{url}/gradio_api/call/fill_mask"
-    response = httpx.post(call, json={"data": data}, timeout=60)
-    if response.status_code != 200:
-        return response.status_code, response.text
-    return 200, httpx.get(f"{call}/{response.json()['event_id']}", timeout=60).text
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -577,20 +543,16 @@ def called(url: str, data) -> tuple[int, str]:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_raw_http_with_bad_input_gets_a_clean_line(url, data, message):
-    body = json.dumps({"data": data})  # httpx would refuse to write infinity
-    call = f"{url}/gradio_api/call/fill_mask"
-    headers = {"content-type": "application/json"}
-    response = httpx.post(call, content=body, headers=headers, timeout=60)
-    assert response.status_code == 200
-    text = httpx.get(f"{call}/{response.json()['event_id']}", timeout=60).text
+    status, text = call_endpoint(url, data)
+    assert status == 200
     assert text.startswith("event: error")
     assert message in text
     assert "Traceback" not in text and "site-packages" not in text
-    assert called(url, [SENTENCE, 5.0])[1].startswith("event: complete")  # the next visitor's
+    assert call_endpoint(url, [SENTENCE, 5.0])[1].startswith("event: complete")  # the next one
 
 
 def test_thirty_megabytes_are_refused_before_they_are_read(url):
-    status, text = called(url, ["[MASK]" * 5_000_000, 5])
+    status, text = call_endpoint(url, ["[MASK]" * 5_000_000, 5])
     assert status == 413 and "larger than 262,144 bytes" in text
 
 
@@ -599,7 +561,7 @@ def test_nothing_about_other_visitors_is_served(url, path):
     assert httpx.get(f"{url}/{path}").status_code in (403, 404)
 
 
-def test_the_queue_cannot_be_passed_by(url):
+def test_the_queue_cannot_be_bypassed(url):
     response = httpx.post(f"{url}/gradio_api/run/fill_mask", json={"data": [SENTENCE, 5]})
     assert response.status_code == 404
 
@@ -609,19 +571,17 @@ def test_uploads_are_no_larger_than_a_batch(url):
     assert httpx.post(f"{url}/gradio_api/upload", files=files).status_code == 413
 
 
-def test_no_address_that_a_visitor_names_is_fetched(url):
-    """Gradio would download it, whatever its size, before our code sees the value."""
+def test_no_address_from_a_visitor_is_downloaded(url):
+    """Gradio would download it, of any size, before the page's code sees the value."""
     file = {"path": "https://example.com/large", "meta": {"_type": "gradio.FileData"}}
     for endpoint, data in (("fill_mask", [file, 5]), ("score", [file]), ("batch", [[file], 5])):
-        call = f"{url}/gradio_api/call/{endpoint}"
-        asked = httpx.post(call, json={"data": data})
-        told = httpx.get(f"{call}/{asked.json()['event_id']}", timeout=60).text
-        assert told.startswith("event: error") and "fetches nothing from elsewhere" in told
+        _, text = call_endpoint(url, data, endpoint)
+        assert text.startswith("event: error") and "downloads nothing from other addresses" in text
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "README.md"), "../../etc/passwd"])
 def test_no_file_of_the_server_is_read(url, path):
-    """Whoever names one in place of an upload is refused by Gradio before our code runs."""
+    """Gradio refuses a path in place of an upload, before the page's code runs."""
     config = httpx.get(f"{url}/config").json()
     ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
     events = [d for d in config["dependencies"] if "mlm-batch-file" in map(ids.get, d["inputs"])]
@@ -632,72 +592,5 @@ def test_no_file_of_the_server_is_read(url, path):
         call = {"data": data, "fn_index": event["id"], "session_hash": f"s{event['id']}"}
         assert httpx.post(f"{url}/gradio_api/queue/join", json=call).status_code == 200
         stream = f"{url}/gradio_api/queue/data?session_hash=s{event['id']}"
-        told = httpx.get(stream, timeout=60).text
-        assert '"success":false' in told and "root" not in told and "Masked" not in told
-
-
-# app.py
-
-
-def test_app_names_a_model_that_is_not_there_in_one_line():
-    environment = {"MLM_MODEL": "./no/such/folder", "PATH": "", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    lines = done.stderr.strip().splitlines()
-    assert lines[-1].startswith("error: ") and "no/such/folder" in lines[-1]
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("port", ["abc", "70000", "-1", ""])
-def test_app_says_in_one_line_that_its_port_is_none(port):
-    environment = {**os.environ, "GRADIO_SERVER_PORT": port}
-    done = subprocess.run(
-        [sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"error: GRADIO_SERVER_PORT is {port!r}; expected a whole number from 1 to 65535, "
-        "or no such variable\n"
-    )
-
-
-def test_app_serves_what_its_environment_names(tiny_checkpoint_folder, free_port):
-    own = {"MLM_MODEL": str(tiny_checkpoint_folder), "GRADIO_SERVER_PORT": str(free_port)}
-    environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, str(ROOT / "app.py")]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as app:
-        try:
-            address = f"http://127.0.0.1:{free_port}"
-            assert any(address.encode() in line for line in app.stdout)
-            complete = called(address, ["I watched this ___.", 3])[1]
-        finally:
-            app.terminate()
-    as_the_page = FillMask.from_pretrained(tiny_checkpoint_folder, dtype="int8")
-    expected = as_the_page("I watched this ___.", 3)
-    assert json.loads(complete.removeprefix("event: complete\ndata: "))[0] == expected
-
-
-def test_each_of_the_pages_own_models_can_be_chosen_by_the_name_that_is_shown(model, tmp_path):
-    beside = FillMask(fake_checkpoint(), "demo")
-    loaded = {str(tmp_path / "runs" / "adapted"): model, "demo": beside}
-    own = Models(list(loaded), loaded.__getitem__)
-    choice = Choice(own, frozenset("*"))
-    assert own.shown == ["runs/adapted", "demo"]  # not where this machine has it
-    assert choice.models("demo").main is beside
-    assert choice.models("runs/adapted") is choice.models("") is own
-
-
-def test_app_says_in_one_line_that_its_port_is_taken(monkeypatch, capsys, model):
-    import app
-    from mlm.playground import page
-
-    def launch(**options):
-        raise OSError("Cannot find empty port in range: 7860-7860.")
-
-    monkeypatch.setattr(sys, "argv", ["app.py"])
-    monkeypatch.setattr(app.FillMask, "from_pretrained", lambda name: model)
-    monkeypatch.setattr(page, "build_playground", lambda *given: SimpleNamespace(launch=launch))
-    assert app.main() == 2
-    assert capsys.readouterr().err == "error: Cannot find empty port in range: 7860-7860.\n"
+        text = httpx.get(stream, timeout=60).text
+        assert '"success":false' in text and "root" not in text and "Masked" not in text

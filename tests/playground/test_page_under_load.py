@@ -1,10 +1,9 @@
-"""app.py with the bundled model under many visitors at once and under nonsense: it answers on."""
+"""app.py with the bundled model keeps answering under many visitors at once and under nonsense."""
 
 import asyncio
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -13,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mlm.playground.server.limits import MOST_BODY
+from mlm.playground.server.limits import MAX_BODY
 from tests.support.places import ROOT
+from tests.support.started_space import free_port
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 VISITORS = 200
@@ -25,9 +25,7 @@ TRACE = ("Traceback", "site-packages", 'File "')
 @pytest.fixture(scope="module")
 def app():
     """(address, process) of app.py, which serves the bundled model."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "MLM_MODEL": "demo"}
     environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, str(ROOT / "app.py")]
@@ -42,35 +40,35 @@ def app():
 
 
 async def answer(address: str, endpoint: str, data: list, visitor: int = 0) -> tuple[str, str]:
-    """What one visitor is told: "complete", "error" or a status, and the rest of it."""
-    source = f"127.0.{1 + visitor // 250}.{1 + visitor % 250}"  # an address of one's own
+    """Ask as one visitor; return "complete", "error" or a status, and the rest of the answer."""
+    source = f"127.0.{1 + visitor // 250}.{1 + visitor % 250}"  # an address for each visitor
     transport = httpx.AsyncHTTPTransport(local_address=source, verify=False)
     async with httpx.AsyncClient(transport=transport, timeout=60) as client:
         call = f"{address}/gradio_api/call/{endpoint}"
-        body = json.dumps({"data": data})  # NaN and lone surrogates, as anyone may send them
+        body = json.dumps({"data": data})  # with NaN and lone surrogates, which httpx would refuse
         try:
-            asked = await client.post(
+            response = await client.post(
                 call, content=body, headers={"Content-Type": "application/json"}
             )
         except httpx.TransportError:
-            assert len(body) > MOST_BODY  # it was refused before all of it was sent
+            assert len(body) > MAX_BODY  # refused before all of it was sent
             return "413", ""
-        if asked.status_code != 200:
-            return str(asked.status_code), asked.text
-        told = (await client.get(f"{call}/{asked.json()['event_id']}")).text
-    first, _, rest = told.partition("\n")
+        if response.status_code != 200:
+            return str(response.status_code), response.text
+        events = (await client.get(f"{call}/{response.json()['event_id']}")).text
+    first, _, rest = events.partition("\n")
     return first.removeprefix("event: "), rest
 
 
 def peak_memory(process: subprocess.Popen) -> int:
-    """Bytes that the process ever had in memory."""
+    """Return the most bytes that a process has had in memory."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and has many loopback addresses")
-def test_two_hundred_visitors_at_once_are_all_told_something(app):
+def test_two_hundred_visitors_at_once_all_get_a_response(app):
     address, process = app
 
     async def crowd() -> list[tuple[str, str]]:
@@ -83,11 +81,11 @@ def test_two_hundred_visitors_at_once_are_all_told_something(app):
     asyncio.run(crowd())
     before = peak_memory(process)
     for _ in range(3):
-        told = asyncio.run(crowd())
-        counts = Counter(kind for kind, _ in told)
+        answers = asyncio.run(crowd())
+        counts = Counter(kind for kind, _ in answers)
         assert counts["complete"] >= 40
         assert set(counts) <= {"complete", "503"}
-        assert all("Queue is full" in text for kind, text in told if kind == "503")
+        assert all("Queue is full" in text for kind, text in answers if kind == "503")
     assert peak_memory(process) - before < 64 * 2**20
     kind, text = asyncio.run(answer(address, "fill_mask", [SENTENCE, 1]))
     assert kind == "complete" and "movie" in text
@@ -112,8 +110,8 @@ ODD = [
 ]
 
 
-def sane(parameter: int) -> object:
-    """What goes for a parameter: a text first, a number last."""
+def valid_value(parameter: int) -> object:
+    """Return a valid value for a parameter: a text for the first one, else a number."""
     return SENTENCE if parameter == 0 else 5
 
 
@@ -126,7 +124,7 @@ def test_nonsense_gets_an_answer_and_no_trace(app):
         endpoint = draw.choice(sorted(info)).removeprefix("/")
         wanted = len(info[f"/{endpoint}"]["parameters"])
         number = draw.choice([wanted] * 6 + [0, wanted + 1, 40])
-        data = [draw.choice(ODD) if draw.random() < 0.5 else sane(p) for p in range(number)]
+        data = [draw.choice(ODD) if draw.random() < 0.5 else valid_value(p) for p in range(number)]
         kind, text = asyncio.run(answer(address, endpoint, data, draw.randrange(250)))
         counts[kind] += 1
         assert kind in ("complete", "error") or kind.startswith("4"), (data, kind, text)
@@ -154,10 +152,10 @@ def test_nonsense_gets_an_answer_and_no_trace(app):
     ],
 )
 @pytest.mark.parametrize("path", ["call/fill_mask", "queue/join", "call/no_such_endpoint"])
-def test_bodies_that_are_no_call_are_refused(app, path, body):
+def test_bodies_that_are_not_a_call_are_refused(app, path, body):
     address, process = app
     headers = {"Content-Type": "application/json"}
-    told = httpx.post(f"{address}/gradio_api/{path}", content=body, headers=headers, timeout=60)
-    assert told.status_code < 500 or told.text in ("Internal Server Error",), told.text
-    assert not any(trace in told.text for trace in TRACE)
+    response = httpx.post(f"{address}/gradio_api/{path}", content=body, headers=headers, timeout=60)
+    assert response.status_code < 500 or response.text in ("Internal Server Error",), response.text
+    assert not any(trace in response.text for trace in TRACE)
     assert process.poll() is None

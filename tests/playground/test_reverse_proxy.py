@@ -1,7 +1,7 @@
 """`python app.py --root_path /fill` behind a real nginx with the recipe's configuration.
 
-Needs nginx, which `make test` installs where it may: a page that was not tried behind a proxy is
-not called tried, so its absence is a failure and no skip.
+Needs nginx, which `make test` installs if it can. Without nginx the tests fail instead of being
+skipped, because the page would not have been tried behind a proxy.
 """
 
 import os
@@ -19,7 +19,7 @@ import pytest
 from gradio_client import Client
 
 from mlm.playground.server.limits import RateLimit
-from tests.playground.test_browser import BARS, fill, visit, wait_for_text
+from tests.support.page_actions import BARS, fill, wait_for_text
 from tests.support.places import ROOT
 from tests.support.started_space import free_port
 
@@ -41,25 +41,24 @@ http {{
     }}
 }}
 """
-__all__ = ["visit"]  # a fixture, which pytest takes by name
 
 
 class Site(NamedTuple):
-    """Where nginx serves the page, and the log of what it was asked for."""
+    """The address at which nginx serves the page, and the log of its requests."""
 
     url: str
     log: Path
 
     @property
     def paths(self) -> set[str]:
-        """Every path that was asked for, without its query."""
+        """The paths of all requests, without queries."""
         found = re.findall(r'"(?:GET|POST|HEAD) (\S+)', self.log.read_text())
         return {path.partition("?")[0] for path in found}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The page with the bundled model, at /fill/ of a site of nginx's."""
+    """The page with the bundled model, at /fill/ of a site that nginx serves."""
     folder, app_port, port = tmp_path_factory.mktemp("nginx"), free_port(), free_port()
     location = RECIPE.read_text().replace("127.0.0.1:7860", f"127.0.0.1:{app_port}")
     site = SITE.format(folder=folder, port=port, location=location)
@@ -73,7 +72,7 @@ def site(tmp_path_factory):
     ):
         try:
             url = f"http://127.0.0.1:{port}/fill/"
-            wait_until_there(url)
+            wait_until_served(url)
             yield Site(url, folder / "access.log")
         finally:
             served.terminate()
@@ -82,11 +81,13 @@ def site(tmp_path_factory):
 
 def nginx() -> str:
     found = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
-    assert found, "there is no nginx: bash scripts/install_test_programs.sh, or install nginx-light"
+    assert found, (
+        "nginx is not installed: run bash scripts/install_test_programs.sh, or install nginx-light"
+    )
     return found
 
 
-def wait_until_there(url: str) -> None:
+def wait_until_served(url: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
@@ -151,24 +152,24 @@ def test_the_path_without_its_slash_leads_there(site):
 
 
 def test_visitors_are_counted_by_the_address_that_the_proxy_saw(site):
-    """A visitor's question too many is refused; another's is not, nor this machine's own."""
+    """A visitor over the limit is refused; other visitors and this machine are not."""
     burst = RateLimit(None).burst
-    answers = [question(site, "203.0.113.7") for _ in range(4 * burst)]
+    answers = [status_of_question(site, "203.0.113.7") for _ in range(4 * burst)]
     assert 429 not in answers[:burst]
     assert 429 in answers
-    assert question(site, "198.51.100.9") != 429
-    assert question(site, None) != 429
+    assert status_of_question(site, "198.51.100.9") != 429
+    assert status_of_question(site, None) != 429
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="has many loopback addresses there alone")
-def test_an_address_that_a_visitor_made_up_does_not_count(site):
-    """127.0.0.5 comes to nginx and says that it is somebody else: it stays 127.0.0.5."""
-    answers = {question(site, "192.0.2.1", "127.0.0.5") for _ in range(40)}
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has many loopback addresses")
+def test_a_forged_address_does_not_count(site):
+    """127.0.0.5 claims to be another visitor, and still counts as 127.0.0.5."""
+    answers = {status_of_question(site, "192.0.2.1", "127.0.0.5") for _ in range(40)}
     assert 429 not in answers
 
 
-def question(site: Site, forwarded: str | None, source: str = "127.0.0.1") -> int:
-    """The status of a question that costs nothing, from behind a proxy before ours."""
+def status_of_question(site: Site, forwarded: str | None, source: str = "127.0.0.1") -> int:
+    """Return the status of a question without a model, sent as by a proxy in front of nginx."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     with httpx.Client(transport=httpx.HTTPTransport(local_address=source)) as client:
         call = f"{site.url}gradio_api/queue/join"

@@ -1,6 +1,6 @@
-"""`python app.py --share`: with a tunnel, for which a program here stands in, and without one.
+"""`python app.py --share`, with a local program in place of the tunnel, and without a tunnel.
 
-The real tunnel is a program that Gradio downloads, to a server of Gradio's: nothing for a test.
+The real tunnel is a program that Gradio downloads, and connects to one of Gradio's servers.
 """
 
 import re
@@ -14,9 +14,9 @@ from gradio_client import Client
 from tests.support.places import ROOT
 from tests.support.started_space import StartedSpace, started_space
 
-AT_HOME = {"SYSTEM": "", "SPACE_ID": ""}  # on a Space there is nothing to share
+AT_HOME = {"SYSTEM": "", "SPACE_ID": ""}  # on a Space, --share does nothing
 SENTENCE = "I have watched this [MASK] and it was awesome."
-# As frpc is called, with the page's port behind -l; it says where the page can be had.
+# Called as frpc is, with the page's port after -l; prints the public address.
 TUNNEL = """#!{python}
 import os, socket, socketserver, sys, threading, time
 
@@ -49,8 +49,8 @@ with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Through) as server:
 """
 
 
-def told(page: StartedSpace, pattern: str) -> re.Match:
-    """What the page prints, waited for."""
+def wait_for_line(page: StartedSpace, pattern: str) -> re.Match:
+    """Wait until the page has printed a pattern; return the match."""
     while page.left() > 0:
         if found := re.search(pattern, page.log()):
             return found
@@ -59,7 +59,7 @@ def told(page: StartedSpace, pattern: str) -> re.Match:
     raise TimeoutError(page.log())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a program by its first line")
+@pytest.mark.skipif(sys.platform == "win32", reason="the program needs its #! line")
 def test_the_public_link_leads_to_the_page(tmp_path):
     tunnel = tmp_path / "home" / ".cache" / "huggingface" / "gradio" / "frpc" / BINARY_FILENAME
     tunnel.parent.mkdir(parents=True)
@@ -67,17 +67,17 @@ def test_the_public_link_leads_to_the_page(tmp_path):
     tunnel.chmod(0o755)
     variables = {**AT_HOME, "GRADIO_SHARE_SERVER_ADDRESS": "127.0.0.1:7000"}
     with started_space(ROOT, tmp_path, variables, ["--share"]) as page:
-        port = told(page, r"Running on public URL: https?://127\.0\.0\.1:(\d+)")[1]
+        port = wait_for_line(page, r"Running on public URL: https?://127\.0\.0\.1:(\d+)")[1]
         assert f":{port}" not in page.url
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
         words = client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.left())
         assert words[0]["token_str"].strip() == "movie"
 
 
-def test_without_a_tunnel_it_says_so_and_serves_this_machine(tmp_path):
+def test_without_a_tunnel_the_page_says_so_and_is_served_locally(tmp_path):
     (tmp_path / "home").mkdir()
     with started_space(ROOT, tmp_path, AT_HOME, ["--share"]) as page:
-        told(page, "Could not create share link")
+        wait_for_line(page, "Could not create share link")
         client = Client(page.url, verbose=False)
         assert client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.left())
-        assert page.asked_for()  # it did try
+        assert page.asked_for()  # it has tried

@@ -1,8 +1,11 @@
-"""A real Chromium, once a module; a plugin for `pytest_plugins`."""
+"""A real Chromium, once for each module, and pages in it; a plugin for `pytest_plugins`."""
 
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
+
+from tests.support.page_actions import BARS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 FLAGS = [
@@ -15,11 +18,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# What earlier pages kept is gone when one is opened, not when it is loaded again.
+# Clear what earlier tests have stored when a page is opened, but not when it is reloaded.
 FORGET = "sessionStorage.forgotten ??= (localStorage.clear(), true);"
 
 
-@pytest.fixture(scope="module")  # while it is there, nothing else can have an event loop
+@pytest.fixture(scope="module")  # as long as it is open, nothing else can run an event loop
 def browser():
     if CHROMIUM is None:
         pytest.skip("NO CHROMIUM ON THIS MACHINE: THE PAGE WAS NOT TRIED IN A BROWSER")
@@ -33,8 +36,38 @@ def browser():
 
 @pytest.fixture(scope="module")
 def context(browser):
-    """One for all pages: what they load is fetched and compiled once."""
+    """One context for all pages, so that their files are fetched and compiled once."""
     context = browser.new_context()
     context.add_init_script(FORGET)
     yield context
     context.close()
+
+
+@pytest.fixture
+def visit(context):
+    """visit(address, width, theme, query, ready) -> a page, once the selector `ready` is there.
+
+    The page records the hosts of its requests in `hosts` and its errors in `complaints`.
+    """
+    pages = []
+
+    def open_page(
+        address: str,
+        width: int = 1280,
+        theme: str = "light",
+        query: str = "",
+        ready: str = BARS,
+    ):
+        page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.hosts, page.complaints = set(), []
+        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).netloc))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.goto(f"{address}/?__theme={theme}&{query}")
+        page.wait_for_selector(ready)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()

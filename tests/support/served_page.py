@@ -1,12 +1,11 @@
-"""Two playgrounds on free loopback ports, in a process of their own, once a session.
+"""Two playgrounds on free loopback ports, in a child process, once for each session.
 
-A plugin for `pytest_plugins`. They run in a process of their own, as for visitors: Gradio's server
-leaves event loops open when it ends, and warnings are errors in the tests.
+A plugin for `pytest_plugins`. They need a process of their own, because Gradio's server leaves
+event loops open when it ends, and warnings are errors in the tests.
 """
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from typing import NamedTuple
@@ -14,12 +13,13 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.places import ROOT
+from tests.support.started_space import free_port
 
 SCARCE = {"soup": 8.5, "movie": 7.0, "great": 6.5, "one": 6.2}
 
 
 class Pages(NamedTuple):
-    """Addresses: a page of one fake model, and one of a fake model beside its base."""
+    """Addresses: a page of one fake model, and one of a fake model and its base model."""
 
     single: str
     double: str
@@ -34,10 +34,10 @@ def pages():
     ) as server:
         try:
             line = server.stdout.readline()
-            assert line.startswith("["), "the pages did not come up; see the lines above"
+            assert line.startswith("["), "the pages are not served; see the lines above"
             yield Pages(*json.loads(line))
         finally:
-            server.stdin.close()  # which ends it
+            server.stdin.close()  # ends the process
 
 
 def models_single():
@@ -61,12 +61,13 @@ def models_double():
 def serve(models) -> str:
     from mlm.playground.page import build_playground, launch_options
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    where = {"server_name": "127.0.0.1", "server_port": port}
+    port = free_port()
     build_playground(models).launch(
-        prevent_thread_lock=True, quiet=True, **where, **launch_options()
+        prevent_thread_lock=True,
+        quiet=True,
+        server_name="127.0.0.1",
+        server_port=port,
+        **launch_options(),
     )
     return f"http://127.0.0.1:{port}"
 
@@ -74,4 +75,4 @@ def serve(models) -> str:
 if __name__ == "__main__":
     print(json.dumps([serve(models_single()), serve(models_double())]), flush=True)
     sys.stdin.read()
-    os._exit(0)  # Gradio's threads do not end by themselves
+    os._exit(0)  # Gradio's threads do not end on their own

@@ -1,6 +1,6 @@
-"""Nothing that a model is measured on has trained it: duplicates are planted, then looked for.
+"""No validation text is trained on: duplicates are planted, and then searched for.
 
-Every document has a word of its own, so that it is known wherever its tokens turn up.
+Every document has a marker, a word of its own, that identifies it wherever its tokens appear.
 """
 
 import csv
@@ -9,6 +9,7 @@ import html
 import json
 import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ NUM_TEXTS, LENGTH = 120, 32
 TEXTS = [
     f"Café n{number:03d}: a naïve film, & a long one, by Ångström." for number in range(NUM_TEXTS)
 ]
-WORD_OF = {f"n{number:03d}": text for number, text in enumerate(TEXTS)}
+TEXT_OF = {f"n{number:03d}": text for number, text in enumerate(TEXTS)}
 
-# The same text to a reader, and to the cleaning.
+# Ways to write a text that a reader, and the cleaning, takes for the same text.
 DISGUISES: dict[str, Callable[[str], str]] = {
     "copied": str,
     "wide spaces": lambda text: f" \u00a0{text.replace(' ', '  ')}\t",
@@ -45,9 +46,9 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    made = train_tokenizer(TEXTS, 200)
-    made.add_tokens(list(WORD_OF))  # each marker is one token
-    return made
+    trained = train_tokenizer(TEXTS, 200)
+    trained.add_tokens(list(TEXT_OF))  # each marker is one token
+    return trained
 
 
 def write_csv(path: Path, texts: list[str]) -> str:
@@ -63,13 +64,13 @@ def write_jsonl(path: Path, texts: list[str]) -> str:
 
 
 def markers(tokenizer, ids) -> set[str]:
-    """The documents of which a token is among the ids."""
+    """Return the markers among the ids."""
     tokens = tokenizer.convert_ids_to_tokens(np.unique(ids).tolist())
-    return {token for token in tokens if token in WORD_OF}
+    return {token for token in tokens if token in TEXT_OF}
 
 
 def sides(tokenizer, store: TokenStore) -> tuple[set[str], set[str]]:
-    """The documents of the two sides, each of which is there once."""
+    """Return the markers of the training and the validation side; each appears once."""
     found = []
     for split in (store.train, store.validation):
         found.append(markers(tokenizer, split.tokens))
@@ -78,26 +79,26 @@ def sides(tokenizer, store: TokenStore) -> tuple[set[str], set[str]]:
 
 
 @pytest.fixture
-def planted(tmp_path) -> list[str]:
-    """Two files: every text with a disguise beside it in the first, and every disguise across."""
-    hide = list(DISGUISES.values())
+def corpus(tmp_path) -> list[str]:
+    """Two files: each text with one disguise of it, and half the texts in every disguise."""
+    disguises = list(DISGUISES.values())
     first = [
-        row for number, text in enumerate(TEXTS) for row in (text, hide[number % len(hide)](text))
+        row for text, disguise in zip(TEXTS, cycle(disguises)) for row in (text, disguise(text))
     ]
-    second = [disguise(text) for disguise in hide for text in TEXTS[::2]]
+    second = [disguise(text) for disguise in disguises for text in TEXTS[::2]]
     return [
         write_csv(tmp_path / "first.csv", first),
         write_csv(tmp_path / "second.csv.gz", second),
     ]
 
 
-def test_no_disguise_puts_a_text_on_both_sides(tmp_path, tokenizer, planted):
+def test_no_disguise_puts_a_text_on_both_sides(tmp_path, tokenizer, corpus):
     store = build_token_store(
-        tmp_path / "store", tokenizer, train_files=planted, validation_split_percentage=40
+        tmp_path / "store", tokenizer, train_files=corpus, validation_split_percentage=40
     )
     train, validation = sides(tokenizer, store)
     assert min(len(train), len(validation)) > 30
-    assert train | validation == set(WORD_OF)
+    assert train | validation == set(TEXT_OF)
     assert train & validation == set()
     repeated = NUM_TEXTS + len(DISGUISES) * NUM_TEXTS // 2
     assert f"{repeated} repeated dropped" in store.report_line
@@ -113,28 +114,29 @@ def test_a_disguised_validation_text_is_dropped_from_training_and_counted(
         tmp_path / "store", tokenizer, train_files=[texts], validation_files=[held_out]
     )
     train, validation = sides(tokenizer, store)
-    assert validation == set(list(WORD_OF)[:50])
-    assert train == set(list(WORD_OF)[50:])
+    assert validation == set(list(TEXT_OF)[:50])
+    assert train == set(list(TEXT_OF)[50:])
     assert ", 50 also in the validation files dropped" in store.report_line
 
 
-def test_a_disguised_training_text_is_dropped_all_the_same(tmp_path, tokenizer, planted):
+def test_a_disguised_training_text_is_dropped_as_well(tmp_path, tokenizer, corpus):
     held_out = write_csv(tmp_path / "held_out.csv", TEXTS[:50] * 2)
     store = build_token_store(
-        tmp_path / "store", tokenizer, train_files=planted, validation_files=[held_out]
+        tmp_path / "store", tokenizer, train_files=corpus, validation_files=[held_out]
     )
     train, validation = sides(tokenizer, store)
     assert (len(validation), len(train)) == (50, NUM_TEXTS - 50)
     assert train & validation == set()
 
 
-def an_epoch(batches: MaskedBatches) -> Iterator[np.ndarray]:
-    """The (B, T) ids of an epoch with the chosen tokens put back."""
+def original_ids(batches: MaskedBatches) -> Iterator[np.ndarray]:
+    """Yield the (B, T) ids of an epoch's batches without their masking."""
     for step in range(-(-batches.num_sequences // batches.global_batch_size)):
-        yield uncorrupted(*batches.batch_at(step))
+        yield undo_masking(*batches.batch_at(step))
 
 
-def uncorrupted(inputs, labels, weights) -> np.ndarray:
+def undo_masking(inputs, labels, weights) -> np.ndarray:
+    """Return the (B, T) ids of a batch with its labels put back."""
     ids = inputs["input_ids"].copy()
     rows, slots = np.nonzero(weights)
     ids[rows, inputs["masked_positions"][rows, slots]] = labels[rows, slots]
@@ -143,10 +145,10 @@ def uncorrupted(inputs, labels, weights) -> np.ndarray:
 
 @pytest.mark.parametrize("line_by_line", [False, True])
 def test_no_sequence_of_either_side_holds_a_token_of_the_other(
-    tmp_path, tokenizer, planted, line_by_line
+    tmp_path, tokenizer, corpus, line_by_line
 ):
     store = build_token_store(
-        tmp_path / "store", tokenizer, train_files=planted, validation_split_percentage=40
+        tmp_path / "store", tokenizer, train_files=corpus, validation_split_percentage=40
     )
     train, validation = sides(tokenizer, store)
     facts = TokenFacts.of(tokenizer)
@@ -154,14 +156,14 @@ def test_no_sequence_of_either_side_holds_a_token_of_the_other(
     learned = MaskedBatches(
         store.train, facts, global_batch_size=4, seed=1, random_share=0, **shape
     )
-    measured = evaluation_batches(store.validation, facts, batch_size=4, **shape)
-    seen = set().union(*(markers(tokenizer, ids) for ids in an_epoch(learned)))
-    asked = set().union(*(markers(tokenizer, uncorrupted(*batch)) for batch in measured))
+    held_out = evaluation_batches(store.validation, facts, batch_size=4, **shape)
+    seen = set().union(*(markers(tokenizer, ids) for ids in original_ids(learned)))
+    evaluated = set().union(*(markers(tokenizer, undo_masking(*batch)) for batch in held_out))
     assert seen <= train and len(seen) > 0.9 * len(train)  # the shorter last sequence is left out
-    assert asked == validation
+    assert evaluated == validation
 
 
-def test_the_split_knows_neither_order_nor_files_nor_formats(tmp_path, tokenizer):
+def test_the_split_does_not_depend_on_order_files_or_formats(tmp_path, tokenizer):
     shuffled = np.random.default_rng(0).permutation(TEXTS).tolist()
     arrangements = {
         "as they are": [write_csv(tmp_path / "a.csv", TEXTS)],
@@ -187,18 +189,18 @@ def test_the_split_knows_neither_order_nor_files_nor_formats(tmp_path, tokenizer
 
 
 @pytest.mark.parametrize("by_file", [True, False], ids=["validation file", "percentage"])
-def test_texts_of_a_side_are_those_of_the_store(tmp_path, tokenizer, planted, by_file):
-    """What a vocabulary is learned from, and what `evaluate` measures on."""
+def test_texts_of_a_side_are_those_of_the_store(tmp_path, tokenizer, corpus, by_file):
+    """A vocabulary is trained on the texts of one side, and `evaluate` uses those of the other."""
     held_out = [write_csv(tmp_path / "held_out.csv", TEXTS[:50])] if by_file else []
-    of = {"train_files": planted, "validation_files": held_out, "validation_split_percentage": 40}
+    of = {"train_files": corpus, "validation_files": held_out, "validation_split_percentage": 40}
     store = build_token_store(tmp_path / "store", tokenizer, **of)
     for side, expected in zip(("train", "validation"), sides(tokenizer, store), strict=True):
         texts = list(texts_of_side(side, **of))
-        assert sorted(texts) == sorted(WORD_OF[marker] for marker in expected)
+        assert sorted(texts) == sorted(TEXT_OF[marker] for marker in expected)
 
 
 @pytest.mark.parametrize("by_file", [True, False], ids=["validation file", "percentage"])
-def test_a_vocabulary_is_learned_from_the_training_side_alone(tmp_path, by_file):
+def test_a_vocabulary_is_trained_on_the_training_side_only(tmp_path, by_file):
     texts = [f"{text} " + chr(0x4E00 + number) * 3 for number, text in enumerate(TEXTS)]
     held_out = {t for t in texts if side_of(t, 40) == "validation"}
     files = [write_csv(tmp_path / "held_out.csv", sorted(held_out))] if by_file else []

@@ -1,26 +1,26 @@
-"""Gradio's own environment variables, looked at before Gradio is imported: it reads them then."""
+"""Check Gradio's environment variables, before Gradio is imported and reads them."""
 
 import os
 
 from mlm.errors import ConfigError
 
-LARGEST_PORT = 65_535
+MAX_PORT = 65_535
 
 
 def check_environment() -> None:
-    """ConfigError where Gradio would break on what its variables hold."""
+    """Raise ConfigError if a port variable has a value that Gradio would crash on."""
     for name in ("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"):
-        given = os.environ.get(name)
-        if given is not None and not 1 <= _whole_number(given) <= LARGEST_PORT:
+        value = os.environ.get(name)
+        if value is not None and not 1 <= _parse_int(value) <= MAX_PORT:
             raise ConfigError(
-                f"{name} is {given[:40]!r}; expected a whole number from 1 to {LARGEST_PORT}, "
-                "or no such variable"
+                f"{name} is {value[:40]!r}; expected a whole number from 1 to {MAX_PORT}, "
+                "or leave it unset"
             )
 
 
-def _whole_number(given: str) -> int:
-    """What Gradio makes of it, -1 where it would break."""
+def _parse_int(value: str) -> int:
+    """Return the number as Gradio parses it, -1 if it cannot."""
     try:
-        return int(given)
+        return int(value)
     except ValueError:
         return -1

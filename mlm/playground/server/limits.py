@@ -1,9 +1,9 @@
-"""What stands before the page: limits on bodies, on how often a visitor may ask, and on what.
+"""ASGI middleware that refuses requests before Gradio: size of bodies, rate of requests, addresses.
 
     page.launch(..., app_kwargs={"middleware": [Middleware(BodyLimit), Middleware(RateLimit)]})
 
-Pure ASGI, no Gradio. What is refused is told why in one sentence of JSON, {"detail": "..."}, as
-Gradio's own refusals are.
+Pure ASGI, without Gradio. A refusal is JSON of one sentence, {"detail": "..."}, as Gradio's own
+refusals are.
 """
 
 import ipaddress
@@ -21,78 +21,89 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 API = "/gradio_api"
-MOST_BODY = 262_144  # bytes; a text has at most 20,000 characters, a call of /batch some more
-MOST_UPLOAD = 1_100_000  # a file of 1,000,000 bytes and what a form puts around it
-MOST_QUERY = 32_768  # bytes; a link of the page's own has 8,000
-MOST_VISITORS = 10_000  # that are remembered
-# Questions that a request counts as: one fills the disk, one asks up to a hundred. Any other is 1.
+MAX_BODY = 262_144  # bytes; a text has at most 20,000 characters, a call of /batch more
+MAX_UPLOAD = 1_100_000  # bytes; a file of 1,000,000 bytes and the form around it
+MAX_QUERY = 32_768  # bytes; the page's own links have at most 8,000
+MAX_VISITORS = 10_000  # with a bucket in memory
+# Tokens that a request takes, by its path; any other takes 1. An upload fills the disk, a batch is
+# up to 200 questions.
 COSTS = {"/upload": 6, "/call/batch": 5, "/run/batch": 5}
 ENDPOINTS = ("fill_mask", "compare", "score", "batch")
-PAGES_OWN = "predict"  # by which the page calls what has a number and no name
-CALL = re.compile(r"/(call|run|api)(/v2)?/(?P<name>[^/]+)(/.*)?")  # a call by name, or its answer
+UNNAMED_ENDPOINT = "predict"  # the name under which the page calls its events by number
+CALL_PATH = re.compile(r"/(call|run|api)(/v2)?/(?P<name>[^/]+)(/.*)?")  # a call, or its answer
 
 
-class _TooLarge(Exception):
-    """The stream has brought more than the limit."""
+class _BodyTooLargeError(Exception):
+    """The body received so far is larger than the limit."""
 
 
 class BodyLimit:
-    """Refuses a request whose body is too large with 413, before it is read or while it comes.
+    """Middleware that answers 413 to a body over the limit, without reading or storing it whole.
 
-    Nothing is kept: what the application is given is counted on its way.
+    A body that declares its length is refused at once, any other while it is read.
 
     Args:
-        most: bytes of a body.
-        uploads: path below /gradio_api -> its own limit in bytes.
+        app: the application behind this one.
+        max_bytes: limit for a body.
+        uploads: path below /gradio_api -> a limit of its own, in bytes.
     """
 
-    def __init__(self, app: App, most: int = MOST_BODY, uploads: Mapping[str, int] | None = None):
-        self.app, self.most = app, most
-        self.uploads = {"/upload": MOST_UPLOAD} if uploads is None else uploads
+    def __init__(
+        self, app: App, max_bytes: int = MAX_BODY, uploads: Mapping[str, int] | None = None
+    ):
+        self.app, self.max_bytes = app, max_bytes
+        self.uploads = {"/upload": MAX_UPLOAD} if uploads is None else uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it with status 413."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.uploads.get(_below_api(scope) or "", self.most)
-        if _announced(scope) > most:
-            await _refuse(send, 413, _too_large(most))
+        max_bytes = self.uploads.get(_api_path(scope) or "", self.max_bytes)
+        if _content_length(scope) > max_bytes:
+            await _refuse(send, 413, _too_large(max_bytes))
             return
-        body = _CountedBody(receive, send, most)
+        body = _BodyCounter(receive, send, max_bytes)
         try:
             await self.app(scope, body.receive, body.send)
-        except _TooLarge:
+        except _BodyTooLargeError:
             await body.refuse()
 
 
 class RateLimit:
-    """Refuses a visitor who asks too often with 429 and the seconds to wait.
+    """Middleware that answers 429, with the seconds to wait, to a visitor who asks too often.
 
-    Each has a bucket of `burst` tokens that `a_minute` tokens a minute go into. Every POST below
-    /gradio_api takes one, or what COSTS says. Reading is free: the page, its files, the streams
-    with the answers. Who asks from this machine itself is not limited. MOST_VISITORS are
-    remembered; beyond them who has asked nothing for longest is forgotten.
+    A token bucket for each visitor: it holds up to `burst` tokens and gains `per_minute` a minute.
+    Every request to /gradio_api that is not a GET takes one token, or as many as COSTS says; pages,
+    files and streams of answers are free. Requests from this machine are not limited. Buckets are
+    kept for MAX_VISITORS; then the one that was unused for longest is dropped.
 
     Args:
-        clock: seconds that never go back.
+        app: the application behind this one.
+        per_minute: tokens gained per minute.
+        burst: size of a bucket.
+        clock: returns seconds that never decrease.
     """
 
     def __init__(
         self,
         app: App,
-        a_minute: float = 120,
+        per_minute: float = 120,
         burst: int = 30,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.app, self.a_second, self.burst, self.clock = app, a_minute / 60, burst, clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, at what time
+        self.app, self.per_second, self.burst, self.clock = app, per_minute / 60, burst, clock
+        # visitor -> (tokens, time of the last change), the least recently used first
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visitor = visitor_of(scope) if _is_question(scope) else None
-        cost = COSTS.get(_below_api(scope) or "", 1) if visitor else 0
-        wait = self._wait(visitor, min(cost, self.burst)) if visitor else 0.0
+        """Pass a request on, or refuse it with status 429."""
+        visitor = visitor_key(scope) if _is_limited(scope) else None
+        cost = COSTS.get(_api_path(scope) or "", 1) if visitor else 0
+        wait = self._take_tokens(visitor, min(cost, self.burst)) if visitor else 0.0
         if wait > 0:
             seconds = math.ceil(wait)
             message = f"You ask faster than this page answers: wait {seconds} s and ask again."
@@ -100,75 +111,77 @@ class RateLimit:
         else:
             await self.app(scope, receive, send)
 
-    def _wait(self, visitor: str, cost: int) -> float:
-        """Seconds until the visitor may ask; 0 where they may now, which takes the tokens."""
+    def _take_tokens(self, visitor: str, cost: int) -> float:
+        """Take `cost` tokens and return 0, or take none and return the seconds to wait."""
         now = self.clock()
-        tokens, then = self._left.pop(visitor, (float(self.burst), now))
-        tokens = min(self.burst, tokens + (now - then) * self.a_second)
+        tokens, then = self._buckets.pop(visitor, (float(self.burst), now))
+        tokens = min(self.burst, tokens + (now - then) * self.per_second)
         allowed = tokens >= cost
-        self._left[visitor] = (tokens - cost if allowed else tokens, now)
-        if len(self._left) > MOST_VISITORS:
-            self._left.popitem(last=False)
-        return 0.0 if allowed else (cost - tokens) / self.a_second
+        self._buckets[visitor] = (tokens - cost if allowed else tokens, now)
+        if len(self._buckets) > MAX_VISITORS:
+            self._buckets.popitem(last=False)
+        return 0.0 if allowed else (cost - tokens) / self.per_second
 
 
-class KnownAddresses:
-    """Answers 404 for an endpoint that the page does not have, 414 for an address too long."""
+class AddressCheck:
+    """Middleware that answers 404 for an unknown endpoint and 414 for a query that is too long."""
 
     def __init__(self, app: App):
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        called = CALL.fullmatch(_below_api(scope) or "") if scope["type"] == "http" else None
-        if len(scope.get("query_string", b"")) > MOST_QUERY:
-            await _refuse(send, 414, "This address is too long for a link: open the page without.")
-        elif called and called["name"] not in (*ENDPOINTS, PAGES_OWN):
-            known = ", ".join(f"/{name}" for name in ENDPOINTS)
-            message = f"There is no endpoint of that name; there are {known}."
+        """Pass a request on, or refuse it with status 404 or 414."""
+        call = CALL_PATH.fullmatch(_api_path(scope) or "") if scope["type"] == "http" else None
+        if len(scope.get("query_string", b"")) > MAX_QUERY:
+            await _refuse(send, 414, "This address is too long: open the page without its query.")
+        elif call and call["name"] not in (*ENDPOINTS, UNNAMED_ENDPOINT):
+            names = ", ".join(f"/{name}" for name in ENDPOINTS)
+            message = f"This page has no endpoint with that name; the endpoints are {names}."
             await _refuse(send, 404, message)
         else:
             await self.app(scope, receive, send)
 
 
-def visitor_of(scope: Scope) -> str | None:
-    """Who asks: an IPv4 address or the /64 of an IPv6 address, which one house has as a whole.
+def visitor_key(scope: Scope) -> str | None:
+    """Return the visitor's IPv4 address, or the /64 network of an IPv6 address (one household).
 
-    None for this machine itself, and where there is no address at all. The address is the one that
-    the server gives: uvicorn takes it from X-Forwarded-For where the connection comes from this
-    machine or from an address in FORWARDED_ALLOW_IPS, so that is to name a reverse proxy's.
+    None for this machine itself, and for a connection without an address. The address is the one
+    that the server reports: uvicorn takes it from X-Forwarded-For if the connection comes from this
+    machine or from an address in FORWARDED_ALLOW_IPS, which must therefore name a reverse proxy on
+    another machine.
 
-    On a Space every connection comes from a proxy of its private network, which uvicorn does not
-    know. There the last public address in X-Forwarded-For counts: what stands behind it are proxies
-    inside, and what stands before it a visitor may have made up.
+    On a Space, connections come from a proxy in its private network, which uvicorn does not know.
+    There the last public address in X-Forwarded-For counts: entries after it are internal proxies,
+    entries before it can be forged by the visitor.
     """
     client = scope.get("client")
     if not client:
         return None
-    own = _address(client[0])
-    if on_a_space() and not (own and own.is_global):
-        forwarded = (_address(entry) for entry in reversed(_forwarded(scope)))
-        own = next((each for each in forwarded if each and each.is_global), own)
-    if own is None:
+    address = _parse_address(client[0])
+    if is_on_space() and not (address and address.is_global):
+        forwarded = (_parse_address(entry) for entry in reversed(_forwarded_for(scope)))
+        address = next((each for each in forwarded if each and each.is_global), address)
+    if address is None:
         return str(client[0])[:64]
-    if own.is_loopback:
+    if address.is_loopback:
         return None
-    if isinstance(own, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((own, 64), strict=False))
-    return str(own)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
-def on_a_space() -> bool:
-    """Whether this is a Hugging Face Space, where a proxy stands before the page."""
+def is_on_space() -> bool:
+    """Return whether this runs on a Hugging Face Space, behind its proxy."""
     return bool(os.environ.get("SPACE_ID"))
 
 
-def _forwarded(scope: Scope) -> list[str]:
+def _forwarded_for(scope: Scope) -> list[str]:
     values = [value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
     return b",".join(values).decode("latin-1").split(",")[-20:]
 
 
-def _address(entry: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """`1.2.3.4`, `1.2.3.4:56`, `2001:db8::1` or `[2001:db8::1]:56`."""
+def _parse_address(entry: object) -> IPAddress | None:
+    """Parse `1.2.3.4`, `1.2.3.4:56`, `2001:db8::1` or `[2001:db8::1]:56`; None if it is neither."""
     text = str(entry).strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -179,76 +192,77 @@ def _address(entry: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address):
-        # Without a zone (fe80::1%eth0), which is no part of the address for anyone else.
+        # The integer drops the zone (fe80::1%eth0), which has a meaning on this machine only.
         return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
     return address
 
 
-def _is_question(scope: Scope) -> bool:
-    asks = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
-    return asks and _below_api(scope) is not None
+def _is_limited(scope: Scope) -> bool:
+    """Return whether the rate limit applies to a request."""
+    is_write = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+    return is_write and _api_path(scope) is not None
 
 
-def _below_api(scope: Scope) -> str | None:
-    """`/upload` of `/gradio_api/upload`, whatever a reverse proxy has put before it."""
+def _api_path(scope: Scope) -> str | None:
+    """Return `/upload` for `/gradio_api/upload`, with any prefix of a reverse proxy removed."""
     _, api, path = str(scope.get("path", "")).partition(f"{API}/")
     return f"/{path.rstrip('/')}" if api else None
 
 
-def _announced(scope: Scope) -> int:
-    """What Content-Length says; 0 where it says nothing that is a number."""
+def _content_length(scope: Scope) -> int:
+    """Return the value of Content-Length, 0 if it is absent or not a number."""
     for name, value in scope["headers"]:
         if name.lower() == b"content-length" and value.isdigit():
             return int(value[:20])
     return 0
 
 
-class _CountedBody:
-    """A request on its way to the application and the answer on its way back.
+class _BodyCounter:
+    """Counts the bytes of one request on the way to the application, and checks its response.
 
-    From the byte on that is too many, the application gets an error for the body; whatever it makes
-    of that (FastAPI makes a 400 of it), the visitor is told that the body is too large.
+    From the first byte over the limit, reading the body raises an error in the application. FastAPI
+    turns that into a 400; the response is replaced by a 413, unless it has already started.
     """
 
-    def __init__(self, receive: Receive, send: Send, most: int):
-        self._receive, self._send, self.most = receive, send, most
-        self._come, self._answering, self._refused = 0, False, False
+    def __init__(self, receive: Receive, send: Send, max_bytes: int):
+        self._receive, self._send, self._max_bytes = receive, send, max_bytes
+        self._received, self._has_started, self._is_refused = 0, False, False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._come += len(message.get("body") or b"")
-        if self._come > self.most:
-            raise _TooLarge
+        self._received += len(message.get("body") or b"")
+        if self._received > self._max_bytes:
+            raise _BodyTooLargeError
         return message
 
     async def send(self, message: Message) -> None:
-        if self._come > self.most and not self._answering:
+        if self._received > self._max_bytes and not self._has_started:
             await self.refuse()
-        elif not self._refused:
-            self._answering = True
+        elif not self._is_refused:
+            self._has_started = True
             await self._send(message)
 
     async def refuse(self) -> None:
-        """Say so, unless that or anything else was said before."""
-        if not self._answering and not self._refused:
-            self._refused = True
-            await _refuse(self._send, 413, _too_large(self.most))
+        """Send the 413, unless it or any other response has already started."""
+        if not self._has_started and not self._is_refused:
+            self._is_refused = True
+            await _refuse(self._send, 413, _too_large(self._max_bytes))
 
 
-def _too_large(most: int) -> str:
-    return f"The request is larger than {most:,} bytes, the most that is read here: send less."
+def _too_large(max_bytes: int) -> str:
+    return f"The request is larger than {max_bytes:,} bytes, the limit of this page: send less."
 
 
 async def _refuse(
     send: Send, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> None:
     body = json.dumps({"detail": message}).encode()
-    about = [
+    all_headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        # What is left of the body is not read, so that the connection is of no further use.
+        # The rest of the body is not read, so the connection cannot be reused.
         (b"connection", b"close"),
         *headers,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": about})
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
     await send({"type": "http.response.body", "body": body})

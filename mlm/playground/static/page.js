@@ -1,39 +1,40 @@
-// What the page does in the browser alone. Nothing here leaves it but by the page's own questions.
+// The part of the page that runs in the browser. It sends nothing to the server by itself.
 () => {
   const MASK = "[MASK]";
   const MASKS = /\[mask\]|<mask>|_{3,}|(?<![\p{L}\p{N}_])_{1,2}(?![\p{L}\p{N}_])/giu;
   const RECENT = "mlm-recent";
-  const MOST_RECENT = 8;
+  const MAX_RECENT = 8;
   const area = () => document.querySelector("#mlm-sentence textarea");
 
-  // ---- words that are hidden by a click
+  // ---- hide a word by a click
 
-  // Behind each mask of the sentence, in their order: the word that was there, null where it is not
-  // known, and the words beside it, by which it is found again in a text that was typed into.
+  // For each mask of the sentence, from left to right: {word, beside}. word is the word that it
+  // hides, null if unknown. beside is its neighbours, which identify the mask after the visitor has
+  // typed into the text.
   let hidden = [];
 
   const segmenter = window.Intl?.Segmenter && new Intl.Segmenter(undefined, { granularity: "word" });
 
-  /** The words of a text without masks: [start, word]. */
+  /** Return the words of a text without masks: [start, word]. */
   const wordsOf = (text) => {
     if (!segmenter)
-      return [...text.matchAll(/[\p{L}\p{N}\p{M}]+(?:['’-][\p{L}\p{N}\p{M}]+)*/gu)].map((found) => [found.index, found[0]]);
+      return [...text.matchAll(/[\p{L}\p{N}\p{M}]+(?:['’-][\p{L}\p{N}\p{M}]+)*/gu)].map((match) => [match.index, match[0]]);
     const words = [];
     for (const { index, segment, isWordLike } of segmenter.segment(text)) {
       if (!isWordLike) continue;
       const last = words.at(-1);
       const end = last && last[0] + last[1].length;
-      // "well-made" and "it’s" are one word, although they are segments of their own.
+      // Join "well-made" and "it’s", which the segmenter splits.
       if (last && end === index - 1 && "'’-".includes(text[end])) last[1] = text.slice(last[0], index + segment.length);
       else words.push([index, segment]);
     }
     return words;
   };
 
-  /** The sentence in pieces: {start, text, mask: index or null, word: whether it can be hidden}. */
+  /** Return the pieces of a sentence: {start, text, mask: index of the mask, word: true for a word}. */
   const piecesOf = (text) => {
     const pieces = [];
-    const plain = (start, end) => {
+    const addPlain = (start, end) => {
       let at = start;
       for (const [index, word] of wordsOf(text.slice(start, end))) {
         const begin = start + index;
@@ -44,12 +45,12 @@
       if (at < end) pieces.push({ start: at, text: text.slice(at, end) });
     };
     let end = 0, index = 0;
-    for (const found of text.matchAll(MASKS)) {
-      plain(end, found.index);
-      pieces.push({ start: found.index, text: found[0], mask: index++ });
-      end = found.index + found[0].length;
+    for (const match of text.matchAll(MASKS)) {
+      addPlain(end, match.index);
+      pieces.push({ start: match.index, text: match[0], mask: index++ });
+      end = match.index + match[0].length;
     }
-    plain(end, text.length);
+    addPlain(end, text.length);
     return pieces;
   };
 
@@ -58,25 +59,25 @@
     area().dispatchEvent(new Event("input", { bubbles: true }));
   };
 
-  /** Write a text whose masks hide these words, in their order. */
+  /** Write a text whose masks hide these words, from left to right. */
   const writeHiding = (text, words) => {
-    hidden = besides(text).map((beside, i) => ({ word: words[i], beside }));
+    hidden = neighbours(text).map((beside, i) => ({ word: words[i], beside }));
     write(text);
   };
 
-  /** What stands beside each mask of a text: a word, a mask or nothing on either side. */
-  const besides = (text) => {
+  /** Return for each mask of a text its neighbours: a word, a mask or nothing on each side. */
+  const neighbours = (text) => {
     const pieces = piecesOf(text).filter((piece) => piece.word || piece.mask !== undefined);
-    const named = (piece) => (piece === undefined ? "" : piece.word ? piece.text : MASK);
-    return pieces.flatMap((piece, i) => (piece.word ? [] : [`${named(pieces[i - 1])} ${named(pieces[i + 1])}`]));
+    const nameOf = (piece) => (piece === undefined ? "" : piece.word ? piece.text : MASK);
+    return pieces.flatMap((piece, i) => (piece.word ? [] : [`${nameOf(pieces[i - 1])} ${nameOf(pieces[i + 1])}`]));
   };
 
-  /** The words behind the masks of a text that was typed, pasted or chosen. */
-  const found = (text) => {
-    const left = [...hidden];
-    return besides(text).map((beside) => {
-      const at = left.findIndex((known) => known.word && known.beside === beside);
-      return at < 0 ? { word: null, beside } : left.splice(at, 1)[0];
+  /** Return the hidden words of a text that was typed, pasted or chosen. */
+  const matchHidden = (text) => {
+    const remaining = [...hidden];
+    return neighbours(text).map((beside) => {
+      const at = remaining.findIndex((known) => known.word && known.beside === beside);
+      return at < 0 ? { word: null, beside } : remaining.splice(at, 1)[0];
     });
   };
 
@@ -87,120 +88,120 @@
     writeHiding(text.slice(0, piece.start) + MASK + text.slice(piece.start + piece.text.length), words);
   };
 
-  const bringBack = (text, piece) => {
+  const restore = (text, piece) => {
     const words = hidden.map((known) => known.word);
     const [word] = words.splice(piece.mask, 1);
     writeHiding(text.slice(0, piece.start) + word + text.slice(piece.start + piece.text.length), words);
   };
 
-  const button = (text, piece) => {
-    const made = document.createElement("button");
+  const wordButton = (text, piece) => {
+    const button = document.createElement("button");
     const known = piece.mask === undefined ? null : hidden[piece.mask].word;
-    made.type = "button";
-    made.textContent = piece.mask === undefined ? piece.text : known ?? MASK;
-    made.setAttribute("aria-pressed", String(piece.mask !== undefined));
-    made.title = piece.mask === undefined ? `Hide "${piece.text}"` : known ? `Bring "${known}" back` : "A gap of yours";
-    made.disabled = piece.mask !== undefined && !known;
-    made.addEventListener("click", () => {
-      const number = [...made.parentElement.querySelectorAll("button")].indexOf(made);
-      piece.mask === undefined ? hide(text, piece) : bringBack(text, piece);
+    button.type = "button";
+    button.textContent = piece.mask === undefined ? piece.text : known ?? MASK;
+    button.setAttribute("aria-pressed", String(piece.mask !== undefined));
+    button.title = piece.mask === undefined ? `Hide "${piece.text}"` : known ? `Bring "${known}" back` : "A gap of yours";
+    button.disabled = piece.mask !== undefined && !known;
+    button.addEventListener("click", () => {
+      const number = [...button.parentElement.querySelectorAll("button")].indexOf(button);
+      piece.mask === undefined ? hide(text, piece) : restore(text, piece);
       showWords(area().value);
       document.querySelectorAll("#mlm-words button")[number]?.focus();
     });
-    return made;
+    return button;
   };
 
   const showWords = (text) => {
     const row = document.querySelector("#mlm-words");
     if (!row || text === row.shown) return;
     const pieces = piecesOf((row.shown = text ?? ""));
-    hidden = found(row.shown);
+    hidden = matchHidden(row.shown);
     row.dir = "auto";
     row.replaceChildren(
       ...pieces.map((piece) =>
-        piece.word || piece.mask !== undefined ? button(text, piece) : document.createTextNode(piece.text)
+        piece.word || piece.mask !== undefined ? wordButton(text, piece) : document.createTextNode(piece.text)
       )
     );
   };
 
-  // ---- links that bring back what is on screen
+  // ---- links that restore what is on screen
 
-  const LONGEST_LINK = 8000; // characters; what stands before servers cuts longer ones off
-  const EMPTY_MEANS = ["other"]; // inputs that say something when they are empty
-  const FIRST = { compare: "#mlm-compare", score: "#mlm-score", learn: "#mlm-learn" };
+  const MAX_LINK = 8000; // characters; proxies cut longer addresses off
+  const KEPT_EMPTY = ["other"]; // inputs whose empty value has a meaning
+  const FIRST_BUTTONS = { compare: "#mlm-compare", score: "#mlm-score", learn: "#mlm-learn" };
   const opened = new URLSearchParams(location.search);
   let tab = opened.get("tab") ?? "fill";
-  const asked = {}; // of each tab the query of its last answer
-  const began = new Set([tab]); // tabs that were asked once
+  const queries = {}; // for each tab the query of its last answer
+  const answered = new Set([tab]); // tabs with an answer
   if ([...opened.keys()].some((key) => !key.startsWith("__")))
-    asked[tab] = new URLSearchParams([...opened].filter(([key]) => !key.startsWith("__")));
+    queries[tab] = new URLSearchParams([...opened].filter(([key]) => !key.startsWith("__")));
 
   const remember = (name, names, values) => {
     const query = new URLSearchParams({ tab: name });
     names.forEach((key, i) => {
-      if (values[i] === false || values[i] === null || (values[i] === "" && !EMPTY_MEANS.includes(key))) return;
+      if (values[i] === false || values[i] === null || (values[i] === "" && !KEPT_EMPTY.includes(key))) return;
       query.set(key, values[i] === true ? "1" : values[i]);
     });
-    asked[name] = query;
-    began.add(name);
+    queries[name] = query;
+    answered.add(name);
     if (name === tab) history.replaceState(history.state, "", address());
-    if (name === "fill") keep(values[0]);
+    if (name === "fill") storeRecent(values[0]);
   };
 
   const showTab = (name) => {
     tab = name;
-    if (asked[name]) history.replaceState(history.state, "", address());
-    if (!began.has(name)) document.querySelector(FIRST[name])?.click(); // it answers its example
+    if (queries[name]) history.replaceState(history.state, "", address());
+    if (!answered.has(name)) document.querySelector(FIRST_BUTTONS[name])?.click(); // answers its example
   };
 
-  /** The number of the next draw; the first time the one that stands there. */
+  /** Return the number of the next draw; the first time, the number in the field. */
   const nextDraw = (seed) => {
     const given = Math.trunc(Number(seed)) || 0;
-    const first = !began.has("learn");
-    began.add("learn");
+    const first = !answered.has("learn");
+    answered.add("learn");
     return first ? given : given < 4294967295 ? given + 1 : 0;
   };
 
-  /** The page's own address with the query of the tab in view; Gradio's own settings stay. */
+  /** Return the page's address with the query of the current tab, and Gradio's own settings. */
   const address = () => {
     const url = new URL(location.href);
     const own = [...url.searchParams].filter(([key]) => key.startsWith("__"));
-    url.search = new URLSearchParams([...own, ...(asked[tab] ?? new URLSearchParams({ tab }))]);
-    if (url.href.length > LONGEST_LINK) url.search = new URLSearchParams([...own, ["tab", tab]]);
+    url.search = new URLSearchParams([...own, ...(queries[tab] ?? new URLSearchParams({ tab }))]);
+    if (url.href.length > MAX_LINK) url.search = new URLSearchParams([...own, ["tab", tab]]);
     return url;
   };
 
   const copyLink = async () => {
     const link = document.querySelector("#mlm-link");
-    const told = "Copy a link to this";
-    const whole = (asked[tab]?.toString().length ?? 0) < LONGEST_LINK - 500;
-    if (!whole) link.textContent = "Too long for a link";
+    const label = "Copy a link to this";
+    const fits = (queries[tab]?.toString().length ?? 0) < MAX_LINK - 500;
+    if (!fits) link.textContent = "Too long for a link";
     else try {
       await navigator.clipboard.writeText(address().href);
       link.textContent = "Copied";
     } catch {
       window.prompt("Copy this address:", address().href);
     }
-    setTimeout(() => (link.textContent = told), 2000);
+    setTimeout(() => (link.textContent = label), 2000);
   };
 
-  // ---- the visitor's last sentences, kept in this browser alone
+  // ---- the visitor's last sentences, stored in this browser only
 
   const recent = () => {
     try {
-      const kept = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
-      return Array.isArray(kept) ? kept.filter((text) => typeof text === "string").slice(0, MOST_RECENT) : [];
+      const stored = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
+      return Array.isArray(stored) ? stored.filter((text) => typeof text === "string").slice(0, MAX_RECENT) : [];
     } catch {
       return [];
     }
   };
 
-  const keep = (text) => {
+  const storeRecent = (text) => {
     if (typeof text !== "string" || !text.trim() || text.length > 500) return;
     try {
-      localStorage.setItem(RECENT, JSON.stringify([text, ...recent().filter((other) => other !== text)].slice(0, MOST_RECENT)));
+      localStorage.setItem(RECENT, JSON.stringify([text, ...recent().filter((other) => other !== text)].slice(0, MAX_RECENT)));
     } catch {
-      return; // a browser that keeps nothing
+      return; // a browser without storage
     }
     showRecent();
   };
@@ -228,7 +229,7 @@
 
   const arrived = (text) => { showWords(text); showRecent(); };
 
-  // ---- sliders that are moved by keys answer as those that are let go of
+  // ---- answer when a slider is moved by a key, as when it is released
 
   const KEYS = /^(Arrow|Page|Home|End)/;
   document.addEventListener("keyup", ({ target, key }) => {
@@ -237,11 +238,11 @@
     if (target.type === "number" && key === "Enter") target.blur();
   });
 
-  // ---- a batch that was stopped says so: nothing more comes from the server
+  // ---- a notice that a batch was stopped, because the server sends nothing more
 
-  const stopped = () => setTimeout(() => { // when what was on its way has come
-    const told = document.querySelector("#mlm-batch-answer .mlm-progress");
-    if (told) told.textContent = "Stopped. What was filled stands below; Fill all begins anew.";
+  const stopped = () => setTimeout(() => { // after the updates that are still on their way
+    const progress = document.querySelector("#mlm-batch-answer .mlm-progress");
+    if (progress) progress.textContent = "Stopped. The rows filled so far are below; Fill all starts again.";
   }, 800);
 
   window.mlm = { showWords, remember, showTab, copyLink, arrived, nextDraw, stopped };

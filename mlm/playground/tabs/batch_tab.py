@@ -1,4 +1,4 @@
-"""Batch: a file of masked sentences, or a few pasted lines, filled row by row; a CSV to keep."""
+"""Batch: a file of masked sentences, or pasted lines, filled row by row; a CSV to download."""
 
 import tempfile
 import time
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from mlm.errors import InputError, UserError
 from mlm.inference.batch_filling import (
@@ -26,16 +27,18 @@ from mlm.inference.batch_filling import (
 from mlm.inference.fill_mask import FillMask
 from mlm.playground.choice import Choice
 from mlm.playground.tabs import batch_html, render
-from mlm.playground.tabs.fill_tab import MAX_TOP_K, checked_top_k
-from mlm.playground.tabs.tab import Tab, waited_for
+from mlm.playground.tabs.inputs import check_top_k, top_k_slider
+from mlm.playground.tabs.tab import Tab, endpoint_errors, loading_notices
 
-MAX_TEXTS = 200  # of one call of the endpoint
-MAX_PASTED = 50_000  # characters, of up to four bytes each: what limits.py lets through
+Update = tuple[str, dict[str, Any]]  # HTML of the answer, update of the download button
+
+MAX_TEXTS = 200  # in one call of the endpoint
+MAX_PASTED = 50_000  # characters of up to four bytes; limits.py lets as many through
 LIMITS = (
     f'<p class="mlm-hint">A file of at most {MAX_ROWS:,} rows and {MAX_BYTES // 1_000_000} MB, in '
     f"UTF-8, or sentences of at most {MAX_PASTED:,} characters in all. Each row holds one text "
-    "with [MASK] or ___ in place of 1 to 32 words. A row that cannot be filled says why, and stops "
-    "nothing.</p>"
+    "with [MASK] or ___ in place of 1 to 32 words. A row that cannot be filled says why; the "
+    "other rows are filled.</p>"
 )
 LINES = (
     "I have watched this [MASK] and it was awesome.\n"
@@ -45,21 +48,22 @@ LINES = (
 
 
 def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
-    """Put the tab on the page that is being built."""
+    """Add the tab to the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
         gr.HTML(LIMITS, elem_classes="mlm-limits")
-        file, lines, column = _texts()
+        file, lines, column = _add_texts()
         with gr.Row(elem_classes="mlm-tools"):
-            top_k, button, stop = _tools()
+            top_k = top_k_slider(5, "mlm-batch-k", "Words for each mask")
+            button, stop = _add_buttons()
     answer = gr.HTML(elem_id="mlm-batch-answer", elem_classes="mlm-answer")
     download = gr.DownloadButton("Download the CSV", visible=False, elem_id="mlm-batch-csv")
 
-    def fill_all(token: gr.OAuthToken | None, *values: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from _answers(choice, token, *values)
+    def fill_all(token: gr.OAuthToken | None, *values: object) -> Iterator[Update]:
+        yield from answers(choice, token, *values)
 
-    # Without `preprocess`, which would leave an empty file in Gradio's folder at every event.
+    # `preprocess` would leave an empty file in Gradio's folder on every event.
     private: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-    file.change(columns_of, file, [column, lines, answer], show_progress="hidden", **private)
+    file.change(update_columns, file, [column, lines, answer], show_progress="hidden", **private)
     filling = button.click(
         fill_all,
         [file, column, lines, top_k, *([model] if model else [])],
@@ -73,11 +77,11 @@ def add_batch_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     stop.click(None, js="() => mlm.stopped()", api_visibility="private")
     remember = "(k) => mlm.remember('batch', ['k'], [k])"
     button.click(None, top_k, None, js=remember, api_visibility="private")
-    # What a link brings back is the tab and the number of words; a new model clears the answer.
+    # Links restore the tab and the number of words only. Another model clears the answer.
     return Tab("batch", choice, model, {"k": top_k}, answer, lambda models, k: "")
 
 
-def _texts() -> tuple[gr.File, gr.Textbox, gr.Dropdown]:
+def _add_texts() -> tuple[gr.File, gr.Textbox, gr.Dropdown]:
     file = gr.File(
         label=f"A file ({', '.join(SUFFIXES)})",
         file_types=list(SUFFIXES),
@@ -95,74 +99,72 @@ def _texts() -> tuple[gr.File, gr.Textbox, gr.Dropdown]:
         [],
         label="The column that holds the texts",
         visible=False,
-        allow_custom_value=True,  # whatever is sent is checked against the file
+        allow_custom_value=True,  # any value is checked against the file
         elem_id="mlm-batch-column",
     )
     return file, lines, column
 
 
-def _tools() -> tuple[gr.Slider, gr.Button, gr.Button]:
-    top_k = gr.Slider(
-        1, MAX_TOP_K, 5, step=1, label="Words for each mask", buttons=[], elem_id="mlm-batch-k"
-    )
+def _add_buttons() -> tuple[gr.Button, gr.Button]:
     button = gr.Button("Fill all", variant="primary", elem_id="mlm-batch", scale=0, min_width=160)
     stop = gr.Button("Stop", elem_id="mlm-batch-stop", scale=0, min_width=100)
-    return top_k, button, stop
+    return button, stop
 
 
 def add_batch_api(choice: Choice) -> None:
-    """The endpoint `/batch`."""
+    """Add the endpoint `/batch`."""
 
-    def batch(texts: list[str], top_k: int = 5) -> list:
-        """The top_k most probable words for the masks of many texts at once.
+    def batch(texts: list[str], top_k: int = 5) -> list[Any]:
+        """Return the top_k most probable words for the masks of many texts at once.
 
-        Gives for each text, in their order, what /fill_mask gives for it, or {error}, one line
-        that says why it cannot be filled. At most 200 texts, and 262,144 bytes for the whole call;
-        top_k is 1 to 50.
+        For each text, in their order, the result of /fill_mask, or {error}, one line that says why
+        the text cannot be filled. At most 200 texts, and 262,144 bytes for the whole call; top_k is
+        1 to 50.
         """
-        try:
+        with endpoint_errors():
             return answer_texts(choice.own.main, texts, top_k)
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
 
-    gr.api(batch, api_name="batch", concurrency_limit=1)
+    api(batch, api_name="batch", concurrency_limit=1)
 
 
-def answer_texts(model: FillMask, texts: Any, top_k: Any) -> list[Any]:
-    """For each text what FillMask.fill gives, or its error. Raises InputError."""
+def answer_texts(model: FillMask, texts: object, top_k: object) -> list[object]:
+    """Return for each text what FillMask.fill returns, or its error. Raises InputError."""
     if not isinstance(texts, list):
         raise InputError(f"texts is of type {type(texts).__name__}; expected a list of texts.")
     if len(texts) > MAX_TEXTS:
         raise InputError(f"texts has {len(texts):,} texts; at most {MAX_TEXTS} are filled a call.")
     return [
         {"error": result.error} if result.filling is None else result.filling.as_pipeline()
-        for result in fill_rows(model, rows_of(texts), checked_top_k(top_k))
+        for result in fill_rows(model, rows_of(texts), check_top_k(top_k))
     ]
 
 
-def columns_of(file: Any) -> tuple[Any, Any, str]:
-    """For a file that has come: its columns to choose from, and no pasted lines beside it."""
-    nothing = gr.Dropdown(choices=[], value=None, visible=False)
+def update_columns(file: object) -> tuple[gr.Dropdown, gr.Textbox, str]:
+    """Return updates for a new file: its columns, the box of lines hidden, a notice of an error."""
+    no_columns = gr.Dropdown(choices=[], value=None, visible=False)
     if file is None:
-        return nothing, gr.Textbox(visible=True), ""
+        return no_columns, gr.Textbox(visible=True), ""
     try:
-        table = read_rows(path_of(file))
+        table = read_rows(uploaded_path(file))
     except UserError as error:
-        return nothing, gr.Textbox(visible=False), render.problem(str(error))
-    chosen = gr.Dropdown(choices=table.columns, value=table.column, visible=bool(table.columns))
-    return chosen, gr.Textbox(visible=False), ""
+        return no_columns, gr.Textbox(visible=False), render.problem(str(error))
+    columns = gr.Dropdown(choices=table.columns, value=table.column, visible=bool(table.columns))
+    return columns, gr.Textbox(visible=False), ""
 
 
-def path_of(file: Any) -> Path:
-    """Where Gradio has put an uploaded file; it has checked that it was one. Raises InputError."""
+def uploaded_path(file: object) -> Path:
+    """Return the path of an uploaded file. Gradio has checked that it is an upload.
+
+    Raises InputError if the value does not have the form of a file.
+    """
     path = file.get("path") if isinstance(file, dict) else None
     if not isinstance(path, str) or "\0" in path:
-        raise InputError("The file has not come whole: give it again.")
+        raise InputError("The upload is incomplete: give the file again.")
     return Path(path)
 
 
-def rows_asked(file: Any, column: Any, lines: Any, mask_token: str) -> list[Row]:
-    """The rows of the file or, where there is none, of the pasted lines. Raises InputError."""
+def read_input(file: object, column: object, lines: object, mask_token: str) -> list[Row]:
+    """Return the rows of the file or, without a file, of the pasted lines. Raises InputError."""
     if file is None:
         if isinstance(lines, str) and len(lines) > MAX_PASTED:
             raise InputError(
@@ -171,35 +173,46 @@ def rows_asked(file: Any, column: Any, lines: Any, mask_token: str) -> list[Row]
             )
         return rows_of_lines(lines)
     if not isinstance(column, str | None):
-        raise InputError("The column is to be the name of one.")
-    return read_rows(path_of(file), column or None, mask_token).rows
+        raise InputError("The column must be the name of a column of the file.")
+    return read_rows(uploaded_path(file), column or None, mask_token).rows
 
 
-def _answers(
+def answers(
     choice: Choice,
     token: gr.OAuthToken | None,
-    file: Any,
-    column: Any,
-    lines: Any,
-    top_k: Any,
-    name: Any = "",
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is loading; then the growing table; at last the whole of it with its CSV."""
+    file: object,
+    column: object,
+    lines: object,
+    top_k: object,
+    name: object = "",
+) -> Iterator[Update]:
+    """Yield notices while models are being loaded, the growing table, and the whole with its CSV.
+
+    Args:
+        choice: the models that a visitor may choose.
+        token: the Hub token of a visitor who has signed in, or None.
+        file: an upload as Gradio passes it, or None.
+        column: name of the text column; the one with most masks if None or "".
+        lines: sentences, one a line; ignored if there is a file.
+        top_k: number of words for each mask.
+        name: id of another model, or "".
+    """
     hidden = gr.update(visible=False, value=None)
     try:
         models = choice.models(name, token.token if token else None)
-        number = checked_top_k(top_k)
-        for loading in waited_for(models):
-            yield loading, hidden
-        rows = rows_asked(file, column, lines, models.main.mask_token)
-        yield from _filled(models.main, rows, number, _name(file))
+        number = check_top_k(top_k)
+        for notice in loading_notices(models):
+            yield notice, hidden
+        rows = read_input(file, column, lines, models.main.mask_token)
+        yield from _fill_in_steps(models.main, rows, number, _csv_name(file))
     except UserError as error:
         yield render.problem(str(error)), hidden
 
 
-def _filled(
-    model: FillMask, rows: Sequence[Row], top_k: int, name: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _fill_in_steps(
+    model: FillMask, rows: Sequence[Row], top_k: int, csv_name: str
+) -> Iterator[Update]:
+    """Yield the growing table, and at last the whole table with its CSV."""
     started = time.perf_counter()
     results: list[RowResult] = []
     found = fill_rows(model, rows, top_k, merge=True)
@@ -207,13 +220,13 @@ def _filled(
         yield batch_html.answer(model, results, len(rows), None), gr.update(visible=False)
         results += islice(found, ROWS_AT_ONCE)
     html = batch_html.answer(model, results, len(rows), time.perf_counter() - started)
-    with tempfile.TemporaryDirectory() as folder:  # Gradio copies it to where it serves files from
-        path = Path(folder) / name
+    with tempfile.TemporaryDirectory() as folder:  # Gradio copies the file to its own
+        path = Path(folder) / csv_name
         path.write_bytes(to_csv(results))
         yield html, gr.update(value=str(path), visible=True)
 
 
-def _name(file: Any) -> str:
-    """How the CSV is called: after the file that was given."""
-    stem = "".join(c for c in path_of(file).stem if c.isalnum() or c in "-_ ") if file else ""
+def _csv_name(file: object) -> str:
+    """Return the name of the CSV, made from the name of the uploaded file."""
+    stem = "".join(c for c in uploaded_path(file).stem if c.isalnum() or c in "-_ ") if file else ""
     return f"{stem[:60] or 'sentences'}-filled.csv"

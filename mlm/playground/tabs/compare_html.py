@@ -1,4 +1,4 @@
-"""The answer of the Compare tab as HTML: pure functions, no Gradio."""
+"""The answer of the Compare tab as HTML. Pure functions, without Gradio."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,16 +7,20 @@ from mlm.inference.comparison import Comparison, Difference
 from mlm.playground.tabs import render
 
 
-def answer(masks: Sequence[Comparison], first: str, second: str, under: str) -> str:
-    """What rose and what fell from first to second, for each mask.
+def answer(masks: Sequence[Comparison], first: str, second: str, title: str) -> str:
+    """Return the words that rose and the words that fell, for each mask.
 
-    Args: the names of both sides (two sentences, or two models), and what they have in common.
+    Args:
+        masks: the comparisons.
+        first: the name of the first side, a sentence or a model.
+        second: the name of the second side.
+        title: what both sides share, the model or the sentence.
     """
     legend = _legend("first", first) + _legend("second", second)
     panels = "".join(_mask(mask, i, len(masks)) for i, mask in enumerate(masks))
     return (
         '<article class="mlm-column" aria-label="Comparison"><header class="mlm-who">'
-        f'<h2 dir="auto"><bdi>{escape(under)}</bdi></h2></header>{legend}{panels}</article>'
+        f'<h2 dir="auto"><bdi>{escape(title)}</bdi></h2></header>{legend}{panels}</article>'
     )
 
 
@@ -27,8 +31,8 @@ def _legend(side: str, text: str) -> str:
     )
 
 
-def _mask(mask: Comparison, index: int, many: int) -> str:
-    heading = f"<h3>Mask {index + 1} of {many}</h3>" if many > 1 else ""
+def _mask(mask: Comparison, index: int, num_masks: int) -> str:
+    heading = f"<h3>Mask {index + 1} of {num_masks}</h3>" if num_masks > 1 else ""
     if not mask.rose and not mask.fell:
         return f'{heading}<p class="mlm-hint">Both answers are the same, word for word.</p>'
     return (
@@ -55,17 +59,17 @@ def _item(difference: Difference) -> str:
     tracks = "".join(
         f'<span class="mlm-{side}">{render.track(score or 0.0)}</span>' for side, score in sides
     )
-    told = " → ".join(
+    change = " → ".join(
         "not in its vocabulary" if score is None else render.percent(score) for _, score in sides
     )
     return (
         f'<li><span class="mlm-word"><bdi>{render.word(difference.word)}</bdi></span> '
         f'<span class="mlm-pair">{tracks}</span>'
-        f'<span class="mlm-percent">{_signed(difference.change)}</span> '
-        f'<span class="mlm-context">{told}</span></li>'
+        f'<span class="mlm-percent">{_format_change(difference.change)}</span> '
+        f'<span class="mlm-context">{change}</span></li>'
     )
 
 
-def _signed(change: float) -> str:
+def _format_change(change: float) -> str:
     sign = "+" if change > 0 else "−"
     return f"{sign}{render.percent(abs(change)).removesuffix('%')}pp"

@@ -1,4 +1,4 @@
-"""The answer of the Fill tab as HTML: pure functions, no Gradio."""
+"""The answer of the Fill tab as HTML. Pure functions, without Gradio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,37 +8,39 @@ from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Candidate, Filling, JointFilling
 from mlm.playground.tabs import render
 
-CONTEXT = 48  # characters of the sentence shown to each side of a word in the list,
-LEAST_OF_LONGER = 0.001  # what is less likely is noise: pieces that make no word
-NARROW_CONTEXT = 24  # and where the lists of several masks stand side by side
+CONTEXT = 48  # characters of the sentence on each side of a word in a list
+NARROW_CONTEXT = 24  # the same in the narrower lists of several masks
+MIN_LONGER_SCORE = 0.001  # longer words below it are mostly noise: pieces that make no word
 
 
 @dataclass(frozen=True)
 class Column:
-    """One model's part of an answer: what it found, or the sentence that says why there is none."""
+    """One model's answer: a filling, or the message of the error in its place."""
 
     model: FillMask
     label: str  # "Before", "After" or ""
     filling: Filling | str
-    seconds: float
-    among: bool = False  # only among the visitor's own words,
-    left_out: list[str] = field(default_factory=list)  # and those of them that are none
+    seconds: float = 0.0
+    has_targets: bool = False  # True if the words are chosen among the visitor's own
+    unknown_targets: list[str] = field(
+        default_factory=list
+    )  # words that the model has no pieces for
     joint: list[JointFilling] = field(default_factory=list)
-    longer: list[list[Candidate]] | None = None  # words of several pieces, if asked for
+    longer: list[list[Candidate]] | None = None  # words of several pieces; None if not searched
 
 
 def answer(columns: Sequence[Column]) -> str:
-    """The whole answer: one column a model, or one notice where nobody had anything to say."""
-    refusals = {column.filling for column in columns if isinstance(column.filling, str)}
-    if len(refusals) == 1 and all(isinstance(column.filling, str) for column in columns):
-        return render.problem(refusals.pop())
+    """Return a column for each model, or one notice if all models gave the same error."""
+    errors = {column.filling for column in columns if isinstance(column.filling, str)}
+    if len(errors) == 1 and all(isinstance(column.filling, str) for column in columns):
+        return render.problem(errors.pop())
     several = " mlm-several" if len(columns) > 1 else ""
     parts = "".join(column_html(column) for column in columns)
     return f'<div class="mlm-columns{several}">{parts}</div>'
 
 
 def column_html(column: Column) -> str:
-    """Who answers, the sentence with its best words, and a list of bars for each mask."""
+    """Return the model's name, the sentence with its best words, and bars for each mask."""
     filling = column.filling
     if isinstance(filling, str):
         seconds, body = None, render.problem(filling)
@@ -46,21 +48,21 @@ def column_html(column: Column) -> str:
         seconds = column.seconds
         panels = "".join(mask_html(column, filling, i) for i in range(len(filling.masks)))
         body = (
-            f"{_note(filling)}{sentence(filling, column.joint)}{joint_html(column.joint)}"
+            f"{_note(filling)}{sentence_html(filling, column.joint)}{joint_html(column.joint)}"
             f'<div class="mlm-panels">{panels}</div>'
         )
-    who = render.who(column.model, column.label, seconds)
+    header = render.model_header(column.model, column.label, seconds)
     return (
         f'<article class="mlm-column" aria-label="Answer of {escape(column.model.name)}">'
-        f"{who}{body}</article>"
+        f"{header}{body}</article>"
     )
 
 
-def sentence(filling: Filling, joint: Sequence[JointFilling] = ()) -> str:
-    """The user's own text with the best word in every mask, the best together if they are known."""
-    parts, end = [], 0
+def sentence_html(filling: Filling, joint: Sequence[JointFilling] = ()) -> str:
+    """Return the visitor's text with the best words marked, the best joint filling if given."""
     if joint:
         return _sentence(joint[0].parts)
+    parts, end = [], 0
     for (start, stop), candidates in zip(filling.spans, filling.masks, strict=True):
         between = filling.text[end:start]
         parts += [between.rstrip() if candidates[0].joined else between, candidates[0].word]
@@ -69,19 +71,19 @@ def sentence(filling: Filling, joint: Sequence[JointFilling] = ()) -> str:
 
 
 def _sentence(parts: Sequence[str]) -> str:
-    return f'<p class="mlm-sentence" dir="auto">{_marked(parts)}</p>'
+    return f'<p class="mlm-sentence" dir="auto">{_mark_words(parts)}</p>'
 
 
-def joint_html(found: Sequence[JointFilling]) -> str:
-    """Words for all masks that go together; "" for none."""
-    if not found:
+def joint_html(fillings: Sequence[JointFilling]) -> str:
+    """Return a list of joint fillings of all masks; "" for none."""
+    if not fillings:
         return ""
-    items = "".join(_joint_item(filling) for filling in found)
+    items = "".join(_joint_item(filling) for filling in fillings)
     return (
         '<section class="mlm-joint-answers"><h3>All gaps together</h3>'
-        '<p class="mlm-hint">Words that fit the sentence and each other. Each is hidden once more '
-        "while the others stand; the bar is the geometric mean of the probabilities that the model "
-        "gives them back with.</p>"
+        '<p class="mlm-hint">Words that fit the sentence and each other. Each is hidden again '
+        "while the others stay; the bar is the geometric mean of the probabilities that the model "
+        "then gives them.</p>"
         f'{render.SCALE}<ol class="mlm-bars" aria-label="Fillings of all gaps, the best first">'
         f"{items}</ol></section>"
     )
@@ -96,38 +98,43 @@ def _joint_item(filling: JointFilling) -> str:
     return (
         f'<li><span class="mlm-word">{words}</span> {render.track(filling.score)}'
         f'<span class="mlm-percent">{render.percent(filling.score)}</span> '
-        f'<span class="mlm-context" dir="auto">{_marked(filling.parts, "b")} '
+        f'<span class="mlm-context" dir="auto">{_mark_words(filling.parts, "b")} '
         f'<span class="mlm-given">({each})</span></span></li>'
     )
 
 
 def mask_html(column: Column, filling: Filling, index: int) -> str:
-    """One mask: a bar for each word on a scale of 0 to 100 %, and one for all other words."""
-    candidates, many = filling.masks[index], len(filling.masks)
-    title = f"Mask {index + 1} of {many}"
-    heading = f"<h3>{title}{', the others open' if column.joint else ''}</h3>" if many > 1 else ""
-    context = NARROW_CONTEXT if many > 1 else CONTEXT
+    """Return one mask's words as bars on a scale of 0 to 100 %, and a bar for all other words."""
+    candidates, num_masks = filling.masks[index], len(filling.masks)
+    title = f"Mask {index + 1} of {num_masks}"
+    subtitle = ", the others open" if column.joint else ""
+    heading = f"<h3>{title}{subtitle}</h3>" if num_masks > 1 else ""
+    context = NARROW_CONTEXT if num_masks > 1 else CONTEXT
     total = sum(candidate.score for candidate in candidates)
     items = "".join(
-        bar(candidate, context, total if column.among else None) for candidate in candidates
+        bar_html(candidate, context, total if column.has_targets else None)
+        for candidate in candidates
     )
-    rest = "" if column.among else _rest(column.model, candidates)
+    rest = "" if column.has_targets else _rest(column.model, candidates)
     longer = "" if column.longer is None else _longer(column.longer[index], context)
     return (
-        f'<section class="mlm-panel">{heading}{_among_hint(column, candidates)}{render.SCALE}'
+        f'<section class="mlm-panel">{heading}{_targets_hint(column, candidates)}{render.SCALE}'
         f'<ol class="mlm-bars" aria-label="{title}: words, the most probable first">{items}</ol>'
         f"{rest}{longer}</section>"
     )
 
 
-def bar(candidate: Candidate, context: int, total: float | None = None) -> str:
-    """One word: itself, its bar, its percentage, and the place in the sentence where it stands.
+def bar_html(candidate: Candidate, context: int, total: float | None = None) -> str:
+    """Return a list item: a word, its bar, its percentage and its place in the sentence.
 
-    total: of the probabilities of all words looked at, to say which share of it is this word's.
+    Args:
+        candidate: the word.
+        context: characters of the sentence on each side.
+        total: sum of the probabilities of all listed words, to show this word's share of it.
     """
     before, after = render.excerpt(candidate.before, candidate.after, context)
     word = render.word(candidate.word)
-    joined = '<span class="mlm-joint" title="goes on with the word before">…</span>'
+    joined = '<span class="mlm-joint" title="continues the word before">…</span>'
     share = "" if total is None else f"{render.percent(candidate.score / (total or 1))} of these"
     also = f"with {', '.join(map(escape, candidate.also))}" if candidate.also else ""
     more = "".join(f'<span class="mlm-given">{text}</span> ' for text in (share, also) if text)
@@ -147,48 +154,49 @@ def _rest(model: FillMask, candidates: Sequence[Candidate]) -> str:
 
 
 def _longer(candidates: Sequence[Candidate], context: int) -> str:
-    """Words that the vocabulary has in pieces only, on a scale of their own."""
-    likely = [candidate for candidate in candidates if candidate.score >= LEAST_OF_LONGER]
+    """Return the words that the vocabulary has in pieces only, as a list of their own."""
+    likely = [candidate for candidate in candidates if candidate.score >= MIN_LONGER_SCORE]
     hint = (
-        "Words that the model knows only in pieces. It is told how many pieces are hidden, so "
-        "these are probabilities among words of as many pieces."
+        "Words that the model knows only in pieces. It sees how many pieces are hidden, so these "
+        "are probabilities among words of as many pieces."
         if likely
-        else f"No longer word is likely here: all are below {render.percent(LEAST_OF_LONGER)}."
+        else f"No longer word is likely here: all are below {render.percent(MIN_LONGER_SCORE)}."
         if candidates
         else "No word of several pieces fits in: the text is as long as the model reads."
     )
-    items = "".join(bar(candidate, context) for candidate in likely)
+    items = "".join(bar_html(candidate, context) for candidate in likely)
     return (
         f'<h4>Longer words</h4><p class="mlm-hint">{hint}</p>'
         f'<ol class="mlm-bars" aria-label="Words of several pieces">{items}</ol>'
     )
 
 
-def _among_hint(column: Column, candidates: Sequence[Candidate]) -> str:
-    if not column.among:
+def _targets_hint(column: Column, candidates: Sequence[Candidate]) -> str:
+    """Return what the bars mean if the words are chosen among the visitor's own; else ""."""
+    if not column.has_targets:
         return ""
-    pieces = any(len(candidate.tokens) > 1 for candidate in candidates)
-    whole = (
-        " Of a word that the model knows only in pieces it is told how many they are, which makes "
-        "it easier: compare such words among themselves."
+    has_pieces = any(len(candidate.tokens) > 1 for candidate in candidates)
+    pieces = (
+        " For a word that it knows only in pieces, the model sees the number of pieces, which "
+        "makes it easier: compare such words among themselves."
     )
-    absent = ", ".join(f"<bdi>{escape(word)}</bdi>" for word in column.left_out)
-    left_out = f" Left out, for the model has no pieces for them: {absent}." if absent else ""
+    unknown = ", ".join(f"<bdi>{escape(word)}</bdi>" for word in column.unknown_targets)
+    left_out = f" Left out because the model has no pieces for them: {unknown}."
     return (
         '<p class="mlm-hint">Only among your words. The bar is the probability among all words '
-        f"that the model knows; below it the share among yours.{whole if pieces else ''}{left_out}"
-        "</p>"
+        f"that the model knows; below it the share among yours."
+        f"{pieces if has_pieces else ''}{left_out if unknown else ''}</p>"
     )
 
 
 def _note(filling: Filling) -> str:
-    """What was read otherwise than it was written; the page itself writes [MASK]."""
+    """Return the note on masks that were read differently, unless it is about the page's [MASK]."""
     only_ours = filling.note and filling.note.startswith("[MASK] was read as ")
     return render.note(None if only_ours else filling.note)
 
 
-def _marked(parts: Sequence[str], tag: str = "mark") -> str:
-    """Text and words in turn, the words in a tag."""
+def _mark_words(parts: Sequence[str], tag: str = "mark") -> str:
+    """Join parts that are text and word in turn, with a tag around each word."""
     return "".join(
         f"<{tag}><bdi>{render.word(part)}</bdi></{tag}>" if i % 2 else escape(part)
         for i, part in enumerate(parts)

@@ -1,12 +1,10 @@
-"""The lesson as HTML: a masked sentence from its tokens to its loss, and the model's own training.
+"""The answer of the learning tab as HTML: a training step on a sentence, and the model's training.
 
-Pure functions, no Gradio.
+Pure functions, without Gradio.
 """
 
 import math
-from collections.abc import Iterator
-from html import escape
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from mlm.checkpoint.record.curve_svg import training_curve
 from mlm.checkpoint.record.reading import figures_of_training
@@ -14,22 +12,25 @@ from mlm.inference.fill_mask import FillMask
 from mlm.inference.masked_example import ExampleToken, MaskedExample, Prediction
 from mlm.playground.tabs import render
 
-FATES = {  # what became of a chosen token: sign, name, and in words
+Metrics = Mapping[str, float]
+
+FATES = {  # of a chosen token: sign, name, description
     "mask": ("▢", "hidden", "80 of 100 chosen tokens are hidden behind the mask"),
     "random": ("⇄", "exchanged", "10 become a word drawn by chance"),
     "same": ("=", "left", "10 stay as they are, so that no token can be taken for granted"),
 }
-FIGURES = (
+METRICS = (  # key in training.json, name, format
     ("perplexity", "masked-token perplexity", "{:,.1f}"),
     ("top1", "right token ranked first", "{:.1%}"),
     ("top5", "right token among the first five", "{:.1%}"),
 )
+MAX_TOKEN = 30  # characters of a token on its tile
 
 
 def answer(model: FillMask, example: MaskedExample) -> str:
-    """Four steps from the sentence to its loss; below, the curve and the figures of the model."""
+    """Return the steps from the sentence to its loss, then the model's own curve and metrics."""
     return (
-        f'<article class="mlm-column" aria-label="How it learns">{render.who(model)}'
+        f'<article class="mlm-column" aria-label="How it learns">{render.model_header(model)}'
         f"{_steps(example)}{_tiles(example)}{_loss(model, example)}{_table(example)}</article>"
         f'<article class="mlm-column" aria-label="How this model was trained">'
         f"{_training(model)}</article>"
@@ -41,8 +42,9 @@ def _steps(example: MaskedExample) -> str:
     chosen = len(example.predictions)
     percent = f"{100 * example.mlm_probability:.0f}&nbsp;%"
     fates = "".join(
-        f'<li><span class="mlm-fate mlm-fate-{fate}" aria-hidden="true">{sign}</span> {told}</li>'
-        for fate, (sign, _, told) in FATES.items()
+        f'<li><span class="mlm-fate mlm-fate-{fate}" aria-hidden="true">{sign}</span> '
+        f"{description}</li>"
+        for fate, (sign, _, description) in FATES.items()
     )
     return (
         '<ol class="mlm-steps">'
@@ -50,8 +52,8 @@ def _steps(example: MaskedExample) -> str:
         "where it begins and ends, which never are.</li>"
         f"<li>About {percent} of them are chosen by chance: here {chosen}."
         f'<ul class="mlm-fates">{fates}</ul></li>'
-        "<li>The model sees the changed sentence and says for each chosen token what stood "
-        "there.</li>"
+        "<li>The model sees the changed sentence and predicts for each chosen token what it "
+        "was.</li>"
         "<li>The less probable it found the right one, the greater the loss. A training step "
         "changes the weights a little so that it becomes smaller.</li></ol>"
     )
@@ -63,17 +65,17 @@ def _tiles(example: MaskedExample) -> str:
 
 
 def _tile(token: ExampleToken) -> str:
-    name = f'<span class="mlm-token"><bdi>{_cut(token.token)}</bdi></span>'
+    text = f'<span class="mlm-token"><bdi>{_token_html(token.token)}</bdi></span>'
     if token.special:
-        return f'<div class="mlm-tile mlm-special">{name}</div>'
+        return f'<div class="mlm-tile mlm-special">{text}</div>'
     prediction = token.prediction
     if prediction is None:
-        return f'<div class="mlm-tile">{name}</div>'
-    sign, told, _ = FATES[prediction.fate]
+        return f'<div class="mlm-tile">{text}</div>'
+    sign, name, _ = FATES[prediction.fate]
     return (
-        f'<div class="mlm-tile mlm-chosen">{name}'
-        f'<span class="mlm-fate mlm-fate-{prediction.fate}">{sign} {told}</span>'
-        f'<span class="mlm-shown"><bdi>{_cut(prediction.shown)}</bdi></span>'
+        f'<div class="mlm-tile mlm-chosen">{text}'
+        f'<span class="mlm-fate mlm-fate-{prediction.fate}">{sign} {name}</span>'
+        f'<span class="mlm-shown"><bdi>{_token_html(prediction.shown)}</bdi></span>'
         f"{_guess(prediction)}"
         f'<span class="mlm-cost">{render.track(prediction.probability)}'
         f"<span>right: {render.percent(prediction.probability)}</span> "
@@ -85,7 +87,7 @@ def _guess(prediction: Prediction) -> str:
     word, score = prediction.guesses[0]
     kind, sign = ("right", "✓") if prediction.rank == 0 else ("wrong", "✗")
     return (
-        f'<span class="mlm-guess mlm-{kind}">{sign} <bdi>{_cut(word)}</bdi> '
+        f'<span class="mlm-guess mlm-{kind}">{sign} <bdi>{_token_html(word)}</bdi> '
         f"{render.percent(score)}</span>"
     )
 
@@ -122,29 +124,30 @@ def _row(token: ExampleToken) -> str:
     prediction = token.prediction
     assert prediction is not None
     guesses = ", ".join(
-        f"<bdi>{_cut(word)}</bdi> {render.percent(score)}" for word, score in prediction.guesses
+        f"<bdi>{_token_html(word)}</bdi> {render.percent(score)}"
+        for word, score in prediction.guesses
     )
     return (
-        f'<tr><th scope="row"><bdi>{_cut(token.token)}</bdi></th>'
-        f"<td>{FATES[prediction.fate][1]}</td><td><bdi>{_cut(prediction.shown)}</bdi></td>"
+        f'<tr><th scope="row"><bdi>{_token_html(token.token)}</bdi></th>'
+        f"<td>{FATES[prediction.fate][1]}</td><td><bdi>{_token_html(prediction.shown)}</bdi></td>"
         f"<td>{guesses}</td><td>{render.percent(prediction.probability)}, "
         f"rank {prediction.rank + 1:,}</td><td>{prediction.loss:.2f}</td></tr>"
     )
 
 
 def _training(model: FillMask) -> str:
-    """The model's own curve and figures, as far as its training.json has them."""
-    found = figures_of_training(model.training)
-    curve = training_curve(found.get("loss_curve", []), found.get("validation_curve", []))
-    figures = _figures(found.get("metrics", {}))
-    if not curve and not figures:
+    """Return the model's own curve and metrics, as far as its training.json has them."""
+    record = figures_of_training(model.training)
+    curve = training_curve(record.get("loss_curve", []), record.get("validation_curve", []))
+    metrics = _metrics_table(record.get("metrics", {}))
+    if not curve and not metrics:
         return "<h3>How this model was trained</h3><p>It comes without a record of that.</p>"
-    return f"<h3>How this model was trained</h3>{curve}{figures}"
+    return f"<h3>How this model was trained</h3>{curve}{metrics}"
 
 
-def _figures(metrics: dict[str, Any]) -> str:
+def _metrics_table(metrics: Mapping[str, Metrics]) -> str:
     before, after = (metrics.get(side, {}) for side in ("before", "after"))
-    rows = "".join(_figure_rows(before, after))
+    rows = "".join(_metric_rows(before, after))
     if not rows:
         return ""
     return (
@@ -154,14 +157,14 @@ def _figures(metrics: dict[str, Any]) -> str:
     )
 
 
-def _figure_rows(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    for key, name, style in FIGURES:
+def _metric_rows(before: Metrics, after: Metrics) -> Iterator[str]:
+    for key, name, template in METRICS:
         if key in before and key in after:
             yield (
-                f'<tr><th scope="row">{name}</th><td>{style.format(before[key])}</td>'
-                f"<td>{style.format(after[key])}</td></tr>"
+                f'<tr><th scope="row">{name}</th><td>{template.format(before[key])}</td>'
+                f"<td>{template.format(after[key])}</td></tr>"
             )
 
 
-def _cut(word: str) -> str:
-    return escape(word if len(word) <= 30 else f"{word[:29]}…") if word.strip() else "(space)"
+def _token_html(token: str) -> str:
+    return render.short_word(token, MAX_TOKEN)

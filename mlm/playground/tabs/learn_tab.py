@@ -1,14 +1,12 @@
-"""How it learns: the visitor's own sentence put through the masking of a training step."""
-
-from typing import Any
+"""Learn, "How it learns" on the page: a training step on the visitor's own sentence."""
 
 import gradio as gr
 
-from mlm.errors import InputError
 from mlm.inference.masked_example import LARGEST_SEED, mask_example
 from mlm.playground.choice import Choice
 from mlm.playground.models import Models
 from mlm.playground.tabs import learn_html
+from mlm.playground.tabs.inputs import check_whole_number
 from mlm.playground.tabs.tab import Tab
 
 EXAMPLE = (
@@ -19,7 +17,7 @@ NEXT_DRAW = "(seed) => mlm.nextDraw(seed)"
 
 
 def add_learn_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
-    """Put the tab on the page that is being built."""
+    """Add the tab to the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
         text = gr.Textbox(
             label="A sentence to learn from",
@@ -45,23 +43,22 @@ def add_learn_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
     return tab
 
 
-def answer_html(models: Models, text: Any, rate: Any, seed: Any) -> str:
-    """The sentence masked once, and how the model's own training went. Raises UserError."""
+def answer_html(models: Models, text: object, rate: object, seed: object) -> str:
+    """Return the sentence masked once, and the model's own training. Raises UserError.
+
+    Args:
+        models: the main model is used.
+        text: the sentence.
+        rate: per cent of the tokens to choose.
+        seed: number of the draw.
+    """
     model = models.main
     example = mask_example(
         model.predictor,
         model.vocabulary,
         model.token_facts,
         text,
-        seed=_whole(seed, "The draw number", LARGEST_SEED),
-        mlm_probability=_whole(rate, "The per cent to choose", 100) / 100,
+        seed=check_whole_number(seed, "The draw number", 0, LARGEST_SEED),
+        mlm_probability=check_whole_number(rate, "The per cent to choose", 0, 100) / 100,
     )
     return learn_html.answer(model, example)
-
-
-def _whole(given: Any, what: str, most: int) -> int:
-    if isinstance(given, float) and given.is_integer():
-        given = int(given)  # JSON knows one kind of number only
-    if type(given) is not int or not 0 <= given <= most:
-        raise InputError(f"{what} is to be a whole number from 0 to {most:,}.")
-    return given

@@ -1,7 +1,7 @@
-"""What the tabs draw with: bars, percentages, notices. Pure functions that return HTML.
+"""HTML that the tabs share: the head, notices, bars, percentages. Pure functions.
 
-Whatever a visitor wrote and whatever stands in a model's files goes through `html.escape`. Bars are
-for the eye; a screen reader gets the same as an ordered list of words and percentages.
+Every text from a visitor or from a model's files goes through `html.escape`. Bars are hidden from
+screen readers, which get an ordered list of words and percentages.
 """
 
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from mlm.inference.fill_mask import FillMask
 
 
 def head(title: str, *, wide: bool) -> str:
-    """The title, and in two sentences what this is; `wide` makes room for two columns."""
+    """Return the title and a description; `wide` makes room for two columns."""
     classes = "mlm-head mlm-wide" if wide else "mlm-head"
     return (
         f'<header class="{classes}"><p class="mlm-eyebrow">Masked language model</p>'
         f"<h1>{escape(title)}</h1>"
-        "<p>Hide a word of a sentence behind <code>[MASK]</code>. The model reads what stands on "
+        "<p>Hide a word of a sentence behind <code>[MASK]</code>. The model reads the words on "
         "both sides of the gap and says how probable it finds each word that it knows.</p></header>"
     )
 
 
 def problem(message: str) -> str:
-    """A refusal, where the answer would have stood."""
+    """Return a notice that takes the place of an answer."""
     return f'<div class="mlm-problem" role="alert"><p>{escape(message)}</p></div>'
 
 
 def waiting(names: Sequence[str], seconds: float) -> str:
-    """What is loading, and since when: the page is not dead."""
+    """Return a notice of the models that are being loaded, and for how long they have been."""
     return (
         '<div class="mlm-waiting" role="status"><p>Loading '
         f"<bdi>{escape(', '.join(names))}</bdi>: {seconds:.0f} s so far. A model of the Hub is "
@@ -35,23 +35,24 @@ def waiting(names: Sequence[str], seconds: float) -> str:
     )
 
 
-def who(model: FillMask, label: str = "", seconds: float | None = None) -> str:
-    """The model's label ("Before"), name, revision and size, and how long it took."""
+def model_header(model: FillMask, label: str = "", seconds: float | None = None) -> str:
+    """Return the model's label ("Before"), name, revision and size, and the seconds it took."""
     tag = f'<span class="mlm-label">{escape(label)}</span> ' if label else ""
     facts = [
         f"revision <code>{escape(model.revision[:7])}</code>" if model.revision else "",
         f"{parameters(model.num_parameters)} parameters",
         escape(model.engine.kind),
         f"licence <bdi>{escape(model.licence)}</bdi>" if model.licence else "",
-        f"answered in {milliseconds(seconds)}" if seconds is not None else "",
+        f"answered in {duration(seconds)}" if seconds is not None else "",
     ]
     return (
-        f'<header class="mlm-who"><h2>{tag}{_linked(model)}</h2>'
+        f'<header class="mlm-who"><h2>{tag}{_model_name(model)}</h2>'
         f"<p>{' · '.join(filter(None, facts))}</p></header>"
     )
 
 
-def _linked(model: FillMask) -> str:
+def _model_name(model: FillMask) -> str:
+    """Return the name, as a link to the model's page if it has one."""
     name = f"<bdi>{escape(model.name)}</bdi>"
     if not model.url or not model.url.startswith(("https://", "http://")):
         return name
@@ -59,7 +60,7 @@ def _linked(model: FillMask) -> str:
 
 
 def note(text: str | None) -> str:
-    """A word on how something was read or is meant; "" for None."""
+    """Return a remark on how a text was read; "" for None."""
     return f'<p class="mlm-note" role="status">{escape(text)}</p>' if text else ""
 
 
@@ -73,7 +74,7 @@ SCALE = _scale()
 
 
 def rest_bar(score: float, others: int) -> str:
-    """The probability that is left for everything not listed."""
+    """Return the bar of the probability that is left for the `others`, the words not listed."""
     return (
         '<p class="mlm-rest"><span class="mlm-word">everything else</span> '
         f'{track(score)}<span class="mlm-percent">{percent(score)}</span> '
@@ -82,7 +83,7 @@ def rest_bar(score: float, others: int) -> str:
 
 
 def track(score: float) -> str:
-    """The bar itself, from 0 to 100 %, whatever the other bars are."""
+    """Return the bar itself, on an absolute scale from 0 to 100 %."""
     width = f"{100 * min(score, 1.0):.3f}%"
     return (
         '<span class="mlm-track" aria-hidden="true">'
@@ -91,12 +92,17 @@ def track(score: float) -> str:
 
 
 def word(text: str) -> str:
-    """A word, escaped; what would be invisible is named."""
+    """Return a word, escaped; white space, which would be invisible, is named."""
     return escape(text) if text.strip() else "(space)"
 
 
+def short_word(text: str, width: int) -> str:
+    """Return a word as `word` does, cut to at most `width` characters."""
+    return word(text if len(text) <= width or not text.strip() else f"{text[: width - 1]}…")
+
+
 def excerpt(before: str, after: str, width: int) -> tuple[str, str]:
-    """What stands next to the word, at most `width` characters a side, cut at a space."""
+    """Return the text before and after a word, cut at a space to about `width` characters each."""
     if len(before) > width:
         cut = before[-width:]
         before = "… " + cut[cut.find(" ") + 1 :]
@@ -107,7 +113,7 @@ def excerpt(before: str, after: str, width: int) -> tuple[str, str]:
 
 
 def percent(score: float) -> str:
-    """A probability for reading: 46.1 %, 0.04 %, < 0.01 %."""
+    """Return a probability as text: 46.1 %, 0.04 %, < 0.01 %."""
     value = 100 * score
     if 0 < value < 0.01:
         return "&lt;&nbsp;0.01&nbsp;%"
@@ -115,12 +121,13 @@ def percent(score: float) -> str:
 
 
 def parameters(number: int) -> str:
-    """5,312,345 -> 5.3 M."""
+    """Return a number of parameters as text: 5,312,345 -> 5.3 M."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.1f} {unit}"
     return str(number)
 
 
-def milliseconds(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a duration as text: 87 ms, 1.2 s."""
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

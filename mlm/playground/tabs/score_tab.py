@@ -1,9 +1,10 @@
-"""Score: how natural a text is for the model, word by word; two texts side by side."""
+"""Score: how natural the model finds a text, word by word; two texts side by side."""
 
 import time
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from mlm.errors import InputError, UserError
 from mlm.inference.fill_mask import FillMask
@@ -11,8 +12,9 @@ from mlm.inference.scoring import TextScore, score_text
 from mlm.playground.choice import Choice
 from mlm.playground.models import Models
 from mlm.playground.tabs import score_html
-from mlm.playground.tabs.score_html import Scored
-from mlm.playground.tabs.tab import Tab
+from mlm.playground.tabs.inputs import is_blank
+from mlm.playground.tabs.score_html import ScoreColumn
+from mlm.playground.tabs.tab import Tab, endpoint_errors
 
 TEXT = "I have watched this film with my sister, and the ending made us laugh out loud."
 EXAMPLES = (
@@ -22,7 +24,7 @@ EXAMPLES = (
 
 
 def add_score_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
-    """Put the tab on the page that is being built."""
+    """Add the tab to the page that is being built."""
     with gr.Column(elem_classes="mlm-ask"):
         first = gr.Textbox(
             label="A text without gaps",
@@ -47,63 +49,64 @@ def add_score_tab(choice: Choice, model: gr.Textbox | None) -> Tab:
             button = gr.Button(
                 "Score", variant="primary", elem_id="mlm-score", scale=0, min_width=160
             )
-        shown = gr.Examples(
+        examples = gr.Examples(
             [list(pair) for pair in EXAMPLES], [first, second], label="Or try one of these pairs"
         )
     answer = gr.HTML(elem_id="mlm-scores", elem_classes="mlm-answer")
 
     inputs = {"text": first, "other": second}
-    tab = Tab("score", choice, model, inputs, answer, answer_html, folded={"other": more})
+    tab = Tab("score", choice, model, inputs, answer, answer_html, accordions={"other": more})
     tab.answer_on([first.submit, second.submit, button.click])
-    tab.answer_after(shown.load_input_event)
-    shown.load_input_event.then(
+    tab.answer_after(examples.load_input_event)
+    examples.load_input_event.then(
         lambda: gr.Accordion(open=True), None, more, api_visibility="private", queue=False
     )
     return tab
 
 
 def add_score_api(choice: Choice) -> None:
-    """The endpoint `/score`."""
+    """Add the endpoint `/score`."""
 
-    def score(text: str) -> dict:
-        """How much each word of a text surprises the model, and the text as a whole.
+    def score(text: str) -> dict[str, Any]:
+        """Score how natural the model finds a text, as a whole and word by word.
 
-        Gives {text, pseudo_log_likelihood (nats), num_tokens, perplexity (the pseudo-perplexity),
-        note, words}; each word {text, start, end, log_probability (nats, of the whole word),
-        probability, num_tokens, unknown, guesses}; both numbers are null for a word that is not in
-        the vocabulary. guesses is a list of {word, probability}, best first. text holds no masks
-        and at most 512 tokens.
+        Returns {text, pseudo_log_likelihood (nats), num_tokens, perplexity (the pseudo-perplexity),
+        note, words}; each word is {text, start, end, log_probability (nats, of the whole word),
+        probability, num_tokens, unknown, guesses}; log_probability and probability are null for a
+        word that is not in the vocabulary. guesses is a list of {word, probability}, best first.
+        text has no masks and at most 512 tokens.
         """
-        try:
+        with endpoint_errors():
             return ask_model(choice.own.main, text).as_dict()
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
 
-    gr.api(score, api_name="score")
+    api(score, api_name="score")
 
 
-def ask_model(model: FillMask, text: Any) -> TextScore:
-    """One text, whoever sent it and whatever they sent. Raises UserError."""
+def ask_model(model: FillMask, text: object) -> TextScore:
+    """Score one text. Raises UserError for a text that is not valid, of any type."""
     return score_text(model.predictor, model.vocabulary, text)
 
 
-def answer_html(models: Models, text: Any, other: Any = "") -> str:
-    """The score of one text, or of two side by side. Raises UserError."""
-    if other is None or (isinstance(other, str) and not other.strip()):
-        started = time.perf_counter()
-        score = ask_model(models.main, text)
-        return score_html.answer(models.main, [Scored("", score, time.perf_counter() - started)])
-    sides = [_scored(models.main, "First text", text), _scored(models.main, "Second text", other)]
-    if all(isinstance(side.score, str) for side in sides):
-        raise InputError(" ".join(dict.fromkeys(str(side.score) for side in sides)))
-    return score_html.answer(models.main, sides)
+def answer_html(models: Models, text: object, other: object = "") -> str:
+    """Return the score of one text, or of two side by side if `other` is not blank or None.
+
+    Raises UserError if no text can be scored.
+    """
+    model = models.main
+    texts = [("First text", text), ("Second text", other)]
+    if other is None or is_blank(other):
+        texts = [("", text)]
+    columns = [_score_column(model, label, each) for label, each in texts]
+    if all(isinstance(column.score, str) for column in columns):
+        raise InputError(" ".join(dict.fromkeys(str(column.score) for column in columns)))
+    return score_html.answer(model, columns)
 
 
-def _scored(model: FillMask, label: str, text: Any) -> Scored:
-    """A refusal stands in its text's place."""
+def _score_column(model: FillMask, label: str, text: object) -> ScoreColumn:
+    """Return the score of a text, or the message of the error in its place."""
     started = time.perf_counter()
     try:
         score: TextScore | str = ask_model(model, text)
     except UserError as error:
         score = str(error)
-    return Scored(label, score, time.perf_counter() - started)
+    return ScoreColumn(label, score, time.perf_counter() - started)

@@ -1,8 +1,9 @@
-"""Below a path of a site, as /fill/, the page's head is to ask for nothing outside it.
+"""Replace the link to the manifest in the front page's head by one to the icon.
 
-Gradio's page names its manifest from the root of the site, and no icon, which browsers then look
-for at the root too. The manifest is of no use here (`pwa` is off); the icon is named beside the
-page. Pure ASGI, no Gradio, as limits.py.
+Gradio's page links its manifest at the root of the site and has no icon link, so that browsers
+request /favicon.ico at the root too. Neither exists there if a reverse proxy serves the page below
+a path such as /fill/. The manifest is not needed (`pwa` is off); the icon link is relative. Pure
+ASGI, without Gradio.
 """
 
 from mlm.playground.server.limits import App, Message, Receive, Scope, Send
@@ -11,17 +12,17 @@ MANIFEST = b'<link rel="manifest" href="/manifest.json" />'
 ICON = b'<link rel="icon" href="favicon.ico" />'
 
 
-class HeadLinks:
-    """Puts the link to the icon where Gradio's page has the one to its manifest."""
+class FaviconLink:
+    """ASGI middleware that links the icon in place of the manifest on the front page."""
 
     def __init__(self, app: App):
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; rewrite the response if it is the front page."""
         if scope["type"] == "http" and scope["method"] == "GET" and _is_front_page(scope):
-            await self.app(scope, receive, _Whole(send).send)
-        else:
-            await self.app(scope, receive, send)
+            send = _HeadRewriter(send).send
+        await self.app(scope, receive, send)
 
 
 def _is_front_page(scope: Scope) -> bool:
@@ -29,8 +30,8 @@ def _is_front_page(scope: Scope) -> bool:
     return path in ("", root)
 
 
-class _Whole:
-    """An answer kept until all of it is there, so that its length can be told anew."""
+class _HeadRewriter:
+    """Collects a response, because its length changes, and sends it rewritten."""
 
     def __init__(self, send: Send):
         self._send = send

@@ -1,0 +1,90 @@
+"""Serve the page on the models that MLM_MODEL names: what `python app.py` runs.
+
+Nothing heavy is imported at the top, because the order matters: first the environment is checked,
+which Gradio reads while it is imported; then the backend is set up and PyTorch is kept out, before
+anything imports Keras or transformers.
+"""
+
+import argparse
+import os
+import sys
+from functools import partial
+
+from mlm.backend.startup import keep_pytorch_out, load_backend
+from mlm.errors import UserError
+from mlm.playground.server.environment import check_environment
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the page until the process is stopped.
+
+    Args:
+        arguments: the command line after the program's name; None for `sys.argv[1:]`.
+
+    Returns:
+        The exit code: 0, or 2 after one line on stderr that says what to change.
+    """
+    args = _parse(arguments)
+    try:
+        serve(args.engine, share=args.share or None, root_path=args.root_path)
+    except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def serve(engine: str, *, share: bool | None, root_path: str | None) -> None:
+    """Serve the page on the models of MLM_MODEL until the process is stopped.
+
+    Args:
+        engine: `auto`, `litert` or `keras`.
+        share: True makes a public link as well; None leaves it to GRADIO_SHARE.
+        root_path: path at which a reverse proxy serves the page; None leaves it to
+            GRADIO_ROOT_PATH.
+
+    Raises:
+        UserError: a variable, the engine or a model is not usable.
+        OSError, OverflowError: no port is available.
+    """
+    check_environment()
+    from mlm.inference.engines.choice import check_engine
+
+    check_engine(engine)
+    if engine == "keras":
+        load_backend()
+    keep_pytorch_out()
+    from mlm.hub import DEMO
+    from mlm.inference.fill_mask import FillMask
+    from mlm.playground.choice import allowed_owners
+    from mlm.playground.models import Models
+    from mlm.playground.page import build_playground, launch_options
+
+    names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
+    load_own = partial(FillMask.from_pretrained, engine=engine, dtype="int8")
+    load_other = partial(FillMask.from_hub, engine=engine, dtype="int8")
+    models = Models(names or [DEMO], load_own)
+    page = build_playground(models, allowed_owners(), load_other)
+    page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
+    _ = models.all  # wait while the page is served; a model that cannot be loaded ends it
+    page.block_thread()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    from mlm.inference.engines.choice import ENGINES
+
+    parser = argparse.ArgumentParser(
+        description="Serve the page on the checkpoints that MLM_MODEL names, separated by commas; "
+        "without MLM_MODEL, on the bundled model."
+    )
+    parser.add_argument("--share", action="store_true", help="make a public link as well")
+    parser.add_argument(
+        "--root_path", help="the path at which a reverse proxy serves the page, such as /fill"
+    )
+    parser.add_argument(
+        "--engine",
+        default=os.environ.get("MLM_ENGINE") or "auto",
+        help=f"inference engine, one of {', '.join(ENGINES)}: litert is fast, with 8-bit weights; "
+        "keras gives exact numbers; auto is litert, or keras where litert cannot run "
+        "(default: MLM_ENGINE, else auto)",
+    )
+    return parser.parse_args(arguments)
