@@ -8,6 +8,7 @@ anything imports Keras or transformers.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
@@ -15,28 +16,35 @@ from mlm.errors import UserError
 from mlm.playground.server.environment import check_environment
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Serve the page until the process is stopped.
 
     Args:
         arguments: the command line after the program's name; None for `sys.argv[1:]`.
+        prog: what usage lines call the program; None for its file name.
 
     Returns:
         The exit code: 0, or 2 after one line on stderr that says what to change.
     """
-    args = _parse(arguments)
+    args = _parse(arguments, prog)
     try:
-        serve(args.engine, share=args.share or None, root_path=args.root_path)
+        serve(
+            args.models or _models_of_environment(),
+            args.engine,
+            share=args.share or None,
+            root_path=args.root_path,
+        )
     except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def serve(engine: str, *, share: bool | None, root_path: str | None) -> None:
-    """Serve the page on the models of MLM_MODEL until the process is stopped.
+def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: str | None) -> None:
+    """Serve the page until the process is stopped.
 
     Args:
+        names: checkpoint folders and Hub ids; none for the bundled model.
         engine: `auto`, `litert` or `keras`.
         share: True makes a public link as well; None leaves it to GRADIO_SHARE.
         root_path: path at which a reverse proxy serves the page; None leaves it to
@@ -59,22 +67,33 @@ def serve(engine: str, *, share: bool | None, root_path: str | None) -> None:
     from mlm.playground.models import Models
     from mlm.playground.page import build_playground, launch_options
 
-    names = [name.strip() for name in os.environ.get("MLM_MODEL", "").split(",") if name.strip()]
     load_own = partial(FillMask.from_pretrained, engine=engine, dtype="int8")
     load_other = partial(FillMask.from_hub, engine=engine, dtype="int8")
-    models = Models(names or [DEMO], load_own)
+    models = Models([*names] or [DEMO], load_own)
     page = build_playground(models, allowed_owners(), load_other)
     page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
     _ = models.all  # wait while the page is served; a model that cannot be loaded ends it
     page.block_thread()
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _models_of_environment() -> list[str]:
+    """Return the names in MLM_MODEL, which commas separate."""
+    names = os.environ.get("MLM_MODEL", "").split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
+def _parse(arguments: list[str] | None, prog: str | None) -> argparse.Namespace:
     from mlm.inference.engines.choice import ENGINES
 
     parser = argparse.ArgumentParser(
-        description="Serve the page on the checkpoints that MLM_MODEL names, separated by commas; "
-        "without MLM_MODEL, on the bundled model."
+        prog=prog, description="Serve the page on one checkpoint, or on several side by side."
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="a checkpoint folder, a Hub id, or a Hub id at a revision (me/model@v1); default: "
+        "those that MLM_MODEL names, separated by commas, else the bundled model",
     )
     parser.add_argument("--share", action="store_true", help="make a public link as well")
     parser.add_argument(
