@@ -690,14 +690,13 @@ def test_each_of_the_pages_own_models_can_be_chosen_by_the_name_that_is_shown(mo
 
 
 def test_app_says_in_one_line_that_its_port_is_taken(monkeypatch, capsys, model):
-    import app
-    from mlm.playground import page
+    from mlm.playground import page, serve
 
     def launch(**options):
         raise OSError("Cannot find empty port in range: 7860-7860.")
 
     monkeypatch.setattr(sys, "argv", ["app.py"])
-    monkeypatch.setattr(app.FillMask, "from_pretrained", lambda name: model)
+    monkeypatch.setattr(serve.FillMask, "from_pretrained", lambda name: model)
     monkeypatch.setattr(page, "build_playground", lambda *given: SimpleNamespace(launch=launch))
-    assert app.main() == 2
+    assert serve.main() == 2
     assert capsys.readouterr().err == "error: Cannot find empty port in range: 7860-7860.\n"
