@@ -11,6 +11,7 @@ import gradio as gr
 from gradio import processing_utils
 from starlette.middleware import Middleware
 
+from mlm.hub.space import TITLE
 from mlm.inference.batch_filling import MAX_BYTES
 from mlm.inference.fill_mask import FillMask
 from mlm.playground import links
@@ -28,7 +29,6 @@ from mlm.playground.tabs.tab import Tab
 from mlm.playground.theme import theme
 
 HERE = Path(__file__).parent / "static"
-TITLE = "Which word is missing?"
 QUEUE_LENGTH = 48  # questions that wait; whoever comes after them is told that all is busy
 AT_ONCE = 4  # questions in work; the model itself takes one at a time
 TABS = (  # as a link names it, as it is shown, what makes it

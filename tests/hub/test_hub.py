@@ -318,7 +318,7 @@ def test_a_tag_that_another_makes_meanwhile_is_noticed(folder, tmp_path, plan):
 
 @pytest.mark.parametrize("tag", ["v 1", "../x", "v1/x", "-v", "a" * 101, "v..1", "v1.lock"])
 def test_what_can_be_no_tag_is_refused_before_anything_is_sent(folder, tag, plan):
-    with pytest.raises(HubError, match="is no name for a tag"):
+    with pytest.raises(HubError, match="is not a name for a tag"):
         push_checkpoint(folder, REPO, tag=tag)
     assert plan.count(COMMIT) == 0
 
@@ -387,8 +387,8 @@ def test_who_may_push(monkeypatch, account, repo_id, may):
         ("runs/imdb/step", None, "neither a folder here nor a Hub id"),
         (REPO, "v9", "no such branch, tag or commit"),
         (REPO, "0" * 40, "no such branch, tag or commit"),
-        (REPO, "../../x", "is no revision"),
-        (REPO, "", "is no revision"),
+        (REPO, "../../x", "is not a revision"),
+        (REPO, "", "is not a revision"),
     ],
 )
 def test_what_is_not_there(folder, name, revision, said):

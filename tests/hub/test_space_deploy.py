@@ -21,9 +21,10 @@ from mlm.hub.space.deploy import (
     space_models,
     wait_until_running,
 )
-from mlm.hub.space.files import ROOT, SpaceModel, lay_out
+from mlm.hub.space.files import SpaceModel, lay_out
 from mlm.hub.space.settings import SpaceSettings
 from scripts import deploy_space as script
+from tests.support.places import ROOT
 from tests.support.served_hub import TOKEN, Plan, api, served_hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
@@ -262,7 +263,7 @@ def test_files_that_did_not_arrive_as_they_are_here_are_named(files, monkeypatch
     def other(*_, **__):
         return ["app.py"]
 
-    monkeypatch.setattr("mlm.hub.space.deploy.differences", other)
+    monkeypatch.setattr("mlm.hub.commit.differences", other)
     with pytest.raises(HubError, match=r"has app.py not as here: deploy again"):
         deploy_space(SPACE, files, SETTINGS)
 

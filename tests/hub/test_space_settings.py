@@ -65,7 +65,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated():
 
 def test_settings_show_a_secret_by_its_name_alone():
     settings = SpaceSettings({"A": "1"}, {"KEY": "tell-nobody"})
-    assert settings.shown() == "variable A=1\nsecret   KEY"
+    assert settings.listing() == "variable A=1\nsecret   KEY"
     assert "tell-nobody" not in repr(settings)
 
 

@@ -183,7 +183,7 @@ def test_what_is_no_state_is_not_pushed(here, plan, monkeypatch, spoil):
     monkeypatch.chdir(here)
     spoil(folder)
     left = next(here.iterdir())
-    with pytest.raises(CheckpointError, match="is no training state: expected a folder step-"):
+    with pytest.raises(CheckpointError, match="is not a training state: expected a folder step-"):
         push_state(left, REPO)
     assert plan.asked == []
 
@@ -434,14 +434,14 @@ SPOILED = {
         lambda f: (f / "manifest.json").write_text("[" * 200_000),
         "manifest.json is torn",
     ),
-    "manifest of lists": (lambda f: (f / "manifest.json").write_text("[]"), "is no object"),
+    "manifest of lists": (lambda f: (f / "manifest.json").write_text("[]"), "is not an object"),
     "empty manifest": (lambda f: (f / "manifest.json").write_text("{}"), "is not about run.json"),
     "device": (with_manifest(**{"/dev/zero": "0" * 64}), "is not about run.json"),
     "upwards": (with_manifest(**{"../../secret": "0" * 64}), "is not about run.json"),
     "hash of another kind": (with_manifest(**{"run.json": 5}), "are not those of its manifest"),
     "flipped bit": (flip_a_bit, "are not those of its manifest"),
     "torn run": (rewritten("run.json", '{"step"'), "run.json is torn"),
-    "run of lists": (rewritten("run.json", "[5]"), "run.json is no object"),
+    "run of lists": (rewritten("run.json", "[5]"), "run.json is not an object"),
     "another step": (rewritten("run.json", '{"step": 4}'), "it says that it is of step 4"),
     "no step": (rewritten("run.json", '{"step": "5"}'), "it says that it is of step '5'"),
 }
