@@ -104,6 +104,23 @@ def test_the_bundled_model_goes_only_where_it_answers():
     assert all(name.startswith(bundled) for name in with_demo - without)
 
 
+def test_a_space_comes_from_the_package_alone(tmp_path):
+    """Outside the checkout, as where the package is installed, the files are the same."""
+    package, space = tmp_path / "site-packages", tmp_path / "space"
+    package.mkdir()
+    (package / "mlm").symlink_to(ROOT / "mlm")
+    program = (
+        "import pathlib, sys\nfrom mlm.hub.space.files import SpaceModel, lay_out\n"
+        "lay_out(pathlib.Path(sys.argv[1]), [SpaceModel('demo')], 'cpu-basic')"
+    )
+    command = [sys.executable, "-c", program, str(space)]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = lay_out(tmp_path / "expected", [SpaceModel("demo")], "cpu-basic")
+    for name in expected.keys() - {"LICENSE"}:
+        assert (space / name).read_bytes() == expected[name].read_bytes(), name
+
+
 def test_the_licence_comes_from_the_installed_package_without_a_checkout(tmp_path, monkeypatch):
     package = tmp_path / "site-packages"
     metadata = package / "mlm-0.1.0.dist-info"
