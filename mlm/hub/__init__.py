@@ -6,6 +6,7 @@ HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to `huggingface_hub`, which 
 imports, and only when it is needed.
 
     names.py            the names that the Hub accepts
+    card_metadata.py    the metadata of a model card
     connection.py       settings; calls with retries, and their errors in one line
     snapshot.py         one commit of a repository: its list of files, the files, ranges of bytes
     inspection.py       checks of a repository before its weights are fetched
