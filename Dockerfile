@@ -10,7 +10,7 @@ FROM python:3.12-slim
 RUN useradd --create-home --uid 1000 page
 WORKDIR /home/page/app
 
-COPY requirements-space.txt requirements.txt
+COPY mlm/hub/space/requirements.txt requirements.txt
 RUN pip install --no-cache-dir -r requirements.txt
 
 COPY LICENSE app.py ./

@@ -19,11 +19,12 @@ TEST_WORKERS ?= -n 2 --dist worksteal
 HUB_MODEL_ID ?=
 SPACE_VENV := .venv-space
 SPACE_PYTHON ?= python3.12
+SPACE_REQUIREMENTS := mlm/hub/space/requirements.txt
 KAGGLE_VENV := .venv-kaggle
 KAGGLE_PYTHON ?= python3.12
 BENCH_VENV := .venv-bench
 BENCH ?=
-SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' requirements-space.txt)
+SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' $(SPACE_REQUIREMENTS))
 
 .PHONY: help demo test test-space test-kaggle bench check clean
 .DELETE_ON_ERROR:
@@ -52,7 +53,7 @@ test-space: $(VENV)/.installed-dev
 	rm -rf $(SPACE_VENV)
 	$(SPACE_PYTHON) -m venv $(SPACE_VENV)
 	$(SPACE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-		-r requirements-space.txt "gradio[oauth,mcp]==$(SPACE_GRADIO)" spaces
+		-r $(SPACE_REQUIREMENTS) "gradio[oauth,mcp]==$(SPACE_GRADIO)" spaces
 	MLM_SPACE_PYTHON=$(SPACE_VENV)/bin/python $(RUN) -m pytest -s tests/whole/test_space_start.py
 
 test-kaggle:

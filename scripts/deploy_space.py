@@ -1,12 +1,12 @@
-"""Make a Hugging Face Space of the page, or bring one up to date, in one commit.
+"""Create or update a Hugging Face Space of the page, in one commit.
 
     python scripts/deploy_space.py me/my-playground --model me/imdb_bert_uncased
     python scripts/deploy_space.py me/my-playground --model me/imdb_bert_uncased --dry_run
 
-The models are pinned to the commits that they have now; deploy again for later ones. The token
-that writes comes from HF_TOKEN or `hf auth login`. What hardware can run the page, and who may have
-it, is said in mlm/hub/space/settings.py. Exit codes: 0 done; 2 the Hub said no, or the settings
-cannot work, in one line.
+The models are pinned to the commits that they have now; deploy again for later ones. The token with
+write permission is HF_TOKEN or the one of `hf auth login`. mlm/hub/space/settings.py says which
+hardware runs the page, and for which accounts. Exit codes: 0 done; 2 the Hub refused, or the
+settings cannot work, explained in one line.
 """
 
 import argparse
@@ -23,21 +23,23 @@ from mlm.hub.space.settings import HARDWARE
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line."""
     about = (__doc__ or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(description=about)
     add = parser.add_argument
-    add("space", help="where to: owner/name; made if it does not exist")
-    add("--model", default="demo", help="ids on the Hub, with commas, as MLM_MODEL has them")
+    add("space", help="owner/name; created if it does not exist")
+    add("--model", default="demo", help="ids on the Hub, separated by commas, as in MLM_MODEL")
     add("--private", action="store_true", help="make a new Space private")
-    add("--hardware", help=f"{' or '.join(HARDWARE)}; without it, what the Space has")
-    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="open to anybody")
+    add("--hardware", help=f"{' or '.join(HARDWARE)}; default: what the Space has")
+    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="anybody can read it")
     add("--secret", action="append", default=[], metavar="NAME", help="value of SPACE_NAME or NAME")
-    add("--wait", action="store_true", help="stay until the Space runs, or say why it does not")
-    add("--dry_run", action="store_true", help="list what would be sent, and send nothing")
+    add("--wait", action="store_true", help="wait until the Space runs, or fails")
+    add("--dry_run", action="store_true", help="list the files and settings, and send nothing")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
+    """Deploy the Space that the command line describes; return the exit code."""
     from mlm.hub.space.deploy import check_settings, deploy_space, space_models, wait_until_running
     from mlm.hub.space.files import lay_out, listing
     from mlm.hub.space.settings import (
@@ -59,10 +61,10 @@ def main(arguments: list[str]) -> int:
         with TemporaryDirectory() as folder:
             files = lay_out(Path(folder), models, hardware or HARDWARE[0], sign_in=settings.sign_in)
             if given.dry_run:
-                print(listing(files), settings.shown(), sep="\n")
+                print(listing(files), settings.listing(), sep="\n")
                 return 0
             published = deploy_space(given.space, files, settings)
-        print(f"{published.url} is at commit {published.commit}; it is built now, for some minutes")
+        print(f"{published.url} is at commit {published.commit}; the build takes some minutes")
         if given.wait:
             wait_until_running(published)
             print("It runs.")

@@ -1,17 +1,22 @@
-"""Pull a checkpoint from the Hugging Face Hub, checked before a weight is fetched, and push one.
+"""Pull a checkpoint from the Hugging Face Hub, checked before its weights are fetched; push one.
 
-The token is found by the client itself, or is that of a visitor who signed in (Access); none is
-written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or
-`hf auth login`), HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to
-`huggingface_hub`, which is imported in this room only, and only when it is needed.
+The client finds the token by itself, or Access has that of a visitor who signed in; no token is
+written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or `hf auth login`), HF_HOME,
+HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to `huggingface_hub`, which only this package
+imports, and only when it is needed.
 
-    connection.py  the settings, and every call: tried again, its errors told in one line
-    snapshot.py    one commit of a repository: its list of files, the files, ranges of their bytes
-    inspection.py  what can be told of a repository before its weights are fetched
-    pull.py        fetch_checkpoint, load_checkpoint
-    push.py        check_push, push_checkpoint
-    space.py       a Space of the page; not imported here, for the page itself has no use for it
-    training_branch.py  the state of a run on a branch, for the next machine to go on from
+    names.py            the names that the Hub accepts
+    card_metadata.py    the metadata of a model card
+    connection.py       settings; calls with retries, and their errors in one line
+    snapshot.py         one commit of a repository: its list of files, the files, ranges of bytes
+    inspection.py       checks of a repository before its weights are fetched
+    pull.py             fetch_checkpoint, load_checkpoint
+    commit.py           one commit: sent, recognised if its answer was lost, checked
+    push.py             check_push, push_checkpoint
+    training_branch.py  a run's training state on a branch, so that another machine can resume
+    source_files.py     the source files that a module needs, by its imports
+    space/              a Space of the page; not imported here: the page needs only its title
+    local/              a stand-in for the Hub, for demos without an account and for tests
 """
 
 from mlm.hub.connection import Access, HubUnreachableError, assets_folder

@@ -1,9 +1,9 @@
-"""What can be told of a repository before its weights are fetched, cheapest first.
+"""Checks of a repository before its weights are fetched, the cheapest first.
 
-the list of files   safetensors and a config are there; sizes are known and within bounds
-config.json         a known family, every number in bounds, no code
-headers             of each weight file, by range: the tensors that the config implies
-tokenizer files     of known types, every id below the vocabulary's size
+list of files     it has safetensors and a config; sizes are known and within bounds
+config.json       a known family, every number in bounds, no code
+weight headers    of each weight file, by range: the tensors that the config implies
+tokenizer files   of known types, every id below the vocabulary's size
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,8 @@ CONVERSION = (
     "M.from_pretrained('{repo_id}'{option}).save_pretrained('converted'); "
     "T.from_pretrained('{repo_id}').save_pretrained('converted')\""
 )
-# Formats -> how transformers reads them; 4 is the last version that reads other than PyTorch's.
+# File formats -> packages and option to read them; transformers 4 is the last version that reads
+# formats other than PyTorch's.
 READERS: dict[tuple[str, ...], tuple[str, str]] = {
     ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle"): ("transformers torch", ""),
     ("*.h5", "*.ckpt", "*.ckpt.*"): (
@@ -33,12 +34,10 @@ READERS: dict[tuple[str, ...], tuple[str, str]] = {
 
 
 def fetch_all_but_weights(snapshot: Snapshot) -> list[str]:
-    """Check a checkpoint as far as its weights are not needed; the names of its weight files.
-
-    Its other files are in the cache afterwards.
+    """Fetch and check all files of a checkpoint but its weights; return the weight files' names.
 
     Raises:
-        HubError: this is no repository of safetensors; the Hub said no or cannot be reached.
+        HubError: the repository has no safetensors; the Hub refused or cannot be reached.
         CheckpointError: a file is too large, refused, or does not fit the others.
     """
     from mlm.checkpoint.tokenizer_files import check_tokenizer_files
@@ -47,13 +46,13 @@ def fetch_all_but_weights(snapshot: Snapshot) -> list[str]:
     small = [name for name in snapshot.files if name in LARGEST_SMALL_FILE]
     index: dict[str, str] = {}
     if WEIGHTS in snapshot.files:
-        small = [name for name in small if name != INDEX]  # some have the shards as well
+        small = [name for name in small if name != INDEX]  # a repository may have both
     else:
         index = _fetch_index(snapshot)
     weights = sorted(set(index.values())) or [WEIGHTS]
     check_sizes(snapshot.sizes([*small, *weights]), str(snapshot))
     folder = snapshot.fetch(CONFIG).parent
-    with told_of(snapshot, folder):
+    with naming_repository(snapshot, folder):
         vocab_size = _check_headers(snapshot, folder, weights, index)
         for name in small:
             snapshot.fetch(name)
@@ -62,47 +61,47 @@ def fetch_all_but_weights(snapshot: Snapshot) -> list[str]:
 
 
 @contextmanager
-def told_of(snapshot: Snapshot, folder: Path) -> Iterator[None]:
-    """Let an error name the repository instead of the folder that the cache has for it."""
+def naming_repository(snapshot: Snapshot, folder: Path) -> Iterator[None]:
+    """Make a CheckpointError name the repository instead of its folder in the cache."""
     try:
         yield
     except CheckpointError as error:
-        told = str(error).replace(str(folder), str(snapshot))
-        if str(snapshot) not in told:
-            told = f"{snapshot}: {told}"
-        raise CheckpointError(told) from None
+        message = str(error).replace(str(folder), str(snapshot))
+        if str(snapshot) not in message:
+            message = f"{snapshot}: {message}"
+        raise CheckpointError(message) from None
 
 
 # the list of files
 
 
 def _check_names(snapshot: Snapshot) -> None:
-    """HubError unless there are safetensors and a config among the files."""
+    """Raise HubError unless safetensors and a config are among the files."""
     names, repo_id = snapshot.files, snapshot.repo_id
     if WEIGHTS not in names and INDEX not in names:
-        raise HubError(_without_safetensors(repo_id, names))
+        raise HubError(_message_without_safetensors(repo_id, names))
     if CONFIG not in names:
         raise HubError(f"{repo_id} has no config.json, so it is not a transformers checkpoint")
 
 
-def _without_safetensors(repo_id: str, names: Iterable[str]) -> str:
-    """What to say of a repository that has no weights, or only such as are not read."""
+def _message_without_safetensors(repo_id: str, names: Iterable[str]) -> str:
+    """Return the message for a repository with no weights, or only ones in other formats."""
     paths = {name: name.rpartition("/")[2] for name in names}
     other = sorted(name for name, base in paths.items() if matches(base, OTHER_WEIGHTS))
     if not other:
         return f"{repo_id} has no weights at all; expected model.safetensors"
-    said = (
+    message = (
         f"{repo_id} has only {', '.join(other[:3])}; weights are read from model.safetensors "
         "alone, because other formats can run code"
     )
     for formats, (packages, option) in READERS.items():
         if any(matches(name, formats) for name in other):
-            return said + CONVERSION.format(packages=packages, option=option, repo_id=repo_id)
-    return f"{said}; ask its authors for that"
+            return message + CONVERSION.format(packages=packages, option=option, repo_id=repo_id)
+    return f"{message}; ask its authors for that"
 
 
 def _fetch_index(snapshot: Snapshot) -> dict[str, str]:
-    """The checked index of a sharded checkpoint, tensor -> file; every file is listed."""
+    """Fetch and check the index of a sharded checkpoint: tensor -> file, each of them listed."""
     from mlm.checkpoint.weight_files import parse_index
 
     check_sizes(snapshot.sizes([INDEX]), str(snapshot))
@@ -113,15 +112,15 @@ def _fetch_index(snapshot: Snapshot) -> dict[str, str]:
     return index
 
 
-# headers
+# weight headers
 
 
 def _check_headers(
     snapshot: Snapshot, folder: Path, weights: list[str], index: Mapping[str, str]
 ) -> int:
-    """Hold the weights' headers against the config in `folder`; the size of the vocabulary.
+    """Check the weights' headers against the config in `folder`; return the vocabulary's size.
 
-    Of each weight file the first 8 bytes are asked for, and the header whose length they give.
+    Each weight file costs two requests: its first 8 bytes, and the header whose length they give.
     """
     from mlm.checkpoint.config_json import read_config
     from mlm.checkpoint.families import encoder_config_of, family_of
@@ -133,9 +132,9 @@ def _check_headers(
     config = encoder_config_of(hf_config)
     headers: dict[str, Header] = {}
     for name in weights:
-        size = snapshot.files[name].size
+        size = snapshot.files[name].size or 0  # check_sizes has refused an unknown size
         headers[name] = read_header(snapshot.reader(name), size, f"{name} of {snapshot}")
-        if index:  # at once, so that the headers together name no more tensors than the index
+        if index:  # before the next header, so that all together name no more than the index
             check_shard(name, headers[name], index, str(snapshot))
     check_tensors(headers, family_of(hf_config.model_type), config, str(snapshot))
     return config.vocab_size

@@ -1,6 +1,6 @@
-"""The names that the Hub accepts in a card's metadata and for repositories and tags.
+"""Patterns of the names that the Hub accepts in a card's metadata, for repositories and for tags.
 
-For any other it refuses the whole publication, so they are checked before a training.
+One wrong name makes the Hub refuse the whole publication, so they are checked before a training.
 """
 
 import re

@@ -1,14 +1,14 @@
-"""Pull a checkpoint: a revision resolved to a commit once, its files checked, then fetched."""
+"""Pull a checkpoint: its revision is resolved to a commit once, its files checked, then fetched."""
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlm.backend.atomic_files import replace_file
 from mlm.errors import CheckpointError, HubError
 from mlm.hub.connection import (
-    OWN,
+    OWN_ACCESS,
     Access,
     HubUnreachableError,
     checked_id,
@@ -16,7 +16,7 @@ from mlm.hub.connection import (
     endpoint,
     is_offline,
 )
-from mlm.hub.inspection import fetch_all_but_weights, told_of
+from mlm.hub.inspection import fetch_all_but_weights, naming_repository
 from mlm.hub.snapshot import COMMIT_ID, Snapshot, look_up
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PULL_ATTEMPTS = 3  # someone is waiting: 3 s of pauses
 
 @dataclass(frozen=True)
 class Fetched:
-    """A checkpoint folder here, and where it came from (None for a local folder)."""
+    """A checkpoint folder here, and its repository and commit (None for a local folder)."""
 
     folder: Path
     repo_id: str | None
@@ -39,7 +39,7 @@ class Fetched:
 
     @property
     def url(self) -> str | None:
-        """Its page on the Hub, at the commit."""
+        """The commit's page on the Hub; None for a local folder."""
         return f"{endpoint()}/{self.repo_id}/tree/{self.commit}" if self.repo_id else None
 
 
@@ -51,16 +51,16 @@ def load_checkpoint(name: str | Path, revision: str | None = None) -> "Checkpoin
 
 
 def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
-    """A verified checkpoint folder for "demo", an existing folder, or a Hub id.
+    """Return a verified checkpoint folder for "demo", an existing folder, or a Hub id.
 
     Args:
-        name: "demo" is the bundled checkpoint; a folder is taken as it is; anything else is a
-            repository on the Hub, owner/name or owner/name@revision.
+        name: "demo" is the bundled checkpoint; an existing folder is used in place; anything else
+            is a repository on the Hub, owner/name or owner/name@revision.
         revision: branch, tag or commit of a repository; None is its main branch.
 
     Raises:
-        HubError: no such repository or revision, no right to read it, no safetensors weights, or
-            the Hub cannot be reached and the cache has no copy.
+        HubError: no such repository or revision, no permission to read it, no safetensors weights,
+            or the Hub cannot be reached and the cache has no copy.
         CheckpointError: the folder is not whole.
     """
     from mlm.checkpoint.folder import verify_folder
@@ -74,8 +74,10 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
     return fetch_from_hub(str(name), revision)
 
 
-def fetch_from_hub(repo_id: str, revision: str | None = None, access: Access = OWN) -> Fetched:
-    """A verified checkpoint folder for a Hub id, whatever folder here may have that name.
+def fetch_from_hub(
+    repo_id: str, revision: str | None = None, access: Access = OWN_ACCESS
+) -> Fetched:
+    """Return a verified checkpoint folder for a Hub id, even if a local folder has that name.
 
     Raises HubError and CheckpointError as fetch_checkpoint does.
     """
@@ -84,19 +86,19 @@ def fetch_from_hub(repo_id: str, revision: str | None = None, access: Access = O
 
 
 def named_revision(name: str, revision: str | None) -> tuple[str, str | None]:
-    """The id and the revision of owner/name@revision; a revision that is given goes before."""
+    """Split owner/name@revision into id and revision, unless a revision is given."""
     repo_id, at, named = name.partition("@")  # which no id can have
     return (repo_id, named) if at and revision is None else (name, revision)
 
 
 def _folder_of(name: str | Path) -> Path | None:
-    """The folder that a name means; None if it is none here, and so may be a Hub id."""
+    """Return the local folder of that name; None if there is none, so it may be a Hub id."""
     if str(name) == DEMO:
         return BUNDLED_FOLDER
     try:
         folder = Path(name).expanduser()
         is_file, is_folder = folder.is_file(), folder.is_dir()
-    except (OSError, RuntimeError, ValueError):  # ~nobody/, a name longer than any can be, a \0
+    except (OSError, RuntimeError, ValueError):  # ~nobody/, a name that is too long, a \0
         return None
     if is_file:
         raise HubError(f"{name} is a file; expected the folder of a checkpoint, or a Hub id")
@@ -104,8 +106,8 @@ def _folder_of(name: str | Path) -> Path | None:
 
 
 def _cached_or_fetched(repo_id: str, revision: str, access: Access) -> Fetched:
-    """The cached copy where nothing newer can be had, else a download; both verified."""
-    cached = _cached(repo_id, revision, access)
+    """Return the cached copy if nothing newer can be fetched, else a download; both verified."""
+    cached = _cached_copy(repo_id, revision, access)
     if cached and (is_offline() or COMMIT_ID.fullmatch(revision)):
         return cached
     if is_offline():
@@ -125,22 +127,22 @@ def _cached_or_fetched(repo_id: str, revision: str, access: Access) -> Fetched:
 
 
 def _download(snapshot: Snapshot, revision: str) -> Fetched:
-    """Fetch a checkpoint, its weights last and only if everything else will do."""
+    """Fetch a checkpoint, its weights last and only if all other files pass the checks."""
     from mlm.checkpoint.folder import verify_folder
 
-    fetched = _cached(snapshot.repo_id, snapshot.commit, snapshot.access)
+    fetched = _cached_copy(snapshot.repo_id, snapshot.commit, snapshot.access)
     if fetched is None:
         paths = [snapshot.fetch(name) for name in fetch_all_but_weights(snapshot)]
         folder = paths[0].parent
-        with told_of(snapshot, folder):
+        with naming_repository(snapshot, folder):
             verify_folder(folder)
         fetched = Fetched(folder, snapshot.repo_id, snapshot.commit)
-    _remember(snapshot, revision)
+    _record_commit(snapshot, revision)
     return fetched
 
 
-def _cached(repo_id: str, revision: str, access: Access) -> Fetched | None:
-    """A whole copy of this revision from an earlier download, if there is one."""
+def _cached_copy(repo_id: str, revision: str, access: Access) -> Fetched | None:
+    """Return a whole copy of this revision from an earlier download, if the cache has one."""
     from huggingface_hub import try_to_load_from_cache
 
     from mlm.checkpoint.folder import verify_folder
@@ -158,8 +160,8 @@ def _cached(repo_id: str, revision: str, access: Access) -> Fetched | None:
     return Fetched(folder, repo_id, folder.name)
 
 
-def _remember(snapshot: Snapshot, revision: str) -> None:
-    """Note in the cache which commit a branch stood for, so that it is found again off line."""
+def _record_commit(snapshot: Snapshot, revision: str) -> None:
+    """Record in the cache the commit of a branch or tag, so that it is found again off line."""
     from huggingface_hub.file_download import repo_folder_name
 
     if revision == snapshot.commit:
@@ -167,6 +169,4 @@ def _remember(snapshot: Snapshot, revision: str) -> None:
     repo_folder = repo_folder_name(repo_id=snapshot.repo_id, repo_type="model")
     ref = snapshot.access.cache_folder / repo_folder / "refs" / revision
     ref.parent.mkdir(parents=True, exist_ok=True)
-    beside = ref.with_name(f"{ref.name}.{os.getpid()}")
-    beside.write_text(snapshot.commit)
-    beside.replace(ref)
+    replace_file(ref, snapshot.commit)

@@ -1,7 +1,7 @@
-"""One commit of a repository: what the Hub lists of it, its files, and ranges of their bytes.
+"""One commit of a repository: its list of files, the files, and ranges of their bytes.
 
-A revision is resolved once, by `look_up`. Whatever is asked for afterwards names the commit, so
-that a repository which changes meanwhile is read as it was.
+`look_up` resolves a revision once. Every later request names the commit, so a repository that
+changes meanwhile is read as it was.
 """
 
 import hashlib
@@ -10,15 +10,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlm.errors import HubError
-from mlm.hub.connection import OWN, Access, endpoint, hub_api, retrying
+from mlm.hub.connection import OWN_ACCESS, Access, call_hub, endpoint, hub_api
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile, RepoSibling
 
 logger = logging.getLogger(__name__)
 
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
-TIMEOUT = 10.0  # seconds for the Hub to begin an answer, or to go on with one
+TIMEOUT = 10.0  # seconds for the Hub to begin an answer, and between two pieces of it
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
@@ -26,29 +29,29 @@ CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 class Snapshot:
     """One commit of a repository.
 
-    files: name -> what the Hub lists of it: size, blob_id, lfs.
+    files: name -> size, blob_id and lfs, as the Hub lists them.
     attempts: how often a request is tried while the Hub is busy or out of reach.
-    access: as whom it was looked up, and is read.
+    access: the token and the cache to read it with.
     """
 
     repo_id: str
     commit: str
-    files: Mapping[str, Any]
+    files: Mapping[str, "RepoSibling"]
     attempts: int
-    access: Access = OWN
+    access: Access = OWN_ACCESS
 
     def __str__(self) -> str:
         return f"{self.repo_id}@{self.commit[:8]}"
 
     def sizes(self, names: Iterable[str]) -> dict[str, int | None]:
-        """Name -> bytes, None where the Hub does not say."""
+        """Return name -> bytes; None for a size that the Hub does not give."""
         return {name: self.files[name].size for name in names}
 
     def fetch(self, name: str) -> Path:
-        """The file in the cache; one that is damaged there is fetched again, once.
+        """Return the file in the cache; a damaged copy is fetched again, once.
 
         Raises:
-            HubError: the Hub said no, cannot be reached, or sends something else than it lists.
+            HubError: the Hub refused, cannot be reached, or sends other bytes than it lists.
         """
         path = self._download(name, again=False)
         if is_same(self.files[name], path):
@@ -65,7 +68,7 @@ class Snapshot:
         from huggingface_hub import hf_hub_download
 
         path = Path(
-            retrying(
+            call_hub(
                 f"download {name} of {self}",
                 lambda: hf_hub_download(
                     self.repo_id,
@@ -84,24 +87,26 @@ class Snapshot:
         return path
 
     def reader(self, name: str) -> Callable[[int, int], bytes]:
-        """A function (offset, count) -> that many bytes of a file, of which no more is fetched.
+        """Return a function (offset, count) -> that many bytes of a file; no more are fetched.
 
-        It raises HubError where the Hub says no, cannot be reached, or serves a file of another
-        size than it lists.
+        The function raises HubError if the Hub refuses, cannot be reached, or serves a file of
+        another size than it lists.
         """
 
         def read(offset: int, count: int) -> bytes:
             if not count:
                 return b""
-            return retrying(
+            return call_hub(
                 f"read {count:,} bytes of {name} of {self}",
-                lambda: self._range(name, offset, count),
+                lambda: self._read_range(name, offset, count),
                 self.attempts,
             )
 
         return read
 
-    def _range(self, name: str, offset: int, count: int) -> bytes:
+    # Our own range reads: an answer is bounded (a header of at most 1 MiB) and checked against
+    # what the Hub lists; hf_hub_download fetches whole files only.
+    def _read_range(self, name: str, offset: int, count: int) -> bytes:
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
@@ -113,28 +118,28 @@ class Snapshot:
         # A redirect to another host is followed by the session without the token.
         with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as response:
             hf_raise_for_status(response)
-            begin, size = _place(response.status_code, response.headers)
+            begin, size = _start_and_size(response.status_code, response.headers)
             if begin not in (0, offset) or size not in (None, self.files[name].size):
                 raise HubError(
                     f"{endpoint()} serves {name} of {self} as {size:,} bytes from {begin:,}; "
                     f"{self.files[name].size:,} from {offset:,} were expected"
                 )
-            return _piece(response.iter_raw(), offset - begin, count)
+            return _take(response.iter_raw(), offset - begin, count)
 
 
-def _place(status: int, headers: Mapping[str, str]) -> tuple[int, int | None]:
-    """Where an answer's first byte lies in its file, and the file's size if that is told.
+def _start_and_size(status: int, headers: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return the offset of an answer's first byte in its file, and the file's size if given.
 
-    A server that does not know ranges answers 200 and sends the file from its beginning.
+    A server that does not support ranges answers 200 and sends the file from its beginning.
     """
-    if status == 206 and (told := CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))):
-        return int(told[1]), int(told[2])
+    if status == 206 and (given := CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))):
+        return int(given[1]), int(given[2])
     length = headers.get("Content-Length", "")
     return 0, int(length) if status == 200 and length.isdigit() else None
 
 
-def _piece(chunks: Iterator[bytes], skipped: int, count: int) -> bytes:
-    """`count` bytes after the first `skipped` ones; the stream is read no further."""
+def _take(chunks: Iterator[bytes], skipped: int, count: int) -> bytes:
+    """Return `count` bytes after the first `skipped` ones; the stream is read no further."""
     content = b""
     for chunk in chunks:
         content += chunk[skipped:][: count - len(content)]
@@ -144,9 +149,9 @@ def _piece(chunks: Iterator[bytes], skipped: int, count: int) -> bytes:
     return content
 
 
-def look_up(repo_id: str, revision: str, attempts: int, access: Access = OWN) -> Snapshot:
-    """The commit that a revision stands for now, and its files. Raises HubError."""
-    info = retrying(
+def look_up(repo_id: str, revision: str, attempts: int, access: Access = OWN_ACCESS) -> Snapshot:
+    """Resolve a revision to its commit now, and list the commit's files. Raises HubError."""
+    info = call_hub(
         f"look up {repo_id} at {revision!r} (no folder here has that name)",
         lambda: hub_api(access).model_info(
             repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT
@@ -162,12 +167,13 @@ def look_up(repo_id: str, revision: str, attempts: int, access: Access = OWN) ->
     return Snapshot(repo_id, commit, files, attempts, access)
 
 
-def is_same(listed: Any, path: Path) -> bool:
-    """Whether a local file has the size and hash that the Hub lists: sha256, or git's own.
+def is_same(listed: "RepoSibling | RepoFile", path: Path) -> bool:
+    """Return whether a local file has the size and the hash that the Hub lists.
 
-    What the Hub does not say is not compared.
+    The hash is the sha256 of a large file, else git's own; if the Hub gives none, the size
+    decides.
     """
-    if getattr(listed, "size", None) != path.stat().st_size:  # a folder has none
+    if listed.size != path.stat().st_size:
         return False
     if listed.lfs:
         with path.open("rb") as file:

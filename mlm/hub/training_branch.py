@@ -1,36 +1,36 @@
-"""The state of a run on a branch of its repository, for the next machine to go on from.
+"""The training state of a run on a branch of its repository, so that another machine can resume.
 
     step-00001200/  model.safetensors  optimizer.safetensors  run.json  manifest.json
     step-00001100/  ...
 
-The branch begins where `main` stands and never touches it. Each state is one commit that removes
-the older ones beyond the newest two and the best, so whatever interrupts a push, the branch has
-whole states.
+The branch starts at the head of `main` and never changes `main`. Each state is one commit, which
+deletes older states except the newest two and the best; an interrupted push leaves whole states.
 """
 
 import json
 import logging
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mlm.backend.atomic_files import remove_leftovers, replace_folder, staging_folder
 from mlm.errors import CheckpointError, HubError
+from mlm.hub.commit import PUSH_ATTEMPTS, Change, check_arrived, commit_change, differences
 from mlm.hub.connection import (
     cache_folder,
+    call_hub,
     checked_id,
     hub_api,
     is_offline,
-    retrying,
     without_progress_bars,
 )
-from mlm.hub.push import PUSH_ATTEMPTS, check_can_push, differences
+from mlm.hub.push import check_can_push, refuse_public
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationDelete, HfApi
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
 
     from mlm.checkpoint.run_state import TrainingState
 
@@ -41,9 +41,10 @@ KEPT = 2  # newest states on the branch
 STEP_FOLDER = re.compile(r"step-[0-9]{8}")
 TENSOR_FILES = ("model.safetensors", "optimizer.safetensors")
 RUN, MANIFEST = "run.json", "manifest.json"
-STATE_FILES = (MANIFEST, RUN, *TENSOR_FILES)  # the small ones first: they tell whether to go on
+STATE_FILES = (MANIFEST, RUN, *TENSOR_FILES)  # the small ones first: a bad one ends the download
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a loss curve of a million points has a third of that
-MOST_TRIED = 8  # states of a branch that are looked at; a run leaves two
+MOST_TRIED = 8  # states of a branch to try; a run leaves two
+STAGING_PREFIX = ".fetching-"
 LOOKUP_TIMEOUT = 10.0  # seconds
 
 Sizes = dict[str, int | None]  # file name -> bytes, as the Hub lists them
@@ -52,46 +53,49 @@ Sizes = dict[str, int | None]  # file name -> bytes, as the Hub lists them
 def push_state(
     folder: Path, repo_id: str, *, private: bool = False, best: Path | None = None
 ) -> str:
-    """Send one state to the branch and look whether it arrived; the commit that has it.
+    """Send one state to the branch, check that it arrived, and return the commit that has it.
 
-    Repository and branch are made if need be. States of later steps go too: this run has not come
-    to them, so they are another's. What is there already is not sent again.
+    Repository and branch are created if they do not exist. States of later steps are deleted,
+    because this run has not reached them: they are another run's. Files that the branch has
+    already are not sent again.
 
     Args:
         folder: a whole state, called step-XXXXXXXX.
+        repo_id: "name" or "owner/name".
         private: make a new repository private; an existing public one is refused.
-        best: another whole state that is to be on the branch, and stay.
+        best: another whole state that has to be on the branch, and is kept.
 
     Raises:
-        CheckpointError: a folder is no state.
-        HubError: the Hub said no, could not be reached, or was changed meanwhile.
+        CheckpointError: a folder is not a training state.
+        HubError: the Hub refused, could not be reached, or was changed meanwhile.
     """
     files = _files_of(folder) | (_files_of(best) if best else {})
     check_can_push()
     api = hub_api()
     with without_progress_bars():
         repo_id, head = _open_branch(api, checked_id(repo_id), private)
-        absent = differences(api, repo_id, head.sha, files)
+        commit = str(head.sha)
+        absent = differences(api, repo_id, commit, files)
         if not absent:
-            return str(head.sha)
+            return commit
         new = {path: files[path] for path in absent}
         commit = _commit(api, repo_id, head, folder.name, new, keep=best.name if best else None)
-    if wrong := differences(api, repo_id, commit, files):
-        raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: push again")
+    check_arrived(api, repo_id, commit, files, advice="push again")
     return commit
 
 
 def fetch_newest_state(repo_id: str, root: Path) -> bool:
-    """Download the newest whole state of the branch to `root`, which has none as new.
+    """Download the newest whole state of the branch to `root`, unless `root` has one as new.
 
-    Whatever is on the branch is a stranger's until checked: names, sizes, hashes of its manifest.
-    A state that fails is named in the log, and the one before is tried.
+    The branch's content is untrusted until checked: names, sizes, the hashes of the manifest. A
+    state that fails is logged, and the one before it is tried.
 
     Returns:
-        Whether a state was fetched. Nothing is where there is no repository, branch or whole state.
+        True if a state was fetched. False without a newer one: no repository, no branch, or no
+        whole state on it.
 
     Raises:
-        HubError: the Hub said no or could not be reached, so that nobody knows what is there.
+        HubError: the Hub refused or could not be reached, so the branch's content is unknown.
     """
     from mlm.checkpoint.run_state import newest_state
 
@@ -116,7 +120,7 @@ def fetch_newest_state(repo_id: str, root: Path) -> bool:
 def _fetch_best(
     fetch: Callable[[str, Sizes], bool], listed: dict[str, Sizes], newest: Path
 ) -> None:
-    """The best state of the run that a fetched one is of, unless it is here."""
+    """Fetch the best state of the run that the state `newest` belongs to, unless it is here."""
     from mlm.checkpoint.run_state import TrainingState, damage_of
 
     best = TrainingState(newest, json.loads((newest / RUN).read_text(encoding="utf-8"))).best
@@ -125,7 +129,7 @@ def _fetch_best(
 
 
 def delete_states(repo_id: str) -> None:
-    """Remove the branch, once nobody needs it; where that fails, say so and leave it."""
+    """Delete the branch; if that fails, log it and leave the branch."""
     from huggingface_hub.errors import RevisionNotFoundError
 
     def delete() -> None:
@@ -137,7 +141,7 @@ def delete_states(repo_id: str) -> None:
     api = hub_api()
     try:
         full_id = _full_id(api, checked_id(repo_id))
-        retrying(f"remove the branch {BRANCH} of {full_id}", delete, PUSH_ATTEMPTS)
+        call_hub(f"remove the branch {BRANCH} of {full_id}", delete, PUSH_ATTEMPTS)
     except HubError as error:
         logger.warning("%s; remove it on the page of the repository", error)
 
@@ -146,18 +150,18 @@ def delete_states(repo_id: str) -> None:
 
 
 def _full_id(api: "HfApi", repo_id: str) -> str:
-    """owner/name, also where only a name was given."""
+    """Return owner/name; a name alone belongs to the token's account."""
     if "/" in repo_id:
         return repo_id
-    account = retrying("ask who the token belongs to", api.whoami, PUSH_ATTEMPTS)
+    account = call_hub("ask who the token belongs to", api.whoami, PUSH_ATTEMPTS)
     return f"{account['name']}/{repo_id}"
 
 
-def _head(api: "HfApi", repo_id: str) -> Any:
-    """The branch's newest commit with its files and their sizes; None if there is no branch."""
+def _head(api: "HfApi", repo_id: str) -> "ModelInfo | None":
+    """Return the branch's newest commit with the sizes of its files; None without a branch."""
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-    def look_up() -> Any:
+    def look_up() -> "ModelInfo | None":
         try:
             return api.model_info(
                 repo_id, revision=BRANCH, files_metadata=True, timeout=LOOKUP_TIMEOUT
@@ -169,11 +173,11 @@ def _head(api: "HfApi", repo_id: str) -> Any:
                 raise
             return None
 
-    return retrying(f"look up the states of {repo_id}", look_up, PUSH_ATTEMPTS)
+    return call_hub(f"look up the states of {repo_id}", look_up, PUSH_ATTEMPTS)
 
 
-def _open_branch(api: "HfApi", repo_id: str, private: bool) -> tuple[str, Any]:
-    """Full id and head of the branch, which is made if it is not there."""
+def _open_branch(api: "HfApi", repo_id: str, private: bool) -> tuple[str, "ModelInfo"]:
+    """Return the full id and the head of the branch, which is created if it does not exist."""
     full_id = _full_id(api, repo_id)
     head = _head(api, full_id)
     if head is None:
@@ -181,30 +185,28 @@ def _open_branch(api: "HfApi", repo_id: str, private: bool) -> tuple[str, Any]:
         head = _head(api, full_id)
     if head is None:
         raise HubError(f"{full_id} has no branch {BRANCH} although it was just made: push again")
-    if private and head.private is False:
-        raise HubError(
-            f"{full_id} exists and is public: make it private on its page, or push there"
-        )
+    if private:
+        refuse_public(full_id, head, "push there")
     return full_id, head
 
 
 def _make_branch(api: "HfApi", repo_id: str, private: bool) -> None:
-    retrying(
+    call_hub(
         f"create {repo_id}",
         lambda: api.create_repo(repo_id, private=private or None, exist_ok=True),
         PUSH_ATTEMPTS,
     )
-    retrying(
+    call_hub(
         f"create the branch {BRANCH} of {repo_id}",
         lambda: api.create_branch(repo_id, branch=BRANCH, exist_ok=True),
         PUSH_ATTEMPTS,
     )
 
 
-def _states_on(head: Any) -> dict[str, Sizes]:
-    """The folders of a commit that are called like states, newest first, and what is in them.
+def _states_on(head: "ModelInfo") -> dict[str, Sizes]:
+    """Return the commit's folders with the name of a state, newest first, and their files.
 
-    Files that no state has are left out, so nothing with another name is ever asked for.
+    Only files that a state has are listed, so no other name is ever requested.
     """
     states: dict[str, Sizes] = {}
     for file in head.siblings or []:
@@ -224,95 +226,78 @@ def _step(name: str) -> int:
 
 
 def _files_of(folder: Path) -> dict[str, Path]:
-    """The files of a state here, by their path on the branch."""
+    """Return the files of a local state by their path on the branch. Raises CheckpointError."""
     absent = [name for name in STATE_FILES if not (folder / name).is_file()]
     if absent or not STEP_FOLDER.fullmatch(folder.name):
         raise CheckpointError(
-            f"{str(folder)!r} is no training state: expected a folder step-XXXXXXXX with "
+            f"{str(folder)!r} is not a training state: expected a folder step-XXXXXXXX with "
             f"{', '.join(absent or STATE_FILES)}"
         )
     return {f"{folder.name}/{name}": folder / name for name in STATE_FILES}
 
 
 def _commit(
-    api: "HfApi", repo_id: str, head: Any, name: str, files: dict[str, Path], *, keep: str | None
+    api: "HfApi",
+    repo_id: str,
+    head: "ModelInfo",
+    name: str,
+    files: Mapping[str, Path],
+    *,
+    keep: str | None,
 ) -> str:
-    """Commit the files of a state on top of `head`; the new commit's id."""
-    from huggingface_hub import CommitOperationAdd
+    """Commit the files of a state on top of `head`; return the new commit's id."""
 
-    additions = [CommitOperationAdd(path, file) for path, file in files.items()]
-    deletions = _deletions((other for other in _states_on(head) if other != keep), name)
-    large = [each for each in additions if each.path_in_repo.endswith(TENSOR_FILES)]
+    def newest_commit() -> str | None:
+        newest = _head(api, repo_id)
+        return newest.sha if newest else None
 
-    def attempt() -> str:
-        try:
-            for each in large:
-                # One by one: several at once go through a pool of threads, and a process does not
-                # end before those have, however long the Hub keeps them waiting.
-                api.preupload_lfs_files(repo_id, [each], revision=BRANCH, free_memory=False)
-            return api.create_commit(
-                repo_id,
-                [*additions, *deletions],
-                commit_message=f"State of step {_step(name)}",
-                revision=BRANCH,
-                parent_commit=head.sha,
-            ).oid
-        except Exception:
-            if taken := _commit_since(api, repo_id, head.sha, files):
-                return taken  # it arrived; only the answer was lost
-            raise
+    change = Change(
+        repo_id,
+        head.sha,
+        f"State of step {_step(name)}",
+        files,
+        _folders_to_delete((other for other in _states_on(head) if other != keep), name),
+        # Several at once go through a pool of threads, and a process does not end before those
+        # have, however long the Hub keeps them waiting.
+        uploaded_singly=[path for path in files if path.endswith(TENSOR_FILES)],
+        branch=BRANCH,
+    )
+    return commit_change(
+        api,
+        change,
+        purpose=f"send {name} to {repo_id}",
+        newest_commit=newest_commit,
+        conflict=f"the branch {BRANCH} of {repo_id} was changed by someone else during this push; "
+        "nothing was overwritten: see that only one run uses it, and push again",
+    )
 
-    return retrying(f"send {name} to {repo_id}", attempt, PUSH_ATTEMPTS)
 
-
-def _deletions(present: Iterable[str], name: str) -> list["CommitOperationDelete"]:
-    """What makes `name` the newest state, with KEPT - 1 before it."""
-    from huggingface_hub import CommitOperationDelete
-
+def _folders_to_delete(present: Iterable[str], name: str) -> list[str]:
+    """Return the folders to delete so that `name` is the newest state, with KEPT - 1 before it."""
     present = list(present)
     later = [other for other in present if other > name]
     earlier = sorted((other for other in present if other < name), reverse=True)
-    gone = [*later, *earlier[KEPT - 1 :]]
-    return [CommitOperationDelete(f"{other}/", is_folder=True) for other in gone]
-
-
-def _commit_since(api: "HfApi", repo_id: str, parent: str, files: dict[str, Path]) -> str | None:
-    """The head, if it has our files; None if it is still `parent`. Raises HubError otherwise."""
-    head = _head(api, repo_id)
-    if head is not None and head.sha == parent:
-        return None
-    if head is None or differences(api, repo_id, head.sha, files):
-        raise HubError(
-            f"the branch {BRANCH} of {repo_id} was changed by someone else during this push; "
-            "nothing was overwritten: see that only one run uses it, and push again"
-        )
-    return str(head.sha)
+    return [f"{other}/" for other in (*later, *earlier[KEPT - 1 :])]
 
 
 # fetch
 
 
 class _NotUsable(Exception):
-    """What is wrong with a state on the branch, in a few words."""
+    """A state on the branch cannot be used; the reason, in a few words."""
 
 
 def _fetch(api: "HfApi", repo_id: str, commit: str, name: str, sizes: Sizes, root: Path) -> bool:
-    """Download and check one state, then move it into `root`; False, with a line, if it fails."""
+    """Download and check one state, then move it into `root`; False and a warning if it fails."""
     try:
         _check_listing(sizes)
-        root.mkdir(parents=True, exist_ok=True)
-        for leftover in root.glob(".fetching-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=".fetching-", dir=root))
-        try:
+        remove_leftovers(root, STAGING_PREFIX)
+        with staging_folder(root, STAGING_PREFIX) as staging:
             for file in STATE_FILES:
                 _download(api, repo_id, commit, f"{name}/{file}", staging)
                 _check_file(staging / name / file)
             state = _whole_state(staging, _step(name))
-            shutil.rmtree(root / name, ignore_errors=True)  # a damaged one, or it would be in use
-            state.folder.replace(root / name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            replace_folder(state.folder, root / name, STAGING_PREFIX)  # a damaged one, if any
     except _NotUsable as reason:
         logger.warning("%s on the branch %s of %s is not used: %s", name, BRANCH, repo_id, reason)
         return False
@@ -322,7 +307,7 @@ def _fetch(api: "HfApi", repo_id: str, commit: str, name: str, sizes: Sizes, roo
 
 
 def _check_listing(sizes: Sizes) -> None:
-    """Raise _NotUsable unless all files are there, none larger than a state can have."""
+    """Raise _NotUsable unless all files are listed, and none is larger than a state's can be."""
     from mlm.checkpoint.file_limits import max_checkpoint_bytes
 
     known = {name: size for name, size in sizes.items() if size is not None and size >= 0}
@@ -338,7 +323,7 @@ def _check_listing(sizes: Sizes) -> None:
 
 
 def _download(api: "HfApi", repo_id: str, commit: str, path: str, staging: Path) -> None:
-    retrying(
+    call_hub(
         f"download {path} of {repo_id} at {commit}",
         lambda: api.hf_hub_download(
             repo_id, path, revision=commit, local_dir=staging, cache_dir=cache_folder()
@@ -348,9 +333,9 @@ def _download(api: "HfApi", repo_id: str, commit: str, path: str, staging: Path)
 
 
 def _check_file(path: Path) -> None:
-    """Raise _NotUsable for JSON that is not an object; for a manifest, also of other files.
+    """Raise _NotUsable for JSON that is not an object, or a manifest that names other files.
 
-    A manifest is believed only about the files beside it: its names are opened and hashed.
+    The files that a manifest names are opened and hashed, so it may only name a state's own.
     """
     if path.suffix != ".json":
         return
@@ -359,13 +344,13 @@ def _check_file(path: Path) -> None:
     except (ValueError, RecursionError):
         raise _NotUsable(f"{path.name} is torn") from None
     if not isinstance(content, dict):
-        raise _NotUsable(f"{path.name} is no object")
+        raise _NotUsable(f"{path.name} is not an object")
     if path.name == MANIFEST and content.keys() != {RUN, *TENSOR_FILES}:
         raise _NotUsable(f"{path.name} is not about {', '.join((RUN, *TENSOR_FILES))}")
 
 
 def _whole_state(staging: Path, step: int) -> "TrainingState":
-    """The state below `staging`, if it is as its manifest says and of this step."""
+    """Return the state below `staging`. Raises _NotUsable if its hashes or its step are wrong."""
     from mlm.checkpoint.run_state import newest_state
 
     state = newest_state(staging)

@@ -11,6 +11,7 @@ import gradio as gr
 from gradio import processing_utils
 from starlette.middleware import Middleware
 
+from mlm.hub.space import TITLE
 from mlm.inference.batch_filling import MAX_BYTES
 from mlm.inference.fill_mask import FillMask
 from mlm.playground import links
@@ -30,7 +31,6 @@ from mlm.playground.theme import theme
 AddTab = Callable[[Choice, gr.Textbox | None], Tab]
 
 STATIC = Path(__file__).parent / "static"
-TITLE = "Which word is missing?"
 QUEUE_LENGTH = 48  # questions that wait; any more are refused as "Queue is full"
 CONCURRENCY = 4  # questions in work; the model itself answers one at a time
 FILE_LIFETIME = 600  # seconds that an upload, or a CSV made from it, stays on the disk

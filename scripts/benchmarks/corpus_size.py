@@ -71,9 +71,9 @@ def measure(pattern: str, steps: int) -> None:
     from mlm.data.batches.masked_batches import MaskedBatches
     from mlm.data.tokens.sharded_tokens import open_token_stores
     from mlm.data.tokens.token_facts import TokenFacts
-    from mlm.hub.space.files import DEMO_FOLDER, ROOT
+    from mlm.hub.pull import BUNDLED_FOLDER
 
-    tokenizer = load_tokenizer(ROOT / DEMO_FOLDER)
+    tokenizer = load_tokenizer(BUNDLED_FOLDER)
     facts, before, begun = TokenFacts.of(tokenizer), anonymous_megabytes(), time.perf_counter()
     store = open_token_stores([pattern], tokenizer)
     batches = MaskedBatches(store.train, facts, max_seq_length=ROW, global_batch_size=BATCH, seed=0)
@@ -109,9 +109,9 @@ def publish(root: Path, sizes: list[int], url: str) -> None:
 
 def write_stores(root: Path, sizes: list[int]) -> None:
     from mlm.checkpoint.tokenizer import load_tokenizer
-    from mlm.hub.space.files import DEMO_FOLDER, ROOT
+    from mlm.hub.pull import BUNDLED_FOLDER
 
-    tokenizer = load_tokenizer(ROOT / DEMO_FOLDER)
+    tokenizer = load_tokenizer(BUNDLED_FOLDER)
     for size in sizes:
         first = None
         for part in range(-(-size // PART)):

@@ -1,9 +1,9 @@
-"""Lay out what Kaggle needs to train: the code as a data set, and the notebook that runs it.
+"""Write the two folders that Kaggle trains from: a data set with the code, and a notebook.
 
     python scripts/kaggle/prepare.py me --dataset owner/imdb --hub_model_id me/imdb_bert_uncased
 
-Prints the commands of Kaggle's own tool (pip install kaggle) that send both. `me` is your name on
-Kaggle; the data set with your CSV is there already. Nothing is sent from here.
+Prints the commands of Kaggle's own tool (pip install kaggle) that upload both; this script uploads
+nothing. `me` is your name on Kaggle; owner/imdb is the data set there with your CSV.
 """
 
 import argparse
@@ -15,11 +15,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mlm.hub.space.files import ROOT, code_files
+from mlm.hub.source_files import source_files
 
 HERE = Path(__file__).resolve().parent
-BESIDES = ("LICENSE", "pyproject.toml")
-ACCELERATORS = {  # with the names that Kaggle's tool lists (February 2026)
+ROOT = HERE.parents[1]
+OTHER_FILES = ("LICENSE", "pyproject.toml")
+ACCELERATORS: dict[str, dict[str, object]] = {  # names as in Kaggle's tool (February 2026)
     "tpu-v5e-8": {"enable_tpu": True, "machine_shape": "TpuV5E8"},
     "tpu-v6e-8": {"enable_tpu": True, "machine_shape": "TpuV6E8"},
     "t4x2": {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"},
@@ -29,19 +30,20 @@ ACCELERATORS = {  # with the names that Kaggle's tool lists (February 2026)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     add = parser.add_argument
     add("name", help="your name on Kaggle, as in kaggle.com/NAME")
     add("--dataset", required=True, metavar="OWNER/NAME", help="Kaggle's data set with your CSV")
-    add("--hub_model_id", default="", metavar="OWNER/NAME", help="publish there; else nowhere")
+    add("--hub_model_id", default="", metavar="OWNER/NAME", help="publish there; default: nowhere")
     add("--accelerator", choices=ACCELERATORS, default="tpu-v5e-8")
-    add("--output_dir", default="runs/kaggle", help="where both are laid out")
+    add("--output_dir", default="runs/kaggle", help="the folder for both")
     return parser.parse_args(arguments)
 
 
 def lay_out_code(folder: Path, name: str) -> None:
-    """What train.py reaches by its imports, and what says what it is on Kaggle."""
-    for path in [*code_files("scripts/train.py"), *BESIDES]:
+    """Write train.py, the files that it reaches by its imports, and the data set's metadata."""
+    for path in [*source_files("scripts.train", ROOT), *OTHER_FILES]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, folder / path)
     about = {"title": "mlm-code", "id": f"{name}/mlm-code", "licenses": [{"name": "Apache 2.0"}]}
@@ -49,33 +51,37 @@ def lay_out_code(folder: Path, name: str) -> None:
 
 
 def lay_out_notebook(folder: Path, given: argparse.Namespace) -> None:
-    """The notebook and its metadata, with the names that are only known here."""
+    """Write the notebook and its metadata, with the names from the command line."""
     folder.mkdir(parents=True, exist_ok=True)
     about = read_json(HERE / "kernel-metadata.json")
     about["id"] = about["id"].replace("KAGGLE_NAME", given.name)
     about["dataset_sources"] = [f"{given.name}/mlm-code", given.dataset]
-    machine = {"enable_tpu", "machine_shape"}  # of the accelerator that stands in the file
+    machine = {"enable_tpu", "machine_shape"}  # the file's own accelerator
     about = {key: value for key, value in about.items() if key not in machine}
     write_json(folder / "kernel-metadata.json", about | ACCELERATORS[given.accelerator])
     notebook = read_json(HERE / "train.ipynb")
     [settings] = (c for c in notebook["cells"] if c["metadata"].get("tags") == ["parameters"])
-    asked = (
+    source = (
         f"HUB_MODEL_ID = {given.hub_model_id!r}\n" if "HUB_" in line else line
         for line in settings["source"]
     )
-    settings["source"] = list(asked)
+    settings["source"] = list(source)
     write_json(folder / "train.ipynb", notebook)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one of the two files of this folder, an object with values of any type."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write an object as Kaggle's tool and Jupyter do, indented by one."""
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
+    """Write both folders and print the commands that upload them."""
     given = parse(arguments)
     code, notebook = Path(given.output_dir) / "code", Path(given.output_dir) / "notebook"
     for folder in (code, notebook):
@@ -89,8 +95,8 @@ def main(arguments: list[str]) -> int:
     )
     if given.hub_model_id:
         print(
-            "The first push makes the notebook. Give it a token that may write, labelled HF_TOKEN, "
-            "under Add-ons > Secrets, and push again."
+            "The first push creates the notebook. Give it a token with write permission, labelled "
+            "HF_TOKEN, under Add-ons > Secrets, and push again."
         )
     return 0
 

@@ -1,6 +1,6 @@
-"""Broken and malicious repositories: refused by rule, before a weight byte, at no cost.
+"""Broken and malicious repositories are refused by a rule, before a byte of weights is fetched.
 
-Each is made on a local Hub and pulled by the real huggingface_hub client.
+Each is published on a local Hub and pulled by the real huggingface_hub client.
 """
 
 import json
@@ -31,8 +31,8 @@ from tests.support.served_hub import READ_TOKEN, REPO, TOKEN, Plan, served_hub
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 MEGABYTE = 2**20
-MOST_DISK = 2 * MEGABYTE  # of the cache, after a refusal
-MOST_MEMORY = 64 * MEGABYTE  # that all refusals together may add
+MOST_DISK = 2 * MEGABYTE  # in the cache after a refusal
+MOST_MEMORY = 64 * MEGABYTE  # added by all refusals together
 
 Files = dict[str, bytes]
 
@@ -56,19 +56,19 @@ def store(tmp_path) -> RepoStore:
 
 @pytest.fixture
 def files(tiny_bert_folder) -> Files:
-    """Those of a whole checkpoint, to be spoilt."""
+    """The files of a whole checkpoint, to be spoilt."""
     return {path.name: path.read_bytes() for path in tiny_bert_folder.iterdir()}
 
 
 class Claim(NamedTuple):
-    """A content of which the repository says that it has another size."""
+    """A content that the repository lists with another size."""
 
     content: bytes
     size: int | None
 
 
 def publish(store: RepoStore, files: Mapping[str, bytes | Claim], repo: str = REPO) -> str:
-    """Make these all the files of the repository; the new commit's id."""
+    """Make these the only files of the repository; return the new commit's id."""
     store.create("models", repo, "me")
     old = store.commit_at("models", repo, "main").files
     entries = {name: entry_of(store, name, content) for name, content in files.items()}
@@ -85,7 +85,7 @@ def entry_of(store: RepoStore, name: str, given: bytes | Claim) -> FileEntry:
     return replace(entry, size=given.size) if isinstance(given, Claim) else entry
 
 
-# how a checkpoint is spoilt: each changes the files in place
+# ways to spoil a checkpoint: each changes the files in place
 
 Spoil = Callable[[dict], object]
 
@@ -98,12 +98,12 @@ def config_with(**settings) -> Spoil:
     return spoil
 
 
-def replaced(name: str, content: bytes) -> Spoil:
+def with_file(name: str, content: bytes) -> Spoil:
     return lambda files: files.update({name: content})
 
 
 def weights_as(*names: str) -> Spoil:
-    """The weights under other names; there are none without any."""
+    """Store the weights under other names; without names, drop them."""
 
     def spoil(files: Files) -> None:
         content = files.pop(WEIGHTS)
@@ -112,7 +112,7 @@ def weights_as(*names: str) -> Spoil:
     return spoil
 
 
-def claimed(name: str, size: int | None) -> Spoil:
+def with_size(name: str, size: int | None) -> Spoil:
     return lambda files: files.update({name: Claim(files[name], size)})
 
 
@@ -126,15 +126,15 @@ def tensors_with(change: Callable[[dict], object], layout: str = "pt") -> Spoil:
 
 
 def header_with(change: Callable[[dict, list[str]], object]) -> Spoil:
-    """The same bytes of tensors behind a header that says something else of them."""
+    """Put another header in front of the same bytes of tensors."""
 
     def spoil(files: Files) -> None:
         content = files[WEIGHTS]
         end = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:end])
         change(header, sorted(header.keys() - {"__metadata__"}))
-        said = json.dumps(header).encode()
-        files[WEIGHTS] = struct.pack("<Q", len(said)) + said + content[end:]
+        changed = json.dumps(header).encode()
+        files[WEIGHTS] = struct.pack("<Q", len(changed)) + changed + content[end:]
 
     return spoil
 
@@ -175,10 +175,10 @@ def shards_and(spoil: Spoil) -> Spoil:
 
 
 def index_to(file: str) -> Spoil:
-    return shards_and(replaced(INDEX, json.dumps({"weight_map": {"a": file}}).encode()))
+    return shards_and(with_file(INDEX, json.dumps({"weight_map": {"a": file}}).encode()))
 
 
-# What may have been served of a repository when it is refused; of weights, headers alone.
+# Files that may have been served when a repository is refused; of weights, only headers.
 LIST: set[str] = set()
 CONFIG = LIST | {"config.json"}
 HEADER = CONFIG | {WEIGHTS}
@@ -188,7 +188,7 @@ OF_SHARDS = LIST | {INDEX}
 
 class Case(NamedTuple):
     spoil: Spoil
-    rule: str  # what the message says
+    rule: str  # the pattern of the message
     served: set[str]
 
 
@@ -212,12 +212,14 @@ HOSTILE = {
     "no weights": Case(weights_as(), "no weights at all", LIST),
     "no config": Case(lambda files: files.pop("config.json"), "no config.json", LIST),
     "weights too large": Case(
-        claimed(WEIGHTS, 10**12), "model.safetensors in .* has 1,000,000,000,000 bytes", LIST
+        with_size(WEIGHTS, 10**12), "model.safetensors in .* has 1,000,000,000,000 bytes", LIST
     ),
-    "weights of no size": Case(claimed(WEIGHTS, None), "size of model.safetensors .* known", LIST),
-    "tokenizer of no size": Case(claimed("tokenizer.json", None), "size of tokenizer.json", LIST),
+    "weights of no size": Case(
+        with_size(WEIGHTS, None), "size of model.safetensors .* known", LIST
+    ),
+    "tokenizer of no size": Case(with_size("tokenizer.json", None), "size of tokenizer.json", LIST),
     "tokenizer too large": Case(
-        claimed("tokenizer.json", 65 * MEGABYTE), "tokenizer.json in .* 68,157,440 bytes", LIST
+        with_size("tokenizer.json", 65 * MEGABYTE), "tokenizer.json in .* 68,157,440 bytes", LIST
     ),
     "record too large": Case(
         lambda files: files.update({"training.json": Claim(b"{}", 5 * MEGABYTE)}),
@@ -225,9 +227,9 @@ HOSTILE = {
         LIST,
     ),
     "config too large": Case(
-        replaced("config.json", b"{}" + b" " * 65_535), "config.json .* has 65,537 bytes", LIST
+        with_file("config.json", b"{}" + b" " * 65_535), "config.json .* has 65,537 bytes", LIST
     ),
-    "config torn": Case(replaced("config.json", b'{"model_type": '), "not valid JSON", CONFIG),
+    "config torn": Case(with_file("config.json", b'{"model_type": '), "not valid JSON", CONFIG),
     "code of its own": Case(config_with(auto_map={"AutoModel": "x.Y"}), "auto_map", CONFIG),
     "attention of its own": Case(
         config_with(_attn_implementation="me/kernel"), "_attn_implementation", CONFIG
@@ -243,19 +245,19 @@ HOSTILE = {
     "a family left out": Case(config_with(model_type="deberta"), "is 'deberta', which", CONFIG),
     "an unknown family": Case(config_with(model_type="gpt2"), "model_type is 'gpt2'", CONFIG),
     "a pickle in disguise": Case(
-        replaced(WEIGHTS, b"\x80\x04\x95" + b"x" * 5000), NO_SAFETENSORS_FILE, HEADER
+        with_file(WEIGHTS, b"\x80\x04\x95" + b"x" * 5000), NO_SAFETENSORS_FILE, HEADER
     ),
-    "weights of 3 bytes": Case(replaced(WEIGHTS, b"abc"), NO_SAFETENSORS_FILE, CONFIG),
+    "weights of 3 bytes": Case(with_file(WEIGHTS, b"abc"), NO_SAFETENSORS_FILE, CONFIG),
     "a header of 2 MB": Case(
-        replaced(WEIGHTS, struct.pack("<Q", 2 * MEGABYTE) + b" " * (2 * MEGABYTE + 8)),
+        with_file(WEIGHTS, struct.pack("<Q", 2 * MEGABYTE) + b" " * (2 * MEGABYTE + 8)),
         "its header has 2,097,152 bytes, expected 1,048,576 at most",
         HEADER,
     ),
     "a header beyond the file": Case(
-        replaced(WEIGHTS, struct.pack("<Q", 2**63) + b"{}"), "its header has", HEADER
+        with_file(WEIGHTS, struct.pack("<Q", 2**63) + b"{}"), "its header has", HEADER
     ),
     "a header that nests": Case(
-        replaced(WEIGHTS, struct.pack("<Q", 90_000) + b"[" * 90_000), NO_SAFETENSORS_FILE, HEADER
+        with_file(WEIGHTS, struct.pack("<Q", 90_000) + b"[" * 90_000), NO_SAFETENSORS_FILE, HEADER
     ),
     "tensors that overlap": Case(header_with(overlap), "overlap", HEADER),
     "a gap": Case(
@@ -283,7 +285,7 @@ HOSTILE = {
     ),
     "an id beyond the embedding": Case(id_beyond_the_embedding, "tokenizer.json", TOKENIZER),
     "a tokenizer with code": Case(
-        replaced("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": ["x.Y", null]}}'),
+        with_file("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": ["x.Y", null]}}'),
         "tokenizer_config.json: .*auto_map",
         TOKENIZER,
     ),
@@ -297,9 +299,9 @@ HOSTILE = {
         shards_and(lambda files: files.pop(SHARDS[1])), f"lacks {SHARDS[1]}", OF_SHARDS
     ),
     "an index too large": Case(
-        shards_and(claimed(INDEX, 2 * MEGABYTE)), f"{INDEX} in .* has 2,097,152 bytes", LIST
+        shards_and(with_size(INDEX, 2 * MEGABYTE)), f"{INDEX} in .* has 2,097,152 bytes", LIST
     ),
-    "an index torn": Case(shards_and(replaced(INDEX, b"{")), "not a shard index", OF_SHARDS),
+    "an index torn": Case(shards_and(with_file(INDEX, b"{")), "not a shard index", OF_SHARDS),
     "shards too large in sum": Case(
         shards_and(
             lambda files: files.update({name: Claim(b"x", 21 * 10**8) for name in SHARDS})
@@ -316,7 +318,7 @@ HOSTILE = {
 
 
 def header_bytes(content: bytes | Claim) -> int:
-    """How much of a weight file may be looked at: 8 bytes, and the header if it is no larger."""
+    """Return how many bytes of a weight file may be read: 8, and a header within the limit."""
     if isinstance(content, Claim):
         return 0
     length = int.from_bytes(content[:8], "little")
@@ -345,7 +347,7 @@ def test_it_is_refused_by_its_rule_before_a_weight_byte(kind, hub, store, files,
         fetch_checkpoint(REPO)
     assert "\n" not in str(refusal.value)
     assert REPO in str(refusal.value)
-    assert str(tmp_path) not in str(refusal.value)  # where the cache lies is nobody's business
+    assert str(tmp_path) not in str(refusal.value)  # the cache's place stays private
     served = served_of(hub)
     assert served.keys() <= allowed
     weights = {name: count for name, count in served.items() if name.endswith(".safetensors")}
@@ -397,7 +399,7 @@ def test_memory_stays_flat_over_all_of_them(store, files, tmp_path):
     assert size_of(tmp_path / "cache") < MOST_DISK
 
 
-# what is not hostile
+# sound repositories
 
 
 @pytest.mark.parametrize("spoil", [lambda files: None, in_shards], ids=["one file", "shards"])
@@ -472,7 +474,7 @@ def test_a_hub_that_knows_no_ranges(tmp_path, monkeypatch, store, files):
         with pytest.raises(CheckpointError, match="its header has 2,097,152 bytes"):
             fetch_checkpoint("me/large")
     assert (fetched.folder / WEIGHTS).read_bytes() == files[WEIGHTS]
-    assert served_of(plain, "me/large")[WEIGHTS] < 32 * MEGABYTE  # what fits between the sockets
+    assert served_of(plain, "me/large")[WEIGHTS] < 32 * MEGABYTE  # the sockets' buffers
 
 
 def test_another_size_than_the_list_has(hub, store, files, monkeypatch):
@@ -494,15 +496,15 @@ def test_a_private_repository_with_a_token_that_may_read(hub, store, files, monk
 
 
 def test_the_token_does_not_follow_to_another_host(hub, store, files, plan, tmp_path):
-    """The Hub sends who asks for a large file on to its storage, which is somebody else's."""
+    """The Hub redirects requests for large files to its storage, which is another company's."""
     commit = publish(store, files)
     shutil.copytree(tmp_path / "hub", tmp_path / "storage")
     store.update_facts("models", REPO, private=True)
     path = f"/{REPO}/resolve/{commit}/{WEIGHTS}"
     with LocalHub(tmp_path / "storage", token="hf_of_the_storage") as storage:
-        asked = urllib.request.Request(storage.url + path, headers={"Authorization": TOKEN})
-        with pytest.raises(urllib.error.HTTPError, match="401"):  # it would tell
-            urllib.request.urlopen(asked)
+        request = urllib.request.Request(storage.url + path, headers={"Authorization": TOKEN})
+        with pytest.raises(urllib.error.HTTPError, match="401"):  # so a token that is sent shows
+            urllib.request.urlopen(request)
         plan.add(("GET", path), Fault(302, {"Location": storage.url + path}), times=3)
         fetched = fetch_checkpoint(REPO)
     assert (fetched.folder / WEIGHTS).read_bytes() == files[WEIGHTS]
@@ -544,9 +546,9 @@ def test_a_file_that_comes_damaged_twice(hub, store, files):
 def test_a_whole_copy_of_the_newest_commit_is_not_asked_for_again(store, files, plan):
     publish(store, files)
     fetch_checkpoint(REPO)
-    plan.asked.clear()
+    plan.requests.clear()
     fetch_checkpoint(REPO)
-    assert plan.asked == [("GET", f"/api/models/{REPO}/revision/main")]
+    assert plan.requests == [("GET", f"/api/models/{REPO}/revision/main")]
 
 
 # the way out

@@ -1,4 +1,4 @@
-"""mlm.hub against a local Hub, through the real huggingface_hub client over HTTP."""
+"""Tests of mlm.hub on a local Hub, with the real huggingface_hub client over HTTP."""
 
 import dataclasses
 import json
@@ -80,7 +80,7 @@ def hub(tmp_path, monkeypatch, plan):
 
 @pytest.fixture
 def naps(monkeypatch) -> list[float]:
-    """Pauses between attempts, in seconds; noted, not taken."""
+    """Pauses between attempts in seconds, recorded instead of waited for."""
     taken: list[float] = []
     monkeypatch.setattr("time.sleep", taken.append)
     return taken
@@ -92,7 +92,7 @@ def folder(tmp_path) -> Path:
 
 
 def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
-    """A folder with the files of a checkpoint whose weights are noise, drawn from `seed`."""
+    """Write the files of a checkpoint whose weights are noise, drawn from `seed`."""
     folder.mkdir()
     rng, shapes = np.random.default_rng(seed), tensor_shapes("bert", encoder_config_of(CONFIG))
     weights = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
@@ -167,7 +167,7 @@ def test_a_broken_folder_is_not_pushed(folder, plan):
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(CheckpointError):
         push_checkpoint(folder, REPO)
-    assert plan.asked == []
+    assert plan.requests == []
 
 
 @pytest.mark.parametrize("call", CALLS_OF_A_PUSH)
@@ -318,7 +318,7 @@ def test_a_tag_that_another_makes_meanwhile_is_noticed(folder, tmp_path, plan):
 
 @pytest.mark.parametrize("tag", ["v 1", "../x", "v1/x", "-v", "a" * 101, "v..1", "v1.lock"])
 def test_what_can_be_no_tag_is_refused_before_anything_is_sent(folder, tag, plan):
-    with pytest.raises(HubError, match="is no name for a tag"):
+    with pytest.raises(HubError, match="is not a name for a tag"):
         push_checkpoint(folder, REPO, tag=tag)
     assert plan.count(COMMIT) == 0
 
@@ -387,8 +387,8 @@ def test_who_may_push(monkeypatch, account, repo_id, may):
         ("runs/imdb/step", None, "neither a folder here nor a Hub id"),
         (REPO, "v9", "no such branch, tag or commit"),
         (REPO, "0" * 40, "no such branch, tag or commit"),
-        (REPO, "../../x", "is no revision"),
-        (REPO, "", "is no revision"),
+        (REPO, "../../x", "is not a revision"),
+        (REPO, "", "is not a revision"),
     ],
 )
 def test_what_is_not_there(folder, name, revision, said):
@@ -484,9 +484,9 @@ def test_what_a_visitor_asks_for_is_asked_as_the_visitor(folder, tmp_path, monke
     fetched = fetch_from_hub(REPO)  # with this machine's token, into its cache
     for token in (False, "hf_of_nobody"):
         apart = Access(token, tmp_path / "apart")
-        with pytest.raises(HubError, match=r"no such repository|does not know the token") as told:
+        with pytest.raises(HubError, match=r"no such repository|does not know the token") as caught:
             fetch_from_hub(REPO, access=apart)
-        assert "hf_of" not in repr(apart) + str(told.value)
+        assert "hf_of" not in repr(apart) + str(caught.value)
     theirs = fetch_from_hub(REPO, access=Access(READ_TOKEN, tmp_path / "apart"))
     assert contents(theirs.folder) == contents(fetched.folder)
     assert theirs.folder.is_relative_to(tmp_path / "apart")
@@ -505,22 +505,22 @@ def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):
     push_checkpoint(folder, REPO)
     fetch_checkpoint(REPO)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    plan.asked.clear()
+    plan.requests.clear()
     assert contents(fetch_checkpoint(REPO).folder) == contents(folder)
     for name, revision in ((REPO, "v1"), ("me/other", None)):
         with pytest.raises(HubError, match="HF_HUB_OFFLINE is set, and neither"):
             fetch_checkpoint(name, revision)
     with pytest.raises(HubError, match="nothing can be pushed"):
         push_checkpoint(folder, REPO)
-    assert plan.asked == []
+    assert plan.requests == []
 
 
 def test_a_cached_commit_asks_nobody(folder, plan):
     commit = push_checkpoint(folder, REPO).commit
     fetch_checkpoint(REPO, commit)
-    plan.asked.clear()
+    plan.requests.clear()
     assert fetch_checkpoint(REPO, commit).commit == commit
-    assert plan.asked == []
+    assert plan.requests == []
 
 
 def test_no_copy_and_no_hub(monkeypatch, naps):
@@ -555,9 +555,9 @@ def test_no_token_in_logs_and_errors(folder, plan, naps, caplog, call, fault):
     with caplog.at_level(logging.DEBUG), pytest.raises(HubError) as caught:
         push_checkpoint(folder, REPO)
     lines = [record.getMessage() for record in caplog.records if "httpcore" not in record.name]
-    told = "".join(traceback.format_exception(caught.value))
-    assert lines  # httpcore's own trace quotes the Hub's answer, not what was sent
-    assert "hf_" not in "".join(lines) + told
+    trace = "".join(traceback.format_exception(caught.value))
+    assert lines  # httpcore's own log quotes the Hub's answer, not the request
+    assert "hf_" not in "".join(lines) + trace
     assert "\n" not in str(caught.value)
 
 
@@ -570,7 +570,7 @@ def test_no_token_in_any_file(folder, tmp_path, monkeypatch, hub):
 
 
 def test_no_token_is_taken_as_an_argument():
-    """Everyone on a machine can read what stands in an argument list, and a shell remembers it."""
+    """Every user of a machine can read argument lists, and a shell records them."""
     root = ROOT
     sources = [path.read_text(encoding="utf-8") for path in (root / "scripts").rglob("*.py")]
     assert [s for s in sources if re.search(r"""["']--\w*token["']""", s)] == []

@@ -1,6 +1,6 @@
-"""Every request of checking, publishing and pulling goes wrong once in every way; all is well.
+"""Every request of checking, publishing and pulling fails once in every way, and all succeed.
 
-What is asked of the Hub is counted on a run without faults, so that no request is forgotten.
+The requests are counted on a run without faults, so that none is forgotten.
 """
 
 import logging
@@ -42,36 +42,36 @@ FAULTS = {
 
 
 class FaultAt:
-    """A fault for the request of one number; counts them all."""
+    """A fault for the request of one number; records all requests."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.position, self.fault = -1, Fault(500)
 
     def start(self, position: int = -1, fault: Fault | None = None) -> None:
-        self.asked, self.position = [], position
+        self.requests, self.position = [], position
         self.fault = fault or self.fault
 
     def __call__(self, method: str, path: str) -> Fault | None:
-        self.asked.append(f"{method} {path}")
-        return self.fault if len(self.asked) == self.position + 1 else None
+        self.requests.append(f"{method} {path}")
+        return self.fault if len(self.requests) == self.position + 1 else None
 
 
 class Folders:
-    """Checkpoints whose weights no other has, so that all are uploaded; and empty caches."""
+    """Checkpoints with different weights, so that all are uploaded; and empty caches."""
 
     def __init__(self, root: Path) -> None:
         self._root, self._count = root, 0
 
-    def checkpoint(self) -> Path:
+    def new_checkpoint(self) -> Path:
         self._count += 1
         return make_checkpoint(self._root / f"run-{self._count}", seed=self._count)
 
-    def state(self) -> Path:
+    def new_state(self) -> Path:
         self._count += 1
         return write_state(self._root / f"states-{self._count}", step=12, seed=self._count)
 
-    def empty(self) -> Path:
+    def empty_folder(self) -> Path:
         self._count += 1
         return self._root / f"empty-{self._count}"
 
@@ -88,16 +88,16 @@ def folders(tmp_path, monkeypatch, faults):
         yield Folders(tmp_path)
 
 
-Job = tuple[Callable[[], object], Callable[[], object]]  # what is done, and looked at afterwards
+Job = tuple[Callable[[], object], Callable[[], object]]  # the work, and the check afterwards
 
 
 def checking(folders: Folders, repo: str) -> Job:
-    push_checkpoint(folders.checkpoint(), repo, private=True)
+    push_checkpoint(folders.new_checkpoint(), repo, private=True)
     return lambda: check_push(repo, private=True, tag="v2"), lambda: None
 
 
 def publishing(folders: Folders, repo: str) -> Job:
-    folder = folders.checkpoint()
+    folder = folders.new_checkpoint()
 
     def look() -> None:
         assert titles(repo) == ["one", "initial commit"]
@@ -107,8 +107,8 @@ def publishing(folders: Folders, repo: str) -> Job:
 
 
 def publishing_again(folders: Folders, repo: str) -> Job:
-    before = push_checkpoint(folders.checkpoint(), repo, commit_message="one", tag="v1").commit
-    folder = folders.checkpoint()
+    before = push_checkpoint(folders.new_checkpoint(), repo, commit_message="one", tag="v1").commit
+    folder = folders.new_checkpoint()
 
     def look() -> None:
         head = api().model_info(repo).sha
@@ -120,9 +120,9 @@ def publishing_again(folders: Folders, repo: str) -> Job:
 
 
 def pulling(folders: Folders, repo: str) -> Job:
-    folder = folders.checkpoint()
+    folder = folders.new_checkpoint()
     push_checkpoint(folder, repo)
-    os.environ["HF_HUB_CACHE"] = str(folders.empty())  # monkeypatch puts it back
+    os.environ["HF_HUB_CACHE"] = str(folders.empty_folder())  # monkeypatch puts it back
     pulled: list[Path] = []
 
     def look() -> None:
@@ -132,12 +132,12 @@ def pulling(folders: Folders, repo: str) -> Job:
 
 
 def sending_a_state(folders: Folders, repo: str) -> Job:
-    state = folders.state()
+    state = folders.new_state()
 
     def look() -> None:
         assert len(titles(repo, BRANCH)) == 2
         assert titles(repo) == ["initial commit"]
-        there = folders.empty()
+        there = folders.empty_folder()
         assert fetch_newest_state(repo, there)
         assert contents(there / state.name) == contents(state)
 
@@ -145,7 +145,7 @@ def sending_a_state(folders: Folders, repo: str) -> Job:
 
 
 def going_on_from_a_state(folders: Folders, repo: str) -> Job:
-    state, there = folders.state(), folders.empty()
+    state, there = folders.new_state(), folders.empty_folder()
     push_state(state, repo)
 
     def look() -> None:
@@ -155,7 +155,7 @@ def going_on_from_a_state(folders: Folders, repo: str) -> Job:
 
 
 def clearing_up(folders: Folders, repo: str) -> Job:
-    push_state(folders.state(), repo)
+    push_state(folders.new_state(), repo)
 
     def look() -> None:
         assert [branch.name for branch in api().list_repo_refs(repo).branches] == ["main"]
@@ -171,7 +171,7 @@ def tags(repo: str) -> dict[str, str]:
     return {tag.name: tag.target_commit for tag in api().list_repo_refs(repo).tags}
 
 
-JOBS = {  # what is done -> requests that it takes at least
+JOBS = {  # the work -> the least number of its requests
     checking: 4,
     publishing: 12,
     publishing_again: 12,
@@ -188,14 +188,14 @@ def test_whatever_goes_wrong_once_is_mended(folders, faults, job, fault, caplog)
     do, look = job(folders, "me/whole")
     faults.start()
     do()
-    requests = list(faults.asked)
+    requests = list(faults.requests)
     assert len(requests) >= JOBS[job], requests
     for position, request in enumerate(requests):
         do, look = job(folders, f"me/broken-{position}")
         faults.start(position, FAULTS[fault])
         with caplog.at_level(logging.DEBUG):
             do()
-        assert len(faults.asked) > position, request
+        assert len(faults.requests) > position, request
         faults.start()
         look()
     assert TOKEN not in caplog.text

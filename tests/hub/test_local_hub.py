@@ -1,4 +1,4 @@
-"""The local Hub, spoken to by the real huggingface_hub client, and what it keeps on disk."""
+"""Tests of the local Hub with the real huggingface_hub client, and of its files on disk."""
 
 import gzip
 import hashlib
@@ -70,7 +70,7 @@ def stranger(hub) -> HfApi:
 
 @pytest.fixture
 def commit(api) -> str:
-    """A repository with FILES; its head."""
+    """Create a repository with FILES; its head."""
     api.create_repo(REPO)
     return add(api, FILES)
 
@@ -81,7 +81,7 @@ def add(api: HfApi, files: dict[str, bytes], **options) -> str:
 
 
 def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str):
-    """One plain HTTP request: status, headers, body."""
+    """Send one plain HTTP request; return status, headers, body."""
     request = urllib.request.Request(url, body, headers, method=method)
     try:
         with urllib.request.urlopen(request) as answer:

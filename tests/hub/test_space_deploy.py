@@ -1,4 +1,4 @@
-"""Deploying a Space, the module and the script, to the local Hub through the real client."""
+"""Tests of deploying a Space, by module and script, to the local Hub with the real client."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import pytest
 from mlm.errors import CheckpointError, ConfigError, HubError
 from mlm.hub import HubUnreachableError, fetch_checkpoint, push_checkpoint
 from mlm.hub.local import Fault
-from mlm.hub.local.store import Change, RepoStore
+from mlm.hub.local.store import Change, RepoFacts, RepoStore
 from mlm.hub.space.deploy import (
     check_settings,
     deploy_space,
@@ -21,15 +21,16 @@ from mlm.hub.space.deploy import (
     space_models,
     wait_until_running,
 )
-from mlm.hub.space.files import ROOT, SpaceModel, lay_out
+from mlm.hub.space.files import SpaceModel, lay_out
 from mlm.hub.space.settings import SpaceSettings
 from scripts import deploy_space as script
+from tests.support.places import ROOT
 from tests.support.served_hub import TOKEN, Plan, api, served_hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 SPACE, MODEL = "me/playground", "me/reviews"
 SETTINGS = SpaceSettings({"MLM_MODEL": "demo"}, {"KEY": "tell-nobody"}, "cpu-upgrade")
-CALLS = [  # every request that changes something, or looks at it, as (method, address)
+CALLS = [  # every request that changes or checks something, as (method, address)
     ("GET", "/api/whoami-v2"),
     ("POST", "/api/repos/create"),
     ("GET", f"/api/spaces/{SPACE}"),
@@ -61,7 +62,7 @@ def hub(tmp_path, monkeypatch, plan):
 
 @pytest.fixture
 def naps(monkeypatch) -> list[float]:
-    """Pauses between attempts, in seconds; noted, not taken."""
+    """Pauses between attempts in seconds, recorded instead of waited for."""
     taken: list[float] = []
     monkeypatch.setattr("time.sleep", taken.append)
     return taken
@@ -75,12 +76,12 @@ def files(tmp_path) -> dict[str, Path]:
 
 @pytest.fixture
 def model(tiny_checkpoint_folder) -> str:
-    """A checkpoint on the Hub; its commit."""
+    """Push a checkpoint to the Hub; its commit."""
     return push_checkpoint(tiny_checkpoint_folder, MODEL).commit
 
 
 def on_hub(commit: str | None = None) -> dict[str, bytes]:
-    """Every file of the Space as the Hub serves it, but for the Hub's own."""
+    """Return every file of the Space as the Hub serves it, except the Hub's own."""
     names = api().list_repo_files(SPACE, repo_type="space", revision=commit)
     return {
         name: Path(api().hf_hub_download(SPACE, name, repo_type="space")).read_bytes()
@@ -89,8 +90,8 @@ def on_hub(commit: str | None = None) -> dict[str, bytes]:
     }
 
 
-def kept(tmp_path: Path) -> dict:
-    """What the local Hub has of the Space besides files."""
+def stored_facts(tmp_path: Path) -> RepoFacts:
+    """Return what the local Hub stores of the Space besides its files."""
     return RepoStore(tmp_path / "hub").facts("spaces", SPACE)
 
 
@@ -105,7 +106,7 @@ def test_a_space_is_made_with_its_settings_and_its_files_in_one_commit(files, tm
     published = deploy_space(SPACE, files, SETTINGS)
     assert on_hub() == {name: path.read_bytes() for name, path in files.items()}
     assert history() == [f"The page, {len(files)} files", "initial commit"]
-    facts = kept(tmp_path)
+    facts = stored_facts(tmp_path)
     assert facts["sdk"] == "gradio" and facts["hardware"] == "cpu-upgrade" and not facts["private"]
     assert facts["variables"] == {"MLM_MODEL": {"key": "MLM_MODEL", "value": "demo"}}
     assert facts["secrets"] == {"KEY": hashlib.sha256(b"tell-nobody").hexdigest()}
@@ -115,13 +116,13 @@ def test_a_space_is_made_with_its_settings_and_its_files_in_one_commit(files, tm
 
 def test_the_settings_are_there_before_the_files_that_are_built(files, plan):
     deploy_space(SPACE, files, SETTINGS)
-    order = [plan.asked.index(call) for call in (CREATE, CALLS[4], SECRET, COMMIT)]
+    order = [plan.requests.index(call) for call in (CREATE, CALLS[4], SECRET, COMMIT)]
     assert order == sorted(order)
 
 
 def test_the_same_again_changes_nothing(files, plan):
     first = deploy_space(SPACE, files, SETTINGS)
-    plan.asked.clear()
+    plan.requests.clear()
     assert deploy_space(SPACE, files, SETTINGS) == first
     assert plan.count(CREATE) == plan.count(CALLS[4]) == plan.count(CALLS[7]) == 0
     assert len(history()) == 2
@@ -137,7 +138,7 @@ def test_an_update_brings_files_variables_and_hardware_to_what_they_are_to_be(fi
     )
     deploy_space(SPACE, files, SpaceSettings({"MLM_MODEL": "me/a"}, {}, "cpu-basic"))
     assert set(on_hub()) == {*files, "notes.txt"}
-    facts = kept(tmp_path)
+    facts = stored_facts(tmp_path)
     assert {v["key"]: v["value"] for v in facts["variables"].values()} == {
         "MLM_MODEL": "me/a",
         "THEIRS": "kept",
@@ -149,13 +150,13 @@ def test_an_update_brings_files_variables_and_hardware_to_what_they_are_to_be(fi
 def test_hardware_that_is_not_named_stays(files, tmp_path):
     deploy_space(SPACE, files, SETTINGS)
     deploy_space(SPACE, files, SpaceSettings({"MLM_MODEL": "demo"}))
-    assert kept(tmp_path)["hardware"] == "cpu-upgrade"
+    assert stored_facts(tmp_path)["hardware"] == "cpu-upgrade"
 
 
 def test_a_private_space_is_private_and_no_public_one_is_used_for_it(files, tmp_path):
     settings = SpaceSettings({"MLM_MODEL": "demo"}, private=True)
     deploy_space(SPACE, files, settings)
-    assert kept(tmp_path)["private"]
+    assert stored_facts(tmp_path)["private"]
     deploy_space(SPACE, files, settings)
     api().update_repo_settings(SPACE, private=False, repo_type="space")
     with pytest.raises(HubError, match="exists and is public: make it private"):
@@ -173,23 +174,23 @@ def test_a_space_of_something_else_is_left_alone(files):
 
 
 @pytest.mark.parametrize(
-    ("repo_id", "told"),
+    ("repo_id", "message"),
     [
         ("playground", "does not say whose Space it is"),
         ("them/playground", "expected a name under me/"),
         ("me/a b", "neither a folder here nor a Hub id"),
     ],
 )
-def test_a_name_that_cannot_be_written_to(files, repo_id, told):
-    with pytest.raises(HubError, match=told):
+def test_a_name_that_cannot_be_written_to(files, repo_id, message):
+    with pytest.raises(HubError, match=message):
         deploy_space(repo_id, files, SETTINGS)
 
 
 # waiting
 
 
-def from_question(plan: Plan, tmp_path: Path, number: int, **facts) -> None:
-    """What is so of the Space from the question of this number on."""
+def change_at_request(plan: Plan, tmp_path: Path, number: int, **facts) -> None:
+    """Change the Space's facts just before the answer to its n-th runtime request."""
     store = RepoStore(tmp_path / "hub")
     if number > 1:
         plan.add(CALLS[6], None, times=number - 1)
@@ -198,15 +199,15 @@ def from_question(plan: Plan, tmp_path: Path, number: int, **facts) -> None:
 
 def test_a_space_is_waited_for(files, plan, naps, tmp_path):
     published = deploy_space(SPACE, files, SpaceSettings({}))
-    from_question(plan, tmp_path, 3, stage="RUNNING")
+    change_at_request(plan, tmp_path, 3, stage="RUNNING")
     wait_until_running(published)
     assert naps == [5.0, 5.0]
 
 
 def test_what_ran_before_is_not_what_is_waited_for(files, plan, naps, tmp_path):
     published = deploy_space(SPACE, files, SpaceSettings({}))
-    from_question(plan, tmp_path, 1, stage="RUNNING", started="0" * 40)
-    from_question(plan, tmp_path, 2, started=published.commit)
+    change_at_request(plan, tmp_path, 1, stage="RUNNING", started="0" * 40)
+    change_at_request(plan, tmp_path, 2, started=published.commit)
     wait_until_running(published)
     assert len(naps) == 2
 
@@ -215,7 +216,7 @@ def test_a_space_that_does_not_start_is_told_with_its_log(files, plan, naps, tmp
     published = deploy_space(SPACE, files, SpaceSettings({}))
     with pytest.raises(HubError, match="is still BUILDING after 0 minutes"):
         wait_until_running(published, minutes=0)
-    from_question(plan, tmp_path, 2, stage="BUILD_ERROR")
+    change_at_request(plan, tmp_path, 2, stage="BUILD_ERROR")
     with pytest.raises(HubError, match=r"not run but is BUILD_ERROR; its log: .*\?logs=build"):
         wait_until_running(published)
 
@@ -231,7 +232,7 @@ def test_every_call_is_tried_again(files, plan, naps, tmp_path, status, after):
         plan.add(call, Fault(status, after=after))
     deploy_space(SPACE, files, SETTINGS)
     assert on_hub() == {name: path.read_bytes() for name, path in files.items()}
-    assert kept(tmp_path)["hardware"] == "cpu-upgrade"
+    assert stored_facts(tmp_path)["hardware"] == "cpu-upgrade"
     assert history() == [f"The page, {len(files)} files", "initial commit"]
 
 
@@ -262,7 +263,7 @@ def test_files_that_did_not_arrive_as_they_are_here_are_named(files, monkeypatch
     def other(*_, **__):
         return ["app.py"]
 
-    monkeypatch.setattr("mlm.hub.space.deploy.differences", other)
+    monkeypatch.setattr("mlm.hub.commit.differences", other)
     with pytest.raises(HubError, match=r"has app.py not as here: deploy again"):
         deploy_space(SPACE, files, SETTINGS)
 
@@ -273,19 +274,23 @@ def test_a_free_account_is_told_what_the_hub_says(files, plan):
         "cpu-basic requires a PRO subscription. Subscribe at https://huggingface.co/pro"
     )
     plan.add(CREATE, Fault(402, {"X-Error-Message": said}), times=9)
-    with pytest.raises(HubError, match=r"requires a PRO subscription\. Subscribe at https") as told:
+    with pytest.raises(
+        HubError, match=r"requires a PRO subscription\. Subscribe at https"
+    ) as caught:
         deploy_space(SPACE, files, SETTINGS)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_secret_that_the_hub_repeats_is_not_told(files, plan, caplog):
     caplog.set_level(logging.INFO)
     said = {"X-Error-Message": "tell-nobody is too short"}
     plan.add(SECRET, Fault(400, said))
-    with pytest.raises(HubError, match=r"set KEY of me/playground: .*\*\*\* is too short") as told:
+    with pytest.raises(
+        HubError, match=r"set KEY of me/playground: .*\*\*\* is too short"
+    ) as caught:
         deploy_space(SPACE, files, SETTINGS)
-    assert "tell-nobody" not in str(told.value) + caplog.text
-    assert told.value.__suppress_context__
+    assert "tell-nobody" not in str(caught.value) + caplog.text
+    assert caught.value.__suppress_context__
 
 
 # models
@@ -345,9 +350,9 @@ def test_a_model_that_is_not_open_needs_a_token_of_the_spaces_own(model, closed,
 
 
 def test_the_token_that_writes_is_not_given_to_a_space():
-    with pytest.raises(HubError, match="would be the token that writes to your account") as told:
+    with pytest.raises(HubError, match="would be the token that writes to your account") as caught:
         check_settings(SpaceSettings({}, {"HF_TOKEN": TOKEN}), [])
-    assert TOKEN not in str(told.value)
+    assert TOKEN not in str(caught.value)
     with pytest.raises(ConfigError, match="both"):
         check_settings(SpaceSettings({"A": "1"}, {"A": "1"}), [])
 
@@ -361,22 +366,22 @@ def test_the_script_deploys(model, tmp_path, capsys, monkeypatch):
     assert script.main(arguments) == 0
     RepoStore(tmp_path / "hub").update_facts("spaces", SPACE, stage="RUNTIME_ERROR")
     assert script.main([*arguments, "--wait"]) == 2
-    facts = kept(tmp_path)
+    facts = stored_facts(tmp_path)
     assert facts["variables"]["MLM_MODEL"]["value"] == f"{MODEL}@{model}"
     assert facts["secrets"] == {"KEY": hashlib.sha256(b"tell-nobody").hexdigest()}
     readme = on_hub()["README.md"].decode()
     assert f"preload_from_hub:\n- {MODEL} " in readme and "hf_oauth: true" in readme
-    told = capsys.readouterr()
-    assert f"/spaces/{SPACE} is at commit {api().space_info(SPACE).sha}" in told.out
-    assert "is RUNTIME_ERROR" in told.err
+    printed = capsys.readouterr()
+    assert f"/spaces/{SPACE} is at commit {api().space_info(SPACE).sha}" in printed.out
+    assert "is RUNTIME_ERROR" in printed.err
 
 
 def test_a_dry_run_lists_all_and_sends_nothing(model, plan, capsys, monkeypatch):
     monkeypatch.setenv("KEY", "tell-nobody")
-    plan.asked.clear()
+    plan.requests.clear()
     assert script.main([SPACE, "--model", MODEL, "--secret", "KEY", "--dry_run"]) == 0
-    assert {method for method, _ in plan.asked} <= {"GET", "HEAD"}
-    assert not [path for _, path in plan.asked if SPACE in path]
+    assert {method for method, _ in plan.requests} <= {"GET", "HEAD"}
+    assert not [path for _, path in plan.requests if SPACE in path]
     out = capsys.readouterr().out
     for line in ("  app.py\n", "  requirements.txt\n", f"{MODEL}@{model}\n", "secret   KEY"):
         assert line in out
@@ -393,7 +398,7 @@ def test_a_dry_run_of_the_bundled_model_needs_neither_hub_nor_token():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--hardware", "t4-small"], "expected cpu-basic or cpu-upgrade"),
         (["--secret", "NOT_THERE"], "set SPACE_NOT_THERE or NOT_THERE"),
@@ -402,11 +407,11 @@ def test_a_dry_run_of_the_bundled_model_needs_neither_hub_nor_token():
     ],
 )
 def test_what_cannot_work_is_told_in_one_line_before_anything_is_made(
-    capsys, plan, arguments, told
+    capsys, plan, arguments, message
 ):
     assert script.main([SPACE, *arguments]) == 2
     error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
     assert plan.count(CREATE) == 0
 
 

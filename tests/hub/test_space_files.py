@@ -1,5 +1,7 @@
-"""mlm.hub.space.files: what a Space is made of, and nothing else."""
+"""Tests of mlm.hub.space.files: a Space has the files that its page needs, and no others."""
 
+import ast
+import logging
 import re
 import subprocess
 import sys
@@ -11,37 +13,42 @@ import pytest
 import yaml
 from huggingface_hub import SpaceCard
 
-from mlm.hub.pull import BUNDLED_FOLDER, DEMO
+from mlm.hub.pull import BUNDLED_FOLDER
+from mlm.hub.source_files import source_files
 from mlm.hub.space import files as space_files
 from mlm.hub.space.files import (
     SpaceModel,
-    code_files,
     copied_files,
     lay_out,
+    licence_file,
     listing,
     pinned_versions,
 )
 from mlm.hub.space.settings import HARDWARE
+from tests.support.places import ROOT
 
-ROOT = space_files.ROOT
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB_MODEL = SpaceModel("me/reviews", COMMIT, ("config.json", "model.safetensors"))
 PACKAGES = {"huggingface_hub": "huggingface-hub", "ml_dtypes": "ml-dtypes", "yaml": "PyYAML"}
 PACKAGES["ai_edge_litert"] = "ai-edge-litert"
 PACKAGES["tensorflow"] = "tensorflow-cpu"  # half the size, and no Space of ours has a GPU
-BROUGHT_ALONG = {"starlette"}  # gradio stands on it
-NEVER_IMPORTED = {"jax"}  # of two backends the page has TensorFlow
+OF_GRADIO = {"starlette"}  # installed with gradio
+NEVER_IMPORTED = {"jax"}  # the page has the other backend, TensorFlow
+
+
+def page_files() -> dict[str, set[str]]:
+    return source_files(space_files.PAGE)
 
 
 def other_libraries() -> set[str]:
-    """What the page's code imports beyond the standard library."""
-    return set().union(*code_files().values()) - sys.stdlib_module_names
+    """Return the libraries that the page's code imports beyond the standard library."""
+    return set().union(*page_files().values()) - sys.stdlib_module_names
 
 
 def test_the_code_is_what_the_page_imports():
-    """All that a page has loaded once it has answered goes, and little besides."""
+    """Every module that a page has loaded once it has answered is sent, and few others."""
     program = (
-        "import sys\nimport mlm.playground.serve\n"
+        f"import sys\nimport {space_files.PAGE}\n"
         "from mlm.backend.startup import load_backend\nload_backend()\n"
         "from mlm.playground.page import build_playground, launch_options\n"
         "from mlm.inference.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
@@ -52,7 +59,7 @@ def test_the_code_is_what_the_page_imports():
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    sent = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in code_files()}
+    sent = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in page_files()}
     assert loaded <= sent
     assert len(sent - loaded) < 6
 
@@ -61,18 +68,29 @@ def test_the_code_is_what_the_page_imports():
     "left", ["mlm/training/trainer.py", "mlm/data/texts/cleaning.py", "mlm/hub/local/server.py"]
 )
 def test_the_training_half_stays_at_home(left):
-    assert (ROOT / left).is_file() and left not in code_files()
+    assert (ROOT / left).is_file() and left not in page_files()
+
+
+def test_the_app_is_what_the_project_itself_runs(tmp_path):
+    def statements(path: Path) -> list[str]:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        return [ast.dump(statement) for statement in body[1:]]  # without the docstring
+
+    files = lay_out(tmp_path, [SpaceModel("demo")], HARDWARE[0])
+    assert statements(files["app.py"]) == statements(ROOT / "app.py")
+    assert len(statements(ROOT / "app.py")) == 2
 
 
 def test_what_is_copied_belongs_to_the_project():
     copied = copied_files(with_demo=True)
     assert {
-        "app.py",
         "LICENSE",
+        "mlm/playground/serve.py",
         "mlm/playground/static/page.js",
         "mlm/playground/static/style.css",
     } <= {*copied}
-    assert all(name in ("app.py", "LICENSE") or name.startswith("mlm/") for name in copied)
+    assert all(name == "LICENSE" or name.startswith("mlm/") for name in copied)
+    assert {name: path for name, path in copied.items() if path != ROOT / name} == {}
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode == 0:
@@ -81,14 +99,50 @@ def test_what_is_copied_belongs_to_the_project():
 
 def test_the_bundled_model_goes_only_where_it_answers():
     with_demo, without = set(copied_files(with_demo=True)), set(copied_files(with_demo=False))
-    assert (space_files.DEMO, ROOT / space_files.DEMO_FOLDER) == (DEMO, BUNDLED_FOLDER)
-    weights = f"{space_files.DEMO_FOLDER}/model.safetensors"
-    assert weights in with_demo - without
-    assert all(name.startswith(space_files.DEMO_FOLDER) for name in with_demo - without)
+    bundled = BUNDLED_FOLDER.relative_to(ROOT).as_posix()
+    assert f"{bundled}/model.safetensors" in with_demo - without
+    assert all(name.startswith(bundled) for name in with_demo - without)
+
+
+def test_a_space_comes_from_the_package_alone(tmp_path):
+    """Outside the checkout, as where the package is installed, the files are the same."""
+    package, space = tmp_path / "site-packages", tmp_path / "space"
+    package.mkdir()
+    (package / "mlm").symlink_to(ROOT / "mlm")
+    program = (
+        "import pathlib, sys\nfrom mlm.hub.space.files import SpaceModel, lay_out\n"
+        "lay_out(pathlib.Path(sys.argv[1]), [SpaceModel('demo')], 'cpu-basic')"
+    )
+    command = [sys.executable, "-c", program, str(space)]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = lay_out(tmp_path / "expected", [SpaceModel("demo")], "cpu-basic")
+    for name in expected.keys() - {"LICENSE"}:
+        assert (space / name).read_bytes() == expected[name].read_bytes(), name
+
+
+def test_the_licence_comes_from_the_installed_package_without_a_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages"
+    metadata = package / "mlm-0.1.0.dist-info"
+    (metadata / "licenses").mkdir(parents=True)
+    (metadata / "licenses" / "LICENSE").write_text("Apache")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.4\nName: mlm\nVersion: 0.1.0\n")
+    (metadata / "RECORD").write_text("mlm-0.1.0.dist-info/licenses/LICENSE,,\n")
+    (package / "LICENSE").write_text("of another package")
+    monkeypatch.setattr(space_files, "PACKAGE_ROOT", package)
+    monkeypatch.syspath_prepend(str(package))
+    assert licence_file() == metadata / "licenses" / "LICENSE"
+
+
+def test_a_space_without_a_licence_is_said_to_have_none(monkeypatch, caplog):
+    monkeypatch.setattr(space_files, "licence_file", lambda: None)
+    with caplog.at_level(logging.WARNING):
+        assert "LICENSE" not in copied_files(with_demo=False)
+    assert "the Space gets no LICENSE" in caplog.text
 
 
 def test_the_requirements_are_what_the_page_imports():
-    imported = other_libraries() - BROUGHT_ALONG - NEVER_IMPORTED
+    imported = other_libraries() - OF_GRADIO - NEVER_IMPORTED
     assert {PACKAGES.get(name, name) for name in imported} == pinned_versions().keys()
 
 
@@ -104,7 +158,7 @@ def test_every_version_is_one_that_the_project_allows():
 
 
 def test_every_line_of_the_requirements_pins():
-    lines = (ROOT / space_files.REQUIREMENTS).read_text().splitlines()
+    lines = space_files.REQUIREMENTS.read_text().splitlines()
     assert len(pinned_versions()) == len([line for line in lines if not line.startswith("#")])
 
 
@@ -160,15 +214,15 @@ def test_the_listing_has_every_file_and_the_readme(tmp_path):
         re.search(rf"^[0-9a-f]{{64}} +[\d,]+  {re.escape(name)}$", listed, re.M) for name in files
     )
     assert f"{len(files)} files" in listed and "sdk: gradio" in listed
-    requirements = Path(ROOT / space_files.REQUIREMENTS).read_bytes()
-    assert files["requirements.txt"].read_bytes() == requirements
+    assert files["requirements.txt"].read_bytes() == space_files.REQUIREMENTS.read_bytes()
 
 
 def test_the_container_has_what_a_space_has():
-    """Read, not built: the same Python, the same requirements, every file that the page needs."""
+    """The Dockerfile is read, not built: its Python, its requirements, its files."""
     recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert f"FROM python:{space_files.PYTHON_VERSION}-slim" in recipe
-    assert f"COPY {space_files.REQUIREMENTS} requirements.txt" in recipe
+    requirements = space_files.REQUIREMENTS.relative_to(ROOT).as_posix()
+    assert f"COPY {requirements} requirements.txt" in recipe
     assert "USER page" in recipe and "Not tested here" in recipe
     copied = {"app.py", "LICENSE", "mlm"}
     assert "COPY LICENSE app.py ./" in recipe and "COPY mlm mlm" in recipe

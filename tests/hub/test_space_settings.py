@@ -1,4 +1,4 @@
-"""mlm.hub.space.settings: what is open, what is secret, and what a page can run on."""
+"""Tests of mlm.hub.space.settings: variables, secrets and hardware of a Space."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_limit_that_was_raised_here_is_raised_there(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("NOTHING", "NOTHING' has no value; expected NAME=VALUE"),
         ("MLM_MODEL=demo", "what --model says"),
@@ -41,8 +41,8 @@ def test_a_limit_that_was_raised_here_is_raised_there(monkeypatch):
         ("KEY=hf_abcdefgh", "looks like a token.*--secret KEY"),
     ],
 )
-def test_variables_that_cannot_be(given, told):
-    with pytest.raises(ConfigError, match=told) as refused:
+def test_variables_that_cannot_be(given, message):
+    with pytest.raises(ConfigError, match=message) as refused:
         space_variables(["demo"], [given])
     assert "hf_abcdefgh" not in str(refused.value)
 
@@ -65,7 +65,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated():
 
 def test_settings_show_a_secret_by_its_name_alone():
     settings = SpaceSettings({"A": "1"}, {"KEY": "tell-nobody"})
-    assert settings.shown() == "variable A=1\nsecret   KEY"
+    assert settings.listing() == "variable A=1\nsecret   KEY"
     assert "tell-nobody" not in repr(settings)
 
 

@@ -1,4 +1,4 @@
-"""The branch with a run's states, against a local Hub, through the real client over HTTP."""
+"""Tests of the branch with a run's states, on a local Hub, with the real client over HTTP."""
 
 import json
 import logging
@@ -63,7 +63,7 @@ def hub(tmp_path, monkeypatch, plan):
 
 @pytest.fixture
 def naps(monkeypatch) -> list[float]:
-    """Pauses between attempts, in seconds; noted, not taken."""
+    """Pauses between attempts in seconds, recorded instead of waited for."""
     taken: list[float] = []
     monkeypatch.setattr("time.sleep", taken.append)
     return taken
@@ -71,13 +71,13 @@ def naps(monkeypatch) -> list[float]:
 
 @pytest.fixture
 def here(tmp_path) -> Path:
-    """Where the states of the first machine are."""
+    """The folder of the first machine's states."""
     return tmp_path / "here"
 
 
 @pytest.fixture
 def there(tmp_path) -> Path:
-    """Where the next machine will have them; it has nothing yet."""
+    """The folder of the next machine's states, which does not exist yet."""
     return tmp_path / "there" / "state"
 
 
@@ -94,7 +94,7 @@ def history(revision: str = BRANCH) -> list[str]:
 
 
 def commit_to_branch(hub_folder: Path, added: dict[str, bytes], branch: str = BRANCH) -> None:
-    """What anybody may have put there, past the checks of a client and of a server."""
+    """Commit files that no client and no server has checked, as anybody may have done."""
     store = RepoStore(hub_folder)
     entries = {name: store.small_file(content) for name, content in added.items()}
     store.commit("models", REPO, branch, Change("theirs", "", "you", entries))
@@ -144,14 +144,14 @@ def test_main_and_other_files_are_left_alone(here, tmp_path):
 def test_what_is_there_already_is_not_sent_again(here, plan):
     folder = state_under(here, 5)
     first = push_state(folder, REPO)
-    plan.asked.clear()
+    plan.requests.clear()
     assert push_state(folder, REPO) == first
     assert (plan.count(COMMIT), plan.count(PUT)) == (0, 0)
 
 
 def test_another_run_at_the_same_step_takes_its_place(here, there, tmp_path):
     push_state(state_under(here, 5), REPO)
-    folder = state_under(tmp_path / "anew", 5, seed=1)
+    folder = state_under(tmp_path / "again", 5, seed=1)
     push_state(folder, REPO)
     assert fetch_newest_state(REPO, there)
     assert contents(there / "step-00000005") == contents(folder)
@@ -159,7 +159,7 @@ def test_another_run_at_the_same_step_takes_its_place(here, there, tmp_path):
 
 def test_states_that_this_run_has_not_come_to_go(here, tmp_path):
     push_state(state_under(here, 900), REPO)
-    push_state(state_under(tmp_path / "anew", 5), REPO)
+    push_state(state_under(tmp_path / "again", 5), REPO)
     assert folders_on_branch() == {"step-00000005"}
 
 
@@ -183,9 +183,9 @@ def test_what_is_no_state_is_not_pushed(here, plan, monkeypatch, spoil):
     monkeypatch.chdir(here)
     spoil(folder)
     left = next(here.iterdir())
-    with pytest.raises(CheckpointError, match="is no training state: expected a folder step-"):
+    with pytest.raises(CheckpointError, match="is not a training state: expected a folder step-"):
         push_state(left, REPO)
-    assert plan.asked == []
+    assert plan.requests == []
 
 
 # faults of a push
@@ -260,7 +260,7 @@ def test_a_file_that_arrived_otherwise_is_noticed(here, tmp_path, plan):
                 entry["size"] += name.endswith("run.json")
             path.write_text(json.dumps(commit))
 
-    plan.add(CHECK, None)  # the look whether it is there already
+    plan.add(CHECK, None)  # the check which files the branch has already
     plan.add(CHECK, None, do=spoil)
     with pytest.raises(HubError, match=r"has step-00000001/run\.json not as here"):
         push_state(state_under(here, 1), REPO)
@@ -283,7 +283,7 @@ def test_the_branch_is_usable_after_a_push_that_was_killed(here, there, plan, tm
         release.wait()
 
     if call == CHECK:
-        plan.add(CHECK, None)  # the look whether it is there already
+        plan.add(CHECK, None)  # the check which files the branch has already
     plan.add(call, None, do=hold)
     child = subprocess.Popen([sys.executable, "-c", PUSH, str(second), REPO])
     try:
@@ -317,7 +317,7 @@ def test_nothing_there_is_no_error(here, there):
 def test_a_machine_that_is_as_far_fetches_nothing(here, there, plan, step):
     push_state(state_under(here, 5), REPO)
     state_under(there, step, seed=1)
-    plan.asked.clear()
+    plan.requests.clear()
     assert not fetch_newest_state(REPO, there)
     assert plan.count(DOWNLOAD) == 0
 
@@ -395,8 +395,8 @@ def test_what_a_killed_fetch_left_is_removed(here, there):
 # a branch that anybody may have written
 
 
-def rewritten(name: str, content: str):
-    """A spoiler that replaces a file and puts it into the manifest, as its author would."""
+def with_file(name: str, content: str):
+    """Return a function that replaces a file and puts its hash into the manifest."""
 
     def spoil(folder: Path) -> None:
         (folder / name).write_text(content)
@@ -434,16 +434,16 @@ SPOILED = {
         lambda f: (f / "manifest.json").write_text("[" * 200_000),
         "manifest.json is torn",
     ),
-    "manifest of lists": (lambda f: (f / "manifest.json").write_text("[]"), "is no object"),
+    "manifest of lists": (lambda f: (f / "manifest.json").write_text("[]"), "is not an object"),
     "empty manifest": (lambda f: (f / "manifest.json").write_text("{}"), "is not about run.json"),
     "device": (with_manifest(**{"/dev/zero": "0" * 64}), "is not about run.json"),
     "upwards": (with_manifest(**{"../../secret": "0" * 64}), "is not about run.json"),
     "hash of another kind": (with_manifest(**{"run.json": 5}), "are not those of its manifest"),
     "flipped bit": (flip_a_bit, "are not those of its manifest"),
-    "torn run": (rewritten("run.json", '{"step"'), "run.json is torn"),
-    "run of lists": (rewritten("run.json", "[5]"), "run.json is no object"),
-    "another step": (rewritten("run.json", '{"step": 4}'), "it says that it is of step 4"),
-    "no step": (rewritten("run.json", '{"step": "5"}'), "it says that it is of step '5'"),
+    "torn run": (with_file("run.json", '{"step"'), "run.json is torn"),
+    "run of lists": (with_file("run.json", "[5]"), "run.json is not an object"),
+    "another step": (with_file("run.json", '{"step": 4}'), "it says that it is of step 4"),
+    "no step": (with_file("run.json", '{"step": "5"}'), "it says that it is of step '5'"),
 }
 
 
@@ -488,11 +488,11 @@ def test_other_names_are_never_asked_for(here, there, tmp_path, plan):
         "step-99999999",
     ]
     commit_to_branch(tmp_path / "hub", dict.fromkeys(names, b"{}"))
-    plan.asked.clear()
+    plan.requests.clear()
     before = {path for path in tmp_path.rglob("*") if "hub" not in path.parts}
     assert fetch_newest_state(REPO, there)
     asked = {
-        path.split("/resolve/")[1].split("/", 1)[1] for _, path in plan.asked if "/res" in path
+        path.split("/resolve/")[1].split("/", 1)[1] for _, path in plan.requests if "/res" in path
     }
     assert asked == {f"step-00000004/{name}" for name in FILES}
     new = {path for path in tmp_path.rglob("*") if "hub" not in path.parts} - before

@@ -51,7 +51,7 @@ with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Through) as server:
 
 def wait_for_line(page: StartedSpace, pattern: str) -> re.Match:
     """Wait until the page has printed a pattern; return the match."""
-    while page.left() > 0:
+    while page.time_left() > 0:
         if found := re.search(pattern, page.log()):
             return found
         assert page.process.poll() is None, page.log()
@@ -70,7 +70,7 @@ def test_the_public_link_leads_to_the_page(tmp_path):
         port = wait_for_line(page, r"Running on public URL: https?://127\.0\.0\.1:(\d+)")[1]
         assert f":{port}" not in page.url
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
-        words = client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.left())
+        words = client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.time_left())
         assert words[0]["token_str"].strip() == "movie"
 
 
@@ -79,5 +79,5 @@ def test_without_a_tunnel_the_page_says_so_and_is_served_locally(tmp_path):
     with started_space(ROOT, tmp_path, AT_HOME, ["--share"]) as page:
         wait_for_line(page, "Could not create share link")
         client = Client(page.url, verbose=False)
-        assert client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.left())
-        assert page.asked_for()  # it has tried
+        assert client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=page.time_left())
+        assert page.hosts_tried()  # it has tried

@@ -1,4 +1,4 @@
-"""A local Hub that the environment points at, its planned faults, and training states to send."""
+"""A local Hub that HF_ENDPOINT points at, its planned faults, and training states to send."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ REPO = "me/reviews"
 
 
 class Plan:
-    """Faults for chosen requests, each as often as said; keeps what was asked for."""
+    """Faults for chosen requests, each a given number of times; records all requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self._planned: list[list] = []
 
     def add(
@@ -33,11 +33,12 @@ class Plan:
         times: int = 1,
         do: Callable[[], object] | None = None,
     ) -> None:
-        """`do` is called just before the request is answered."""
+        """Plan a fault for the next requests of a call; `do` is called just before each answer."""
         self._planned.append([call, fault, times, do])
 
     def __call__(self, method: str, path: str) -> Fault | None:
-        self.asked.append((method, path))
+        """Record a request; return the fault planned for it."""
+        self.requests.append((method, path))
         for planned in self._planned:
             (wanted, pattern), fault, times, do = planned
             if times and method == wanted and re.fullmatch(pattern, path):
@@ -48,12 +49,13 @@ class Plan:
         return None
 
     def count(self, call: tuple[str, str]) -> int:
-        return sum(m == call[0] and bool(re.fullmatch(call[1], p)) for m, p in self.asked)
+        """Return how often a call (method, pattern of the path) was requested."""
+        return sum(m == call[0] and bool(re.fullmatch(call[1], p)) for m, p in self.requests)
 
 
 @contextmanager
 def served_hub(folder: Path, monkeypatch, plan: Plan) -> Iterator[LocalHub]:
-    """A Hub in `folder`, with whose write token this process and its children are logged in."""
+    """Serve a Hub in `folder`; this process and its children are logged in with its write token."""
     with LocalHub(folder / "hub", token=TOKEN, read_token=READ_TOKEN, faults=plan) as local:
         monkeypatch.setenv("HF_ENDPOINT", local.url)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -67,11 +69,12 @@ def served_hub(folder: Path, monkeypatch, plan: Plan) -> Iterator[LocalHub]:
 
 
 def api() -> HfApi:
+    """Return a client of the Hub that is served."""
     return HfApi(endpoint=os.environ["HF_ENDPOINT"])
 
 
 def write_state(root: Path, step: int, seed: int = 0) -> Path:
-    """A whole training state under `root`, its weights drawn from step and seed."""
+    """Write a whole training state below `root`, its weights drawn from step and seed."""
     folder = root / f"step-{step:08d}"
     folder.mkdir(parents=True)
     weights = np.random.default_rng([seed, step]).normal(size=(8, 4)).astype("float32")
@@ -83,7 +86,7 @@ def write_state(root: Path, step: int, seed: int = 0) -> Path:
 
 
 def write_manifest(folder: Path) -> None:
-    """The hashes of what the folder holds now."""
+    """Write the manifest with the hashes of the folder's files."""
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     files.pop("manifest.json", None)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -91,4 +94,5 @@ def write_manifest(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

@@ -1,4 +1,4 @@
-"""A stand-in for Hugging Face's sign-in (OpenID Connect): whoever comes is `me`, unasked.
+"""A stand-in for Hugging Face's sign-in (OpenID Connect): every visitor is signed in as `me`.
 
 with SignInProvider(access_token="hf_...") as provider:
     provider.url     # OPENID_PROVIDER_URL of a Space
@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
@@ -19,11 +19,11 @@ USER = {"sub": "1", "name": "Me", "preferred_username": "me", "profile": "", "pi
 
 
 class SignInProvider:
-    """Serves on a free port of 127.0.0.1 while the `with` block lasts."""
+    """Serve on a free port of 127.0.0.1 while the `with` block lasts."""
 
     def __init__(self, access_token: str):
         self.access_token, self.key = access_token, RSAKey.generate_key(2048, {"kid": "1"})
-        self.nonces: dict[str, str] = {}  # of each code that was given
+        self.nonces: dict[str, str] = {}  # code -> the nonce of its request
         provider = self
 
         class Handler(_Handler):
@@ -40,7 +40,8 @@ class SignInProvider:
         self._server.shutdown()
         self._server.server_close()
 
-    def discovery(self) -> dict[str, Any]:
+    def discovery(self) -> dict[str, object]:
+        """Return the provider's OpenID configuration."""
         return {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
@@ -49,7 +50,8 @@ class SignInProvider:
             "id_token_signing_alg_values_supported": ["RS256"],
         }
 
-    def token(self, code: str) -> dict[str, Any]:
+    def token(self, code: str) -> dict[str, object]:
+        """Exchange a code for the access token and a signed id token."""
         now = int(time.time())
         about = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 3600}
         claims = about | USER | {"nonce": self.nonces.pop(code)}
@@ -66,9 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
     serves: SignInProvider
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(asked.query).items()}
-        if asked.path == "/authorize":
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if url.path == "/authorize":
             code = f"code{len(self.serves.nonces)}"
             self.serves.nonces[code] = query["nonce"]
             joined = "&" if "?" in query["redirect_uri"] else "?"
@@ -76,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", f"{query['redirect_uri']}{joined}{back}")
             self.end_headers()
-        elif asked.path == "/jwks":
+        elif url.path == "/jwks":
             self._reply({"keys": [self.serves.key.as_dict(private=False)]})
         else:
             self._reply(self.serves.discovery())
@@ -85,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         self._reply(self.serves.token(body["code"][0]))
 
-    def _reply(self, content: dict[str, Any]) -> None:
+    def _reply(self, content: dict[str, object]) -> None:
         body = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -1,8 +1,8 @@
-"""A folder with the files of a Space, started as a Space starts it; and what it reached out for.
+"""Start a folder with the files of a Space as a Space starts it, and record the hosts it contacts.
 
-The environment is made from nothing: no token, a home of its own, the variables that a Space has.
-The Python is that of the tests, or the one that MLM_SPACE_PYTHON names, which `make test-space`
-makes with the Space's own requirements.
+The environment is a new one: no token, a home of its own, the variables that a Space has. The
+Python is that of the tests, or MLM_SPACE_PYTHON; `make test-space` sets that to one with only the
+Space's requirements.
 """
 
 import os
@@ -20,7 +20,7 @@ from urllib.request import urlopen
 PYTHON = str(Path(os.environ.get("MLM_SPACE_PYTHON") or sys.executable).absolute())
 CORES = 2
 BOUND = 60.0  # seconds from the start to the first answer
-# Nothing outside this machine is there; what was asked for is written down.
+# Refuses connections beyond this machine, and writes down the hosts.
 GUARD = """
 import sys
 from pathlib import Path
@@ -34,8 +34,8 @@ def refuse(event, arguments):
         return
     host = host.decode() if isinstance(host, bytes) else str(host)
     if not host.startswith(("127.", "localhost", "::1", "0.0.0.0", "None")):
-        with Path(__file__).with_name("asked").open("a") as asked:
-            asked.write(f"{event} {host}\\n")
+        with Path(__file__).with_name("hosts").open("a") as hosts:
+            hosts.write(f"{event} {host}\\n")
         raise OSError(101, "Network is unreachable")
 
 sys.addaudithook(refuse)
@@ -44,7 +44,7 @@ sys.addaudithook(refuse)
 
 @dataclass(frozen=True)
 class StartedSpace:
-    """Where it answers, when it was started, and the folder beside it with its log and guard."""
+    """A running Space: its address, its start time, its process, and the folder of its log."""
 
     url: str
     started: float
@@ -52,23 +52,25 @@ class StartedSpace:
     process: subprocess.Popen
 
     def seconds(self) -> float:
+        """Return the seconds since the start."""
         return time.monotonic() - self.started
 
-    def left(self) -> float:
-        """Seconds until BOUND."""
+    def time_left(self) -> float:
+        """Return the seconds until BOUND."""
         return BOUND - self.seconds()
 
-    def asked_for(self) -> list[str]:
-        """Every host beyond this machine that it tried to reach."""
-        asked = self.beside / "guard" / "asked"
-        return asked.read_text().splitlines() if asked.exists() else []
+    def hosts_tried(self) -> list[str]:
+        """Return the hosts beyond this machine that it tried to reach."""
+        hosts = self.beside / "guard" / "hosts"
+        return hosts.read_text().splitlines() if hosts.exists() else []
 
     def log(self) -> str:
+        """Return its output."""
         return (self.beside / "log").read_text()
 
     def wait_until_there(self) -> None:
-        """Until its front page is served. Raises TimeoutError, and AssertionError if it ended."""
-        while self.left() > 0:
+        """Wait for its front page. Raises TimeoutError, and AssertionError if it ended."""
+        while self.time_left() > 0:
             assert self.process.poll() is None, "it ended; its last lines are above"
             try:
                 urlopen(self.url, timeout=5).close()
@@ -82,7 +84,7 @@ class StartedSpace:
 def started_space(
     folder: Path, beside: Path, variables: Mapping[str, str], arguments: Sequence[str] = ()
 ) -> Iterator[StartedSpace]:
-    """Run `python app.py` in the folder on a free port of this machine until the block ends.
+    """Run `python app.py` in the folder, on a free port of this machine, until the block ends.
 
     beside: an empty folder for its home, its log and its guard.
     """
@@ -120,11 +122,13 @@ def started_space(
 
 
 def on_two_cores(pid: int) -> None:
+    """Restrict a process to as many cores as a free Space has, if the system can."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(pid, sorted(os.sched_getaffinity(pid))[:CORES])
 
 
 def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -162,7 +162,7 @@ def test_an_end_that_needs_no_state_pushes_none(root, lines):
 
 def test_an_end_without_any_state(lines, plan):
     assert pusher_of(lines).finish(LONG)
-    assert plan.asked == []
+    assert plan.requests == []
     assert lines.empty()
 
 

@@ -1,7 +1,7 @@
-"""Kaggle's notebook, as it is laid out and from its first cell to its last, on a small recipe.
+"""Kaggle's notebook, as the script writes it, from its first cell to its last, on a small recipe.
 
-`make test-kaggle` runs it on the oldest versions that are supported. Kaggle itself is not here: of
-its own there is a folder of inputs and the module that gives secrets.
+`make test-kaggle` runs it on the oldest versions that are supported. Kaggle is simulated by a
+folder of inputs and the module that gives secrets.
 """
 
 import json
@@ -40,15 +40,15 @@ RECIPE = {
 
 
 def prepare(output: Path, *more: str) -> str:
-    """What the script prints; the notebook and the code are below `output`."""
+    """Run the script, which writes the notebook and the code below `output`; return its output."""
     program = [sys.executable, "scripts/kaggle/prepare.py", "me", "--dataset", "owner/imdb"]
-    asked = [*program, "--output_dir", str(output), *more]
-    return subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    command = [*program, "--output_dir", str(output), *more]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
 def kaggle(tmp_path, monkeypatch, small_corpus):
-    """Its folder of inputs, with the code and a CSV where Kaggle puts data sets."""
+    """Kaggle's folder of inputs, with the code and a CSV where it puts data sets."""
     prepare(tmp_path / "laid-out", "--hub_model_id", REPO)
     inputs = tmp_path / "input"
     shutil.copytree(tmp_path / "laid-out" / "code", inputs / "datasets" / "me" / "mlm-code")
@@ -63,7 +63,7 @@ def kaggle(tmp_path, monkeypatch, small_corpus):
 
 
 def execute(folder: Path, inputs: Path, model: Path, **changes) -> nbformat.NotebookNode:
-    """The notebook that was laid out, run with other parameters than its own."""
+    """Run the notebook that the script wrote with other parameters than its own."""
     notebook = nbformat.read(folder / "laid-out" / "notebook" / "train.ipynb", as_version=4)
     [settings] = (i for i, c in enumerate(notebook.cells) if c.metadata.get("tags"))
     own = {"INPUT": str(inputs), "OUTPUT": str(folder / "model"), "MODEL": str(model)}
@@ -74,33 +74,33 @@ def execute(folder: Path, inputs: Path, model: Path, **changes) -> nbformat.Note
     return notebook
 
 
-def printed(notebook: nbformat.NotebookNode) -> str:
+def output_of(notebook: nbformat.NotebookNode) -> str:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "".join(output.get("text", json.dumps(output.get("data", ""))) for output in outputs)
 
 
-def installed() -> str:
+def installed_versions() -> str:
     listing = [sys.executable, "-m", "pip", "list", "--format=freeze"]
     return subprocess.run(listing, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's own parts
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own
 def test_the_notebook_trains_publishes_and_answers(kaggle, tmp_path, tiny_bert_folder, monkeypatch):
-    before = installed()
+    before = installed_versions()
     with served_hub(tmp_path, monkeypatch, Plan()):
         monkeypatch.delenv("HF_TOKEN")  # it has to come from the secrets
         done = execute(tmp_path, kaggle, tiny_bert_folder)
         files = set(api().list_repo_files(REPO, token=TOKEN))
     assert {"model.safetensors", "tokenizer.json", "README.md", "training.json"} <= files
-    text = printed(done)
+    text = output_of(done)
     assert (
         len(re.findall(r"^ *\d+\.\d%  I have watched this.* and it was awesome\.$", text, re.M))
         == 5
     )
     assert "image/svg+xml" in text and "masked-token perplexity" in text.lower()
     assert TOKEN not in json.dumps(done)
-    assert installed() == before
-    print(text)  # seen with `make test-kaggle`
+    assert installed_versions() == before
+    print(text)  # `make test-kaggle` shows it
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -116,14 +116,14 @@ def test_a_notebook_without_its_tpu_ends_at_once(kaggle, tmp_path, tiny_bert_fol
     [("tpu-v5e-8", "TpuV5E8"), ("t4x2", "NvidiaTeslaT4"), ("cpu", None)],
 )
 def test_the_metadata_is_what_kaggles_tool_reads(tmp_path, accelerator, shape):
-    told = prepare(tmp_path, "--accelerator", accelerator)
+    printed = prepare(tmp_path, "--accelerator", accelerator)
     about = json.loads((tmp_path / "notebook" / "kernel-metadata.json").read_text())
     assert about.get("machine_shape") == shape
     assert about["id"] == "me/" + re.sub(r"\W+", "-", about["title"].lower())  # or Kaggle renames
     assert about["dataset_sources"] == ["me/mlm-code", "owner/imdb"]
     assert about["is_private"] and about["enable_internet"]
     assert (tmp_path / "notebook" / about["code_file"]).is_file()
-    assert f"kaggle kernels push -p {tmp_path}/notebook" in told
+    assert f"kaggle kernels push -p {tmp_path}/notebook" in printed
 
 
 def test_the_notebook_is_whole_and_empty():

@@ -1,7 +1,7 @@
-"""The files of a Space, exactly those, started as a Space starts them: they answer.
+"""The files of a Space, and no others, started as a Space starts them: they answer.
 
-With MLM_SPACE_PYTHON naming a Python that has the Space's requirements and no more, which is what
-`make test-space` does, the requirements are tested too.
+`make test-space` sets MLM_SPACE_PYTHON to a Python that has only the Space's requirements, which
+tests those too.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ SENTENCE = "I have watched this [MASK] and it was awesome."
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory, tiny_checkpoint_folder):
-    """The bundled model, and one of the Hub that is not there any more once the build is over."""
+    """A Space of the bundled model and of one on the Hub; the Hub is stopped after the build."""
     root = tmp_path_factory.mktemp("space-start")
     with pytest.MonkeyPatch.context() as patch, served_hub(root, patch, Plan()):
         push_checkpoint(tiny_checkpoint_folder, "me/reviews")
@@ -39,7 +39,7 @@ def space(tmp_path_factory, tiny_checkpoint_folder):
 
 
 def preload(root) -> None:
-    """What a Space's build does about preload_from_hub: `hf download`, without a token."""
+    """Do what a Space's build does for preload_from_hub: `hf download`, without a token."""
     front = (root / "app" / "README.md").read_text(encoding="utf-8").split("---")[1]
     for each in yaml.safe_load(front)["preload_from_hub"]:
         repo_id, files, commit = each.split()
@@ -50,11 +50,11 @@ def preload(root) -> None:
 
 def test_it_answers_within_a_minute_of_its_start(space):
     space.wait_until_there()
-    there = space.seconds()
+    page_after = space.seconds()
     client = Client(space.url, verbose=False)
-    words = client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=space.left())
+    words = client.submit(SENTENCE, 5, api_name="/fill_mask").result(timeout=space.time_left())
     took = space.seconds()
-    print(f"\nPage after {there:.1f} s, first answer after {took:.1f} s, with {PYTHON}.")
+    print(f"\nPage after {page_after:.1f} s, first answer after {took:.1f} s, with {PYTHON}.")
     assert "film" in [word["token_str"].strip() for word in words]
     assert took < BOUND
     rises = client.predict("He works as a [MASK].", "She is a [MASK].", 3, api_name="/compare")
@@ -62,16 +62,16 @@ def test_it_answers_within_a_minute_of_its_start(space):
 
 
 def test_it_asks_for_nothing_beyond_its_machine(space):
-    """Neither for the model, which lies in its cache at the commit that MLM_MODEL names."""
+    """Not even for the model, which its cache has at the commit that MLM_MODEL names."""
     space.wait_until_there()
     Client(space.url, verbose=False).predict(SENTENCE, 5, api_name="/fill_mask")
-    assert space.asked_for() == []
+    assert space.hosts_tried() == []
     assert space.process.poll() is None
     assert not [line for line in space.log().splitlines() if line.startswith("error:")]
 
 
 def test_the_python_is_the_one_that_the_readme_names():
-    """Where there is one of the Space's own."""
+    """Checked only with MLM_SPACE_PYTHON."""
     if sys.executable == PYTHON:
         pytest.skip("the tests' own Python serves; make test-space has the Space's")
     program = "import sys; print(*sys.version_info[:2], sep='.')"

@@ -1,6 +1,6 @@
 """Serve a local Hub by hand: `python -m mlm.hub.local [--port 8808] FOLDER`, Ctrl-C to stop.
 
-The token that may write is taken from HF_TOKEN; without one, it is made up and printed.
+The token with write permission is HF_TOKEN; if that is not set, one is made up and printed.
 """
 
 import argparse
@@ -13,12 +13,13 @@ from mlm.hub.local.server import LocalHub
 
 
 def main() -> None:
+    """Serve until Ctrl-C; print the settings that a client needs."""
     parser = argparse.ArgumentParser(prog="python -m mlm.hub.local", description=__doc__)
     parser.add_argument("folder", help="where the repositories are kept")
     parser.add_argument("--port", type=int, default=8808)
     parser.add_argument("--user", default="me", help="the namespace that can be written to")
     given = parser.parse_args()
-    # A shell starts what runs in the background with Ctrl-C ignored; here it has to work.
+    # A shell starts background processes with Ctrl-C ignored; here it has to work.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     token = os.environ.get("HF_TOKEN")
     made_up = None if token else "hf_" + secrets.token_hex(8)

@@ -15,20 +15,29 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mlm.hub.local.store import Commit, ParentConflict, RepoNotFound, RepoStore, RevisionNotFound
+from mlm.hub.local.store import (
+    Commit,
+    ParentConflict,
+    RepoFacts,
+    RepoNotFound,
+    RepoStore,
+    RevisionNotFound,
+)
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 1024 * 1024  # bytes read or written at a time
 
+JsonObject = dict[str, Any]  # as a client sends it, not checked
+
 
 @dataclass(frozen=True)
 class Fault:
-    """What a test makes the Hub do instead of answering.
+    """A failure that a test plans in place of an answer.
 
     status: the HTTP status to answer with; None drops the connection.
     after: carry the request out first, so that only the answer is lost.
-    sent: of that answer, the share that gets through before the connection drops.
+    sent: the share of that answer that is sent before the connection drops.
     """
 
     status: int | None
@@ -37,11 +46,12 @@ class Fault:
     sent: float = 0.0
 
 
-Faults = Callable[[str, str], Fault | None]  # (method, path) -> what goes wrong, if anything
+Connection = socket.socket | tuple[bytes, socket.socket]  # as socketserver types it
+Faults = Callable[[str, str], Fault | None]  # (method, path) -> the failure, if any
 
 
 class Refusal(Exception):
-    """An answer that says no; by `code` the client tells its exceptions apart."""
+    """An error answer; the client chooses its exception by `code`."""
 
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
@@ -49,9 +59,9 @@ class Refusal(Exception):
 
 
 class HubServer(ThreadingHTTPServer):
-    """The HTTP server and what its exchanges share.
+    """The HTTP server and the state that its exchanges share.
 
-    store, user, faults, ranges, served: as LocalHub has them. roles: token -> "write" or "read".
+    store, user, faults, ranges, served: as in LocalHub. roles: token -> "write" or "read".
     tickets: secret of a permitted upload -> (sha256, size). routes: see routes.py.
     """
 
@@ -73,46 +83,51 @@ class HubServer(ThreadingHTTPServer):
         self.tickets: dict[str, tuple[str, int]] = {}
         self.served: Counter[str] = Counter()
         self._served_lock = threading.Lock()
-        self._connections: set[socket.socket] = set()
+        self._connections: set[Connection] = set()
         self._connections_lock = threading.Lock()
         super().__init__(("127.0.0.1", port), Exchange)
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what 127.0.0.1 is called."""
+        """Bind without looking up the name of 127.0.0.1."""
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def process_request(self, request: Connection, client_address: object) -> None:
+        """Remember the connection, then serve it in a thread."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def note_served(self, file: str, count: int) -> None:
-        """Add to the bytes of a file's content that were sent off."""
+        """Add to the bytes of a file's content that were sent."""
         with self._served_lock:
             self.served[file] += count
 
-    def shutdown_request(self, request: Any) -> None:
+    def shutdown_request(self, request: Connection) -> None:
+        """Forget the connection and close it."""
         with self._connections_lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        gone = isinstance(sys.exception(), OSError)
-        logger.log(logging.DEBUG if gone else logging.ERROR, "a request failed", exc_info=True)
+    def handle_error(self, request: Connection, client_address: object) -> None:
+        """Log the error; one of the connection, such as a client that left, as debug only."""
+        of_connection = isinstance(sys.exception(), OSError)
+        level = logging.DEBUG if of_connection else logging.ERROR
+        logger.log(level, "a request failed", exc_info=True)
 
     def server_close(self) -> None:
-        """Stop, and end the connections that clients keep open."""
+        """Stop, and close the connections that clients keep open."""
         with self._connections_lock:
             for connection in self._connections:
-                hang_up(connection)
+                if isinstance(connection, socket.socket):
+                    hang_up(connection)
         super().server_close()
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One connection. A route reads with `body*`, answers with `reply` or raises Refusal."""
+    """One connection; a handler reads with `body*`, and answers with `reply` or raises Refusal."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -120,10 +135,11 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def store(self) -> RepoStore:
+        """The server's repositories."""
         return self.server.store
 
     def answer(self) -> None:
-        """Carry out one request, or the fault that is planned for it."""
+        """Carry out one request, or the fault planned for it."""
         url = urlsplit(self.path)
         self.query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         self._unread = int(self.headers.get("Content-Length") or 0)
@@ -133,7 +149,7 @@ class Exchange(BaseHTTPRequestHandler):
         else:
             self._fail(fault, url.path)
         for _ in self.body_chunks():
-            pass  # what was not read would be taken for the next request
+            pass  # the rest would be read as the next request
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
@@ -153,7 +169,7 @@ class Exchange(BaseHTTPRequestHandler):
         match error:
             case Refusal():
                 return error
-            case RepoNotFound():  # a stranger is not told what exists
+            case RepoNotFound():  # as for a private one: strangers must not learn what exists
                 status = 404 if self.headers.get("Authorization") else 401
                 return Refusal(status, "Repository not found", "RepoNotFound")
             case RevisionNotFound():
@@ -184,12 +200,12 @@ class Exchange(BaseHTTPRequestHandler):
             self.reply({"error": "injected fault"}, fault.status, fault.headers)
 
     def body_chunks(self) -> Iterator[bytes]:
-        """The rest of the request's body, in pieces. Raises ConnectionError if it is cut short."""
+        """Yield the rest of the request's body. Raises ConnectionError if it is cut short."""
         while self._unread:
             yield self._read(self.rfile.read(min(CHUNK, self._unread)))
 
-    def body_lines(self) -> Iterator[dict[str, Any]]:
-        """The body as JSON lines, one line in memory at a time."""
+    def body_lines(self) -> Iterator[JsonObject]:
+        """Yield the body's JSON lines, one line in memory at a time."""
         while self._unread:
             line = self._read(self.rfile.readline(self._unread))
             if line.strip():
@@ -202,19 +218,21 @@ class Exchange(BaseHTTPRequestHandler):
         self._unread -= len(piece)
         return piece
 
-    def body(self) -> dict[str, Any]:
-        """The body as one JSON object."""
-        return json.loads(b"".join(self.body_chunks()) or b"{}")
+    def body(self) -> JsonObject:
+        """Return the body as one JSON object; {} for an empty one."""
+        content: JsonObject = json.loads(b"".join(self.body_chunks()) or b"{}")
+        return content
 
     def form(self) -> dict[str, list[str]]:
-        """The body as an HTML form or as JSON: clients have sent lists of paths both ways."""
+        """Return the body of an HTML form or a JSON object; clients send lists of paths as both."""
         body = b"".join(self.body_chunks()).decode()
         if self.headers.get("Content-Type", "").startswith("application/json"):
-            return json.loads(body)
+            content: dict[str, list[str]] = json.loads(body)
+            return content
         return parse_qs(body)
 
     def reply(
-        self, content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+        self, content: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         """Answer with JSON."""
         body = json.dumps(content).encode()
@@ -224,14 +242,14 @@ class Exchange(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def start_reply(self, status: int, headers: Mapping[str, str], length: int) -> None:
-        """Send the head of an answer whose body of `length` bytes the caller writes."""
+        """Send the status and the headers; the caller writes the body of `length` bytes."""
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(length)}.items():
             self.send_header(name, re.sub(r"[^\x20-\x7e]+", " ", value))
         self.end_headers()
 
     def role(self) -> str | None:
-        """ "write", "read", or None for a stranger. Refuses a token that is not known."""
+        """Return "write", "read", or None without a token. Raises Refusal for an unknown token."""
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if not given:
             return None
@@ -241,29 +259,31 @@ class Exchange(BaseHTTPRequestHandler):
         raise Refusal(401, "Invalid credentials in Authorization header")
 
     def check_may_write(self, repo: str) -> None:
-        """Refuse whoever is not the account that the repository belongs to."""
+        """Raise Refusal unless the token may write to the repository."""
         role = self.role()
         if role is None:
             raise Refusal(401, "Invalid username or password.")
         if role != "write" or repo.split("/")[0] != self.server.user:
             raise Refusal(403, f"You don't have the rights to write to {repo}")
 
-    def facts(self, kind: str, repo: str) -> dict[str, Any]:
-        """What the store knows of a repository, for those who may know of it."""
+    def facts(self, kind: str, repo: str) -> RepoFacts:
+        """Return a repository's facts. Raises RepoNotFound for a private one without a token."""
         role, facts = self.role(), self.store.facts(kind, repo)
         if facts["private"] and role is None:
             raise RepoNotFound(repo)
         return facts
 
     def commit(self, kind: str, repo: str, rev: str) -> Commit:
-        """A commit of a repository, likewise."""
+        """Return a commit of a repository. Raises as `facts`, and RevisionNotFound."""
         self.facts(kind, repo)
         return self.store.commit_at(kind, repo, rev)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log at debug level."""
         logger.debug("%s %s -> %s", self.command, urlsplit(self.path).path, code)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
+        """Log at debug level."""
         logger.debug(format, *args)
 
 
@@ -271,8 +291,8 @@ Route = tuple[tuple[str, ...], re.Pattern[str], Callable[..., None]]  # methods,
 
 
 def hang_up(connection: socket.socket) -> None:
-    """End a connection at once, whatever the other side is waiting for."""
+    """Close a connection at once, even if the other side waits for an answer."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        logger.debug("the connection was gone already")
+        logger.debug("the connection was closed already")

@@ -1,21 +1,21 @@
-"""What each address of the local Hub does; uploads and downloads are in transfers.py."""
+"""The local Hub's addresses and their handlers; those that move files are in transfers.py."""
 
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any
 
 import yaml
 
 from mlm.hub.local import spaces, transfers
 from mlm.hub.local.card_rules import errors_in
 from mlm.hub.local.exchange import Exchange, Refusal, Route
-from mlm.hub.local.store import DEFAULT_BRANCH, FileEntry, lfs_pointer
+from mlm.hub.local.store import DEFAULT_BRANCH, FileEntry, RefGroup, lfs_pointer
 
 # accounts and repositories
 
 
 def whoami(request: Exchange) -> None:
+    """Answer with the account and the token's permission."""
     role = request.role()
     if role is None:
         raise Refusal(401, "Invalid username or password.")
@@ -24,6 +24,7 @@ def whoami(request: Exchange) -> None:
 
 
 def create_repo(request: Exchange) -> None:
+    """Create a repository; 409 if it exists."""
     wanted = request.body()
     repo = f"{wanted.get('organization') or request.server.user}/{wanted['name']}"
     request.check_may_write(repo)
@@ -36,11 +37,12 @@ def create_repo(request: Exchange) -> None:
     if made and settings:
         request.store.update_facts(kind, repo, **settings)
     url = f"{request.server.url}/{'' if kind == 'models' else kind + '/'}{repo}"
-    said = {} if made else {"error": f"You already created this {kind[:-1]} repo"}
-    request.reply({"url": url, "name": repo, **said}, 200 if made else 409)
+    error = {} if made else {"error": f"You already created this {kind[:-1]} repo"}
+    request.reply({"url": url, "name": repo, **error}, 200 if made else 409)
 
 
 def update_settings(request: Exchange, kind: str, repo: str) -> None:
+    """Set whether a repository is gated, and its visibility."""
     request.check_may_write(repo)
     wanted = request.body()
     changes = {"gated": wanted["gated"]} if "gated" in wanted else {}
@@ -51,16 +53,18 @@ def update_settings(request: Exchange, kind: str, repo: str) -> None:
 
 
 def validate_yaml(request: Exchange) -> None:
+    """Answer with the errors in a card's metadata; 400 if there are any."""
     front = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*(\n|$)", request.body()["content"], re.DOTALL)
     try:
         errors = errors_in(yaml.safe_load(front[1])) if front else []
     except yaml.YAMLError as error:
         errors = [str(error)]
-    told = [{"message": error} for error in errors]
-    request.reply({"errors": told, "warnings": []}, 400 if errors else 200)
+    listed = [{"message": error} for error in errors]
+    request.reply({"errors": listed, "warnings": []}, 400 if errors else 200)
 
 
 def repo_info(request: Exchange, kind: str, repo: str, rev: str = DEFAULT_BRANCH) -> None:
+    """Answer with a repository's facts and the files of a commit."""
     facts, commit = request.facts(kind, repo), request.commit(kind, repo, rev)
     request.reply(
         {
@@ -78,12 +82,12 @@ def repo_info(request: Exchange, kind: str, repo: str, rev: str = DEFAULT_BRANCH
     )
 
 
-def _sibling(path: str, entry: FileEntry) -> dict[str, Any]:
+def _sibling(path: str, entry: FileEntry) -> dict[str, object]:
     lfs = {"lfs": {**_lfs_facts(entry), "sha256": entry.sha256}} if entry.lfs else {}
     return {"rfilename": path, "size": entry.size, "blobId": entry.oid, **lfs}
 
 
-def _lfs_facts(entry: FileEntry) -> dict[str, Any]:
+def _lfs_facts(entry: FileEntry) -> dict[str, object]:
     return {"size": entry.size, "pointerSize": len(lfs_pointer(entry.sha256, entry.size))}
 
 
@@ -91,25 +95,28 @@ def _lfs_facts(entry: FileEntry) -> dict[str, Any]:
 
 
 def list_refs(request: Exchange, kind: str, repo: str) -> None:
+    """Answer with the branches and the tags."""
     facts = request.facts(kind, repo)
 
-    def listed(group: str, prefix: str) -> list[dict[str, str]]:
+    def refs(group: RefGroup, prefix: str) -> list[dict[str, str]]:
         return [
             {"name": name, "ref": prefix + name, "targetCommit": commit}
             for name, commit in facts[group].items()
         ]
 
-    branches, tags = listed("branches", "refs/heads/"), listed("tags", "refs/tags/")
+    branches, tags = refs("branches", "refs/heads/"), refs("tags", "refs/tags/")
     request.reply({"branches": branches, "tags": tags, "converts": [], "pullRequests": []})
 
 
 def add_branch(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Create a branch; 409 if it exists."""
     _add_ref(
         request, kind, repo, "branches", rev, request.body().get("startingPoint", DEFAULT_BRANCH)
     )
 
 
 def delete_branch(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Delete a branch other than the main one; its commits stay."""
     request.check_may_write(repo)
     if rev == DEFAULT_BRANCH:
         raise Refusal(400, f"{rev} cannot be deleted")
@@ -118,10 +125,13 @@ def delete_branch(request: Exchange, kind: str, repo: str, rev: str) -> None:
 
 
 def add_tag(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Create a tag; 409 if it exists."""
     _add_ref(request, kind, repo, "tags", request.body()["tag"], rev)
 
 
-def _add_ref(request: Exchange, kind: str, repo: str, group: str, name: str, target: str) -> None:
+def _add_ref(
+    request: Exchange, kind: str, repo: str, group: RefGroup, name: str, target: str
+) -> None:
     request.check_may_write(repo)
     if not request.store.add_ref(kind, repo, group, name, target):
         raise Refusal(409, f"{name} exists already")
@@ -129,6 +139,7 @@ def _add_ref(request: Exchange, kind: str, repo: str, group: str, name: str, tar
 
 
 def list_commits(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Answer with the commits from a revision back to the first."""
     request.facts(kind, repo)
     request.reply(
         [
@@ -145,6 +156,7 @@ def list_commits(request: Exchange, kind: str, repo: str, rev: str) -> None:
 
 
 def list_tree(request: Exchange, kind: str, repo: str, rev: str, path: str = "") -> None:
+    """Answer with the files and folders below a path."""
     files = request.commit(kind, repo, rev).files
     prefix = f"{path}/" if path else ""
     if prefix and not any(name.startswith(prefix) for name in files):
@@ -159,17 +171,23 @@ def list_tree(request: Exchange, kind: str, repo: str, rev: str, path: str = "")
 
 
 def paths_info(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Answer with the files and folders of the given paths that exist."""
     entries = _entries(request.commit(kind, repo, rev).files)
     request.reply([entries[path] for path in request.form().get("paths", []) if path in entries])
 
 
-def _entries(files: dict[str, FileEntry]) -> dict[str, dict[str, Any]]:
-    """Files and the folders that hold them, as the Hub describes them, by path."""
-    entries: dict[str, dict[str, Any]] = {}
+def _entries(files: dict[str, FileEntry]) -> dict[str, dict[str, object]]:
+    """Return the Hub's description of files and their folders, by path."""
+    entries: dict[str, dict[str, object]] = {}
     for path, entry in files.items():
         for folder in PurePosixPath(path).parents:
             if str(folder) != ".":
-                facts = {"type": "directory", "path": str(folder), "oid": "0" * 40, "size": 0}
+                facts: dict[str, object] = {
+                    "type": "directory",
+                    "path": str(folder),
+                    "oid": "0" * 40,
+                    "size": 0,
+                }
                 entries.setdefault(str(folder), facts)
         lfs = {"lfs": {**_lfs_facts(entry), "oid": entry.sha256}} if entry.lfs else {}
         facts = {"type": "file", "path": path, "oid": entry.oid, "size": entry.size, **lfs}
@@ -178,7 +196,7 @@ def _entries(files: dict[str, FileEntry]) -> dict[str, dict[str, Any]]:
 
 
 def _routes() -> list[Route]:
-    """Methods, address, handler. {rev} and {path} come quoted, so neither hides a slash."""
+    """Compile the table of methods, address, handler; {rev} is quoted, so it has no slash."""
     parts = {
         "{repo}": r"(?P<kind>models|datasets|spaces)/(?P<repo>[^/]+/[^/]+)",
         "{space}": r"spaces/(?P<repo>[^/]+/[^/]+)",

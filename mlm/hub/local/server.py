@@ -14,17 +14,17 @@ class LocalHub:
     """Serve the repositories of a folder on 127.0.0.1 while the `with` block lasts.
 
     Args:
-        folder: where they are kept; a later LocalHub on the same folder has them again.
-        token: who shows it is `user` and may write; everyone else reads what is public.
+        folder: of the repositories; a later LocalHub on the same folder has them again.
+        token: the write token of `user`; without a token, only public repositories are readable.
         user: the only account; its name is the only namespace that can be written to.
-        read_token: who shows it is `user` too, but may not write.
+        read_token: a token of `user` without write permission.
         port: 0 takes any free one.
-        faults: asked before each request what is to go wrong; for tests.
-        ranges: False answers a request for a part of a file with all of it, as some proxies do.
+        faults: called before each request for the failure to answer with; for tests.
+        ranges: False answers a range request with the whole file, as some proxies do.
 
     Attributes:
-        served: "owner/name/path" of a file -> bytes of its content that were sent off, over all
-            commits; the last chunk counts as a whole where the client hangs up.
+        served: "owner/name/path" of a file -> bytes of its content that were sent, over all
+            commits; if the client hangs up, the last chunk counts as a whole.
     """
 
     def __init__(
@@ -63,5 +63,5 @@ class LocalHub:
         self._thread.join()
 
     def wait(self) -> None:
-        """Stay until the server stops."""
+        """Wait until the server stops."""
         self._thread.join()

@@ -5,21 +5,22 @@
     FOLDER/models/<namespace>/<name>/commits/<id>.json  parent, title, author, date, files
     FOLDER/datasets/..., FOLDER/spaces/...              likewise; a Space's settings in repo.json
 
-Nothing but the commit at hand is ever in memory. Every file is written beside and renamed, and a
-branch moves last, so a commit is there as a whole or not at all.
+Only the current commit is in memory. Every file is written to a temporary one and renamed, and a
+branch moves last, so a commit is stored whole or not at all.
 """
 
 import hashlib
 import json
-import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Literal, TypedDict, Unpack
+
+from mlm.backend.atomic_files import replace_file
 
 REPO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 DEFAULT_BRANCH = "main"
@@ -27,6 +28,25 @@ FIRST_COMMIT_FILES = {
     ".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
     b"*.gz filter=lfs diff=lfs merge=lfs -text\n"
 }
+
+
+RefGroup = Literal["branches", "tags"]
+
+
+class RepoFacts(TypedDict, total=False):
+    """The content of repo.json. Branch or tag -> commit; the rest of a Space only."""
+
+    private: bool
+    gated: bool | str
+    created: str
+    branches: dict[str, str]
+    tags: dict[str, str]
+    sdk: str
+    hardware: str
+    variables: dict[str, dict[str, str]]
+    secrets: dict[str, str]  # name -> sha256 of the value
+    stage: str
+    started: str  # the commit that runs
 
 
 class RepoNotFound(LookupError):
@@ -38,7 +58,7 @@ class RevisionNotFound(LookupError):
 
 
 class ParentConflict(Exception):
-    """The branch has moved since the commit's author looked."""
+    """The branch has moved since the author of the commit read it."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +84,13 @@ class Commit:
 
     @property
     def id(self) -> str:
-        """40 hex digits that name this content and its history, as git's do."""
+        """40 hex digits for this content and its history, as git has them."""
         return hashlib.sha1(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one commit does: files to add or replace, files and folders to delete."""
+    """The change of one commit: files to add or replace, files and folders to delete."""
 
     title: str
     message: str
@@ -80,30 +100,31 @@ class Change:
     deleted_folders: Iterable[str] = ()
 
     def apply(self, files: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
+        """Return the files after the change, sorted by path."""
         folders = tuple(folder.rstrip("/") + "/" for folder in self.deleted_folders)
-        gone = set(self.deleted_files)
-        kept = {p: e for p, e in files.items() if p not in gone and not p.startswith(folders)}
+        deleted = set(self.deleted_files)
+        kept = {p: e for p, e in files.items() if p not in deleted and not p.startswith(folders)}
         return dict(sorted({**kept, **self.added}.items()))
 
 
 def git_oid(content: bytes) -> str:
-    """The id git gives to this content as a blob."""
+    """Return git's id of this content as a blob."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def lfs_pointer(sha256: str, size: int) -> bytes:
-    """What git itself stores in the place of a large file."""
+    """Return the text that git stores instead of a large file."""
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
     return text.encode()
 
 
 def large_file(sha256: str, size: int) -> FileEntry:
-    """The entry of a large file whose content is stored already."""
+    """Return the entry of a large file whose content is stored already."""
     return FileEntry(sha256, size, git_oid(lfs_pointer(sha256, size)), lfs=True)
 
 
 class RepoStore:
-    """Repositories under one folder; safe to share between threads of one process."""
+    """Repositories below one folder; the threads of one process can share it."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -113,14 +134,16 @@ class RepoStore:
     # contents
 
     def blob_path(self, sha256: str) -> Path:
+        """Return the file of a content."""
         return self.folder / "blobs" / sha256
 
     def has_blob(self, sha256: str, size: int) -> bool:
+        """Return whether a content is stored in full size."""
         path = self.blob_path(sha256)
         return path.is_file() and path.stat().st_size == size
 
     def put_blob(self, chunks: Iterable[bytes], expected: tuple[str, int] | None = None) -> str:
-        """Store a content as it streams in; its sha256.
+        """Store a content in pieces; return its sha256.
 
         Raises:
             ValueError: it is not the `expected` (sha256, size); nothing is kept.
@@ -141,13 +164,13 @@ class RepoStore:
         return digest.hexdigest()
 
     def small_file(self, content: bytes) -> FileEntry:
-        """Store a content that came inside a commit; its entry."""
+        """Store a content that a commit includes; return its entry."""
         return FileEntry(self.put_blob([content]), len(content), git_oid(content), lfs=False)
 
     # repositories
 
     def create(self, kind: str, repo_id: str, author: str, *, private: bool = False) -> bool:
-        """Make a repository with a first commit; False where it exists already."""
+        """Create a repository with a first commit; return False if it exists already."""
         with self._lock:
             if self._repo_json(kind, repo_id).is_file():
                 return False
@@ -155,35 +178,42 @@ class RepoStore:
             files = {path: self.small_file(text) for path, text in FIRST_COMMIT_FILES.items()}
             first = Commit(None, "initial commit", "", author, _now(), files)
             self._write_commit(kind, repo_id, first)
-            branches = {DEFAULT_BRANCH: first.id}
-            facts = {"private": private, "gated": False, "branches": branches, "tags": {}}
-            _write_json(self._repo_json(kind, repo_id), {**facts, "created": first.date})
+            facts: RepoFacts = {
+                "private": private,
+                "gated": False,
+                "branches": {DEFAULT_BRANCH: first.id},
+                "tags": {},
+                "created": first.date,
+            }
+            _write_json(self._repo_json(kind, repo_id), facts)
             return True
 
-    def facts(self, kind: str, repo_id: str) -> dict[str, Any]:
-        """private, gated, created, branches, tags. Raises RepoNotFound."""
+    def facts(self, kind: str, repo_id: str) -> RepoFacts:
+        """Return a repository's facts, read from the disk. Raises RepoNotFound."""
         path = self._repo_json(kind, repo_id)
         if not path.is_file():
             raise RepoNotFound(repo_id)
-        return json.loads(path.read_text())
+        facts: RepoFacts = json.loads(path.read_text())
+        return facts
 
-    def update_facts(self, kind: str, repo_id: str, **changes: Any) -> None:
+    def update_facts(self, kind: str, repo_id: str, **changes: Unpack[RepoFacts]) -> None:
+        """Change some facts of a repository. Raises RepoNotFound."""
         with self._lock:
             facts = {**self.facts(kind, repo_id), **changes}
             _write_json(self._repo_json(kind, repo_id), facts)
 
-    def add_ref(self, kind: str, repo_id: str, group: str, name: str, revision: str) -> bool:
-        """Name a commit; `group` is "branches" or "tags". False where the name is taken."""
+    def add_ref(self, kind: str, repo_id: str, group: RefGroup, name: str, revision: str) -> bool:
+        """Add a branch or a tag for a commit; return False if the name is taken."""
         with self._lock:
-            refs = self.facts(kind, repo_id)[group]
-            if name in refs:
+            facts = self.facts(kind, repo_id)
+            if name in facts[group]:
                 return False
-            target = self.commit_at(kind, repo_id, revision).id
-            self.update_facts(kind, repo_id, **{group: {**refs, name: target}})
+            facts[group][name] = self.commit_at(kind, repo_id, revision).id
+            _write_json(self._repo_json(kind, repo_id), facts)
             return True
 
     def remove_branch(self, kind: str, repo_id: str, name: str) -> None:
-        """Forget a branch; its commits stay. Raises RevisionNotFound."""
+        """Remove a branch; its commits stay. Raises RevisionNotFound."""
         with self._lock:
             branches = self.facts(kind, repo_id)["branches"]
             if branches.pop(name, None) is None:
@@ -193,7 +223,7 @@ class RepoStore:
     # commits
 
     def commit_at(self, kind: str, repo_id: str, revision: str) -> Commit:
-        """The commit that a branch, a tag or an id names. Raises RepoNotFound, RevisionNotFound."""
+        """Return the commit of a branch, a tag or an id. Raises RepoNotFound, RevisionNotFound."""
         facts = self.facts(kind, repo_id)
         commit_id = facts["branches"].get(revision) or facts["tags"].get(revision) or revision
         path = self._repo_folder(kind, repo_id) / "commits" / f"{commit_id}.json"
@@ -203,8 +233,8 @@ class RepoStore:
         files = {name: FileEntry(**entry) for name, entry in saved.pop("files").items()}
         return Commit(**saved, files=files)
 
-    def history(self, kind: str, repo_id: str, revision: str) -> Iterable[Commit]:
-        """The commits from a revision back to the first."""
+    def history(self, kind: str, repo_id: str, revision: str) -> Iterator[Commit]:
+        """Yield the commits from a revision back to the first."""
         commit: Commit | None = self.commit_at(kind, repo_id, revision)
         while commit is not None:
             yield commit
@@ -213,11 +243,11 @@ class RepoStore:
     def commit(
         self, kind: str, repo_id: str, branch: str, change: Change, parent: str | None = None
     ) -> Commit:
-        """Move a branch on by one commit, all of it or nothing.
+        """Add one commit to a branch, all of it or nothing; return the commit.
 
         Raises:
             ParentConflict: `parent` is given and is not the branch's head.
-            RevisionNotFound: there is no such branch.
+            RevisionNotFound: the branch does not exist.
         """
         with self._lock:
             branches = self.facts(kind, repo_id)["branches"]
@@ -250,7 +280,5 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    beside = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-    beside.write_text(json.dumps(content, indent=1))
-    beside.replace(path)
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    replace_file(path, json.dumps(content, indent=1))

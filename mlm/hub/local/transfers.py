@@ -1,25 +1,25 @@
-"""Uploads and downloads of the local Hub: preupload, large files, commits, resolve."""
+"""The local Hub's uploads and downloads: preupload, large files, commits, resolve."""
 
 import base64
 import re
 import secrets
 from collections.abc import Iterator
-from typing import Any
 
-from mlm.hub.local.exchange import CHUNK, Exchange, Refusal
+from mlm.hub.local.exchange import CHUNK, Exchange, JsonObject, Refusal
 from mlm.hub.local.store import Change, FileEntry, large_file
 
 LARGE_SUFFIXES = (".safetensors", ".bin", ".gz", ".h5", ".npz", ".parquet", ".png", ".zip")
-LARGE_SIZE = 10 * 1024 * 1024  # bytes; what is larger is a large file whatever its name
+LARGE_SIZE = 10 * 1024 * 1024  # bytes; a larger file is a large file whatever its name
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LFS_TYPE = {"Content-Type": "application/vnd.git-lfs+json"}
 
 
 def preupload(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Answer for each file whether it is uploaded as a large one."""
     request.check_may_write(repo)
     present = request.store.commit_at(kind, repo, rev).files
 
-    def decided(path: str, size: int) -> dict[str, Any]:
+    def upload_mode(path: str, size: int) -> dict[str, object]:
         large = size > 0 and (path.endswith(LARGE_SUFFIXES) or size > LARGE_SIZE)
         entry = present.get(path)
         oid = entry and (entry.sha256 if entry.lfs else entry.oid)
@@ -27,11 +27,12 @@ def preupload(request: Exchange, kind: str, repo: str, rev: str) -> None:
         return {"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid}
 
     request.reply(
-        {"files": [decided(file["path"], file["size"]) for file in request.body()["files"]]}
+        {"files": [upload_mode(file["path"], file["size"]) for file in request.body()["files"]]}
     )
 
 
 def lfs_batch(request: Exchange, repo: str, kind: str = "models") -> None:
+    """Answer with the addresses to upload large files to."""
     request.check_may_write(repo)
     request.store.facts(kind, repo)
     wanted = request.body()["objects"]
@@ -39,8 +40,8 @@ def lfs_batch(request: Exchange, repo: str, kind: str = "models") -> None:
     request.reply({"transfer": "basic", "objects": objects}, headers=LFS_TYPE)
 
 
-def _lfs_object(request: Exchange, oid: str, size: int) -> dict[str, Any]:
-    """Where one large file may be put; without `actions` when it is here already."""
+def _lfs_object(request: Exchange, oid: str, size: int) -> dict[str, object]:
+    """Describe the upload of one large file; without `actions` if it is stored already."""
     if not SHA256.fullmatch(oid):
         raise ValueError(f"not a sha256: {oid}")
     if request.store.has_blob(oid, size):
@@ -53,7 +54,7 @@ def _lfs_object(request: Exchange, oid: str, size: int) -> dict[str, Any]:
 
 
 def lfs_put(request: Exchange, oid: str) -> None:
-    """Take a large file; the ticket in the address stands for a token, as at a storage provider."""
+    """Store a large file; the address has a ticket instead of a token, as at a storage provider."""
     ticket = request.query.get("ticket", "")
     expected = request.server.tickets.get(ticket)
     if expected is None or expected[0] != oid:
@@ -63,6 +64,7 @@ def lfs_put(request: Exchange, oid: str) -> None:
 
 
 def lfs_verify(request: Exchange, oid: str) -> None:
+    """Confirm that a large file is stored; 404 if not."""
     if request.role() != "write":
         raise Refusal(401, "Invalid username or password.")
     if not request.store.has_blob(oid, request.body()["size"]):
@@ -71,6 +73,7 @@ def lfs_verify(request: Exchange, oid: str) -> None:
 
 
 def commit(request: Exchange, kind: str, repo: str, rev: str) -> None:
+    """Commit the files of the request's body to a branch."""
     request.check_may_write(repo)
     request.store.facts(kind, repo)
     lines = request.body_lines()
@@ -84,9 +87,8 @@ def commit(request: Exchange, kind: str, repo: str, rev: str) -> None:
     request.reply({"success": True, "commitOid": made.id, "commitUrl": url, "hookOutput": ""})
 
 
-def _read_change(
-    request: Exchange, header: dict[str, Any], lines: Iterator[dict[str, Any]]
-) -> Change:
+def _read_change(request: Exchange, header: JsonObject, lines: Iterator[JsonObject]) -> Change:
+    """Read a commit's lines; store the contents among them. Raises Refusal and ValueError."""
     added: dict[str, FileEntry] = {}
     deleted: dict[str, list[str]] = {"deletedFile": [], "deletedFolder": []}
     for line in lines:
@@ -95,7 +97,7 @@ def _read_change(
         if key == "file":
             added[value["path"]] = request.store.small_file(base64.b64decode(value["content"]))
         elif key == "lfsFile":
-            added[value["path"]] = _uploaded(request, value["oid"], value.get("size"))
+            added[value["path"]] = _uploaded_file(request, value["oid"], value.get("size"))
         else:
             deleted[key].append(value["path"])
     files, folders = deleted["deletedFile"], deleted["deletedFolder"]
@@ -103,7 +105,8 @@ def _read_change(
     return Change(summary, about, request.server.user, added, files, folders)
 
 
-def _uploaded(request: Exchange, oid: str, size: int | None) -> FileEntry:
+def _uploaded_file(request: Exchange, oid: str, size: int | None) -> FileEntry:
+    """Return the entry of a large file that was uploaded before. Raises Refusal."""
     blob = request.store.blob_path(oid)
     if not SHA256.fullmatch(oid) or not blob.is_file():
         raise Refusal(400, f"the large file {oid} was not uploaded")
@@ -122,6 +125,7 @@ def _check_path(path: str) -> None:
 
 
 def resolve(request: Exchange, repo: str, rev: str, path: str, kind: str = "models") -> None:
+    """Answer with the content of a file, or with a range of it."""
     facts, found = request.facts(kind, repo), request.commit(kind, repo, rev)
     if facts["gated"] and request.role() != "write":
         raise Refusal(
@@ -141,9 +145,9 @@ def resolve(request: Exchange, repo: str, rev: str, path: str, kind: str = "mode
 
 
 def _send_file(request: Exchange, name: str, entry: FileEntry, headers: dict[str, str]) -> None:
-    asked = request.headers.get("Range") if request.server.ranges else None
-    first, last = _asked_range(asked, entry.size)
-    if first > last and asked:
+    wanted = request.headers.get("Range") if request.server.ranges else None
+    first, last = _parse_range(wanted, entry.size)
+    if first > last and wanted:
         request.start_reply(416, {"Content-Range": f"bytes */{entry.size}"}, 0)
         return
     partial = (first, last) != (0, entry.size - 1)
@@ -159,15 +163,15 @@ def _send_file(request: Exchange, name: str, entry: FileEntry, headers: dict[str
             chunk = file.read(min(CHUNK, length))
             if not chunk:
                 raise ConnectionError(f"{name} is shorter in the store than its entry says")
-            request.server.note_served(name, len(chunk))  # before anyone can have it
+            request.server.note_served(name, len(chunk))  # before the client can have it
             length -= request.wfile.write(chunk)
 
 
-def _asked_range(header: str | None, size: int) -> tuple[int, int]:
-    """First and last byte of a Range header; all of the file for none or one not understood."""
-    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
-    if asked is None or asked[0] == "bytes=-":
+def _parse_range(header: str | None, size: int) -> tuple[int, int]:
+    """Return the first and the last byte of a Range header; of the whole file for any other."""
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
+    if match is None or match[0] == "bytes=-":
         return 0, size - 1
-    if not asked[1]:
-        return max(0, size - int(asked[2])), size - 1
-    return int(asked[1]), min(int(asked[2] or size), size - 1)
+    if not match[1]:
+        return max(0, size - int(match[2])), size - 1
+    return int(match[1]), min(int(match[2] or size), size - 1)

@@ -1,11 +1,11 @@
-"""Make a Space of the page, or bring one up to date: its settings, then its files in one commit.
+"""Create or update a Space of the page: its settings, then its files in one commit.
 
     model = space_model("me/imdb_bert_uncased")
     files = lay_out(folder, [model], "cpu-basic")
     deploy_space("me/my-playground", files, SpaceSettings({"MLM_MODEL": model.name}))
 
-The settings go first, so that the one build which the commit begins has them. Not imported by
-mlm.hub: the page itself never needs it.
+The settings go first, so that the build which the commit starts has them. mlm.hub does not import
+this module: the page never needs it.
 """
 
 import time
@@ -15,41 +15,43 @@ from typing import TYPE_CHECKING
 
 from mlm.checkpoint.file_limits import LARGEST_SMALL_FILE
 from mlm.errors import HubError
-from mlm.hub.connection import checked_id, checked_revision, endpoint, hub_api, retrying
+from mlm.hub.commit import PUSH_ATTEMPTS, Change, check_arrived, commit_change
+from mlm.hub.connection import call_hub, checked_id, checked_revision, endpoint, hub_api
 from mlm.hub.inspection import fetch_all_but_weights
-from mlm.hub.pull import PULL_ATTEMPTS, named_revision
-from mlm.hub.push import PUSH_ATTEMPTS, Published, check_push, differences
+from mlm.hub.pull import DEMO, PULL_ATTEMPTS, named_revision
+from mlm.hub.push import Published, check_push, refuse_public
 from mlm.hub.snapshot import look_up
-from mlm.hub.space.files import DEMO, SpaceModel
+from mlm.hub.space.files import SpaceModel
 from mlm.hub.space.settings import SpaceSettings, check_apart
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import SpaceInfo
 
-OURS = "mlm/playground/page.py"  # what tells a Space of this page from any other
-FRESH = {".gitattributes", "README.md"}  # what the Hub puts into a new one
+OURS = "mlm/playground/page.py"  # a Space without this file is not one of the page
+FRESH = {".gitattributes", "README.md"}  # files that the Hub puts into a new Space
 TOKEN = "HF_TOKEN"
-ON_THE_WAY = {"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"}
-WAIT_MINUTES = 30.0  # after which the Hub itself gives a start up
+STARTING = {"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"}
+WAIT_MINUTES = 30.0  # after which the Hub itself ends a start
 PAUSE = 5.0  # seconds
 
 
 def space_models(names: str) -> list[SpaceModel]:
-    """What MLM_MODEL would name, pinned; see space_model."""
+    """Return the models of MLM_MODEL's value, each pinned to a commit; see space_model."""
     each = [name.strip() for name in names.split(",") if name.strip()]
     return [space_model(name) for name in each or [DEMO]]
 
 
 def space_model(name: str) -> SpaceModel:
-    """A checkpoint on the Hub, at the commit that it has now, looked at as far as a pull does
-    before it fetches weights; or the bundled one.
+    """Return the bundled checkpoint, or one on the Hub, pinned to its commit now.
+
+    One on the Hub is checked as far as a pull checks it before it fetches weights.
 
     Args:
         name: "demo", owner/name or owner/name@revision.
 
     Raises:
-        HubError: a folder, or no such checkpoint, or the Hub cannot be reached.
+        HubError: a folder, a checkpoint that does not exist, or the Hub cannot be reached.
         CheckpointError: the page could not load it.
     """
     if name == DEMO:
@@ -68,17 +70,17 @@ def space_model(name: str) -> SpaceModel:
 
 
 def _anyone_may_read(repo_id: str) -> bool:
-    info = retrying(f"read {repo_id}", lambda: hub_api().model_info(repo_id), PULL_ATTEMPTS)
+    info = call_hub(f"read {repo_id}", lambda: hub_api().model_info(repo_id), PULL_ATTEMPTS)
     return not info.private and not info.gated
 
 
 def check_settings(settings: SpaceSettings, models: Sequence[SpaceModel]) -> None:
-    """Find out before anything is sent what of the settings cannot work.
+    """Check the settings before anything is sent.
 
     Raises:
         ConfigError: a name is both a variable's and a secret's.
-        HubError: the Space would have no token for a model that not everybody may read, or the one
-            that may write to the account.
+        HubError: the Space would have no token for a private or gated model, or would have the
+            token that writes to the account.
     """
     from huggingface_hub import get_token
 
@@ -98,47 +100,46 @@ def check_settings(settings: SpaceSettings, models: Sequence[SpaceModel]) -> Non
 
 
 def deploy_space(repo_id: str, files: Mapping[str, Path], settings: SpaceSettings) -> Published:
-    """Create or update a Space, and look whether the Hub has its files as they are here.
+    """Create or update a Space, and check that the Hub has its files.
 
-    Files below mlm/ that an earlier deployment sent and this one does not have are removed in the
-    same commit; other files, variables and secrets that the Space has are left alone.
+    Files below mlm/ that an earlier deployment sent and this one does not have are deleted in the
+    same commit; other files, variables and secrets of the Space are kept.
 
     Args:
         repo_id: owner/name.
         files: path in the Space -> path here.
+        settings: variables and secrets to set; hardware and visibility.
 
     Raises:
-        HubError: the Hub said no, could not be reached, or the Space was changed meanwhile; it is
+        HubError: the Hub refused, could not be reached, or the Space was changed meanwhile; it is
             a Space of something else, or a public one where a private one is wanted.
     """
     if "/" not in checked_id(repo_id):
         raise HubError(f"{repo_id!r} does not say whose Space it is: give owner/name")
     check_push(repo_id)
     api = hub_api()
-    head = _created(api, repo_id, settings)
+    head = _create_or_read(api, repo_id, settings)
     _check_ours(head, settings)
-    _set(api, repo_id, settings)
-    commit = _commit(api, head, dict(files))
-    wrong = differences(api, repo_id, commit, dict(files), repo_type="space")
-    if wrong:
-        raise HubError(f"{repo_id} at {commit} has {', '.join(wrong)} not as here: deploy again")
+    _apply(settings, api, repo_id)
+    commit = _commit(api, head, files)
+    check_arrived(api, repo_id, commit, files, repo_type="space", advice="deploy again")
     return Published(repo_id, commit, f"{endpoint()}/spaces/{repo_id}")
 
 
 def wait_until_running(space: Published, minutes: float = WAIT_MINUTES) -> None:
-    """Stay while a Space is built and started at the commit that was published.
+    """Wait until a Space runs at the commit that was published.
 
     Raises:
-        HubError: it ended in another way, or is not there after so many minutes.
+        HubError: it stopped at another stage, or does not run after so many minutes.
     """
     api, deadline = hub_api(), time.monotonic() + 60 * minutes
-    what, logs = f"ask how {space.repo_id} is", f"its log: {space.url}?logs=build"
+    purpose, logs = f"ask how {space.repo_id} is", f"its log: {space.url}?logs=build"
     while True:
-        now = retrying(what, lambda: api.get_space_runtime(space.repo_id), PUSH_ATTEMPTS)
+        now = call_hub(purpose, lambda: api.get_space_runtime(space.repo_id), PUSH_ATTEMPTS)
         is_new = now.raw.get("sha") in (None, space.commit)
         if now.stage == "RUNNING" and is_new:
             return
-        if now.stage not in ON_THE_WAY and is_new:
+        if now.stage not in STARTING and is_new:
             raise HubError(f"{space.repo_id} does not run but is {now.stage}; {logs}")
         if time.monotonic() > deadline:
             raise HubError(
@@ -150,11 +151,11 @@ def wait_until_running(space: Published, minutes: float = WAIT_MINUTES) -> None:
 # the Space and its settings
 
 
-def _created(api: "HfApi", repo_id: str, settings: SpaceSettings) -> "SpaceInfo":
-    """The Space as it is now, made if need be, then on the hardware that is wanted."""
-    what = f"look for the Space {repo_id}"
-    if not retrying(what, lambda: api.repo_exists(repo_id, repo_type="space"), PUSH_ATTEMPTS):
-        retrying(
+def _create_or_read(api: "HfApi", repo_id: str, settings: SpaceSettings) -> "SpaceInfo":
+    """Return the Space as it is now; a new one is created on the hardware of the settings."""
+    purpose = f"look for the Space {repo_id}"
+    if not call_hub(purpose, lambda: api.repo_exists(repo_id, repo_type="space"), PUSH_ATTEMPTS):
+        call_hub(
             f"create the Space {repo_id}",
             lambda: api.create_repo(
                 repo_id,
@@ -170,50 +171,51 @@ def _created(api: "HfApi", repo_id: str, settings: SpaceSettings) -> "SpaceInfo"
 
 
 def _head(api: "HfApi", repo_id: str) -> "SpaceInfo":
-    return retrying(f"read {repo_id}", lambda: api.space_info(repo_id), PUSH_ATTEMPTS)
+    return call_hub(f"read {repo_id}", lambda: api.space_info(repo_id), PUSH_ATTEMPTS)
 
 
 def _check_ours(head: "SpaceInfo", settings: SpaceSettings) -> None:
-    """HubError if the Space is somebody's work, or open where it is to be closed."""
-    names = _names(head)
+    """Raise HubError for a Space of something else, or a public one that has to be private."""
+    names = _file_names(head)
     if OURS not in names and names - FRESH:
         raise HubError(
             f"{head.id} is a Space of something else (it has {min(names - FRESH)}): "
             "give another name, or delete it on its page"
         )
-    if settings.private and head.private is False:
-        raise HubError(
-            f"{head.id} exists and is public: make it private on its page, or deploy openly"
-        )
+    if settings.private:
+        refuse_public(head.id, head, "deploy openly")
 
 
-def _set(api: "HfApi", repo_id: str, settings: SpaceSettings) -> None:
-    """Bring variables, secrets and hardware to what they are to be; each change is a restart."""
-    there = retrying(
+def _apply(settings: SpaceSettings, api: "HfApi", repo_id: str) -> None:
+    """Set variables, secrets and hardware; what has its value already is not set again.
+
+    Each change restarts the Space. A secret's value cannot be read, so all are set.
+    """
+    present = call_hub(
         f"read the variables of {repo_id}", lambda: api.get_space_variables(repo_id), PUSH_ATTEMPTS
     )
     for name, value in settings.variables.items():
-        if name not in there or there[name].value != value:
-            _set_one(api.add_space_variable, repo_id, name, value)
-    for name, value in settings.secrets.items():  # nobody can read what they are
-        _set_one(api.add_space_secret, repo_id, name, value)
+        if name not in present or present[name].value != value:
+            _set_value(api.add_space_variable, repo_id, name, value)
+    for name, value in settings.secrets.items():
+        _set_value(api.add_space_secret, repo_id, name, value)
     if settings.hardware:
         _set_hardware(api, repo_id, settings.hardware)
 
 
-def _set_one(call: Callable[..., object], repo_id: str, name: str, value: str) -> None:
+def _set_value(call: Callable[..., object], repo_id: str, name: str, value: str) -> None:
     try:
-        retrying(f"set {name} of {repo_id}", lambda: call(repo_id, name, value), PUSH_ATTEMPTS)
-    except HubError as error:  # whose text is the Hub's in part, which may quote what it was sent
+        call_hub(f"set {name} of {repo_id}", lambda: call(repo_id, name, value), PUSH_ATTEMPTS)
+    except HubError as error:  # it may quote the Hub's answer, and that the value
         raise type(error)(str(error).replace(value, "***")) from None
 
 
 def _set_hardware(api: "HfApi", repo_id: str, hardware: str) -> None:
-    runtime = retrying(
+    runtime = call_hub(
         f"ask what {repo_id} runs on", lambda: api.get_space_runtime(repo_id), PUSH_ATTEMPTS
     )
     if hardware not in (runtime.requested_hardware, runtime.hardware):
-        retrying(
+        call_hub(
             f"move {repo_id} to {hardware}",
             lambda: api.request_space_hardware(repo_id, hardware),  # type: ignore[arg-type]
             PUSH_ATTEMPTS,
@@ -223,45 +225,19 @@ def _set_hardware(api: "HfApi", repo_id: str, hardware: str) -> None:
 # the files
 
 
-def _names(head: "SpaceInfo") -> set[str]:
+def _file_names(head: "SpaceInfo") -> set[str]:
     return {file.rfilename for file in head.siblings or []}
 
 
-def _commit(api: "HfApi", head: "SpaceInfo", files: dict[str, Path]) -> str:
-    """Commit all files at once on top of `head`; the new commit's id."""
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    stale = [name for name in _names(head) if name.startswith("mlm/") and name not in files]
-    operations: list[CommitOperationAdd | CommitOperationDelete] = [
-        *(CommitOperationAdd(name, path) for name, path in files.items()),
-        *(CommitOperationDelete(name, is_folder=False) for name in sorted(stale)),
-    ]
-
-    def attempt() -> str:
-        try:
-            return api.create_commit(
-                head.id,
-                operations,
-                commit_message=f"The page, {len(files)} files",
-                repo_type="space",
-                parent_commit=head.sha,
-            ).oid
-        except Exception:
-            if taken := _commit_since(api, head, files):
-                return taken  # it arrived; only the answer was lost
-            raise
-
-    return retrying(f"commit to {head.id}", attempt, PUSH_ATTEMPTS)
-
-
-def _commit_since(api: "HfApi", before: "SpaceInfo", files: dict[str, Path]) -> str | None:
-    """The head, if it is our commit; None if nothing was committed. Raises HubError otherwise."""
-    head = _head(api, before.id)
-    if head.sha == before.sha:
-        return None
-    if differences(api, before.id, str(head.sha), files, repo_type="space"):
-        raise HubError(
-            f"{before.id} was changed by someone else during this deployment; nothing was "
-            "overwritten: look at it, and deploy again"
-        )
-    return str(head.sha)
+def _commit(api: "HfApi", head: "SpaceInfo", files: Mapping[str, Path]) -> str:
+    """Commit all files at once on top of `head`; return the new commit's id."""
+    stale = (name for name in _file_names(head) if name.startswith("mlm/") and name not in files)
+    title = f"The page, {len(files)} files"
+    return commit_change(
+        api,
+        Change(head.id, head.sha, title, files, sorted(stale), repo_type="space"),
+        purpose=f"commit to {head.id}",
+        newest_commit=lambda: _head(api, head.id).sha,
+        conflict=f"{head.id} was changed by someone else during this deployment; nothing was "
+        "overwritten: look at it, and deploy again",
+    )

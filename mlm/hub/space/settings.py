@@ -2,17 +2,17 @@
 
 A secret's value comes from the environment of whoever deploys, never from a command line.
 
-What can run the page, as it was in November 2026:
+Hardware for the page, as of November 2026:
 
-any          To make a Gradio Space takes PRO, or for an organization a Team or Enterprise plan; a
-             free account is answered 402 (github.com/huggingface/hub-docs/pull/2624,
+any          Creating a Gradio Space requires PRO, or for an organization a Team or Enterprise plan;
+             the Hub answers a free account with 402 (github.com/huggingface/hub-docs/pull/2624,
              github.com/huggingface/agents-course/issues/733).
-cpu-basic    2 cores, 16 GB, no price by the hour (huggingface.co/docs/hub/spaces-gpus), asleep
-             after 48 hours without a visitor (huggingface_hub, HfApi.request_space_hardware).
+cpu-basic    2 cores, 16 GB, free (huggingface.co/docs/hub/spaces-gpus); sleeps after 48 hours
+             without a visitor (huggingface_hub, HfApi.request_space_hardware).
 cpu-upgrade  8 cores, 32 GB, 0.03 dollars an hour (huggingface.co/docs/hub/spaces-gpus).
-ZeroGPU      open to free accounts too, but not to this page: it starts only what has a function for
-             its GPUs ("No @spaces.GPU function detected", the same issue), which are for PyTorch.
-other GPUs   not this page: its TensorFlow is the one for CPUs, which would leave them idle.
+ZeroGPU      open to free accounts too, but it starts only a Space that has a function for its GPUs
+             ("No @spaces.GPU function detected", the same issue), and those are for PyTorch.
+other GPUs   the page's TensorFlow is the one for CPUs, so they would be idle.
 """
 
 import os
@@ -31,7 +31,10 @@ TOKEN_LIKE = re.compile(r"\bhf_\w{4,}")
 
 @dataclass(frozen=True)
 class SpaceSettings:
-    """Variables and secrets by name; hardware, None for what the Space has; private, if new."""
+    """Variables and secrets by name, the hardware, and the visibility of a new Space.
+
+    hardware: None keeps what the Space has.
+    """
 
     variables: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -40,27 +43,27 @@ class SpaceSettings:
 
     @property
     def sign_in(self) -> bool:
-        """Whether visitors may choose models, and so may want to sign in for their own."""
+        """True if visitors may choose models, and so may want to sign in for their own."""
         return bool(self.variables.get(OWNERS))
 
-    def shown(self) -> str:
-        """A line for each, of a secret its name alone."""
+    def listing(self) -> str:
+        """Return a line for each variable and secret; a secret's value is not shown."""
         lines = [f"variable {name}={value}" for name, value in self.variables.items()]
         return "\n".join(lines + [f"secret   {name}" for name in self.secrets])
 
 
 def space_variables(models: Sequence[str], given: Iterable[str]) -> dict[str, str]:
-    """What the page is told by its environment.
+    """Return the environment variables of the page by name.
 
     Args:
-        models: as MLM_MODEL is to name them.
-        given: NAME=VALUE each.
+        models: as MLM_MODEL names them.
+        given: more variables, NAME=VALUE each.
 
     Raises:
-        ConfigError: no such form, a name that is none or is taken, or something like a token.
+        ConfigError: not of this form, not a valid name, MLM_MODEL, or a value like a token.
     """
     variables = {MODEL: ",".join(models)}
-    if os.environ.get(SIZE_SETTING):  # or the page would refuse what was let through here
+    if os.environ.get(SIZE_SETTING):  # the page must accept what was accepted here
         variables[SIZE_SETTING] = os.environ[SIZE_SETTING]
     for each in given:
         name, equals, value = each.partition("=")
@@ -73,19 +76,19 @@ def space_variables(models: Sequence[str], given: Iterable[str]) -> dict[str, st
             raise ConfigError(f"--variable {each!r} has no value; expected NAME=VALUE")
         if name == MODEL:
             raise ConfigError(f"{MODEL} is what --model says: leave --variable {MODEL} out")
-        variables[_checked(name)] = value
+        variables[_checked_name(name)] = value
     return variables
 
 
 def space_secrets(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets by name, each with the value of SPACE_<name> here, or else of <name>.
+    """Return the secrets by name, each with the value of SPACE_<name> here, or else of <name>.
 
     Raises:
-        ConfigError: a name that is none, or one without a value here.
+        ConfigError: not a valid name, or a name without a value here.
     """
     secrets = {}
     for name in names:
-        value = environment.get(f"SPACE_{_checked(name)}") or environment.get(name)
+        value = environment.get(f"SPACE_{_checked_name(name)}") or environment.get(name)
         if not value:
             raise ConfigError(
                 f"the secret {name} has no value here: set SPACE_{name} or {name} in your "
@@ -96,28 +99,31 @@ def space_secrets(names: Iterable[str], environment: Mapping[str, str]) -> dict[
 
 
 def checked_hardware(hardware: str | None) -> str | None:
-    """The hardware if the page can run on it. Raises ConfigError."""
+    """Return the hardware if the page can run on it. Raises ConfigError."""
     if hardware is not None and hardware not in HARDWARE:
         raise ConfigError(
-            f"{hardware[:40]!r} is no hardware for this page, which runs on CPUs: expected "
+            f"{hardware[:40]!r} does not run this page, which needs only CPUs: expected "
             f"{' or '.join(HARDWARE)}"
         )
     return hardware
 
 
 def check_apart(settings: SpaceSettings) -> None:
-    """ConfigError if a name is both a variable's and a secret's."""
+    """Raise ConfigError if a name is both a variable's and a secret's."""
     both = sorted(settings.variables.keys() & settings.secrets.keys())
     if both:
         raise ConfigError(f"{both[0]} is both a variable and a secret: leave one of them out")
 
 
-def _checked(name: str) -> str:
-    """The name, if an environment can have it. A value is not repeated: it may be a secret."""
+def _checked_name(name: str) -> str:
+    """Return the name if an environment variable can have it. Raises ConfigError.
+
+    The message repeats nothing after "=": that may be a secret's value.
+    """
     if not NAME.fullmatch(name):
-        named = name.partition("=")[0]
+        before_value = name.partition("=")[0]
         raise ConfigError(
-            f"{named[:40]!r} is not the name of a variable alone; expected letters, digits and _ "
-            "(a secret's value is taken from your environment)"
+            f"{before_value[:40]!r} is not the name of a variable alone; expected letters, digits "
+            "and _ (a secret's value is taken from your environment)"
         )
     return name
