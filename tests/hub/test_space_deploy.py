@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mlm.commands import space as script
 from mlm.errors import CheckpointError, ConfigError, HubError
 from mlm.hub import HubUnreachableError, fetch_checkpoint, push_checkpoint
 from mlm.hub.local import Fault
@@ -23,7 +24,6 @@ from mlm.hub.space.deploy import (
 )
 from mlm.hub.space.files import SpaceModel, lay_out
 from mlm.hub.space.settings import SpaceSettings
-from scripts import deploy_space as script
 from tests.support.places import ROOT
 from tests.support.served_hub import TOKEN, Plan, api, served_hub
 
