@@ -417,7 +417,7 @@ def whole_words(tokenizer, text):
             np.isin(input_ids, facts.special_ids),
             np.random.default_rng(seed),
             mlm_probability=1 / len(ids),
-            num_slots=12,
+            max_targets=12,
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
             word_starts=facts.word_starts,

@@ -238,7 +238,7 @@ def test_a_damaged_store_is_refused_and_rebuilt(tmp_path, tokenizer, texts, name
         os.truncate(folder / name, (folder / name).stat().st_size - 1)
     else:
         (folder / name).unlink()
-    with pytest.raises(CorpusError, match="no whole token store"):
+    with pytest.raises(CorpusError, match="does not contain a complete token store"):
         open_token_store(folder)
     build(folder, tokenizer, texts)
     assert contents(folder) == whole
@@ -291,10 +291,10 @@ def test_an_interruption_leaves_the_old_store_and_no_rubbish(
     build(folder, tokenizer, texts)
     before = contents(folder)
 
-    def interrupted(stream):
+    def interrupt(path):
         raise accident
 
-    monkeypatch.setattr(token_store, "_sync", interrupted)
+    monkeypatch.setattr(token_store, "sync_to_disk", interrupt)
     with pytest.raises((KeyboardInterrupt, CorpusError)):
         build(folder, tokenizer, texts, validation_split_percentage=30)
     assert contents(folder) == before
@@ -312,7 +312,7 @@ def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path, tokenizer,
 def test_a_folder_of_other_things_is_not_replaced(tmp_path, tokenizer, texts):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
-    with pytest.raises(CorpusError, match=r"holds chapter\.tex"):
+    with pytest.raises(CorpusError, match=r"contains chapter\.tex"):
         build(tmp_path / "thesis", tokenizer, texts)
     with pytest.raises(CorpusError, match="is a file"):
         build(texts, tokenizer, texts)

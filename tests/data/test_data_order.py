@@ -7,17 +7,17 @@ import pytest
 
 from mlm.data.batches import data_order
 from mlm.data.batches.data_order import DataOrder
-from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
+from mlm.data.tokens.read_window import BLOCK_TOKENS, BLOCKS_PER_WINDOW
 
 LENGTH = 126
-WINDOW = BLOCKS_A_WINDOW * (BLOCK // LENGTH)  # sequences
+WINDOW = BLOCKS_PER_WINDOW * (BLOCK_TOKENS // LENGTH)  # sequences
 
 
 @pytest.fixture
 def small_windows(monkeypatch):
     """Windows of four blocks of eight sequences."""
-    monkeypatch.setattr(data_order, "BLOCK", 8 * LENGTH)
-    monkeypatch.setattr(data_order, "BLOCKS_A_WINDOW", 4)
+    monkeypatch.setattr(data_order, "BLOCK_TOKENS", 8 * LENGTH)
+    monkeypatch.setattr(data_order, "BLOCKS_PER_WINDOW", 4)
 
 
 @pytest.mark.parametrize("count", [1, 7, 32, 33, 95, 96, 97, 1000])
@@ -69,4 +69,4 @@ def test_memory_does_not_grow_with_the_sequences():
         return highest
 
     assert peak(10 * WINDOW) < 2 * peak(WINDOW)
-    assert peak(4000 * WINDOW) < peak(10 * WINDOW) + 100 * 4000 * BLOCKS_A_WINDOW
+    assert peak(4000 * WINDOW) < peak(10 * WINDOW) + 100 * 4000 * BLOCKS_PER_WINDOW

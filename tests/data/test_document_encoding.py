@@ -5,7 +5,7 @@ import pytest
 
 from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.tokens import document_encoding
-from mlm.data.tokens.document_encoding import DocumentEncoder, cuts_at_spaces_and_marks
+from mlm.data.tokens.document_encoding import DocumentEncoder, splits_at_spaces_and_punctuation
 from tests.support.places import ROOT
 from tests.support.tokenizer_kinds import KINDS
 
@@ -35,8 +35,8 @@ def documents_of(encoder: DocumentEncoder, given: list[str]) -> list[list[int]]:
 @pytest.mark.parametrize("look_every", [100, 10**6])
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_are_the_tokenizers(kind, look_every, most, monkeypatch):
-    monkeypatch.setattr(document_encoding, "BYTES_KEPT", most)
-    monkeypatch.setattr(document_encoding, "LOOK_EVERY", look_every)
+    monkeypatch.setattr(document_encoding, "CACHE_BYTES", most)
+    monkeypatch.setattr(document_encoding, "CHECK_EVERY", look_every)
     tokenizer = KINDS[kind]()
     encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
     for seed, count in enumerate((20, 1, 0, 30)):
@@ -52,7 +52,7 @@ def test_real_texts_and_vocabulary(shared_data):
     files = expand_files([str(shared_data / "imdb" / "test_4k.csv.gz")])
     batch = list(read_texts(files, text_column=None, encoding=None, report=TextReport()))[:500]
     tokenizer = load_tokenizer(ROOT / "mlm" / "bundled" / "imdb_modernbert")
-    assert cuts_at_spaces_and_marks(tokenizer)
+    assert splits_at_spaces_and_punctuation(tokenizer)
     encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
     assert documents_of(encoder, batch) == expected(tokenizer, batch)
 
@@ -61,9 +61,9 @@ def test_an_added_word_may_have_a_space_in_it(small_tokenizer):
     import copy
 
     tokenizer = copy.deepcopy(small_tokenizer)
-    assert cuts_at_spaces_and_marks(tokenizer)
+    assert splits_at_spaces_and_punctuation(tokenizer)
     tokenizer.add_tokens(["the film"])
-    assert not cuts_at_spaces_and_marks(tokenizer)
+    assert not splits_at_spaces_and_punctuation(tokenizer)
     encoder = DocumentEncoder(tokenizer, np.dtype(np.uint16))
     batch = ["i liked the film very much", "the film"]
     assert documents_of(encoder, batch) == expected(tokenizer, batch)
@@ -78,7 +78,7 @@ def test_words_that_do_not_come_again_are_not_looked_for(small_tokenizer, monkey
         return encode_texts(tokenizer, texts)
 
     monkeypatch.setattr(document_encoding, "encode_texts", watched)
-    monkeypatch.setattr(document_encoding, "LOOK_EVERY", 100)
+    monkeypatch.setattr(document_encoding, "CHECK_EVERY", 100)
     encoder = DocumentEncoder(small_tokenizer, np.dtype(np.uint16))
     for _ in range(3):
         encoder.encode(["film film " * 20])

@@ -9,7 +9,7 @@ import pytest
 from mlm.backend.input_pipeline import fed
 from mlm.checkpoint.families import encoder_config_of
 from mlm.checkpoint.weights import variables_by_name
-from mlm.data.batches.dynamic_padding import cut, sizes_of_batches
+from mlm.data.batches.dynamic_padding import trim_padding, trimmed_sizes
 from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.model.encoder import MaskedLM
 from mlm.training.step import Learner
@@ -25,11 +25,11 @@ DROPOUT_OF = {"distilbert": ("dropout", "attention_dropout"), "modernbert": ()}
 
 @pytest.mark.parametrize("longest", [3, 7, 8, 12, 128, 512])
 def test_sizes_are_few_and_the_last_holds_any(longest):
-    sizes = sizes_of_batches(longest, 0.15)
+    sizes = trimmed_sizes(longest, 0.15)
     batches = training(split_of(range(100, 103), range(600)), max_seq_length=longest)
     assert len(sizes) <= 6
     assert sizes == sorted(set(sizes))
-    assert sizes[-1] == (longest, batches.num_prediction_slots)
+    assert sizes[-1] == (longest, batches.max_targets)
 
 
 SETTINGS = [{}, {"whole_word_mask": True}, {"span_mask": True}, {"mlm_probability": 0.5}]
@@ -43,7 +43,7 @@ def test_what_is_cut_off_was_padding(settings):
     widths = set()
     for step in range(30):
         whole = batches.batch_at(step)
-        inputs, labels, weights = cut(whole, batches.sizes)
+        inputs, labels, weights = trim_padding(whole, batches.sizes)
         width, slots = inputs["input_ids"].shape[1], labels.shape[1]
         widths.add(width)
         assert (width, slots) in batches.sizes
@@ -65,7 +65,7 @@ def assert_is_front_of(front, whole, rest) -> None:
 
 def test_packed_sequences_have_one_size():
     batches = training(split_of(range(100, 900)))
-    assert batches.sizes == [(12, batches.num_prediction_slots)]
+    assert batches.sizes == [(12, batches.max_targets)]
     assert batches.tokens_per_step == 4 * 12
     assert not TrainingDataset(batches, 0, 1).lengths_vary
 
@@ -80,7 +80,7 @@ def test_a_step_on_what_is_cut_is_the_step_on_the_whole(family):
     none = dict.fromkeys(DROPOUT_OF.get(family, DROPOUT), 0.0)
     config = encoder_config_of(small_config(family, initializer_range=0.1, **none))
     batches = line_by_line(config.vocab_size)
-    sizes = {cut(batches.batch_at(step), batches.sizes)[1].shape for step in range(STEPS)}
+    sizes = {trim_padding(batches.batch_at(step), batches.sizes)[1].shape for step in range(STEPS)}
     assert len(sizes) == len(batches.sizes) - 1 == 3
     before, whole, less = (weights_after(config, batches, how) for how in ("", "whole", "cut"))
     moved = max(np.abs(whole[name] - before[name]).max() for name in whole)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlm.data.batches.data_order import DataOrder
-from mlm.data.batches.length_groups import BATCHES_A_GROUP, LengthGroups
+from mlm.data.batches.length_groups import MAX_BATCHES_PER_GROUP, LengthGroups
 
 COUNT, ROWS = 2000, 8
 LENGTHS = np.random.default_rng(1).integers(1, 100, COUNT)
@@ -44,7 +44,7 @@ def test_little_is_padding():
 
 def test_batches_do_not_come_by_length():
     made = groups()
-    longest = [int(LENGTHS[made.at(step)].max()) for step in range(BATCHES_A_GROUP)]
+    longest = [int(LENGTHS[made.at(step)].max()) for step in range(MAX_BATCHES_PER_GROUP)]
     assert longest != sorted(longest)
     assert longest != sorted(longest, reverse=True)
 

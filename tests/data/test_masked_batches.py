@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlm.data.batches.chunking import Chunking
-from mlm.data.batches.dynamic_padding import cut
+from mlm.data.batches.dynamic_padding import trim_padding
 from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import ConfigError, CorpusError
@@ -79,7 +79,7 @@ def test_tokens_may_be_memory_mapped(tmp_path):
 def test_shapes_and_types():
     batches = training(long_split(20, 12))
     inputs, labels, weights = batches.batch_at(0)
-    slots = batches.num_prediction_slots
+    slots = batches.max_targets
     assert slots == 2
     assert {name: (part.shape, part.dtype) for name, part in inputs.items()} == {
         "input_ids": ((4, 12), np.int32),
@@ -174,7 +174,7 @@ def test_weights_stay_zero_where_nothing_is_chosen():
 
 def test_the_rates_and_shares_reach_the_masks():
     inputs, _, weights = training(
-        long_split(8, 12), mlm_probability=1.0, mask_share=0.0, random_share=1.0
+        long_split(8, 12), mlm_probability=1.0, mask_replace_prob=0.0, random_replace_prob=1.0
     ).batch_at(0)
     assert (weights > 0).sum() == 4 * 10 - (inputs["input_ids"][:, 1:-1] == SEP).sum()
     shown = inputs["input_ids"][:, 1:-1]
@@ -226,7 +226,7 @@ def test_the_rate_of_a_step_is_that_of_its_batch():
 def test_a_rising_rate_has_the_slots_of_its_end_from_the_start():
     rising = {"mlm_probability": 0.1, "final_mlm_probability": 0.5, "total_steps": 5}
     batches = training(long_split(10, 12), **rising)
-    assert batches.num_prediction_slots == 5
+    assert batches.max_targets == 5
     shapes = {batches.batch_at(step)[1].shape for step in range(6)}
     assert shapes == {(4, 5)}
 
@@ -249,7 +249,7 @@ def test_a_changing_rate_leaves_batches_a_function_of_seed_and_step():
         ({"whole_word_mask": True}, "f1fe28068430e894"),
         ({"line_by_line": True}, "3841649242c50355"),
         ({"mlm_probability": 0.4}, "4cf4a8c3c0a31ee1"),
-        ({"mask_share": 0.5, "random_share": 0.0}, "f38809b0a8380232"),
+        ({"mask_replace_prob": 0.5, "random_replace_prob": 0.0}, "f38809b0a8380232"),
         ({"span_mask": True}, "4e722394b271a8d4"),
     ],
 )
@@ -352,7 +352,7 @@ def test_evaluation_stops_at_max_sequences():
         ({"global_batch_size": 0}, "global_batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"mlm_probability": 2.0}, r"mlm_probability is 2\.0"),
-        ({"mask_share": 0.95}, "add up to"),
+        ({"mask_replace_prob": 0.95}, "add up to"),
         ({"final_mlm_probability": 0.3}, "total_steps None"),
         ({"final_mlm_probability": 2.0, "total_steps": 9}, r"final_mlm_probability is 2\.0"),
     ],
@@ -404,7 +404,9 @@ def test_training_dataset_is_a_window_on_the_batches():
     dataset = TrainingDataset(batches, 5, 8)
     assert len(dataset) == dataset.num_batches == 3
     assert batches.is_padded
-    assert_same(list(dataset), [cut(batches.batch_at(step), batches.sizes) for step in (5, 6, 7)])
+    assert_same(
+        list(dataset), [trim_padding(batches.batch_at(step), batches.sizes) for step in (5, 6, 7)]
+    )
     with pytest.raises(IndexError, match="batch 3 of 3"):
         dataset[3]
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mlm.data.batches.mask_choice import (
+    SPAN_LENGTH_PROBS,
     SPAN_LENGTHS,
-    SPAN_SHARES,
-    choose_spans,
+    choose_target_spans,
     draw_budgets,
     number_words,
 )
-from mlm.data.batches.masking import RateSchedule, mask_tokens, num_prediction_slots
+from mlm.data.batches.masking import RateSchedule, mask_tokens, max_targets_per_row
 
 CLS, SEP, PAD, MASK = 1, 2, 0, 3
 FIRST_WORD = 10  # ids 10..99 are words; 100..109 are what random words are drawn from
@@ -33,7 +33,7 @@ def rows_of(*lengths, length=None):
 def mask(input_ids, special, seed=0, **changes):
     settings = {
         "mlm_probability": 0.15,
-        "num_slots": num_prediction_slots(input_ids.shape[1], 0.15),
+        "max_targets": max_targets_per_row(input_ids.shape[1], 0.15),
         "mask_token_id": MASK,
         "random_word_ids": RANDOM_WORDS,
     }
@@ -58,7 +58,7 @@ def assert_binomial(count, trials, probability):
     [(128, 0.15, 19), (128, 0.3, 38), (22, 0.15, 3), (12, 0.5, 5), (12, 1, 10), (12, 0, 1)],
 )
 def test_number_of_slots(length, rate, slots):
-    assert num_prediction_slots(length, rate) == slots
+    assert max_targets_per_row(length, rate) == slots
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.15, 0.3, 0.5, 0.999, 1.0])
@@ -67,7 +67,7 @@ def test_slots_hold_the_largest_draw_and_no_more(length, rate):
     largest_draw = 1 - 1e-9
     candidates = length - 2
     most = min(candidates, math.floor(candidates * rate + largest_draw))
-    assert num_prediction_slots(length, rate) == max(1, most)
+    assert max_targets_per_row(length, rate) == max(1, most)
 
 
 # ---- degenerate rates
@@ -75,7 +75,14 @@ def test_slots_hold_the_largest_draw_and_no_more(length, rate):
 
 def test_rate_one_chooses_every_candidate_in_order():
     input_ids, special = rows_of(10, 4, 1)
-    masked = mask(input_ids, special, mlm_probability=1, num_slots=10, mask_share=1, random_share=0)
+    masked = mask(
+        input_ids,
+        special,
+        mlm_probability=1,
+        max_targets=10,
+        mask_replace_prob=1,
+        random_replace_prob=0,
+    )
     for row, count in enumerate([10, 4, 1]):
         assert chosen_columns(masked, row) == list(range(1, count + 1))
         assert masked.labels[row, :count].tolist() == input_ids[row, 1 : count + 1].tolist()
@@ -102,21 +109,21 @@ def test_rows_without_candidates_get_no_slot():
 def test_rows_of_no_one_and_two_tokens(whole_words):
     input_ids, special = rows_of(0, 1, 2, length=8)
     starts = np.ones(VOCAB_SIZE, bool) if whole_words else None
-    masked = mask(input_ids, special, mlm_probability=1.0, num_slots=6, word_starts=starts)
+    masked = mask(input_ids, special, mlm_probability=1.0, max_targets=6, word_starts=starts)
     assert [chosen_columns(masked, row) for row in range(3)] == [[], [1], [1, 2]]
 
 
-def test_mask_share_one_masks_the_chosen_and_nothing_else():
+def test_mask_replace_prob_one_masks_the_chosen_and_nothing_else():
     input_ids, special = rows_of(40, 30)
-    masked = mask(input_ids, special, mask_share=1, random_share=0)
+    masked = mask(input_ids, special, mask_replace_prob=1, random_replace_prob=0)
     changed = masked.masked_ids != input_ids
     assert (masked.masked_ids[changed] == MASK).all()
     assert changed.sum() == masked.weights.sum() > 0
 
 
-def test_random_share_one_draws_from_the_list_alone():
+def test_random_replace_prob_one_draws_from_the_list_alone():
     input_ids, special = rows_of(40, 30)
-    masked = mask(input_ids, special, mask_share=0, random_share=1)
+    masked = mask(input_ids, special, mask_replace_prob=0, random_replace_prob=1)
     changed = masked.masked_ids != input_ids
     assert np.isin(masked.masked_ids[changed], RANDOM_WORDS).all()
     assert changed.sum() == masked.weights.sum() > 0
@@ -124,7 +131,7 @@ def test_random_share_one_draws_from_the_list_alone():
 
 def test_both_shares_zero_leave_the_text_but_predict_it():
     input_ids, special = rows_of(40, 30)
-    masked = mask(input_ids, special, mask_share=0, random_share=0)
+    masked = mask(input_ids, special, mask_replace_prob=0, random_replace_prob=0)
     assert np.array_equal(masked.masked_ids, input_ids)
     assert masked.weights.sum() > 0
 
@@ -135,7 +142,7 @@ def test_both_shares_zero_leave_the_text_but_predict_it():
 def test_shapes_types_and_untouched_input():
     input_ids, special = rows_of(20, 20, 5)
     before = input_ids.copy()
-    masked = mask(input_ids, special, num_slots=7)
+    masked = mask(input_ids, special, max_targets=7)
     assert masked.masked_ids.shape == input_ids.shape
     assert {part.shape for part in masked[1:]} == {(3, 7)}
     assert [part.dtype for part in masked] == [np.int32, np.int32, np.int32, np.float32]
@@ -144,7 +151,7 @@ def test_shapes_types_and_untouched_input():
 
 def test_labels_are_what_stood_at_the_positions():
     input_ids, special = rows_of(60, 60, 12)
-    masked = mask(input_ids, special, mlm_probability=0.4, num_slots=25)
+    masked = mask(input_ids, special, mlm_probability=0.4, max_targets=25)
     used = masked.weights > 0
     found = np.take_along_axis(input_ids, masked.masked_positions, axis=1)
     assert np.array_equal(masked.labels, np.where(used, found, 0))
@@ -168,7 +175,7 @@ def test_special_tokens_are_never_chosen_nor_changed():
     input_ids[0, 12] = SEP  # a document's end inside of a packed row
     special = input_ids < FIRST_WORD
     for seed in range(200):
-        masked = mask(input_ids, special, seed, mlm_probability=0.5, num_slots=15)
+        masked = mask(input_ids, special, seed, mlm_probability=0.5, max_targets=15)
         used = masked.weights > 0
         assert not np.take_along_axis(special, masked.masked_positions, axis=1)[used].any()
         assert np.array_equal(masked.masked_ids[special], input_ids[special])
@@ -183,14 +190,14 @@ def test_number_chosen_is_the_floor_or_one_more():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_short_rows_are_chosen_at_the_rate_too(count):
     input_ids, special = rows_of(*[count] * 4000)
-    chosen = mask(input_ids, special, num_slots=1).weights.sum()
+    chosen = mask(input_ids, special, max_targets=1).weights.sum()
     # floor(n p + u) with n p < 1 is one draw of probability n p.
     assert_binomial(chosen, 4000, count * 0.15)
 
 
 def test_no_row_passes_its_slots():
     input_ids, special = rows_of(30, 30)
-    masked = mask(input_ids, special, mlm_probability=0.5, num_slots=3)
+    masked = mask(input_ids, special, mlm_probability=0.5, max_targets=3)
     assert masked.weights.sum(axis=1).tolist() == [3, 3]
 
 
@@ -210,7 +217,14 @@ def test_eighty_ten_ten():
 
 def test_random_words_are_drawn_evenly():
     input_ids, special = rows_of(*[80] * 64)
-    masked = mask(input_ids, special, mlm_probability=1, num_slots=80, mask_share=0, random_share=1)
+    masked = mask(
+        input_ids,
+        special,
+        mlm_probability=1,
+        max_targets=80,
+        mask_replace_prob=0,
+        random_replace_prob=1,
+    )
     counts = np.bincount(masked.masked_ids[~special], minlength=VOCAB_SIZE)[RANDOM_WORDS]
     for count in counts:
         assert_binomial(count, 64 * 80, 1 / len(RANDOM_WORDS))
@@ -258,15 +272,15 @@ def assert_words_whole(masked, word_of_column):
 def test_words_are_never_split_and_slots_never_passed(rate):
     lengths = [1, 3, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1, 3, 1]
     input_ids, special, starts, word_of_column = words_of(lengths, num_rows=500)
-    slots = num_prediction_slots(input_ids.shape[1], rate)
-    masked = mask(input_ids, special, mlm_probability=rate, num_slots=slots, word_starts=starts)
+    slots = max_targets_per_row(input_ids.shape[1], rate)
+    masked = mask(input_ids, special, mlm_probability=rate, max_targets=slots, word_starts=starts)
     assert_words_whole(masked, word_of_column)
     assert masked.weights.sum(axis=1).max() == slots
 
 
 def test_whole_words_at_rate_one_and_zero():
     input_ids, special, starts, _ = words_of([2, 1, 3], num_rows=4)
-    every = mask(input_ids, special, mlm_probability=1.0, num_slots=6, word_starts=starts)
+    every = mask(input_ids, special, mlm_probability=1.0, max_targets=6, word_starts=starts)
     assert every.weights.all()
     assert every.masked_positions.tolist() == [[1, 2, 3, 4, 5, 6]] * 4
     assert not mask(input_ids, special, mlm_probability=0.0, word_starts=starts).weights.any()
@@ -275,7 +289,7 @@ def test_whole_words_at_rate_one_and_zero():
 def test_whole_words_keep_the_rate():
     input_ids, special, starts, word_of_column = words_of([2, 1, 1, 2, 3, 1] * 10, num_rows=1000)
     # Room to spare, so that no word is refused for lack of slots.
-    masked = mask(input_ids, special, num_slots=20, word_starts=starts)
+    masked = mask(input_ids, special, max_targets=20, word_starts=starts)
     assert_words_whole(masked, word_of_column)
     mean = masked.weights.sum(axis=1).mean()
     spread = masked.weights.sum(axis=1).std() / math.sqrt(1000)
@@ -284,14 +298,14 @@ def test_whole_words_keep_the_rate():
 
 def test_a_single_long_word_is_chosen_at_the_rate():
     input_ids, special, starts, _ = words_of([4], num_rows=4000)
-    counts = mask(input_ids, special, num_slots=4, word_starts=starts).weights.sum(axis=1)
+    counts = mask(input_ids, special, max_targets=4, word_starts=starts).weights.sum(axis=1)
     assert set(counts) == {0, 4}
     assert_binomial((counts == 4).sum(), 4000, 0.15)
 
 
 def test_a_word_too_long_for_the_slots_does_not_block_the_others():
     input_ids, special, starts, word_of_column = words_of([9, 1, 1, 1, 1, 1], num_rows=300)
-    masked = mask(input_ids, special, mlm_probability=0.2, num_slots=3, word_starts=starts)
+    masked = mask(input_ids, special, mlm_probability=0.2, max_targets=3, word_starts=starts)
     counts = masked.weights.sum(axis=1)
     assert counts.min() >= 2  # 14 * 0.2 = 2.8: two or three short words, always
     assert not (word_of_column[masked.masked_positions[masked.weights > 0]] == 0).any()
@@ -302,7 +316,7 @@ def test_a_word_starts_after_a_special_token_whatever_its_id():
     input_ids = np.array([[CLS, inner, inner, SEP, inner, SEP]] * 200, np.int32)
     starts = np.zeros(VOCAB_SIZE, bool)
     masked = mask(
-        input_ids, input_ids < FIRST_WORD, mlm_probability=0.34, num_slots=2, word_starts=starts
+        input_ids, input_ids < FIRST_WORD, mlm_probability=0.34, max_targets=2, word_starts=starts
     )
     seen = {tuple(chosen_columns(masked, row)) for row in range(200)}
     assert {(1, 2), (4,)} <= seen <= {(), (1, 2), (4,)}
@@ -314,10 +328,10 @@ def test_tokens_of_one_word_are_corrupted_each_on_its_own():
         input_ids,
         special,
         mlm_probability=1,
-        num_slots=2,
+        max_targets=2,
         word_starts=starts,
-        mask_share=0.5,
-        random_share=0,
+        mask_replace_prob=0.5,
+        random_replace_prob=0,
     )
     both = (masked.masked_ids[:, 1:3] == MASK).sum(axis=1)
     assert_binomial((both == 1).sum(), 400, 0.5)
@@ -329,31 +343,33 @@ def test_tokens_of_one_word_are_corrupted_each_on_its_own():
 
 def mask_spans(input_ids, special, seed=0, **changes):
     """mask() in spans, and (B, T) which span of its row a chosen column belongs to, -1 for none."""
-    settings = {"mlm_probability": 0.3, "num_slots": 40, "word_starts": np.ones(VOCAB_SIZE, bool)}
+    settings = {"mlm_probability": 0.3, "max_targets": 40, "word_starts": np.ones(VOCAB_SIZE, bool)}
     settings |= changes
     masked = mask(input_ids, special, seed, span_mask=True, **settings)
     rng = np.random.default_rng(seed)  # the same draws once more
-    slots, starts = settings["num_slots"], settings["word_starts"]
+    slots, starts = settings["max_targets"], settings["word_starts"]
     budgets = draw_budgets((~special).sum(axis=1), settings["mlm_probability"], slots, rng)
-    chosen, spans = choose_spans(number_words(input_ids, ~special, starts), budgets, slots, rng)
+    chosen, spans = choose_target_spans(
+        number_words(input_ids, ~special, starts), budgets, slots, rng
+    )
     return masked, np.where(chosen, spans, -1)
 
 
 def test_span_lengths_are_those_of_spanbert():
-    assert SPAN_SHARES.sum() == pytest.approx(1)
-    assert (SPAN_LENGTHS * SPAN_SHARES).sum() == pytest.approx(3.8, abs=0.01)
-    assert SPAN_SHARES[1:] / SPAN_SHARES[:-1] == pytest.approx(0.8)
+    assert SPAN_LENGTH_PROBS.sum() == pytest.approx(1)
+    assert (SPAN_LENGTHS * SPAN_LENGTH_PROBS).sum() == pytest.approx(3.8, abs=0.01)
+    assert SPAN_LENGTH_PROBS[1:] / SPAN_LENGTH_PROBS[:-1] == pytest.approx(0.8)
 
 
 def test_spans_have_the_lengths_they_are_drawn_with():
     input_ids, special = rows_of(*[600] * 100)
-    _, spans = mask_spans(input_ids, special, mlm_probability=1.0, num_slots=600)
+    _, spans = mask_spans(input_ids, special, mlm_probability=1.0, max_targets=600)
     # All words are chosen; the first forty spans take 400 words at most, so none of them is cut.
     lengths = np.array([np.bincount(row[row >= 0])[:40] for row in spans])
     counts = np.bincount(lengths.ravel(), minlength=11)
     assert counts[0] == 0
     assert len(counts) == 11
-    for count, share in zip(counts[1:], SPAN_SHARES, strict=True):
+    for count, share in zip(counts[1:], SPAN_LENGTH_PROBS, strict=True):
         assert_binomial(count, 4000, share)
 
 
@@ -377,7 +393,7 @@ def test_a_row_of_spans_ends_with_its_budget():
     input_ids, special = rows_of(*[60] * 400)  # words of one token: nothing to round
     masked, _ = mask_spans(input_ids, special)
     assert set(masked.weights.sum(axis=1)) == {18}
-    assert set(mask_spans(input_ids, special, num_slots=7)[0].weights.sum(axis=1)) == {7}
+    assert set(mask_spans(input_ids, special, max_targets=7)[0].weights.sum(axis=1)) == {7}
 
 
 def test_spans_keep_the_rate():
@@ -461,10 +477,10 @@ def test_a_wrong_schedule_is_named(settings, message):
     [
         ({"mlm_probability": 1.5}, r"mlm_probability is 1\.5"),
         ({"mlm_probability": float("nan")}, "mlm_probability is nan"),
-        ({"mask_share": -0.1}, r"mask_share is -0\.1"),
-        ({"mask_share": 0.8, "random_share": 0.3}, r"add up to 1\.1"),
+        ({"mask_replace_prob": -0.1}, r"mask_replace_prob is -0\.1"),
+        ({"mask_replace_prob": 0.8, "random_replace_prob": 0.3}, r"add up to 1\.1"),
         ({"random_word_ids": np.empty(0, np.int32)}, "no random word"),
-        ({"num_slots": 0}, "num_slots is 0"),
+        ({"max_targets": 0}, "max_targets is 0"),
     ],
 )
 def test_wrong_settings_are_named(changes, message):
@@ -482,4 +498,4 @@ def test_wrong_arrays_are_named():
 
 def test_slots_refuse_a_length_without_room():
     with pytest.raises(ValueError, match="max_seq_length is 2"):
-        num_prediction_slots(2, 0.15)
+        max_targets_per_row(2, 0.15)

@@ -69,7 +69,7 @@ class Kind:
     def mask(self, input_ids: np.ndarray, way: str, seed: int = 0, **changes) -> Masked:
         settings = {
             "mlm_probability": RATE,
-            "num_slots": ROOM,
+            "max_targets": ROOM,
             "mask_token_id": self.facts.mask_id,
             "random_word_ids": self.facts.random_word_ids,
             "word_starts": None if way == "tokens" else self.facts.word_starts,
@@ -167,7 +167,12 @@ def test_no_special_token_is_chosen_and_none_is_drawn(kind, way):
     input_ids[sprinkled] = np.resize(facts.special_ids, sprinkled.sum())
     special = np.isin(input_ids, facts.special_ids)
     masked = kind.mask(
-        input_ids, way, mlm_probability=1.0, num_slots=62, mask_share=0.0, random_share=1.0
+        input_ids,
+        way,
+        mlm_probability=1.0,
+        max_targets=62,
+        mask_replace_prob=0.0,
+        random_replace_prob=1.0,
     )
     assert np.array_equal(chosen_of(masked, 62), ~special)
     assert np.array_equal(masked.masked_ids[special], input_ids[special])
@@ -182,7 +187,7 @@ def test_words_are_never_split(kind, way):
     assert lengths.max() > 1
     seen = np.zeros(len(starts), bool)
     for seed in range(100):
-        masked = kind.mask(input_ids, way, seed, num_slots=60)
+        masked = kind.mask(input_ids, way, seed, max_targets=60)
         tokens = np.add.reduceat(chosen_of(masked, 402)[0, 1:-1], starts, dtype=int)
         assert np.isin(tokens / lengths, [0, 1]).all()
         seen |= tokens > 0
@@ -264,7 +269,11 @@ def test_eighty_ten_ten(kind, way):
 def test_random_words_are_drawn_evenly_from_the_whole_vocabulary(kind, way):
     facts = kind.facts
     masked = kind.mask(
-        kind.rows(1500, 40), way, mlm_probability=1.0, mask_share=0.0, random_share=1.0
+        kind.rows(1500, 40),
+        way,
+        mlm_probability=1.0,
+        mask_replace_prob=0.0,
+        random_replace_prob=1.0,
     )
     drawn = masked.masked_ids[:, 1:-1]
     counts = np.bincount(drawn.ravel(), minlength=facts.vocab_size)

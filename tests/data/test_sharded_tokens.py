@@ -16,7 +16,7 @@ from huggingface_hub.utils import close_session
 from mlm.data.batches.data_order import DataOrder
 from mlm.data.tokens import sharded_tokens
 from mlm.data.tokens.corpus import build_token_store
-from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
+from mlm.data.tokens.read_window import BLOCK_TOKENS, BLOCKS_PER_WINDOW
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.errors import ConfigError, CorpusError
 from mlm.hub.local import LocalHub
@@ -99,7 +99,7 @@ def test_a_bucket_is_read_as_a_disk(shards, bucket, small_tokenizer, fetched):
 
 
 def test_only_the_blocks_that_are_needed_are_fetched(bucket, small_tokenizer, monkeypatch, fetched):
-    monkeypatch.setattr(sharded_tokens, "BLOCK", 64)
+    monkeypatch.setattr(sharded_tokens, "REQUEST_BYTES", 64)
     tokens = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
     for _ in range(3):
         tokens[np.arange(1000, 1010)[None]]
@@ -108,12 +108,12 @@ def test_only_the_blocks_that_are_needed_are_fetched(bucket, small_tokenizer, mo
 
 
 def test_only_so_many_blocks_are_kept_of_all_files(bucket, small_tokenizer, monkeypatch, fetched):
-    monkeypatch.setattr(sharded_tokens, "BLOCK", 64)
-    monkeypatch.setattr(sharded_tokens, "_blocks_of_a_window", lambda width: 3)
+    monkeypatch.setattr(sharded_tokens, "REQUEST_BYTES", 64)
+    monkeypatch.setattr(sharded_tokens, "_blocks_per_window", lambda width: 3)
     monkeypatch.setattr(sharded_tokens, "SPARE_BLOCKS", 2)
     split = open_token_stores([f"{bucket}/part-*"], small_tokenizer).train
     whole = split.tokens.span(0, len(split.tokens))
-    kept = split.tokens._parts[0]._kept
+    kept = split.tokens._shards[0]._cache
     assert len(kept._blocks) == 5 and max(map(len, kept._blocks.values())) == 64
     fetched.clear()
     assert np.array_equal(split.tokens.span(len(whole) - 30, len(whole)), whole[-30:])
@@ -123,13 +123,13 @@ def test_only_so_many_blocks_are_kept_of_all_files(bucket, small_tokenizer, monk
 @pytest.mark.parametrize(("width", "blocks"), [(2, 128), (4, 192)])
 def test_all_of_a_window_is_kept_however_long_its_sequences_are(width, blocks):
     """Else each sequence would be a request of its own for a whole block."""
-    assert sharded_tokens._blocks_of_a_window(width) == blocks
+    assert sharded_tokens._blocks_per_window(width) == blocks
     for length in (16, 126, 510, 8190):
         order = DataOrder(10**8, 0, length)
-        window = np.sort(order.at(0, BLOCKS_A_WINDOW * (BLOCK // length)))
+        window = np.sort(order.at(0, BLOCKS_PER_WINDOW * (BLOCK_TOKENS // length)))
         firsts, ends = window * length * width, (window + 1) * length * width - 1
-        touched = set((firsts // sharded_tokens.BLOCK).tolist()) | set(
-            (ends // sharded_tokens.BLOCK).tolist()
+        touched = set((firsts // sharded_tokens.REQUEST_BYTES).tolist()) | set(
+            (ends // sharded_tokens.REQUEST_BYTES).tolist()
         )
         assert len(touched) <= blocks
 
@@ -186,7 +186,9 @@ def test_a_store_that_is_not_whole(shards, small_tokenizer, tmp_path):
     shutil.copytree(shards / "part-0", tmp_path / "part-0")
     with (tmp_path / "part-0" / "train.tokens").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(CorpusError, match="no whole token store: send all of its files again"):
+    with pytest.raises(
+        CorpusError, match="not a complete token store: upload all of its files again"
+    ):
         open_token_stores([str(tmp_path / "part-0")], small_tokenizer)
     with pytest.raises(CorpusError, match="no such file"):
         open_token_stores([str(tmp_path / "part-9")], small_tokenizer)

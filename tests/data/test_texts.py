@@ -115,7 +115,7 @@ def test_parquet_of_dictionaries_and_nulls(tmp_path):
         ("a.csv", 'text\nok\n"never closed\n', "EOF inside string"),
         ("a.csv", "", "it is empty; give a file"),
         ("a.jsonl", '{"text": "ok"}\n{"text": \n', "line 2"),
-        ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object a line"),
+        ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object per line"),
         ("a.jsonl", '{"text": {"de": "ja"}}\n', "'text' holds a dict"),
         ("a.parquet", "text\n", "cannot be read"),
         ("a.csv.gz", "text\nnot gzip\n", "cannot be opened"),
