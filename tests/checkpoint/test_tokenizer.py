@@ -401,7 +401,7 @@ def test_a_tokenizer_that_marks_word_ends_is_named():
     from transformers import PreTrainedTokenizerFast
 
     backend = Tokenizer(models.BPE(vocab={"a</w>": 0}, merges=[], end_of_word_suffix="</w>"))
-    with pytest.raises(CheckpointError, match="marks no word beginnings"):
+    with pytest.raises(CheckpointError, match="does not mark where words begin"):
         word_starts(PreTrainedTokenizerFast(tokenizer_object=backend))
 
 

@@ -1,4 +1,4 @@
-"""Batches of like length: each sequence once an epoch, little padding, a function of the step."""
+"""Batches of similar length: each sequence once an epoch, little padding, a function of step."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_an_epoch_has_each_sequence_once(batches):
 
 
 @pytest.mark.parametrize("count", [3, 9, 101, 597])
-def test_after_an_epoch_the_same_have_been_seen_as_without_groups(count):
+def test_after_an_epoch_the_same_sequences_were_seen_as_without_groups(count):
     made, order = groups(count), DataOrder(count, 4, 100)
     for epoch in range(1, 4):
         steps = -(-epoch * count // ROWS)
@@ -49,7 +49,7 @@ def test_batches_do_not_come_by_length():
     assert longest != sorted(longest, reverse=True)
 
 
-def test_a_step_is_the_same_whatever_was_asked_before():
+def test_a_step_is_the_same_in_any_access_order():
     steps = (0, 49, 50, 51, 3, 700)
     made = groups()
     for step in steps:

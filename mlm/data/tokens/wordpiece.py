@@ -41,7 +41,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> "PreTrainedTokeniz
             "The texts contain no word to train a tokenizer on: give a --train_file with words."
         )
     pad, unk, cls, sep, mask = SPECIAL_TOKENS
-    make_tokenizer: Callable[..., PreTrainedTokenizerFast] = PreTrainedTokenizerFast  # untyped
+    make_tokenizer: Callable[..., PreTrainedTokenizerFast] = (
+        PreTrainedTokenizerFast  # not annotated
+    )
     return make_tokenizer(
         tokenizer_object=_bert_backend(_train_wordpiece(counts, vocab_size)),
         do_lower_case=True,
