@@ -121,8 +121,8 @@ def mask_tokens(
         span_mask: choose spans of up to ten words; needs word_starts.
 
     Raises:
-        ConfigError: a probability is outside [0, 1], the shapes differ, or there is no random word
-            to draw. It is a ValueError.
+        ConfigError: a probability is outside [0, 1], the shapes differ, or random words are needed
+            and `random_word_ids` is empty. It is a ValueError.
 
     Source: Devlin et al. 2019, section 3.1; whole words: google-research/bert, 31 May 2019; spans:
     Joshi et al. 2020, section 3.1.

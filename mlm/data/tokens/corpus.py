@@ -111,7 +111,7 @@ def texts_of_side(
 ) -> Iterator[str]:
     """Yield the clean texts that `build_token_store` puts on a side, "train" or "validation".
 
-    There is no `max_train_samples`. Raises CorpusError as `build_token_store` does.
+    A limit by `max_train_samples` is not applied. Raises CorpusError as `build_token_store` does.
     """
     settings = _Settings(text_column, encoding, validation_split_percentage, None)
     files = _files_of_sides(train_files, validation_files)

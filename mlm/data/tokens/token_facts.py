@@ -88,7 +88,7 @@ def word_starts(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
 
 
 def _word_start_rule(backend: "Tokenizer") -> Callable[[str], bool]:
-    """Return the function that tells whether a token begins a word, for this kind of tokenizer."""
+    """Return the predicate for tokens that begin a word, for this kind of tokenizer."""
     content = json.loads(backend.to_str())
     model = content["model"]
     prefix = model.get("continuing_subword_prefix")
@@ -110,6 +110,6 @@ def _word_start_rule(backend: "Tokenizer") -> Callable[[str], bool]:
 def _begins_word(text: str) -> bool:
     """Return whether a decoded token begins with a space or punctuation, or is empty.
 
-    U+FFFD stands for a part of a character, which continues a word.
+    U+FFFD is the decoded fragment of a character, which continues a word.
     """
     return not text or not (text[0] == "\ufffd" or unicodedata.category(text[0])[0] in "LMN")
