@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlm.data.batches.masking import mask_tokens, num_prediction_slots
+from mlm.data.batches import MIN_SEQ_LENGTH
+from mlm.data.batches.masking import mask_tokens, max_targets_per_row
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import InputError
 from mlm.inference.engines.keras_engine import Question
@@ -106,7 +107,7 @@ def mask_example(
         special[None],
         np.random.default_rng([seed]),
         mlm_probability=mlm_probability,
-        num_slots=num_prediction_slots(max(3, len(ids)), mlm_probability),
+        max_targets=max_targets_per_row(max(MIN_SEQ_LENGTH, len(ids)), mlm_probability),
         mask_token_id=facts.mask_id,
         random_word_ids=facts.random_word_ids,
     )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mlm.backend import processes
 from mlm.backend.devices import Device, choose_device
 from mlm.data.batches.masked_batches import EvaluationBatches, MaskedBatches, evaluation_batches
-from mlm.data.tokens.corpus import TokenStore, build_token_store
+from mlm.data.tokens.corpus import build_token_store
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.data.tokens.token_facts import TokenFacts
+from mlm.data.tokens.token_store import TokenStore
 from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
@@ -161,8 +162,8 @@ def _training_batches(
             mlm_probability=config.mlm_probability,
             final_mlm_probability=config.final_mlm_probability if total_steps else None,
             total_steps=total_steps,
-            mask_share=config.mask_replace_prob,
-            random_share=config.random_replace_prob,
+            mask_replace_prob=config.mask_replace_prob,
+            random_replace_prob=config.random_replace_prob,
             whole_word_mask=config.whole_word_mask,
             span_mask=config.span_mask,
             line_by_line=config.line_by_line,

@@ -8,7 +8,7 @@ from typing import Any
 from machine import FASTEST, gpu_name
 from material import BASE, IMDB, ROOT, SMALL, Material
 
-from mlm.data.batches.masking import num_prediction_slots
+from mlm.data.batches.masking import max_targets_per_row
 
 BUNDLED = ROOT / "mlm" / "bundled" / "imdb_modernbert"
 BASE_SIZES = (12, 768)  # layers and hidden size
@@ -118,7 +118,7 @@ def train_row(
         return {"settings": settings, "times": 3}
 
     sizes = (shape["num_hidden_layers"], shape["hidden_size"]) if shape else BASE_SIZES
-    needed = 3 * operations(sizes, rows, 128, num_prediction_slots(128, 0.15))
+    needed = 3 * operations(sizes, rows, 128, max_targets_per_row(128, 0.15))
     return Row(
         "train", "train", arguments, wanted, precision, both_learn, figure,
         operations=needed if figure == "seconds" else None,

@@ -401,7 +401,7 @@ def test_a_tokenizer_that_marks_word_ends_is_named():
     from transformers import PreTrainedTokenizerFast
 
     backend = Tokenizer(models.BPE(vocab={"a</w>": 0}, merges=[], end_of_word_suffix="</w>"))
-    with pytest.raises(CheckpointError, match="marks no word beginnings"):
+    with pytest.raises(CheckpointError, match="does not mark where words begin"):
         word_starts(PreTrainedTokenizerFast(tokenizer_object=backend))
 
 
@@ -417,7 +417,7 @@ def whole_words(tokenizer, text):
             np.isin(input_ids, facts.special_ids),
             np.random.default_rng(seed),
             mlm_probability=1 / len(ids),
-            num_slots=12,
+            max_targets=12,
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
             word_starts=facts.word_starts,

@@ -1,4 +1,4 @@
-"""A split as sequences: packed or a document each, with its special tokens and its padding."""
+"""Sequences of a split, packed or line by line, with special tokens and padding."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from mlm.data.batches.chunking import Chunking
 from tests.data.test_masked_batches import CLS, FACTS, PAD, SEP, long_split, split_of
 
 
-def test_packed_documents_run_on_through_the_sequences():
+def test_packed_documents_continue_across_sequences():
     split = split_of([10, 11, 12], [20, 21, 22, 23])
     chunking = Chunking(split, FACTS, max_seq_length=6)
     input_ids, attention_mask, special = chunking.sequences(np.arange(chunking.num_sequences))
@@ -17,7 +17,7 @@ def test_packed_documents_run_on_through_the_sequences():
 
 
 @pytest.mark.parametrize(("keep", "count"), [(False, 2), (True, 3)])
-def test_the_remainder_is_kept_only_where_asked(keep, count):
+def test_the_remainder_is_kept_only_on_request(keep, count):
     chunking = Chunking(long_split(2, 6), FACTS, max_seq_length=6, keep_remainder=keep)
     assert chunking.num_sequences == 2
     split = split_of([10, 11, 12, 13, 14, 15, 16, 17])

@@ -1,4 +1,4 @@
-"""The corpus and its token store: what goes where, is used again, survives accidents."""
+"""Building a token store: the split, reuse, and recovery from failures."""
 
 import errno
 import json
@@ -61,7 +61,7 @@ def build(folder: Path, tokenizer, *train: Path, validation: tuple[Path, ...] = 
 
 
 def documents(tokenizer, split) -> list[str]:
-    """The texts of a split, decoded; every document ends with its one separator."""
+    """Return the decoded texts of a split; every document must end with its only separator."""
     ends = split.offsets[1:]
     assert split.offsets[0] == 0 and ends[-1] == len(split.tokens)
     assert (split.tokens[ends - 1] == tokenizer.sep_token_id).all()
@@ -78,7 +78,7 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.parent.glob(f".{folder.name}.*")]
 
 
-# What goes where ----------------------------------------------------------------------------------
+# The split ----------------------------------------------------------------------------------------
 
 
 def test_every_document_is_on_one_side_in_the_order_of_the_file(tmp_path, tokenizer, texts):
@@ -162,7 +162,7 @@ def test_the_report_is_one_line_with_every_count(tmp_path, tokenizer, texts):
     )
 
 
-def test_a_doubtful_encoding_is_said_on_a_line_of_its_own(tmp_path, tokenizer):
+def test_a_doubtful_encoding_is_reported_on_its_own_line(tmp_path, tokenizer):
     path = write_texts(tmp_path / "a.txt", [f"crème {text}" for text in TEXTS])
     store = build(tmp_path / "store", tokenizer, path, encoding="ISO-8859-1")
     _, warning = store.report_line.split("\n")
@@ -170,20 +170,20 @@ def test_a_doubtful_encoding_is_said_on_a_line_of_its_own(tmp_path, tokenizer):
     assert open_token_store(tmp_path / "store").report_line == store.report_line
 
 
-# What is used again -------------------------------------------------------------------------------
+# Reuse --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def builds(monkeypatch) -> list[Path]:
-    """The folders that are built while the test runs, in order."""
+    """Return the list that the folders built during the test are appended to."""
     built: list[Path] = []
     enter = token_store.StoreWriter.__init__
 
-    def noted(self, folder, tokenizer):
+    def record(self, folder, tokenizer):
         built.append(folder)
         enter(self, folder, tokenizer)
 
-    monkeypatch.setattr(token_store.StoreWriter, "__init__", noted)
+    monkeypatch.setattr(token_store.StoreWriter, "__init__", record)
     return built
 
 
@@ -210,7 +210,7 @@ def test_a_matching_store_is_used_again_wherever_the_files_moved(
     ],
     ids=str,
 )
-def test_anything_that_matters_builds_it_anew(tmp_path, tokenizer, texts, builds, changed):
+def test_any_change_that_matters_rebuilds_the_store(tmp_path, tokenizer, texts, builds, changed):
     first = build(tmp_path / "store", tokenizer, texts)
     settings = dict(changed)
     if settings.pop("file", False):
@@ -238,7 +238,7 @@ def test_a_damaged_store_is_refused_and_rebuilt(tmp_path, tokenizer, texts, name
         os.truncate(folder / name, (folder / name).stat().st_size - 1)
     else:
         (folder / name).unlink()
-    with pytest.raises(CorpusError, match="no whole token store"):
+    with pytest.raises(CorpusError, match="does not contain a complete token store"):
         open_token_store(folder)
     build(folder, tokenizer, texts)
     assert contents(folder) == whole
@@ -254,12 +254,12 @@ def test_a_manifest_that_was_changed_by_hand_is_refused(tmp_path, tokenizer, tex
         open_token_store(folder)
 
 
-# Accidents ----------------------------------------------------------------------------------------
+# Failures -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """Makes the token files of new stores lie on a device that is always full."""
+    """Return a function that sends new token files to a device that is always full."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     opened = Path.open
@@ -284,24 +284,24 @@ def test_a_full_disk_leaves_the_old_store_as_it_was(tmp_path, tokenizer, texts, 
 
 
 @pytest.mark.parametrize("accident", [KeyboardInterrupt(), OSError(errno.EROFS, "read-only")])
-def test_an_interruption_leaves_the_old_store_and_no_rubbish(
+def test_an_interruption_leaves_the_old_store_and_no_leftovers(
     tmp_path, tokenizer, texts, monkeypatch, accident
 ):
     folder = tmp_path / "store"
     build(folder, tokenizer, texts)
     before = contents(folder)
 
-    def interrupted(stream):
+    def interrupt(path):
         raise accident
 
-    monkeypatch.setattr(token_store, "_sync", interrupted)
+    monkeypatch.setattr(token_store, "sync_to_disk", interrupt)
     with pytest.raises((KeyboardInterrupt, CorpusError)):
         build(folder, tokenizer, texts, validation_split_percentage=30)
     assert contents(folder) == before
     assert leftovers(folder) == []
 
 
-def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path, tokenizer, texts):
+def test_leftovers_of_a_killed_build_are_removed_when_old(tmp_path, tokenizer, texts):
     for name, age in ((".store.building-1", 7200), (".store.building-2", 60)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
@@ -312,7 +312,7 @@ def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path, tokenizer,
 def test_a_folder_of_other_things_is_not_replaced(tmp_path, tokenizer, texts):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
-    with pytest.raises(CorpusError, match=r"holds chapter\.tex"):
+    with pytest.raises(CorpusError, match=r"contains chapter\.tex"):
         build(tmp_path / "thesis", tokenizer, texts)
     with pytest.raises(CorpusError, match="is a file"):
         build(texts, tokenizer, texts)
@@ -320,7 +320,7 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path, tokenizer, texts):
 
 
 @pytest.mark.parametrize(
-    ("content", "settings", "said"),
+    ("content", "settings", "message"),
     [
         ([""], {}, "no document is left to train on.*1 empty.*give a --train_file with texts"),
         (["one", "one"], {}, "for validation.*raise --validation_split_percentage or give"),
@@ -330,9 +330,9 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path, tokenizer, texts):
         (["one"], {"max_train_samples": 0}, "--max_train_samples is 0, expected 1 or more"),
     ],
 )
-def test_a_corpus_that_leaves_nothing(tmp_path, tokenizer, content, settings, said):
+def test_a_corpus_that_leaves_nothing(tmp_path, tokenizer, content, settings, message):
     path = write_texts(tmp_path / "a.txt", content)
-    with pytest.raises(CorpusError, match=said):
+    with pytest.raises(CorpusError, match=message):
         build(tmp_path / "store", tokenizer, path, **settings)
     assert not (tmp_path / "store").exists()
 

@@ -1,4 +1,4 @@
-"""The order of the sequences: each once an epoch, a function of seed and place, in flat memory."""
+"""Order of the sequences: each once an epoch, a function of (seed, position), constant memory."""
 
 import tracemalloc
 
@@ -7,17 +7,17 @@ import pytest
 
 from mlm.data.batches import data_order
 from mlm.data.batches.data_order import DataOrder
-from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
+from mlm.data.tokens.read_window import BLOCK_TOKENS, BLOCKS_PER_WINDOW
 
 LENGTH = 126
-WINDOW = BLOCKS_A_WINDOW * (BLOCK // LENGTH)  # sequences
+WINDOW = BLOCKS_PER_WINDOW * (BLOCK_TOKENS // LENGTH)  # sequences
 
 
 @pytest.fixture
 def small_windows(monkeypatch):
-    """Windows of four blocks of eight sequences."""
-    monkeypatch.setattr(data_order, "BLOCK", 8 * LENGTH)
-    monkeypatch.setattr(data_order, "BLOCKS_A_WINDOW", 4)
+    """Make windows of four blocks of eight sequences."""
+    monkeypatch.setattr(data_order, "BLOCK_TOKENS", 8 * LENGTH)
+    monkeypatch.setattr(data_order, "BLOCKS_PER_WINDOW", 4)
 
 
 @pytest.mark.parametrize("count", [1, 7, 32, 33, 95, 96, 97, 1000])
@@ -31,7 +31,7 @@ def test_each_epoch_has_each_sequence_once(small_windows, count):
 
 
 @pytest.mark.parametrize("count", [32, 95, 1000])
-def test_a_place_has_the_same_sequence_however_it_is_come_to(small_windows, count):
+def test_a_position_has_the_same_sequence_in_any_access_order(small_windows, count):
     straight = DataOrder(count, seed=3, length=LENGTH).at(0, 3 * count)
     jumping = DataOrder(count, seed=3, length=LENGTH)
     for first in (2 * count + 5, 0, count - 1, count // 2, 2 * count - 3):
@@ -39,8 +39,8 @@ def test_a_place_has_the_same_sequence_however_it_is_come_to(small_windows, coun
     assert not np.array_equal(DataOrder(count, seed=4, length=LENGTH).at(0, 3 * count), straight)
 
 
-def test_up_to_a_window_it_is_the_permutation_that_it_always_was():
-    """States and models of earlier versions were trained in this order."""
+def test_up_to_a_window_the_permutation_is_that_of_earlier_versions():
+    """Existing states and models were trained in this order."""
     for epoch in range(2):
         expected = np.random.default_rng([42, 0, epoch]).permutation(1000)
         assert np.array_equal(
@@ -62,11 +62,11 @@ def test_memory_does_not_grow_with_the_sequences():
     def peak(count: int) -> int:
         tracemalloc.start()
         order = DataOrder(count, seed=0, length=LENGTH)
-        for place in (0, count // 2, count - 1, 3 * count // 2):
-            order.at(place, 64)
+        for position in (0, count // 2, count - 1, 3 * count // 2):
+            order.at(position, 64)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
 
     assert peak(10 * WINDOW) < 2 * peak(WINDOW)
-    assert peak(4000 * WINDOW) < peak(10 * WINDOW) + 100 * 4000 * BLOCKS_A_WINDOW
+    assert peak(4000 * WINDOW) < peak(10 * WINDOW) + 100 * 4000 * BLOCKS_PER_WINDOW

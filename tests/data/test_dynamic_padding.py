@@ -1,4 +1,4 @@
-"""Batches cut to what they hold: nothing is lost, sizes are few, a step stays the step it was."""
+"""Trimmed batches lose nothing, have few sizes, and train as untrimmed ones do."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ import pytest
 from mlm.backend.input_pipeline import fed
 from mlm.checkpoint.families import encoder_config_of
 from mlm.checkpoint.weights import variables_by_name
-from mlm.data.batches.dynamic_padding import cut, sizes_of_batches
+from mlm.data.batches.dynamic_padding import trim_padding, trimmed_sizes
 from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.model.encoder import MaskedLM
 from mlm.training.step import Learner
@@ -18,35 +18,35 @@ from tests.checkpoint.test_families import small_config
 from tests.data.test_masked_batches import FACTS, split_of, training
 from tests.support.small_models import every_family
 
-STEPS = 4  # of all sizes that something is cut to
+STEPS = 4  # their batches are trimmed to all sizes but one
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 DROPOUT_OF = {"distilbert": ("dropout", "attention_dropout"), "modernbert": ()}
 
 
 @pytest.mark.parametrize("longest", [3, 7, 8, 12, 128, 512])
 def test_sizes_are_few_and_the_last_holds_any(longest):
-    sizes = sizes_of_batches(longest, 0.15)
+    sizes = trimmed_sizes(longest, 0.15)
     batches = training(split_of(range(100, 103), range(600)), max_seq_length=longest)
     assert len(sizes) <= 6
     assert sizes == sorted(set(sizes))
-    assert sizes[-1] == (longest, batches.num_prediction_slots)
+    assert sizes[-1] == (longest, batches.max_targets)
 
 
 SETTINGS = [{}, {"whole_word_mask": True}, {"span_mask": True}, {"mlm_probability": 0.5}]
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_what_is_cut_off_was_padding(settings):
+def test_only_padding_is_trimmed(settings):
     short = [range(100, 100 + n) for n in (1, 2, 3, 4, 5, 6, 7, 2, 4, 5) * 4]
     split = split_of(*short, range(100, 120), range(100, 190))
     batches = training(split, max_seq_length=64, line_by_line=True, **settings)
     widths = set()
     for step in range(30):
         whole = batches.batch_at(step)
-        inputs, labels, weights = cut(whole, batches.sizes)
-        width, slots = inputs["input_ids"].shape[1], labels.shape[1]
+        inputs, labels, weights = trim_padding(whole, batches.sizes)
+        width, targets = inputs["input_ids"].shape[1], labels.shape[1]
         widths.add(width)
-        assert (width, slots) in batches.sizes
+        assert (width, targets) in batches.sizes
         assert_is_front_of(inputs["input_ids"], whole[0]["input_ids"], FACTS.pad_id)
         assert_is_front_of(inputs["attention_mask"], whole[0]["attention_mask"], 0)
         assert_is_front_of(inputs["masked_positions"], whole[0]["masked_positions"], 0)
@@ -65,7 +65,7 @@ def assert_is_front_of(front, whole, rest) -> None:
 
 def test_packed_sequences_have_one_size():
     batches = training(split_of(range(100, 900)))
-    assert batches.sizes == [(12, batches.num_prediction_slots)]
+    assert batches.sizes == [(12, batches.max_targets)]
     assert batches.tokens_per_step == 4 * 12
     assert not TrainingDataset(batches, 0, 1).lengths_vary
 
@@ -76,15 +76,17 @@ def test_tokens_are_counted_without_padding():
 
 
 @pytest.mark.parametrize("family", every_family())
-def test_a_step_on_what_is_cut_is_the_step_on_the_whole(family):
+def test_a_step_on_a_trimmed_batch_is_the_step_on_the_whole(family):
     none = dict.fromkeys(DROPOUT_OF.get(family, DROPOUT), 0.0)
     config = encoder_config_of(small_config(family, initializer_range=0.1, **none))
     batches = line_by_line(config.vocab_size)
-    sizes = {cut(batches.batch_at(step), batches.sizes)[1].shape for step in range(STEPS)}
+    sizes = {trim_padding(batches.batch_at(step), batches.sizes)[1].shape for step in range(STEPS)}
     assert len(sizes) == len(batches.sizes) - 1 == 3
-    before, whole, less = (weights_after(config, batches, how) for how in ("", "whole", "cut"))
+    before, whole, trimmed = (
+        weights_after(config, batches, how) for how in ("", "whole", "trimmed")
+    )
     moved = max(np.abs(whole[name] - before[name]).max() for name in whole)
-    apart = max(np.abs(whole[name] - less[name]).max() for name in whole)
+    apart = max(np.abs(whole[name] - trimmed[name]).max() for name in whole)
     print(f"{family}: weights moved by {moved:.1e}, apart by {apart:.1e}")
     assert apart < 1e-4 * moved
 
@@ -101,7 +103,7 @@ def line_by_line(vocab_size: int) -> MaskedBatches:
 
 
 def weights_after(config, batches, how: str) -> dict[str, np.ndarray]:
-    """Of one start: as it is, or after steps on batches as they are or as a run is fed them."""
+    """Return the weights of one initial model, or after steps on whole or on trimmed batches."""
     keras.utils.set_random_seed(7)
     model = MaskedLM(config)
     model.build()
@@ -110,7 +112,7 @@ def weights_after(config, batches, how: str) -> dict[str, np.ndarray]:
     if how == "whole":
         for step in range(STEPS):
             learner.train_on_batch(*batches.batch_at(step))
-    elif how == "cut":
+    elif how == "trimmed":
         learner.fit(fed(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
     return {
         name: np.asarray(keras.ops.convert_to_tensor(variable))

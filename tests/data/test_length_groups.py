@@ -1,10 +1,10 @@
-"""Batches of like length: each sequence once an epoch, little padding, a function of the step."""
+"""Batches of similar length: each sequence once an epoch, little padding, a function of step."""
 
 import numpy as np
 import pytest
 
 from mlm.data.batches.data_order import DataOrder
-from mlm.data.batches.length_groups import BATCHES_A_GROUP, LengthGroups
+from mlm.data.batches.length_groups import MAX_BATCHES_PER_GROUP, LengthGroups
 
 COUNT, ROWS = 2000, 8
 LENGTHS = np.random.default_rng(1).integers(1, 100, COUNT)
@@ -25,7 +25,7 @@ def test_an_epoch_has_each_sequence_once(batches):
 
 
 @pytest.mark.parametrize("count", [3, 9, 101, 597])
-def test_after_an_epoch_the_same_have_been_seen_as_without_groups(count):
+def test_after_an_epoch_the_same_sequences_were_seen_as_without_groups(count):
     made, order = groups(count), DataOrder(count, 4, 100)
     for epoch in range(1, 4):
         steps = -(-epoch * count // ROWS)
@@ -44,12 +44,12 @@ def test_little_is_padding():
 
 def test_batches_do_not_come_by_length():
     made = groups()
-    longest = [int(LENGTHS[made.at(step)].max()) for step in range(BATCHES_A_GROUP)]
+    longest = [int(LENGTHS[made.at(step)].max()) for step in range(MAX_BATCHES_PER_GROUP)]
     assert longest != sorted(longest)
     assert longest != sorted(longest, reverse=True)
 
 
-def test_a_step_is_the_same_whatever_was_asked_before():
+def test_a_step_is_the_same_in_any_access_order():
     steps = (0, 49, 50, 51, 3, 700)
     made = groups()
     for step in steps:

@@ -1,4 +1,4 @@
-"""Batches: what a sequence is, that (seed, step) is all a batch depends on, the fixed protocol."""
+"""Batches depend only on (seed, step); the evaluation protocol is fixed."""
 
 import hashlib
 import subprocess
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlm.data.batches.chunking import Chunking
-from mlm.data.batches.dynamic_padding import cut
+from mlm.data.batches.dynamic_padding import trim_padding
 from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import ConfigError, CorpusError
@@ -28,14 +28,14 @@ FACTS = TokenFacts(
 
 
 def split_of(*documents):
-    """A token store's split: each document followed by one separator."""
+    """Return a split of a token store: each document is followed by one separator."""
     stream = [token for document in documents for token in (*document, SEP)]
     offsets = np.cumsum([0] + [len(document) + 1 for document in documents])
     return SimpleNamespace(tokens=np.array(stream, np.uint16), offsets=offsets)
 
 
 def long_split(num_sequences, length):
-    """One document that fills so many sequences, its tokens all different."""
+    """Return a split of one document that fills `num_sequences`, of distinct tokens."""
     return split_of(range(100, 100 + num_sequences * (length - 2) - 1))
 
 
@@ -55,12 +55,12 @@ def assert_same(first, second):
         assert all(np.array_equal(a, b) for a, b in zip(rest, other_rest, strict=True))
 
 
-def restored(batch):
-    """The input_ids of a batch before masking."""
+def unmask(batch):
+    """Return the input_ids of a batch before masking."""
     inputs, labels, weights = batch
     input_ids = inputs["input_ids"].copy()
-    rows, slots = np.nonzero(weights)
-    input_ids[rows, inputs["masked_positions"][rows, slots]] = labels[rows, slots]
+    rows, entries = np.nonzero(weights)
+    input_ids[rows, inputs["masked_positions"][rows, entries]] = labels[rows, entries]
     return input_ids
 
 
@@ -79,15 +79,15 @@ def test_tokens_may_be_memory_mapped(tmp_path):
 def test_shapes_and_types():
     batches = training(long_split(20, 12))
     inputs, labels, weights = batches.batch_at(0)
-    slots = batches.num_prediction_slots
-    assert slots == 2
+    targets = batches.max_targets
+    assert targets == 2
     assert {name: (part.shape, part.dtype) for name, part in inputs.items()} == {
         "input_ids": ((4, 12), np.int32),
         "attention_mask": ((4, 12), np.int32),
-        "masked_positions": ((4, slots), np.int32),
+        "masked_positions": ((4, targets), np.int32),
     }
-    assert (labels.shape, labels.dtype) == ((4, slots), np.int32)
-    assert (weights.shape, weights.dtype) == ((4, slots), np.float32)
+    assert (labels.shape, labels.dtype) == ((4, targets), np.int32)
+    assert (weights.shape, weights.dtype) == ((4, targets), np.float32)
 
 
 def test_two_instances_give_the_same_batches_in_any_order():
@@ -119,13 +119,13 @@ def test_every_epoch_holds_every_sequence_once(batch_size):
     assert len({tuple(epoch) for epoch in epochs.tolist()}) == 3
 
 
-def test_the_batch_is_the_sequences_it_names():
+def test_a_batch_holds_the_sequences_of_its_indices():
     split = long_split(10, 12)
     batches = training(split)
     chunking = Chunking(split, FACTS, max_seq_length=12)
     for step in range(6):
         expected = chunking.sequences(batches.sequence_indices(step))[0]
-        assert np.array_equal(restored(batches.batch_at(step)), expected)
+        assert np.array_equal(unmask(batches.batch_at(step)), expected)
 
 
 def test_replica_count_does_not_change_the_data():
@@ -154,7 +154,7 @@ def test_a_corpus_smaller_than_a_batch_wraps_over_epochs():
 def test_a_corpus_shorter_than_a_sequence_is_one_padded_sequence():
     batches = training(split_of([10, 11, 12]), mlm_probability=1.0)
     assert batches.num_sequences == 1
-    assert restored(batches.batch_at(0)).tolist() == [[CLS, 10, 11, 12, SEP, SEP] + [PAD] * 6] * 4
+    assert unmask(batches.batch_at(0)).tolist() == [[CLS, 10, 11, 12, SEP, SEP] + [PAD] * 6] * 4
     assert batches.batch_at(0)[0]["masked_positions"][0, :3].tolist() == [1, 2, 3]
 
 
@@ -167,42 +167,42 @@ def test_weights_sum_to_one_over_the_global_batch():
         assert len(set(weights[weights > 0].tolist())) == 1
 
 
-def test_weights_stay_zero_where_nothing_is_chosen():
+def test_weights_stay_zero_without_a_target():
     weights = training(long_split(4, 12), mlm_probability=0.0).batch_at(0)[2]
     assert not weights.any()
 
 
-def test_the_rates_and_shares_reach_the_masks():
+def test_the_rate_and_replace_probs_are_used():
     inputs, _, weights = training(
-        long_split(8, 12), mlm_probability=1.0, mask_share=0.0, random_share=1.0
+        long_split(8, 12), mlm_probability=1.0, mask_replace_prob=0.0, random_replace_prob=1.0
     ).batch_at(0)
     assert (weights > 0).sum() == 4 * 10 - (inputs["input_ids"][:, 1:-1] == SEP).sum()
     shown = inputs["input_ids"][:, 1:-1]
     assert np.isin(shown[shown != SEP], FACTS.random_word_ids).all()
 
 
-def test_whole_words_reach_the_masks():
+def test_whole_word_mask_is_used():
     # Words of two tokens, an even id and an odd one; sequences of ten tokens begin with a word.
     batches = training(split_of(range(100, 180)), whole_word_mask=True, mlm_probability=0.4)
     for step in range(10):
         inputs, labels, weights = batches.batch_at(step)
         chosen = np.zeros(inputs["input_ids"].shape, bool)
-        rows, slots = np.nonzero(weights)
-        chosen[rows, inputs["masked_positions"][rows, slots]] = True
+        rows, entries = np.nonzero(weights)
+        chosen[rows, inputs["masked_positions"][rows, entries]] = True
         assert np.array_equal(chosen[:, 1:11:2], chosen[:, 2:11:2])
         assert labels.any()
 
 
-def test_spans_reach_the_masks():
-    # Words of two tokens, as above: chosen whole, and both tokens of one fate.
+def test_span_mask_is_used():
+    # Words of two tokens, as above: chosen whole, and both tokens with one outcome.
     split = split_of(range(100, 180))
     batches = training(split, span_mask=True, mlm_probability=0.4)
     shown = set()
     for step in range(30):
         inputs, _, weights = batches.batch_at(step)
-        state = np.zeros(inputs["input_ids"].shape, int)  # 1 where chosen, 2 where also masked
-        rows, slots = np.nonzero(weights)
-        state[rows, inputs["masked_positions"][rows, slots]] = 1
+        state = np.zeros(inputs["input_ids"].shape, int)  # 1 for a target, 2 if also masked
+        rows, entries = np.nonzero(weights)
+        state[rows, inputs["masked_positions"][rows, entries]] = 1
         state[inputs["input_ids"] == MASK] = 2
         assert np.array_equal(state[:, 1:11:2], state[:, 2:11:2])
         shown |= set(state.ravel().tolist())
@@ -211,7 +211,7 @@ def test_spans_reach_the_masks():
     assert not np.array_equal(batches.batch_at(0)[1], words.batch_at(0)[1])
 
 
-# ---- a rate that changes
+# ---- a changing rate
 
 
 def test_the_rate_of_a_step_is_that_of_its_batch():
@@ -223,10 +223,10 @@ def test_the_rate_of_a_step_is_that_of_its_batch():
         assert (batches.batch_at(step)[2] > 0).sum(axis=1).tolist() == [count] * 4
 
 
-def test_a_rising_rate_has_the_slots_of_its_end_from_the_start():
+def test_a_rising_rate_has_room_for_its_last_targets_from_the_start():
     rising = {"mlm_probability": 0.1, "final_mlm_probability": 0.5, "total_steps": 5}
     batches = training(long_split(10, 12), **rising)
-    assert batches.num_prediction_slots == 5
+    assert batches.max_targets == 5
     shapes = {batches.batch_at(step)[1].shape for step in range(6)}
     assert shapes == {(4, 5)}
 
@@ -239,7 +239,7 @@ def test_a_changing_rate_leaves_batches_a_function_of_seed_and_step():
     assert_same(forwards, backwards)
 
 
-# ---- the same batches as ever
+# ---- unchanged batches
 
 
 @pytest.mark.parametrize(
@@ -249,14 +249,14 @@ def test_a_changing_rate_leaves_batches_a_function_of_seed_and_step():
         ({"whole_word_mask": True}, "f1fe28068430e894"),
         ({"line_by_line": True}, "3841649242c50355"),
         ({"mlm_probability": 0.4}, "4cf4a8c3c0a31ee1"),
-        ({"mask_share": 0.5, "random_share": 0.0}, "f38809b0a8380232"),
+        ({"mask_replace_prob": 0.5, "random_replace_prob": 0.0}, "f38809b0a8380232"),
         ({"span_mask": True}, "4e722394b271a8d4"),
     ],
 )
-def test_batches_are_what_they_were(settings, digest):
-    """A run that is gone on with after an update of this code sees the batches it would have seen.
+def test_batches_are_those_of_earlier_versions(settings, digest):
+    """A run that is resumed after an update of this code sees the batches it would have seen.
 
-    All but the last were computed before there were spans and changing rates.
+    All but the last digest are older than spans and changing rates.
     """
     split = split_of(*[range(100 + n, 100 + n + 37 * n % 61) for n in range(40)])
     batches = training(split, max_seq_length=32, global_batch_size=8, **settings)
@@ -266,7 +266,7 @@ def test_batches_are_what_they_were(settings, digest):
 @pytest.mark.parametrize(
     ("whole_words", "digest"), [(False, "0c04a816f57d3d83"), (True, "71c328426751c396")]
 )
-def test_the_fixed_protocol_is_what_it_was(whole_words, digest):
+def test_the_evaluation_protocol_is_unchanged(whole_words, digest):
     split = split_of(*[range(100 + n, 100 + n + 37 * n % 61) for n in range(40)])
     batches = evaluation(split, max_seq_length=32, batch_size=8, whole_word_mask=whole_words)
     assert digest_of(batches) == digest
@@ -280,14 +280,14 @@ def digest_of(batches):
     return digest.hexdigest()[:16]
 
 
-# ---- the fixed protocol
+# ---- the evaluation protocol
 
 
 def test_evaluation_takes_every_sequence_once_in_order():
     split = long_split(9, 12)
     batches = evaluation(split)
     assert (len(batches), batches.num_sequences) == (3, 9)
-    rows = np.concatenate([restored(batch) for batch in batches])
+    rows = np.concatenate([unmask(batch) for batch in batches])
     expected = Chunking(split, FACTS, max_seq_length=12).sequences(np.arange(9))[0]
     assert np.array_equal(rows[:9], expected)
 
@@ -326,7 +326,7 @@ def test_evaluation_is_the_same_each_time():
     assert_same(list(batches), list(evaluation(split)))
 
 
-def test_evaluation_chooses_fifteen_in_a_hundred():
+def test_evaluation_chooses_fifteen_percent():
     split = split_of([100] * (102 * 40))
     weights = [weights for _, _, weights in evaluation(split, max_seq_length=102)]
     assert np.concatenate(weights)[:40].sum() == 40 * 15
@@ -352,7 +352,7 @@ def test_evaluation_stops_at_max_sequences():
         ({"global_batch_size": 0}, "global_batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"mlm_probability": 2.0}, r"mlm_probability is 2\.0"),
-        ({"mask_share": 0.95}, "add up to"),
+        ({"mask_replace_prob": 0.95}, "add up to"),
         ({"final_mlm_probability": 0.3}, "total_steps None"),
         ({"final_mlm_probability": 2.0, "total_steps": 9}, r"final_mlm_probability is 2\.0"),
     ],
@@ -378,7 +378,7 @@ def test_an_empty_split_is_named(line_by_line):
 
 
 @pytest.mark.parametrize("line_by_line", [False, True])
-def test_texts_of_which_no_token_may_be_chosen_are_named(line_by_line):
+def test_texts_without_a_candidate_are_named(line_by_line):
     nothing = split_of([PAD, CLS, SEP, MASK], [MASK])
     for make, side in ((training, "training"), (evaluation, "validation")):
         with pytest.raises(CorpusError, match=f"no token of the {side} texts could be chosen"):
@@ -394,7 +394,7 @@ def test_a_negative_step_is_named():
         training(long_split(4, 12)).batch_at(-1)
 
 
-# ---- as Keras takes them
+# ---- the Keras data set
 
 
 def test_training_dataset_is_a_window_on_the_batches():
@@ -404,12 +404,14 @@ def test_training_dataset_is_a_window_on_the_batches():
     dataset = TrainingDataset(batches, 5, 8)
     assert len(dataset) == dataset.num_batches == 3
     assert batches.is_padded
-    assert_same(list(dataset), [cut(batches.batch_at(step), batches.sizes) for step in (5, 6, 7)])
+    assert_same(
+        list(dataset), [trim_padding(batches.batch_at(step), batches.sizes) for step in (5, 6, 7)]
+    )
     with pytest.raises(IndexError, match="batch 3 of 3"):
         dataset[3]
 
 
-def test_training_dataset_leaves_out_a_mask_that_masks_nothing():
+def test_training_dataset_omits_an_attention_mask_of_ones():
     from mlm.training.step.dataset import TrainingDataset
 
     batches = training(long_split(10, 12))

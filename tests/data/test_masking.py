@@ -1,4 +1,4 @@
-"""Masking: degenerate rates are exact; shares and positions hold over many rows, seeds fixed."""
+"""Masking: degenerate rates are exact; rates and positions hold over many rows, seeds fixed."""
 
 import math
 
@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from mlm.data.batches.mask_choice import (
+    SPAN_LENGTH_PROBS,
     SPAN_LENGTHS,
-    SPAN_SHARES,
-    choose_spans,
+    choose_target_spans,
     draw_budgets,
     number_words,
 )
-from mlm.data.batches.masking import RateSchedule, mask_tokens, num_prediction_slots
+from mlm.data.batches.masking import RateSchedule, mask_tokens, max_targets_per_row
 
 CLS, SEP, PAD, MASK = 1, 2, 0, 3
-FIRST_WORD = 10  # ids 10..99 are words; 100..109 are what random words are drawn from
+FIRST_WORD = 10  # ids 10..99 are words; random words are drawn from 100..109
 RANDOM_WORDS = np.arange(100, 110, dtype=np.int32)
 VOCAB_SIZE = 110
 
 
 def rows_of(*lengths, length=None):
-    """Rows of [CLS], so many different words, [SEP] and padding: input_ids, special_tokens_mask."""
+    """Return input_ids and special_tokens_mask of rows of so many words, with [CLS] and [SEP]."""
     length = length or max(lengths) + 2
     input_ids = np.full((len(lengths), length), PAD, np.int32)
     for row, count in zip(input_ids, lengths, strict=True):
@@ -33,41 +33,41 @@ def rows_of(*lengths, length=None):
 def mask(input_ids, special, seed=0, **changes):
     settings = {
         "mlm_probability": 0.15,
-        "num_slots": num_prediction_slots(input_ids.shape[1], 0.15),
+        "max_targets": max_targets_per_row(input_ids.shape[1], 0.15),
         "mask_token_id": MASK,
         "random_word_ids": RANDOM_WORDS,
     }
     return mask_tokens(input_ids, special, np.random.default_rng(seed), **(settings | changes))
 
 
-def chosen_columns(masked, row):
+def target_columns(masked, row):
     return masked.masked_positions[row][masked.weights[row] > 0].tolist()
 
 
 def assert_binomial(count, trials, probability):
-    """Within four standard deviations: a sound generator is outside for one seed in 16,000."""
+    """Allow four standard deviations, which a sound generator exceeds for one seed in 16,000."""
     deviation = math.sqrt(trials * probability * (1 - probability))
     assert abs(count - trials * probability) <= 4 * deviation, (count, trials * probability)
 
 
-# ---- slots
+# ---- the number of targets
 
 
 @pytest.mark.parametrize(
-    ("length", "rate", "slots"),
+    ("length", "rate", "targets"),
     [(128, 0.15, 19), (128, 0.3, 38), (22, 0.15, 3), (12, 0.5, 5), (12, 1, 10), (12, 0, 1)],
 )
-def test_number_of_slots(length, rate, slots):
-    assert num_prediction_slots(length, rate) == slots
+def test_max_targets_per_row(length, rate, targets):
+    assert max_targets_per_row(length, rate) == targets
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.15, 0.3, 0.5, 0.999, 1.0])
 @pytest.mark.parametrize("length", [3, 4, 12, 102, 128])
-def test_slots_hold_the_largest_draw_and_no_more(length, rate):
+def test_max_targets_is_the_largest_draw(length, rate):
     largest_draw = 1 - 1e-9
     candidates = length - 2
     most = min(candidates, math.floor(candidates * rate + largest_draw))
-    assert num_prediction_slots(length, rate) == max(1, most)
+    assert max_targets_per_row(length, rate) == max(1, most)
 
 
 # ---- degenerate rates
@@ -75,9 +75,16 @@ def test_slots_hold_the_largest_draw_and_no_more(length, rate):
 
 def test_rate_one_chooses_every_candidate_in_order():
     input_ids, special = rows_of(10, 4, 1)
-    masked = mask(input_ids, special, mlm_probability=1, num_slots=10, mask_share=1, random_share=0)
+    masked = mask(
+        input_ids,
+        special,
+        mlm_probability=1,
+        max_targets=10,
+        mask_replace_prob=1,
+        random_replace_prob=0,
+    )
     for row, count in enumerate([10, 4, 1]):
-        assert chosen_columns(masked, row) == list(range(1, count + 1))
+        assert target_columns(masked, row) == list(range(1, count + 1))
         assert masked.labels[row, :count].tolist() == input_ids[row, 1 : count + 1].tolist()
     assert np.array_equal(masked.masked_ids, np.where(special, input_ids, MASK))
 
@@ -91,7 +98,7 @@ def test_rate_zero_chooses_nothing():
     assert np.array_equal(masked.masked_ids, input_ids)
 
 
-def test_rows_without_candidates_get_no_slot():
+def test_rows_without_candidates_get_no_target():
     input_ids, special = rows_of(0, 0, length=8)
     masked = mask(input_ids, special, mlm_probability=1.0)
     assert not masked.weights.any()
@@ -102,29 +109,29 @@ def test_rows_without_candidates_get_no_slot():
 def test_rows_of_no_one_and_two_tokens(whole_words):
     input_ids, special = rows_of(0, 1, 2, length=8)
     starts = np.ones(VOCAB_SIZE, bool) if whole_words else None
-    masked = mask(input_ids, special, mlm_probability=1.0, num_slots=6, word_starts=starts)
-    assert [chosen_columns(masked, row) for row in range(3)] == [[], [1], [1, 2]]
+    masked = mask(input_ids, special, mlm_probability=1.0, max_targets=6, word_starts=starts)
+    assert [target_columns(masked, row) for row in range(3)] == [[], [1], [1, 2]]
 
 
-def test_mask_share_one_masks_the_chosen_and_nothing_else():
+def test_mask_replace_prob_one_masks_the_chosen_and_nothing_else():
     input_ids, special = rows_of(40, 30)
-    masked = mask(input_ids, special, mask_share=1, random_share=0)
+    masked = mask(input_ids, special, mask_replace_prob=1, random_replace_prob=0)
     changed = masked.masked_ids != input_ids
     assert (masked.masked_ids[changed] == MASK).all()
     assert changed.sum() == masked.weights.sum() > 0
 
 
-def test_random_share_one_draws_from_the_list_alone():
+def test_random_replace_prob_one_draws_from_the_list_alone():
     input_ids, special = rows_of(40, 30)
-    masked = mask(input_ids, special, mask_share=0, random_share=1)
+    masked = mask(input_ids, special, mask_replace_prob=0, random_replace_prob=1)
     changed = masked.masked_ids != input_ids
     assert np.isin(masked.masked_ids[changed], RANDOM_WORDS).all()
     assert changed.sum() == masked.weights.sum() > 0
 
 
-def test_both_shares_zero_leave_the_text_but_predict_it():
+def test_replace_probs_zero_leave_the_text_but_predict_it():
     input_ids, special = rows_of(40, 30)
-    masked = mask(input_ids, special, mask_share=0, random_share=0)
+    masked = mask(input_ids, special, mask_replace_prob=0, random_replace_prob=0)
     assert np.array_equal(masked.masked_ids, input_ids)
     assert masked.weights.sum() > 0
 
@@ -135,21 +142,21 @@ def test_both_shares_zero_leave_the_text_but_predict_it():
 def test_shapes_types_and_untouched_input():
     input_ids, special = rows_of(20, 20, 5)
     before = input_ids.copy()
-    masked = mask(input_ids, special, num_slots=7)
+    masked = mask(input_ids, special, max_targets=7)
     assert masked.masked_ids.shape == input_ids.shape
     assert {part.shape for part in masked[1:]} == {(3, 7)}
     assert [part.dtype for part in masked] == [np.int32, np.int32, np.int32, np.float32]
     assert np.array_equal(input_ids, before)
 
 
-def test_labels_are_what_stood_at_the_positions():
+def test_labels_are_the_original_tokens():
     input_ids, special = rows_of(60, 60, 12)
-    masked = mask(input_ids, special, mlm_probability=0.4, num_slots=25)
+    masked = mask(input_ids, special, mlm_probability=0.4, max_targets=25)
     used = masked.weights > 0
     found = np.take_along_axis(input_ids, masked.masked_positions, axis=1)
     assert np.array_equal(masked.labels, np.where(used, found, 0))
     for row in range(3):
-        columns = chosen_columns(masked, row)
+        columns = target_columns(masked, row)
         assert columns == sorted(set(columns))
 
 
@@ -165,10 +172,10 @@ def test_same_generator_state_same_masks_other_state_others():
 
 def test_special_tokens_are_never_chosen_nor_changed():
     input_ids, special = rows_of(30, 3, 17, 0, length=32)
-    input_ids[0, 12] = SEP  # a document's end inside of a packed row
+    input_ids[0, 12] = SEP  # the end of a document inside a packed row
     special = input_ids < FIRST_WORD
     for seed in range(200):
-        masked = mask(input_ids, special, seed, mlm_probability=0.5, num_slots=15)
+        masked = mask(input_ids, special, seed, mlm_probability=0.5, max_targets=15)
         used = masked.weights > 0
         assert not np.take_along_axis(special, masked.masked_positions, axis=1)[used].any()
         assert np.array_equal(masked.masked_ids[special], input_ids[special])
@@ -183,14 +190,14 @@ def test_number_chosen_is_the_floor_or_one_more():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_short_rows_are_chosen_at_the_rate_too(count):
     input_ids, special = rows_of(*[count] * 4000)
-    chosen = mask(input_ids, special, num_slots=1).weights.sum()
+    chosen = mask(input_ids, special, max_targets=1).weights.sum()
     # floor(n p + u) with n p < 1 is one draw of probability n p.
     assert_binomial(chosen, 4000, count * 0.15)
 
 
-def test_no_row_passes_its_slots():
+def test_no_row_exceeds_its_max_targets():
     input_ids, special = rows_of(30, 30)
-    masked = mask(input_ids, special, mlm_probability=0.5, num_slots=3)
+    masked = mask(input_ids, special, mlm_probability=0.5, max_targets=3)
     assert masked.weights.sum(axis=1).tolist() == [3, 3]
 
 
@@ -210,7 +217,14 @@ def test_eighty_ten_ten():
 
 def test_random_words_are_drawn_evenly():
     input_ids, special = rows_of(*[80] * 64)
-    masked = mask(input_ids, special, mlm_probability=1, num_slots=80, mask_share=0, random_share=1)
+    masked = mask(
+        input_ids,
+        special,
+        mlm_probability=1,
+        max_targets=80,
+        mask_replace_prob=0,
+        random_replace_prob=1,
+    )
     counts = np.bincount(masked.masked_ids[~special], minlength=VOCAB_SIZE)[RANDOM_WORDS]
     for count in counts:
         assert_binomial(count, 64 * 80, 1 / len(RANDOM_WORDS))
@@ -234,10 +248,10 @@ def test_every_position_is_as_likely(whole_words):
 
 
 def words_of(lengths, num_rows):
-    """Rows of words of these lengths: input_ids, special, word_starts, the word of each column."""
+    """Return input_ids, special, word_starts and each column's word, for words of these lengths."""
     length = sum(lengths) + 2
     starts = np.zeros(VOCAB_SIZE, bool)
-    starts[FIRST_WORD::2] = True  # even ids begin a word, odd ones go on
+    starts[FIRST_WORD::2] = True  # even ids begin a word, odd ones continue it
     row = [CLS]
     word_of_column = [-1]
     for word, count in enumerate(lengths):
@@ -249,24 +263,24 @@ def words_of(lengths, num_rows):
 
 def assert_words_whole(masked, word_of_column):
     for row in range(len(masked.weights)):
-        columns = chosen_columns(masked, row)
+        columns = target_columns(masked, row)
         words = set(word_of_column[columns])
         assert len(columns) == np.isin(word_of_column, list(words)).sum()
 
 
 @pytest.mark.parametrize("rate", [0.15, 0.3, 0.5, 1.0])
-def test_words_are_never_split_and_slots_never_passed(rate):
+def test_words_are_never_split_nor_max_targets_exceeded(rate):
     lengths = [1, 3, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1, 3, 1]
     input_ids, special, starts, word_of_column = words_of(lengths, num_rows=500)
-    slots = num_prediction_slots(input_ids.shape[1], rate)
-    masked = mask(input_ids, special, mlm_probability=rate, num_slots=slots, word_starts=starts)
+    most = max_targets_per_row(input_ids.shape[1], rate)
+    masked = mask(input_ids, special, mlm_probability=rate, max_targets=most, word_starts=starts)
     assert_words_whole(masked, word_of_column)
-    assert masked.weights.sum(axis=1).max() == slots
+    assert masked.weights.sum(axis=1).max() == most
 
 
 def test_whole_words_at_rate_one_and_zero():
     input_ids, special, starts, _ = words_of([2, 1, 3], num_rows=4)
-    every = mask(input_ids, special, mlm_probability=1.0, num_slots=6, word_starts=starts)
+    every = mask(input_ids, special, mlm_probability=1.0, max_targets=6, word_starts=starts)
     assert every.weights.all()
     assert every.masked_positions.tolist() == [[1, 2, 3, 4, 5, 6]] * 4
     assert not mask(input_ids, special, mlm_probability=0.0, word_starts=starts).weights.any()
@@ -274,8 +288,8 @@ def test_whole_words_at_rate_one_and_zero():
 
 def test_whole_words_keep_the_rate():
     input_ids, special, starts, word_of_column = words_of([2, 1, 1, 2, 3, 1] * 10, num_rows=1000)
-    # Room to spare, so that no word is refused for lack of slots.
-    masked = mask(input_ids, special, num_slots=20, word_starts=starts)
+    # Room to spare, so that no word is refused.
+    masked = mask(input_ids, special, max_targets=20, word_starts=starts)
     assert_words_whole(masked, word_of_column)
     mean = masked.weights.sum(axis=1).mean()
     spread = masked.weights.sum(axis=1).std() / math.sqrt(1000)
@@ -284,14 +298,14 @@ def test_whole_words_keep_the_rate():
 
 def test_a_single_long_word_is_chosen_at_the_rate():
     input_ids, special, starts, _ = words_of([4], num_rows=4000)
-    counts = mask(input_ids, special, num_slots=4, word_starts=starts).weights.sum(axis=1)
+    counts = mask(input_ids, special, max_targets=4, word_starts=starts).weights.sum(axis=1)
     assert set(counts) == {0, 4}
     assert_binomial((counts == 4).sum(), 4000, 0.15)
 
 
-def test_a_word_too_long_for_the_slots_does_not_block_the_others():
+def test_a_word_longer_than_max_targets_does_not_block_the_others():
     input_ids, special, starts, word_of_column = words_of([9, 1, 1, 1, 1, 1], num_rows=300)
-    masked = mask(input_ids, special, mlm_probability=0.2, num_slots=3, word_starts=starts)
+    masked = mask(input_ids, special, mlm_probability=0.2, max_targets=3, word_starts=starts)
     counts = masked.weights.sum(axis=1)
     assert counts.min() >= 2  # 14 * 0.2 = 2.8: two or three short words, always
     assert not (word_of_column[masked.masked_positions[masked.weights > 0]] == 0).any()
@@ -302,9 +316,9 @@ def test_a_word_starts_after_a_special_token_whatever_its_id():
     input_ids = np.array([[CLS, inner, inner, SEP, inner, SEP]] * 200, np.int32)
     starts = np.zeros(VOCAB_SIZE, bool)
     masked = mask(
-        input_ids, input_ids < FIRST_WORD, mlm_probability=0.34, num_slots=2, word_starts=starts
+        input_ids, input_ids < FIRST_WORD, mlm_probability=0.34, max_targets=2, word_starts=starts
     )
-    seen = {tuple(chosen_columns(masked, row)) for row in range(200)}
+    seen = {tuple(target_columns(masked, row)) for row in range(200)}
     assert {(1, 2), (4,)} <= seen <= {(), (1, 2), (4,)}
 
 
@@ -314,10 +328,10 @@ def test_tokens_of_one_word_are_corrupted_each_on_its_own():
         input_ids,
         special,
         mlm_probability=1,
-        num_slots=2,
+        max_targets=2,
         word_starts=starts,
-        mask_share=0.5,
-        random_share=0,
+        mask_replace_prob=0.5,
+        random_replace_prob=0,
     )
     both = (masked.masked_ids[:, 1:3] == MASK).sum(axis=1)
     assert_binomial((both == 1).sum(), 400, 0.5)
@@ -328,32 +342,34 @@ def test_tokens_of_one_word_are_corrupted_each_on_its_own():
 
 
 def mask_spans(input_ids, special, seed=0, **changes):
-    """mask() in spans, and (B, T) which span of its row a chosen column belongs to, -1 for none."""
-    settings = {"mlm_probability": 0.3, "num_slots": 40, "word_starts": np.ones(VOCAB_SIZE, bool)}
+    """Return mask() in spans, and the span of each target column, -1 elsewhere: (B, T)."""
+    settings = {"mlm_probability": 0.3, "max_targets": 40, "word_starts": np.ones(VOCAB_SIZE, bool)}
     settings |= changes
     masked = mask(input_ids, special, seed, span_mask=True, **settings)
-    rng = np.random.default_rng(seed)  # the same draws once more
-    slots, starts = settings["num_slots"], settings["word_starts"]
-    budgets = draw_budgets((~special).sum(axis=1), settings["mlm_probability"], slots, rng)
-    chosen, spans = choose_spans(number_words(input_ids, ~special, starts), budgets, slots, rng)
+    rng = np.random.default_rng(seed)  # repeats the draws of mask()
+    most, starts = settings["max_targets"], settings["word_starts"]
+    budgets = draw_budgets((~special).sum(axis=1), settings["mlm_probability"], most, rng)
+    chosen, spans = choose_target_spans(
+        number_words(input_ids, ~special, starts), budgets, most, rng
+    )
     return masked, np.where(chosen, spans, -1)
 
 
 def test_span_lengths_are_those_of_spanbert():
-    assert SPAN_SHARES.sum() == pytest.approx(1)
-    assert (SPAN_LENGTHS * SPAN_SHARES).sum() == pytest.approx(3.8, abs=0.01)
-    assert SPAN_SHARES[1:] / SPAN_SHARES[:-1] == pytest.approx(0.8)
+    assert SPAN_LENGTH_PROBS.sum() == pytest.approx(1)
+    assert (SPAN_LENGTHS * SPAN_LENGTH_PROBS).sum() == pytest.approx(3.8, abs=0.01)
+    assert SPAN_LENGTH_PROBS[1:] / SPAN_LENGTH_PROBS[:-1] == pytest.approx(0.8)
 
 
-def test_spans_have_the_lengths_they_are_drawn_with():
+def test_spans_have_the_drawn_lengths():
     input_ids, special = rows_of(*[600] * 100)
-    _, spans = mask_spans(input_ids, special, mlm_probability=1.0, num_slots=600)
-    # All words are chosen; the first forty spans take 400 words at most, so none of them is cut.
+    _, spans = mask_spans(input_ids, special, mlm_probability=1.0, max_targets=600)
+    # All words are chosen; the first forty spans take at most 400 words, so all are complete.
     lengths = np.array([np.bincount(row[row >= 0])[:40] for row in spans])
     counts = np.bincount(lengths.ravel(), minlength=11)
     assert counts[0] == 0
     assert len(counts) == 11
-    for count, share in zip(counts[1:], SPAN_SHARES, strict=True):
+    for count, share in zip(counts[1:], SPAN_LENGTH_PROBS, strict=True):
         assert_binomial(count, 4000, share)
 
 
@@ -366,7 +382,7 @@ def test_a_span_is_words_in_a_row():
     for row in spans:
         for span in set(row[row >= 0]):
             words = np.unique(word_of_column[row == span])
-            gaps = np.diff(np.append(words, words[0] + len(lengths)))  # round the ring
+            gaps = np.diff(np.append(words, words[0] + len(lengths)))  # around the ring
             assert (gaps != 1).sum() <= 1
             assert len(words) <= 10
             several += len(words) > 1
@@ -377,7 +393,7 @@ def test_a_row_of_spans_ends_with_its_budget():
     input_ids, special = rows_of(*[60] * 400)  # words of one token: nothing to round
     masked, _ = mask_spans(input_ids, special)
     assert set(masked.weights.sum(axis=1)) == {18}
-    assert set(mask_spans(input_ids, special, num_slots=7)[0].weights.sum(axis=1)) == {7}
+    assert set(mask_spans(input_ids, special, max_targets=7)[0].weights.sum(axis=1)) == {7}
 
 
 def test_spans_keep_the_rate():
@@ -389,29 +405,29 @@ def test_spans_keep_the_rate():
 def test_spans_at_rate_one_and_zero_and_in_rows_of_few_tokens():
     input_ids, special = rows_of(0, 1, 2, 9, length=12)
     every, _ = mask_spans(input_ids, special, mlm_probability=1.0)
-    assert [len(chosen_columns(every, row)) for row in range(4)] == [0, 1, 2, 9]
+    assert [len(target_columns(every, row)) for row in range(4)] == [0, 1, 2, 9]
     assert not mask_spans(input_ids, special, mlm_probability=0.0)[0].weights.any()
 
 
-def test_tokens_of_a_span_share_one_fate_and_each_has_its_own_random_word():
+def test_tokens_of_a_span_share_an_outcome_but_not_a_random_word():
     input_ids, special = rows_of(*[60] * 600)
     masked, spans = mask_spans(input_ids, special)
     kinds = np.select(
         [masked.masked_ids == MASK, np.isin(masked.masked_ids, RANDOM_WORDS)], [0, 1], 2
     )
-    fates, alike, varied = [], 0, False
+    outcomes, alike, varied = [], 0, False
     for row, shown, ids in zip(spans, kinds, masked.masked_ids, strict=True):
         in_row = []
         for span in sorted(set(row[row >= 0])):
-            (fate,) = set(shown[row == span])
-            in_row.append(fate)
-            varied |= fate == 1 and len(set(ids[row == span])) > 1
+            (outcome,) = set(shown[row == span])
+            in_row.append(outcome)
+            varied |= outcome == 1 and len(set(ids[row == span])) > 1
         alike += in_row[0] == in_row[1]
-        fates += in_row
+        outcomes += in_row
     assert varied
-    for fate, share in enumerate((0.8, 0.1, 0.1)):
-        assert_binomial(fates.count(fate), len(fates), share)
-    assert_binomial(alike, 600, 0.8**2 + 0.1**2 + 0.1**2)  # spans of a row: each on its own
+    for outcome, share in enumerate((0.8, 0.1, 0.1)):
+        assert_binomial(outcomes.count(outcome), len(outcomes), share)
+    assert_binomial(alike, 600, 0.8**2 + 0.1**2 + 0.1**2)  # spans of a row are independent
 
 
 def test_spans_need_words():
@@ -419,10 +435,10 @@ def test_spans_need_words():
         mask(*rows_of(5), span_mask=True)
 
 
-# ---- a rate that changes
+# ---- a changing rate
 
 
-def test_the_rate_goes_in_a_line_from_the_first_step_to_the_last():
+def test_the_rate_is_linear_from_the_first_step_to_the_last():
     schedule = RateSchedule(0.3, 0.15, total_steps=4)
     assert [schedule.at(step) for step in range(6)] == pytest.approx(
         [0.3, 0.25, 0.2, 0.15, 0.15, 0.15]
@@ -432,7 +448,7 @@ def test_the_rate_goes_in_a_line_from_the_first_step_to_the_last():
     assert RateSchedule(0.1, 0.4, total_steps=7).highest == 0.4
 
 
-def test_a_rate_that_stays():
+def test_a_constant_rate():
     schedule = RateSchedule(0.15)
     assert {schedule.at(step) for step in (0, 1, 10**9)} == {schedule.highest} == {0.15}
     assert RateSchedule(0.3, 0.15, total_steps=1).at(0) == 0.3
@@ -461,10 +477,10 @@ def test_a_wrong_schedule_is_named(settings, message):
     [
         ({"mlm_probability": 1.5}, r"mlm_probability is 1\.5"),
         ({"mlm_probability": float("nan")}, "mlm_probability is nan"),
-        ({"mask_share": -0.1}, r"mask_share is -0\.1"),
-        ({"mask_share": 0.8, "random_share": 0.3}, r"add up to 1\.1"),
+        ({"mask_replace_prob": -0.1}, r"mask_replace_prob is -0\.1"),
+        ({"mask_replace_prob": 0.8, "random_replace_prob": 0.3}, r"add up to 1\.1"),
         ({"random_word_ids": np.empty(0, np.int32)}, "no random word"),
-        ({"num_slots": 0}, "num_slots is 0"),
+        ({"max_targets": 0}, "max_targets is 0"),
     ],
 )
 def test_wrong_settings_are_named(changes, message):
@@ -480,6 +496,6 @@ def test_wrong_arrays_are_named():
         mask(input_ids, special.astype(np.int64))
 
 
-def test_slots_refuse_a_length_without_room():
+def test_a_length_without_room_is_refused():
     with pytest.raises(ValueError, match="max_seq_length is 2"):
-        num_prediction_slots(2, 0.15)
+        max_targets_per_row(2, 0.15)

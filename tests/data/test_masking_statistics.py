@@ -1,8 +1,8 @@
-"""The statistics of masking, for each tokenizer kind and each way to choose.
+"""Statistics of masking, for each kind of tokenizer and of target: tokens, words or spans.
 
-What can be counted is exact. What is drawn is held against limits that a sound generator passes
-except for one seed in a million: `bernstein` for sums of independent draws, `chi_square_limit` for
-sums of squares. The seeds are fixed, so a test that passes goes on passing.
+Counts are exact. Random figures are compared with limits that a sound generator exceeds for one
+seed in a million: `bernstein` for sums of independent draws, `chi_square_limit` for sums of
+squares. The seeds are fixed, so that the tests are deterministic.
 """
 
 import math
@@ -24,28 +24,28 @@ RATE = 0.15
 FALSE_ALARM = 1e-6
 WAYS = ("tokens", "words", "spans")
 WAY = pytest.mark.parametrize("way", WAYS)
-ROOM = 40  # slots for whole words, so that none is refused
+MAX_TARGETS = 40  # enough that no whole word is refused
 
 
 def bernstein(trials: int, probability: float) -> float:
-    """How far a sum of so many independent draws of 0 or 1 may be from its expectation."""
-    nats = math.log(2 / FALSE_ALARM)
-    return math.sqrt(2 * trials * probability * (1 - probability) * nats) + nats / 3
+    """Return the limit on the deviation of a sum of independent draws of 0 or 1 from its mean."""
+    bound = math.log(2 / FALSE_ALARM)
+    return math.sqrt(2 * trials * probability * (1 - probability) * bound) + bound / 3
 
 
 def chi_square_limit(degrees: int) -> float:
-    """What chi-square exceeds with a chance below FALSE_ALARM (Laurent and Massart 2000)."""
-    nats = math.log(1 / FALSE_ALARM)
-    return degrees + 2 * math.sqrt(degrees * nats) + 2 * nats
+    """Return what chi-square exceeds with probability < FALSE_ALARM (Laurent, Massart 2000)."""
+    bound = math.log(1 / FALSE_ALARM)
+    return degrees + 2 * math.sqrt(degrees * bound) + 2 * bound
 
 
 def normal_limit(values: np.ndarray) -> float:
-    """How far the mean of many independent values may be from its expectation."""
+    """Return the limit on the deviation of the mean of many independent values."""
     return 4.9 * values.std() / math.sqrt(len(values)) + 1e-12
 
 
 def test_the_limits_are_those_of_the_distributions():
-    """Seen from below: as many standard deviations as a false alarm of 1e-6 needs, at least."""
+    """The limits are at least the standard deviations or quantiles of a false alarm of 1e-6."""
     assert bernstein(10_000, 0.5) > 4.9 * 50
     assert chi_square_limit(1) > 23.9  # the exact quantile
     assert chi_square_limit(100) > 181.3
@@ -53,23 +53,25 @@ def test_the_limits_are_those_of_the_distributions():
 
 @dataclass(frozen=True)
 class Kind:
-    """A tokenizer, what masking knows of it, and one long text in it without a separator."""
+    """A tokenizer, its facts, and one long text in its ids, without a separator."""
 
     tokenizer: object
     facts: TokenFacts
     stream: np.ndarray  # (N,) ids
-    words: np.ndarray  # (N,) which run of letters or other sign of the text an id belongs to
+    words: np.ndarray  # (N,) the word, a run of letters or another character, of each id
 
     def rows(self, count: int, length: int) -> np.ndarray:
-        """(count, length + 2) input_ids: so many tokens of the text between [CLS] and [SEP]."""
-        places = (np.arange(count)[:, None] * 7 + np.arange(length)) % (len(self.stream) - length)
+        """Return input_ids of `length` tokens of the text between [CLS] and [SEP], (count, T)."""
+        positions = (np.arange(count)[:, None] * 7 + np.arange(length)) % (
+            len(self.stream) - length
+        )
         ends = np.full((count, 1), self.facts.cls_id), np.full((count, 1), self.facts.sep_id)
-        return np.hstack([ends[0], self.stream[places], ends[1]]).astype(np.int32)
+        return np.hstack([ends[0], self.stream[positions], ends[1]]).astype(np.int32)
 
     def mask(self, input_ids: np.ndarray, way: str, seed: int = 0, **changes) -> Masked:
         settings = {
             "mlm_probability": RATE,
-            "num_slots": ROOM,
+            "max_targets": MAX_TARGETS,
             "mask_token_id": self.facts.mask_id,
             "random_word_ids": self.facts.random_word_ids,
             "word_starts": None if way == "tokens" else self.facts.word_starts,
@@ -79,7 +81,7 @@ class Kind:
         return mask_tokens(input_ids, special, np.random.default_rng(seed), **(settings | changes))
 
     def batches(self, num_sequences: int, length: int, **changes) -> MaskedBatches:
-        """Sequences of so many candidates each, no separator inside."""
+        """Return batches of sequences of `length` candidates each, without a separator."""
         tokens = np.resize(self.stream, num_sequences * length).astype(np.uint16)
         split = SimpleNamespace(tokens=tokens, offsets=np.array([0, len(tokens)]))
         settings = {"max_seq_length": length + 2, "global_batch_size": num_sequences, "seed": 3}
@@ -95,35 +97,35 @@ def kind(request) -> Kind:
         found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         assert encode_texts(tokenizer, [text]) == [found["input_ids"]]
         ids += found["input_ids"]
-        words += [len(words) + place for place in words_of(text, found["offset_mapping"])]
+        words += [len(words) + start for start in words_of(text, found["offset_mapping"])]
     assert not np.isin(ids, facts.special_ids).any()
     return Kind(tokenizer, facts, np.array(ids), np.array(words))
 
 
 def words_of(text: str, offsets: list[tuple[int, int]]) -> list[int]:
-    """For each token where its word begins in the text: a run of letters, or any other sign."""
+    """Return where each token's word begins in the text: a run of letters, or another character."""
     beginnings = []
     for start, end in offsets:
-        place = next((i for i in range(start, end) if not text[i].isspace()), end)
-        while place and text[place : place + 1].isalnum() and text[place - 1].isalnum():
-            place -= 1
-        beginnings.append(place)
+        begin = next((i for i in range(start, end) if not text[i].isspace()), end)
+        while begin and text[begin : begin + 1].isalnum() and text[begin - 1].isalnum():
+            begin -= 1
+        beginnings.append(begin)
     return beginnings
 
 
-def chosen_of(masked: Masked, length: int) -> np.ndarray:
-    """(B, length) bool."""
-    return chosen_at(masked.masked_positions, masked.weights, length)
+def targets_of(masked: Masked, length: int) -> np.ndarray:
+    """Return the targets as a mask, (B, length) bool."""
+    return target_mask(masked.masked_positions, masked.weights, length)
 
 
-def chosen_at(positions: np.ndarray, weights: np.ndarray, length: int) -> np.ndarray:
+def target_mask(positions: np.ndarray, weights: np.ndarray, length: int) -> np.ndarray:
     chosen = np.zeros((len(weights), length), bool)
-    rows, slots = np.nonzero(weights)
-    chosen[rows, positions[rows, slots]] = True
+    rows, entries = np.nonzero(weights)
+    chosen[rows, positions[rows, entries]] = True
     return chosen
 
 
-# ---- how many
+# ---- the number of targets
 
 
 @WAY
@@ -141,7 +143,7 @@ def test_the_rate_is_exact_however_short_the_row(kind, way, length):
 
 
 @WAY
-def test_rows_of_special_tokens_alone_are_left_as_they_are(kind, way):
+def test_rows_of_special_tokens_are_unchanged(kind, way):
     input_ids = np.resize(kind.facts.special_ids, (50, 12)).astype(np.int32)
     masked = kind.mask(input_ids, way, mlm_probability=1.0)
     assert not masked.weights.any()
@@ -156,7 +158,7 @@ def test_rates_of_zero_and_one_are_exact(kind, way, rate):
     assert set(counts) == {30 * rate}
 
 
-# ---- which
+# ---- their positions
 
 
 @WAY
@@ -167,9 +169,14 @@ def test_no_special_token_is_chosen_and_none_is_drawn(kind, way):
     input_ids[sprinkled] = np.resize(facts.special_ids, sprinkled.sum())
     special = np.isin(input_ids, facts.special_ids)
     masked = kind.mask(
-        input_ids, way, mlm_probability=1.0, num_slots=62, mask_share=0.0, random_share=1.0
+        input_ids,
+        way,
+        mlm_probability=1.0,
+        max_targets=62,
+        mask_replace_prob=0.0,
+        random_replace_prob=1.0,
     )
-    assert np.array_equal(chosen_of(masked, 62), ~special)
+    assert np.array_equal(targets_of(masked, 62), ~special)
     assert np.array_equal(masked.masked_ids[special], input_ids[special])
     assert not np.isin(masked.masked_ids[~special], facts.special_ids).any()
 
@@ -182,18 +189,18 @@ def test_words_are_never_split(kind, way):
     assert lengths.max() > 1
     seen = np.zeros(len(starts), bool)
     for seed in range(100):
-        masked = kind.mask(input_ids, way, seed, num_slots=60)
-        tokens = np.add.reduceat(chosen_of(masked, 402)[0, 1:-1], starts, dtype=int)
+        masked = kind.mask(input_ids, way, seed, max_targets=60)
+        tokens = np.add.reduceat(targets_of(masked, 402)[0, 1:-1], starts, dtype=int)
         assert np.isin(tokens / lengths, [0, 1]).all()
         seen |= tokens > 0
     assert seen.all()
 
 
 def test_every_position_is_as_likely_in_every_epoch(kind):
-    """Cells of one position of one sequence, counted over epochs: chi-square over all of them.
+    """Count each position of each sequence over the epochs, and take chi-square over all of them.
 
-    That k of n are chosen, each set as likely, gives a row's counts the covariance of draws
-    without replacement. Masks drawn once for all epochs would give counts of 0 and 40 alone.
+    If k of n are chosen and each set is equally likely, a row's counts have the covariance of draws
+    without replacement. Masks drawn once for all epochs would only give counts of 0 and 40.
     """
     sequences, length, epochs = 24, 30, 40
     batches = kind.batches(sequences, length)
@@ -201,7 +208,7 @@ def test_every_position_is_as_likely_in_every_epoch(kind):
     shares = np.zeros((sequences, epochs))
     for epoch in range(epochs):
         inputs, _, weights = batches.batch_at(epoch)
-        chosen = chosen_at(inputs["masked_positions"], weights, length + 2)[:, 1:-1]
+        chosen = target_mask(inputs["masked_positions"], weights, length + 2)[:, 1:-1]
         order = batches.sequence_indices(epoch)
         counts[order] += chosen
         shares[order, epoch] = chosen.mean(axis=1)
@@ -214,38 +221,38 @@ def test_every_position_is_as_likely_in_every_epoch(kind):
 
 @WAY
 def test_positions_are_as_likely_at_the_ends_of_a_row_as_inside(kind, way):
-    """With words of one token each, also for spans, whose counts hang together from place to place.
+    """Use words of one token. The counts of spans correlate from position to position.
 
-    A position's count is a sum of independent rows: each is held against its own limit.
+    Therefore each position's count, a sum over independent rows, is compared with its own limit.
     """
     rows, length = 20_000, 24
     input_ids = kind.rows(rows, length)
     everything = np.ones_like(kind.facts.word_starts)
     starts = {} if way == "tokens" else {"word_starts": everything}
-    chosen = chosen_of(kind.mask(input_ids, way, **starts), length + 2)
+    chosen = targets_of(kind.mask(input_ids, way, **starts), length + 2)
     counts = chosen[:, 1:-1].sum(axis=0)
     assert np.abs(counts - rows * RATE).max() <= bernstein(rows, RATE)
 
 
 def test_a_sequence_has_other_masks_in_the_next_epoch(kind):
-    """The masks of two epochs have k * k / n positions in common, as two independent sets have."""
+    """Two epochs share k * k / n positions on average, as two independent sets do."""
     sequences, length, epochs = 60, 40, 20  # 40 * 0.15 = 6 in each row
     batches = kind.batches(sequences, length)
     kept = np.zeros((epochs, sequences, length), bool)
     for epoch in range(epochs):
         inputs, _, weights = batches.batch_at(epoch)
-        chosen = chosen_at(inputs["masked_positions"], weights, length + 2)[:, 1:-1]
+        chosen = target_mask(inputs["masked_positions"], weights, length + 2)[:, 1:-1]
         kept[epoch, batches.sequence_indices(epoch)] = chosen
     common = (kept[1:] & kept[:-1]).sum(axis=2).ravel()
     assert abs(common.mean() - 6 * 6 / 40) <= normal_limit(common)
 
 
-# ---- what is shown
+# ---- their replacements
 
 
 @pytest.mark.parametrize("way", ["tokens", "words"])
 def test_eighty_ten_ten(kind, way):
-    """A random word is by chance the one that stood there: such a token counts as left alone."""
+    """A random word may equal the original token, which then counts as unchanged."""
     facts = kind.facts
     masked = kind.mask(kind.rows(4000, 60), way)
     used = masked.weights > 0
@@ -264,7 +271,11 @@ def test_eighty_ten_ten(kind, way):
 def test_random_words_are_drawn_evenly_from_the_whole_vocabulary(kind, way):
     facts = kind.facts
     masked = kind.mask(
-        kind.rows(1500, 40), way, mlm_probability=1.0, mask_share=0.0, random_share=1.0
+        kind.rows(1500, 40),
+        way,
+        mlm_probability=1.0,
+        mask_replace_prob=0.0,
+        random_replace_prob=1.0,
     )
     drawn = masked.masked_ids[:, 1:-1]
     counts = np.bincount(drawn.ravel(), minlength=facts.vocab_size)
@@ -277,19 +288,19 @@ def test_random_words_are_drawn_evenly_from_the_whole_vocabulary(kind, way):
 # ---- epochs
 
 
-def restored(batch) -> np.ndarray:
-    """The input_ids of a batch before masking."""
+def unmask(batch) -> np.ndarray:
+    """Return the input_ids of a batch before masking."""
     inputs, labels, weights = batch
     input_ids = inputs["input_ids"].copy()
-    rows, slots = np.nonzero(weights)
-    input_ids[rows, inputs["masked_positions"][rows, slots]] = labels[rows, slots]
+    rows, entries = np.nonzero(weights)
+    input_ids[rows, inputs["masked_positions"][rows, entries]] = labels[rows, entries]
     return input_ids
 
 
 @pytest.mark.parametrize("line_by_line", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16, 40])
 def test_an_epoch_is_a_permutation_whatever_the_batch_size(kind, batch_size, line_by_line):
-    """Told by the tokens themselves; batches run over the borders of epochs."""
+    """Sequences are recognised by their tokens; batches cross the ends of epochs."""
     texts = encode_texts(kind.tokenizer, TEXTS[:23])
     separated = np.array([i for text in texts for i in (*text, kind.facts.sep_id)], np.uint16)
     split = SimpleNamespace(
@@ -303,14 +314,14 @@ def test_an_epoch_is_a_permutation_whatever_the_batch_size(kind, batch_size, lin
     assert len(names) == size > 3
 
     steps = -(-4 * size // batch_size)
-    rows = np.concatenate([restored(batches.batch_at(step)) for step in range(steps)])
+    rows = np.concatenate([unmask(batches.batch_at(step)) for step in range(steps)])
     run = np.array([names[row.tobytes()] for row in rows])[: 4 * size].reshape(4, size)
     assert all(sorted(epoch) == list(range(size)) for epoch in run.tolist())
     assert len({tuple(epoch) for epoch in run.tolist()}) == 4
 
 
 def test_every_order_of_an_epoch_is_as_likely(kind):
-    """All 24 orders of four sequences, over 2,400 epochs."""
+    """Count all 24 orders of four sequences over 2,400 epochs."""
     batches = kind.batches(4, 10)
     orders = Counter(tuple(batches.sequence_indices(epoch)) for epoch in range(2400))
     assert len(orders) == 24

@@ -1,4 +1,4 @@
-"""Several token stores as one, local and on a Hub, and what a training makes of them."""
+"""Several token stores opened as one, local and on a Hub, and training on them."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from huggingface_hub.utils import close_session
 from mlm.data.batches.data_order import DataOrder
 from mlm.data.tokens import sharded_tokens
 from mlm.data.tokens.corpus import build_token_store
-from mlm.data.tokens.read_window import BLOCK, BLOCKS_A_WINDOW
+from mlm.data.tokens.read_window import BLOCK_TOKENS, BLOCKS_PER_WINDOW
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.errors import ConfigError, CorpusError
 from mlm.hub.local import LocalHub
@@ -28,7 +28,7 @@ from tests.support.small_models import small_texts
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory, small_tokenizer):
-    """Three stores of the small texts, in part-0 to part-2, and one of all of them in `all`."""
+    """Build three stores of the small texts, part-0 to part-2, and one of all of them, `all`."""
     folder = tmp_path_factory.mktemp("shards")
     texts = small_texts()
     parts = {"part-0": texts[:100], "part-1": texts[100:250], "part-2": texts[250:], "all": texts}
@@ -40,7 +40,7 @@ def shards(tmp_path_factory, small_tokenizer):
 
 @pytest.fixture(scope="module")
 def bucket(shards, tmp_path_factory):
-    """The address of the shards as a data set of a local Hub, read by the real HfFileSystem."""
+    """Yield the address of the shards as a data set of a local Hub, for the real HfFileSystem."""
     with LocalHub(tmp_path_factory.mktemp("hub"), token="hf_local") as hub:
         api = HfApi(endpoint=hub.url, token="hf_local")
         api.create_repo("me/tokens", repo_type="dataset")
@@ -60,16 +60,16 @@ def bucket(shards, tmp_path_factory):
 
 
 @pytest.fixture
-def fetched(monkeypatch):
-    """(file, bytes) of each range that is fetched."""
+def fetches(monkeypatch):
+    """Return the list that (file, bytes) of each fetched range is appended to."""
     ranges = []
     fetch = HfFileSystemFile._fetch_range
 
-    def noted(file, first, end):
+    def record(file, first, end):
         ranges.append((Path(file.path).name, end - first))
         return fetch(file, first, end)
 
-    monkeypatch.setattr(HfFileSystemFile, "_fetch_range", noted)
+    monkeypatch.setattr(HfFileSystemFile, "_fetch_range", record)
     return ranges
 
 
@@ -80,65 +80,65 @@ def test_shards_are_one_store(shards, small_tokenizer):
     for side in ("train", "validation"):
         ours, theirs = getattr(joined, side), getattr(whole, side)
         assert len(ours.tokens) == len(theirs.tokens)
-        places = np.arange(len(ours.tokens))[None]  # all in one row, over every border
-        assert np.array_equal(ours.tokens[places], theirs.tokens[places])
+        positions = np.arange(len(ours.tokens))[None]  # all in one row, across the shards
+        assert np.array_equal(ours.tokens[positions], theirs.tokens[positions])
         assert np.array_equal(ours.offsets, theirs.offsets)
     assert joined.fingerprint != whole.fingerprint
     assert joined.report_line.startswith("3 token stores: ")
 
 
-def test_a_bucket_is_read_as_a_disk(shards, bucket, small_tokenizer, fetched):
+def test_a_bucket_is_read_as_a_local_store(shards, bucket, small_tokenizer, fetches):
     local = open_token_stores([str(shards / "part-*")], small_tokenizer)
     remote = open_token_stores([f"{bucket}/part-*"], small_tokenizer)
     assert remote.fingerprint == local.fingerprint
-    assert not [name for name, _ in fetched if name.endswith((".tokens", ".offsets"))]
-    places = np.sort(np.random.default_rng(0).integers(0, len(local.train.tokens) - 9, 40))
-    rows = places[:, None] + np.arange(9)
+    assert not [name for name, _ in fetches if name.endswith((".tokens", ".offsets"))]
+    starts = np.sort(np.random.default_rng(0).integers(0, len(local.train.tokens) - 9, 40))
+    rows = starts[:, None] + np.arange(9)
     assert np.array_equal(remote.train.tokens[rows], local.train.tokens[rows])
     assert np.array_equal(remote.train.offsets, local.train.offsets)
 
 
-def test_only_the_blocks_that_are_needed_are_fetched(bucket, small_tokenizer, monkeypatch, fetched):
-    monkeypatch.setattr(sharded_tokens, "BLOCK", 64)
+def test_only_the_blocks_that_are_needed_are_fetched(bucket, small_tokenizer, monkeypatch, fetches):
+    monkeypatch.setattr(sharded_tokens, "REQUEST_BYTES", 64)
     tokens = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
     for _ in range(3):
         tokens[np.arange(1000, 1010)[None]]
-    sizes = [size for name, size in fetched if name == "train.tokens"]
+    sizes = [size for name, size in fetches if name == "train.tokens"]
     assert 20 <= sum(sizes) <= 3 * 64
 
 
-def test_only_so_many_blocks_are_kept_of_all_files(bucket, small_tokenizer, monkeypatch, fetched):
-    monkeypatch.setattr(sharded_tokens, "BLOCK", 64)
-    monkeypatch.setattr(sharded_tokens, "_blocks_of_a_window", lambda width: 3)
+def test_the_cache_is_limited_over_all_files(bucket, small_tokenizer, monkeypatch, fetches):
+    monkeypatch.setattr(sharded_tokens, "REQUEST_BYTES", 64)
+    monkeypatch.setattr(sharded_tokens, "_blocks_per_window", lambda width: 3)
     monkeypatch.setattr(sharded_tokens, "SPARE_BLOCKS", 2)
     split = open_token_stores([f"{bucket}/part-*"], small_tokenizer).train
     whole = split.tokens.span(0, len(split.tokens))
-    kept = split.tokens._parts[0]._kept
+    kept = split.tokens._shards[0]._cache
     assert len(kept._blocks) == 5 and max(map(len, kept._blocks.values())) == 64
-    fetched.clear()
+    fetches.clear()
     assert np.array_equal(split.tokens.span(len(whole) - 30, len(whole)), whole[-30:])
-    assert not fetched
+    assert not fetches
 
 
 @pytest.mark.parametrize(("width", "blocks"), [(2, 128), (4, 192)])
-def test_all_of_a_window_is_kept_however_long_its_sequences_are(width, blocks):
-    """Else each sequence would be a request of its own for a whole block."""
-    assert sharded_tokens._blocks_of_a_window(width) == blocks
+def test_the_cache_holds_a_window_of_sequences_of_any_length(width, blocks):
+    """Otherwise each sequence would request a whole block."""
+    assert sharded_tokens._blocks_per_window(width) == blocks
     for length in (16, 126, 510, 8190):
         order = DataOrder(10**8, 0, length)
-        window = np.sort(order.at(0, BLOCKS_A_WINDOW * (BLOCK // length)))
+        window = np.sort(order.at(0, BLOCKS_PER_WINDOW * (BLOCK_TOKENS // length)))
         firsts, ends = window * length * width, (window + 1) * length * width - 1
-        touched = set((firsts // sharded_tokens.BLOCK).tolist()) | set(
-            (ends // sharded_tokens.BLOCK).tolist()
+        touched = set((firsts // sharded_tokens.REQUEST_BYTES).tolist()) | set(
+            (ends // sharded_tokens.REQUEST_BYTES).tolist()
         )
         assert len(touched) <= blocks
 
 
 @pytest.mark.parametrize("place", ["disk", "bucket"])
-def test_a_training_on_shards_is_the_training_on_all(
+def test_training_on_shards_equals_training_on_one_store(
     shards, bucket, place, tmp_path, tiny_bert_folder
 ):
-    def trained(name: str, stores: list[str]) -> dict:
+    def run(name: str, stores: list[str]) -> dict:
         config = TrainingConfig(
             token_store=stores,
             model_name_or_path=str(tiny_bert_folder),
@@ -152,8 +152,8 @@ def test_a_training_on_shards_is_the_training_on_all(
         return train(config, report=lambda line: None).training
 
     root = str(shards) if place == "disk" else bucket
-    parts = trained("parts", [f"{root}/part-{i}" for i in range(3)])
-    whole = trained("whole", [str(shards / "all")])
+    parts = run("parts", [f"{root}/part-{i}" for i in range(3)])
+    whole = run("whole", [str(shards / "all")])
     assert parts["loss_curve"] == whole["loss_curve"]
     assert parts["validation_curve"] == whole["validation_curve"]
 
@@ -167,32 +167,34 @@ def test_a_store_of_another_tokenizer(shards, small_tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"dtype": "float64"}, "not that of a token store, or was changed"),
         ({"counts": {}}, "not that of a token store, or was changed"),
         ({"report_line": "another"}, "not that of a token store, or was changed"),
     ],
 )
-def test_a_manifest_that_was_changed(shards, small_tokenizer, tmp_path, change, said):
+def test_a_manifest_that_was_changed(shards, small_tokenizer, tmp_path, change, message):
     shutil.copytree(shards / "part-0", tmp_path / "part-0")
     path = tmp_path / "part-0" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(CorpusError, match=said):
+    with pytest.raises(CorpusError, match=message):
         open_token_stores([str(tmp_path / "part-0")], small_tokenizer)
 
 
-def test_a_store_that_is_not_whole(shards, small_tokenizer, tmp_path):
+def test_an_incomplete_store(shards, small_tokenizer, tmp_path):
     shutil.copytree(shards / "part-0", tmp_path / "part-0")
     with (tmp_path / "part-0" / "train.tokens").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(CorpusError, match="no whole token store: send all of its files again"):
+    with pytest.raises(
+        CorpusError, match="not a complete token store: upload all of its files again"
+    ):
         open_token_stores([str(tmp_path / "part-0")], small_tokenizer)
     with pytest.raises(CorpusError, match="no such file"):
         open_token_stores([str(tmp_path / "part-9")], small_tokenizer)
 
 
-def test_a_bucket_that_fails_is_asked_again_and_then_told(bucket, small_tokenizer, monkeypatch):
+def test_a_failing_bucket_is_retried_and_then_named(bucket, small_tokenizer, monkeypatch):
     tokens = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
     expected = tokens.span(0, 5)
     pauses: list[float] = []
@@ -206,13 +208,13 @@ def test_a_bucket_that_fails_is_asked_again_and_then_told(bucket, small_tokenize
         return fetch(file, first, end)
 
     monkeypatch.setattr(HfFileSystemFile, "_fetch_range", fails)
-    anew = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
-    assert np.array_equal(anew.span(0, 5), expected)
+    tokens = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
+    assert np.array_equal(tokens.span(0, 5), expected)
     assert pauses == [1, 2, 4, 8]
     failing[0] = 5
-    anew = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
+    tokens = open_token_stores([f"{bucket}/all"], small_tokenizer).train.tokens
     with pytest.raises(CorpusError, match=r"train.tokens cannot be"):
-        anew.span(0, 5)
+        tokens.span(0, 5)
 
 
 @pytest.mark.parametrize("name", ["train_file", "validation_file"])
@@ -225,11 +227,11 @@ def test_texts_and_tokens_at_once(name):
 
 def test_the_script_makes_a_store(tmp_path, small_corpus, tiny_bert_folder, small_tokenizer):
     program = [sys.executable, str(ROOT / "scripts" / "tokenize_texts.py"), str(tmp_path / "store")]
-    asked = [*program, "--model_name_or_path", str(tiny_bert_folder), "--train_file"]
-    done = subprocess.run([*asked, str(small_corpus)], capture_output=True, text=True)
+    command = [*program, "--model_name_or_path", str(tiny_bert_folder), "--train_file"]
+    done = subprocess.run([*command, str(small_corpus)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "384 documents" in done.stdout
     store = open_token_stores([str(tmp_path / "store")], small_tokenizer)
     assert store.manifest["counts"]["train"]["documents"] > 300
-    done = subprocess.run([*asked, "nothing.csv"], capture_output=True, text=True)
+    done = subprocess.run([*command, "nothing.csv"], capture_output=True, text=True)
     assert (done.returncode, done.stderr.splitlines()[-1][:19]) == (2, "error: nothing.csv:")

@@ -1,4 +1,4 @@
-"""mlm.data.texts: what is read from files, what is cleaned, dropped and said."""
+"""mlm.data.texts: reading files, choosing the column, cleaning, duplicates and messages."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ def report_of(*files, **settings) -> TextReport:
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file in a temporary folder from text or bytes; returns its path."""
+    """Return a function that writes text or bytes to a temporary file and returns its path."""
 
     def write_file(name: str, content: str | bytes) -> Path:
         path = tmp_path / name
@@ -88,7 +88,7 @@ def test_values_are_texts_not_numbers_or_missing_values(write):
     assert read(path) == ["NA", "null", "007", "short"]
 
 
-def test_byte_order_mark_is_no_part_of_the_first_column(write):
+def test_byte_order_mark_is_not_part_of_the_first_column(write):
     path = write("a.csv", "text,n\nhello,1\n".encode("utf-8-sig"))
     assert read(path, text_column="text") == ["hello"]
     assert read(path, text_column="text", encoding="UTF8") == ["hello"]
@@ -108,28 +108,28 @@ def test_parquet_of_dictionaries_and_nulls(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.csv", "text,n\nhello, world,1\nx,2\n", "more fields than its header"),
         ("a.csv", "text,n\nx,2\nhello, world,1\n", "Expected 2 fields in line 3, saw 3"),
         ("a.csv", 'text\nok\n"never closed\n', "EOF inside string"),
         ("a.csv", "", "it is empty; give a file"),
         ("a.jsonl", '{"text": "ok"}\n{"text": \n', "line 2"),
-        ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object a line"),
+        ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object per line"),
         ("a.jsonl", '{"text": {"de": "ja"}}\n', "'text' holds a dict"),
         ("a.parquet", "text\n", "cannot be read"),
         ("a.csv.gz", "text\nnot gzip\n", "cannot be opened"),
         ("a.csv.gz", gzip.compress(b"text\n" + b"word\n" * 9999)[:-9], "cut short"),
     ],
 )
-def test_files_that_are_not_what_they_say(write, name, content, said):
-    with pytest.raises(CorpusError, match=said) as error:
+def test_files_that_do_not_match_their_suffix(write, name, content, message):
+    with pytest.raises(CorpusError, match=message) as error:
         read(write(name, content), text_column="text")
     assert name in str(error.value)
     assert "\n" not in str(error.value)
 
 
-# Which files --------------------------------------------------------------------------------------
+# File names ---------------------------------------------------------------------------------------
 
 
 def test_files_keep_their_order_and_globs_are_sorted(write, tmp_path):
@@ -143,7 +143,7 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(write):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("nothing.csv", "no such file"),
         ("*.tsv", "matches no file"),
@@ -151,9 +151,9 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(write):
         ("a.docx", r"no known format; known are \.csv"),
     ],
 )
-def test_files_that_cannot_be_found(write, tmp_path, name, said):
+def test_files_that_cannot_be_found(write, tmp_path, name, message):
     write("a.docx", "x")
-    with pytest.raises(CorpusError, match=said) as error:
+    with pytest.raises(CorpusError, match=message) as error:
         expand_files([str(tmp_path / name)])
     assert str(tmp_path / name).rstrip("/") in str(error.value)
 
@@ -168,7 +168,7 @@ def test_an_unknown_kind_of_url():
         expand_files(["gopher://reviews/a.csv"])
 
 
-def test_the_identity_changes_with_the_content_and_keeps_the_folder_to_itself(write):
+def test_the_identity_changes_with_the_content_and_omits_the_folder(write):
     path = write("a.txt", "one")
     before = file_identity(str(path))
     assert (before["name"], before["size"]) == ("a.txt", 3)
@@ -186,7 +186,7 @@ def test_urls_are_read_through_fsspec():
 
 @pytest.fixture
 def dataset_hub(tmp_path, monkeypatch):
-    """A local Hub, with the dataset me/reviews, for `hf://` addresses."""
+    """Serve a local Hub with the dataset me/reviews for `hf://` addresses."""
     from huggingface_hub import HfApi, HfFileSystem, __version__
     from huggingface_hub.utils import close_session
 
@@ -241,7 +241,7 @@ def test_the_obvious_text_column_is_found(write, header, row, expected):
 
 
 @pytest.mark.parametrize(
-    ("header", "row", "said"),
+    ("header", "row", "message"),
     [
         ("first,second", "hello,world", "first, second: name one with --text_column"),
         ("id,stars", "1,2", "id, stars: name one with --text_column"),
@@ -249,13 +249,13 @@ def test_the_obvious_text_column_is_found(write, header, row, expected):
         ("1,hello this is a review", f"2,{LONG}", "looks like data"),
     ],
 )
-def test_no_column_is_guessed(write, header, row, said):
-    with pytest.raises(CorpusError, match=said):
+def test_no_column_is_guessed(write, header, row, message):
+    with pytest.raises(CorpusError, match=message):
         read(write("a.csv", f"{header}\n{row}\n"))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
-def test_a_column_that_is_not_there_is_answered_with_those_that_are(tmp_path, suffix):
+def test_a_missing_column_is_answered_with_the_existing_ones(tmp_path, suffix):
     path = write_format(tmp_path, suffix)
     with pytest.raises(CorpusError, match="no column 'review'; its columns are id, text"):
         read(path, text_column="review")
@@ -272,7 +272,7 @@ def test_the_report_says_which_column_was_read(write):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "settings", "said"),
+    ("suffix", "settings", "message"),
     [
         (".txt", {"text_column": "text"}, "plain text has no columns"),
         (".parquet", {"encoding": "cp1252"}, "Parquet is always UTF-8"),
@@ -280,8 +280,8 @@ def test_the_report_says_which_column_was_read(write):
         (".csv", {"encoding": "rot13"}, "rot13 is not known"),
     ],
 )
-def test_a_setting_is_not_ignored(tmp_path, suffix, settings, said):
-    with pytest.raises(CorpusError, match=said):
+def test_a_setting_is_not_ignored(tmp_path, suffix, settings, message):
+    with pytest.raises(CorpusError, match=message):
         read(write_format(tmp_path, suffix), **settings)
 
 
@@ -292,9 +292,9 @@ def test_bytes_that_are_not_utf8_are_located(write):
     content = b"text\n" + b"plain words\n" * 200_000 + "caf\u00e9\n".encode("cp1252")
     with pytest.raises(CorpusError) as error:
         read(write("a.csv", content))
-    said = str(error.value)
-    assert f"byte 0xe9 at offset {content.index(0xE9):,}" in said
-    assert "a.csv" in said and "--encoding ISO-8859-1 or --encoding cp1252" in said
+    message = str(error.value)
+    assert f"byte 0xe9 at offset {content.index(0xE9):,}" in message
+    assert "a.csv" in message and "--encoding ISO-8859-1 or --encoding cp1252" in message
 
 
 def test_a_character_cut_at_the_end_is_located(write):
@@ -309,19 +309,19 @@ def test_utf16_is_recognised(write):
     assert read(path, encoding="utf-16") == ["café"]
 
 
-def test_the_wrong_encoding_given_points_to_utf8(write):
-    path = write("a.txt", "“quoted”".encode())  # ends in byte 0x9d, which cp1252 has not
+def test_a_wrong_encoding_points_to_utf8(write):
+    path = write("a.txt", "“quoted”".encode())  # ends in byte 0x9d, undefined in cp1252
     with pytest.raises(CorpusError, match=r"is not CP1252.*leave --encoding out"):
         read(path, encoding="cp1252")
 
 
-def test_a_mostly_utf8_file_is_to_be_mended(write):
+def test_a_mostly_utf8_file_gets_a_repair_command(write):
     path = write("a.txt", "crème brûlée à la carte\n".encode() * 9 + b"caf\xc3\n")
     with pytest.raises(CorpusError, match=r"all but 1 of its characters are.*iconv -c .* a\.txt"):
         read(path)
 
 
-def test_utf8_read_as_latin_1_is_done_and_said(write):
+def test_utf8_read_as_latin_1_gives_a_warning(write):
     path = write("a.csv", "text\nplain\ncrème\nbrûlée\n")
     report = TextReport()
     assert read(path, encoding="ISO-8859-1", report=report) == ["plain", "crÃ¨me", "brÃ»lÃ©e"]
@@ -339,7 +339,7 @@ def test_utf8_read_as_latin_1_is_done_and_said(write):
         (b"plain", "ISO-8859-1"),
     ],
 )
-def test_a_right_encoding_is_not_suspected(write, content, encoding):
+def test_a_correct_encoding_gives_no_warning(write, content, encoding):
     assert report_of(write("a.txt", content), encoding=encoding).warnings == []
 
 
@@ -391,14 +391,14 @@ def test_held_out_texts_are_dropped_and_counted_apart(write):
 
 
 def test_seen_texts_spill_to_disk_and_stay_right():
-    digests = [text_digest(str(number)) for number in range(300_000)]  # more than its cache
+    digests = [text_digest(str(number)) for number in range(300_000)]  # more than the cache holds
     with SeenTexts() as seen:
         assert all(seen.add(digest) for digest in digests)
         assert not any(seen.add(digest) for digest in digests[::1000])
         assert digests[7] in seen and text_digest("other") not in seen
 
 
-def test_a_full_temporary_disk_is_said():
+def test_a_full_temporary_disk_is_named():
     with SeenTexts() as seen:
         seen._database.execute("PRAGMA max_page_count=3")  # SQLite's own "disk is full"
         with pytest.raises(CorpusError, match="SQLITE_TMPDIR"):
@@ -406,7 +406,7 @@ def test_a_full_temporary_disk_is_said():
                 seen.add(text_digest(str(number)))
 
 
-def test_the_stream_draws_no_more_than_it_is_asked_for(write):
+def test_the_stream_reads_no_further_than_needed(write):
     path = write("a.txt", "".join(f"text {number}\n" for number in range(10_000)))
     report = TextReport()
     texts = read_texts([str(path)], text_column=None, encoding=None, report=report)
@@ -423,7 +423,7 @@ def test_closed_sets_are_closed():
 
 
 @pytest.mark.skipif(not IMDB.is_dir(), reason="the reviews of ../shared/data/imdb are absent")
-def test_the_tutorials_file_is_read_as_it_reads_it_and_the_fix_is_said():
+def test_the_tutorials_file_is_read_as_in_the_tutorial_with_a_warning():
     report = TextReport()
     path = IMDB / "imdb_tr.csv"
     texts = read(path, encoding="ISO-8859-1", report=report)

@@ -1,27 +1,34 @@
-"""A small corpus in whose words there is something to learn, and tiny checkpoints."""
+"""A small corpus with structure to learn, and tiny random checkpoints."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 NOUNS = ("film", "movie", "story", "actor", "ending", "music", "scene", "plot")
 VERBS = ("watched", "liked", "hated", "remembered", "enjoyed", "followed")
 WORDS = ("great", "boring", "funny", "moving", "strange", "awful", "short", "clever")
 
 
-def every_family() -> list:
-    """The families, for pytest; transformers 5.0 does not tie CamemBERT's head."""
+def every_family() -> list[object]:
+    """Return the families as pytest parameters; CamemBERT is skipped if its head is not tied.
+
+    transformers 5.0 does not tie it.
+    """
     from transformers import CamembertConfig
 
     from mlm.checkpoint.families import FAMILIES
 
     is_tied = hasattr(CamembertConfig(), "tie_word_embeddings")
-    skipped = pytest.mark.skipif(not is_tied, reason="this transformers does not tie it")
+    skipped = pytest.mark.skipif(not is_tied, reason="this transformers does not tie its head")
     return [pytest.param(name, marks=skipped if name == "camembert" else ()) for name in FAMILIES]
 
 
 def small_texts() -> list[str]:
-    """384 distinct sentences whose words depend on each other, so that there is much to learn."""
+    """Return 384 distinct sentences whose words depend on each other."""
     return [
         f"I {verb} this {word} {noun}. The {noun} was {word}!"
         for verb in VERBS
@@ -30,8 +37,10 @@ def small_texts() -> list[str]:
     ]
 
 
-def save_random_checkpoint(folder: Path, tokenizer, model_type: str, **overrides) -> Path:
-    """A checkpoint of random weights, large enough that its answers differ from uniform."""
+def save_random_checkpoint(
+    folder: Path, tokenizer: "PreTrainedTokenizerFast", model_type: str, **overrides: object
+) -> Path:
+    """Save a checkpoint of random weights, large enough that its answers are not uniform."""
     import keras
 
     from mlm.checkpoint.families import encoder_config_of, new_config, special_token_ids

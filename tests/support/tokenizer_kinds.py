@@ -1,21 +1,27 @@
-"""A small tokenizer of each kind, made here: WordPiece, byte-level BPE, SentencePiece's Unigram."""
+"""Build a small tokenizer of each kind: WordPiece, byte-level BPE and SentencePiece Unigram."""
 
+import json
 from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.support.small_models import small_texts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 TEXTS = small_texts()
 
 
-def wordpiece():
-    """Lower-casing, as this project trains them; some words are whole, some in pieces."""
+def wordpiece() -> "PreTrainedTokenizerFast":
+    """Return a lower-casing WordPiece tokenizer that splits some words and keeps others whole."""
     from mlm.data.tokens.wordpiece import train_tokenizer
 
     return train_tokenizer(TEXTS, 90)
 
 
-def byte_level():
-    """Byte-level BPE whose mask takes the space before it, as RoBERTa's."""
+def byte_level() -> "PreTrainedTokenizerFast":
+    """Return a byte-level BPE tokenizer whose mask includes the space before it, as RoBERTa's."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import RobertaTokenizer
 
@@ -30,16 +36,19 @@ def byte_level():
         show_progress=False,
     )
     backend.train_from_iterator(TEXTS, trainer)
-    merges = _model_of(backend)["merges"]
-    return RobertaTokenizer(
+    merges = json.loads(backend.to_str())["model"]["merges"]
+    make_tokenizer: Callable[..., PreTrainedTokenizerFast] = (
+        RobertaTokenizer  # annotated too narrowly
+    )
+    return make_tokenizer(
         vocab=backend.get_vocab() | {"<mask>": backend.get_vocab_size()},
         merges=[tuple(merge) for merge in merges],
         mask_token=AddedToken("<mask>", lstrip=True),
     )
 
 
-def unigram():
-    """Unigram whose mask takes the space before it, as XLM-R's; its pieces are counted, not fit."""
+def unigram() -> "PreTrainedTokenizerFast":
+    """Return an untrained Unigram tokenizer whose mask includes the space before it, as XLM-R's."""
     from transformers import XLMRobertaTokenizer
 
     pieces = Counter(f"▁{word}"[:4] for text in TEXTS for word in text.replace(".", "").split())
@@ -49,12 +58,6 @@ def unigram():
     vocabulary += [(letter, -6.0) for letter in ["▁", *letters, "v", "x"]]
     vocabulary = list(dict(vocabulary).items())
     return XLMRobertaTokenizer(vocab=[*vocabulary, ("<mask>", 0.0)])
-
-
-def _model_of(backend) -> dict:
-    import json
-
-    return json.loads(backend.to_str())["model"]
 
 
 KINDS = {"wordpiece": wordpiece, "byte-level": byte_level, "unigram": unigram}

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
-from mlm.data.tokens.corpus import TokenStore, build_token_store, side_of, texts_of_side
+from mlm.data.tokens.corpus import build_token_store, side_of, texts_of_side
 from mlm.data.tokens.token_facts import TokenFacts
+from mlm.data.tokens.token_store import TokenStore
 from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
@@ -154,7 +155,7 @@ def test_no_sequence_of_either_side_holds_a_token_of_the_other(
     facts = TokenFacts.of(tokenizer)
     shape = {"max_seq_length": LENGTH, "line_by_line": line_by_line}
     learned = MaskedBatches(
-        store.train, facts, global_batch_size=4, seed=1, random_share=0, **shape
+        store.train, facts, global_batch_size=4, seed=1, random_replace_prob=0, **shape
     )
     held_out = evaluation_batches(store.validation, facts, batch_size=4, **shape)
     seen = set().union(*(markers(tokenizer, ids) for ids in original_ids(learned)))

@@ -1,42 +1,45 @@
-"""Batches cut to what they hold: what is padding in every row is computed for nothing.
+"""Trim a batch to the smallest of a few sizes that holds it: shared padding costs compute.
 
-In few sizes, as each new one may be traced and compiled. Losses and gradients are those of the
-whole batch.
+The sizes are few because each new one may be traced and compiled. Losses and gradients are those of
+the untrimmed batch.
 """
 
 import math
 
 import numpy as np
 
-from mlm.data.batches.masking import num_prediction_slots
+from mlm.data.batches.masking import max_targets_per_row
 
-Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
-Sizes = list[tuple[int, int]]
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]  # see MaskedBatches.batch_at
+Sizes = list[tuple[int, int]]  # (tokens T, target positions P)
 
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of the longest
-MULTIPLE = 8  # tokens
+WIDTH_FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of max_seq_length
+WIDTH_MULTIPLE = 8  # tokens
 
 
-def sizes_of_batches(max_seq_length: int, mlm_probability: float) -> Sizes:
-    """The sizes that batches are cut to, tokens T and slots P, ascending; the last holds any."""
-    widths = {math.ceil(max_seq_length * share / MULTIPLE) * MULTIPLE for share in SHARES}
+def trimmed_sizes(max_seq_length: int, mlm_probability: float) -> Sizes:
+    """Return the sizes (T, P) that batches are trimmed to, ascending; the last holds any batch."""
+    widths = {
+        math.ceil(max_seq_length * fraction / WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+        for fraction in WIDTH_FRACTIONS
+    }
     return [
-        (width, num_prediction_slots(width, mlm_probability))
+        (width, max_targets_per_row(width, mlm_probability))
         for width in sorted({min(width, max_seq_length) for width in widths})
     ]
 
 
-def cut(batch: Batch, sizes: Sizes) -> Batch:
-    """A batch (see MaskedBatches.batch_at) in the smallest of the sizes that holds it."""
+def trim_padding(batch: Batch, sizes: Sizes) -> Batch:
+    """Return the batch in the smallest of the sizes that holds it."""
     inputs, labels, weights = batch
     longest = int(inputs["attention_mask"].sum(axis=1).max())
-    most = int((weights != 0).sum(axis=1).max())
-    width, slots = next(
-        (width, slots) for width, slots in sizes if width >= longest and slots >= most
+    most_targets = int((weights != 0).sum(axis=1).max())
+    width, targets = next(
+        (width, targets) for width, targets in sizes if width >= longest and targets >= most_targets
     )
     inputs = {
         "input_ids": inputs["input_ids"][:, :width],
         "attention_mask": inputs["attention_mask"][:, :width],
-        "masked_positions": inputs["masked_positions"][:, :slots],
+        "masked_positions": inputs["masked_positions"][:, :targets],
     }
-    return inputs, labels[:, :slots], weights[:, :slots]
+    return inputs, labels[:, :targets], weights[:, :targets]

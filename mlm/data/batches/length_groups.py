@@ -1,8 +1,8 @@
-"""Sequences of like length in one batch (--group_by_length), so that little of it is padding.
+"""Batches of sequences of similar length (--group_by_length), so that they hold little padding.
 
-The batches of an epoch are parted into groups of some that follow each other; the sequences of a
-group are sorted by length and shared out anew, and in which order its batches come is drawn. So
-after each epoch the same sequences have been seen as without it. A function of seed and step.
+Each epoch is divided into groups of consecutive batches. The sequences of a group are sorted by
+length and dealt into batches, whose order is shuffled. Each epoch thus still sees the same
+sequences. The batches are a function of (seed, step).
 """
 
 import math
@@ -12,13 +12,13 @@ import numpy as np
 
 from mlm.data.batches.data_order import GROUPS, DataOrder
 
-BATCHES_A_GROUP = 50  # at most
+MAX_BATCHES_PER_GROUP = 50
 
 
 class LengthGroups:
-    """The batches of a run over shuffled epochs, each of sequences of like length.
+    """The batches over the shuffled epochs of `order`, each of sequences of similar length.
 
-    lengths: of the sequences of these numbers.
+    lengths: function from sequence indices to their lengths in tokens.
     """
 
     def __init__(
@@ -33,28 +33,30 @@ class LengthGroups:
         self._group: tuple[int, np.ndarray] = (-1, np.empty((0, batch_size), np.int64))
 
     def at(self, step: int) -> np.ndarray:
-        """(B,) int64: the sequences of a step."""
+        """Return the sequences of a step: (B,) int64."""
         first, batches = self._group
         if not 0 <= step - first < len(batches):
-            first, end = self._group_of(step)
-            batches = self._drawn(first, end)
+            first, end = self._group_bounds(step)
+            batches = self._shuffle_group(first, end)
             self._group = first, batches  # one assignment: other threads see old or new
-        return batches[step - first]
+        sequences: np.ndarray = batches[step - first]
+        return sequences
 
-    def _group_of(self, step: int) -> tuple[int, int]:
-        """The steps from which to which the group of a step goes."""
+    def _group_bounds(self, step: int) -> tuple[int, int]:
+        """Return the first step of a step's group, and the first step after the group."""
         epoch = step * self._batch_size // self._order.num_sequences
         first, end = self._first_step(epoch), self._first_step(epoch + 1)
         steps = end - first
-        groups = math.ceil(steps / BATCHES_A_GROUP)
+        groups = math.ceil(steps / MAX_BATCHES_PER_GROUP)
         number = ((step - first + 1) * groups - 1) // steps
         return first + steps * number // groups, first + steps * (number + 1) // groups
 
     def _first_step(self, epoch: int) -> int:
-        """That begins in an epoch; the one before may go on into it."""
+        """Return the first step that begins in an epoch; the step before may run into it."""
         return -(-epoch * self._order.num_sequences // self._batch_size)
 
-    def _drawn(self, first: int, end: int) -> np.ndarray:
+    def _shuffle_group(self, first: int, end: int) -> np.ndarray:
+        """Return the batches of a group in their shuffled order: (end - first, B) int64."""
         size = self._batch_size
         sequences = self._order.at(first * size, (end - first) * size)
         by_length = sequences[np.argsort(self._lengths(sequences), kind="stable")]

@@ -1,7 +1,7 @@
-"""Token store + masking + seed → arrays: a batch is a pure function of (seed, step).
+"""Masked batches of a token store's split; each is a pure function of (seed, step).
 
-So the position in the data is one integer: a resumed run, any number of replicas and either backend
-see the same batches, and every epoch has fresh masks.
+The position in the data is therefore one integer. A resumed run, any number of replicas and either
+backend see the same batches, and every epoch has fresh masks.
 """
 
 from collections.abc import Iterator
@@ -11,32 +11,38 @@ import numpy as np
 
 from mlm.data.batches.chunking import Chunking
 from mlm.data.batches.data_order import EVALUATION_MASKS, MASKS, DataOrder
-from mlm.data.batches.dynamic_padding import Batch, sizes_of_batches
+from mlm.data.batches.dynamic_padding import Batch, trimmed_sizes
 from mlm.data.batches.length_groups import LengthGroups
 from mlm.data.batches.masking import (
     Masked,
     RateSchedule,
-    check_shares,
+    check_replace_probs,
     mask_tokens,
-    num_prediction_slots,
+    max_targets_per_row,
 )
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenSplit
 from mlm.errors import ConfigError, CorpusError
 
-KNOWN_WORDS = "give more texts, or a model whose vocabulary knows them"
-NOTHING_TO_MEASURE = f"no token of the validation texts could be chosen: {KNOWN_WORDS}"
+_ADVICE = "give more texts, or a model whose vocabulary has their words"
+NOTHING_TO_LEARN = f"no token of the training texts could be chosen for prediction: {_ADVICE}"
+NOTHING_TO_MEASURE = f"no token of the validation texts could be chosen for prediction: {_ADVICE}"
 
 
 class MaskedBatches:
     """The endless stream of training batches over one split.
 
-    Attributes: global_batch_size, num_sequences; is_padded, whether attention needs a mask;
-    sizes, what batches may be cut to; tokens_per_step, without padding and on average.
+    Attributes:
+        global_batch_size: B, the sequences of a batch.
+        num_sequences: the sequences of an epoch.
+        is_padded: True if attention needs a mask.
+        max_targets: P, the most targets of a sequence.
+        sizes: the sizes (T, P) that batches may be trimmed to.
+        tokens_per_step: mean tokens of a batch, without padding.
 
     Raises:
         ConfigError: a setting that cannot work.
-        CorpusError: a split without a token, or without one that may be chosen.
+        CorpusError: the split has no token, or none that may be a target.
     """
 
     def __init__(
@@ -50,8 +56,8 @@ class MaskedBatches:
         mlm_probability: float = 0.15,
         final_mlm_probability: float | None = None,
         total_steps: int | None = None,
-        mask_share: float = 0.8,
-        random_share: float = 0.1,
+        mask_replace_prob: float = 0.8,
+        random_replace_prob: float = 0.1,
         whole_word_mask: bool = False,
         span_mask: bool = False,
         line_by_line: bool = False,
@@ -60,30 +66,30 @@ class MaskedBatches:
     ):
         _check_positive("global_batch_size", global_batch_size)
         _check_seed(seed)
-        check_shares(mask_share, random_share, facts.random_word_ids)
+        check_replace_probs(mask_replace_prob, random_replace_prob, facts.random_word_ids)
         self._rates = RateSchedule(mlm_probability, final_mlm_probability, total_steps)
         self._chunking = Chunking(
             split, facts, max_seq_length=max_seq_length, line_by_line=line_by_line
         )
         _check_not_empty(self._chunking)
         if not self._chunking.has_candidates:
-            raise CorpusError(f"no token of the training texts could be chosen: {KNOWN_WORDS}")
+            raise CorpusError(NOTHING_TO_LEARN)
         self.global_batch_size = global_batch_size
         self.num_sequences = self._chunking.num_sequences
         self.is_padded = self._chunking.is_padded
-        self.num_prediction_slots = num_prediction_slots(max_seq_length, self._rates.highest)
-        self.sizes = [(max_seq_length, self.num_prediction_slots)]
+        self.max_targets = max_targets_per_row(max_seq_length, self._rates.highest)
+        self.sizes = [(max_seq_length, self.max_targets)]
         if self.is_padded and dynamic_padding:
-            self.sizes = sizes_of_batches(max_seq_length, self._rates.highest)
+            self.sizes = trimmed_sizes(max_seq_length, self._rates.highest)
         self.tokens_per_step = global_batch_size * self._chunking.mean_length
         self._seed = seed
         self._mask = partial(
             mask_tokens,
-            num_slots=self.num_prediction_slots,
+            max_targets=self.max_targets,
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
-            mask_share=mask_share,
-            random_share=random_share,
+            mask_replace_prob=mask_replace_prob,
+            random_replace_prob=random_replace_prob,
             word_starts=facts.word_starts if whole_word_mask or span_mask else None,
             span_mask=span_mask,
         )
@@ -94,12 +100,12 @@ class MaskedBatches:
             self._groups = LengthGroups(self._order, lengths, global_batch_size, seed)
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of one optimizer update: (inputs, labels, weights), B the global batch size.
+        """Return the batch of one optimizer update: (inputs, labels, weights).
 
         inputs: input_ids, attention_mask (B, T) int32, masked_positions (B, P) int32;
-        labels (B, P) int32; weights (B, P) float32 that sum to 1 over the whole batch, so that the
-        sum of weighted losses is the mean over chosen tokens however many each replica has. All
-        are 0 in a batch where no token was chosen.
+        labels (B, P) int32; weights (B, P) float32, B the global batch size. The weights sum to 1
+        over the whole batch, so that the sum of weighted losses is the mean over targets, however
+        many each replica has. They are all 0 in a batch without a target.
         """
         if step < 0:
             raise ConfigError(f"step is {step}: give 0 for the first batch.")
@@ -107,25 +113,25 @@ class MaskedBatches:
         rng = np.random.default_rng([self._seed, MASKS, step])
         rate = self.mlm_probability_at(step)
         masked = self._mask(input_ids, special, rng, mlm_probability=rate)
-        num_chosen = int(np.count_nonzero(masked.weights))
-        weights = masked.weights / np.float32(max(1, num_chosen))
+        num_targets = int(np.count_nonzero(masked.weights))
+        weights = masked.weights / np.float32(max(1, num_targets))
         return _batch(masked._replace(weights=weights), attention_mask)
 
     def mlm_probability_at(self, step: int) -> float:
-        """The share of its candidates that a step's batch predicts."""
+        """Return the masking rate of a step's batch."""
         return self._rates.at(step)
 
     def sequence_indices(self, step: int) -> np.ndarray:
-        """(B,) int64: which sequences a step takes from the endless run of shuffled epochs."""
+        """Return the sequences of a step's batch: (B,) int64."""
         if self._groups is not None:
             return self._groups.at(step)
         return self._order.at(step * self.global_batch_size, self.global_batch_size)
 
 
 class EvaluationBatches:
-    """A split under the fixed protocol: each sequence once, in order, its masks the same each time.
+    """The batches of the evaluation protocol: each sequence once, in order, with fixed masks.
 
-    A sequence's masks depend on its number and the seed alone, not on the batch size.
+    A sequence's masks depend only on its number and the seed, not on the batch size.
     """
 
     def __init__(
@@ -146,7 +152,7 @@ class EvaluationBatches:
         self._mask = partial(
             mask_tokens,
             mlm_probability=mlm_probability,
-            num_slots=num_prediction_slots(chunking.max_seq_length, mlm_probability),
+            max_targets=max_targets_per_row(chunking.max_seq_length, mlm_probability),
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
             word_starts=facts.word_starts if whole_word_mask else None,
@@ -159,7 +165,7 @@ class EvaluationBatches:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Batch:
-        """Batch number `index`: as `MaskedBatches.batch_at`, but the weights are 1 and 0."""
+        """Return batch `index` as `MaskedBatches.batch_at` does, but with weights of 1 and 0."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         first = index * self.batch_size
@@ -185,14 +191,14 @@ def evaluation_batches(
     whole_word_mask: bool = False,
     max_sequences: int | None = None,
 ) -> EvaluationBatches:
-    """The batches that every figure of this project is measured on.
+    """Return the batches that every figure of this project is measured on.
 
-    15 % chosen, 80/10/10, seed 0, sequences in order, the shorter last one kept. The last batch is
-    filled up with empty sequences of weight 0, so that all have one shape.
+    The protocol: 15 % targets, 80/10/10, seed 0, sequences in order, the shorter last one kept. The
+    last batch is filled up with empty sequences of weight 0, so that all batches have one shape.
 
     Raises:
         ConfigError: a setting that cannot work.
-        CorpusError: a split without a token, or of which none is chosen.
+        CorpusError: the split has no token, or none was chosen as a target.
     """
     _check_positive("batch_size", batch_size)
     _check_seed(seed)
@@ -217,7 +223,7 @@ def evaluation_batches(
         num_sequences=num_sequences,
         whole_word_mask=whole_word_mask,
     )
-    # Of whole words there may be none to choose: all can be longer than their row's share.
+    # Whole words are exempt: all of them may be longer than their row's budget.
     if not whole_word_mask and not any(weights.any() for _, _, weights in batches):
         raise CorpusError(NOTHING_TO_MEASURE)
     return batches
@@ -244,4 +250,6 @@ def _check_seed(seed: int) -> None:
 
 def _check_not_empty(chunking: Chunking) -> None:
     if chunking.num_sequences == 0:
-        raise CorpusError("The split holds no token: give more texts, or change the split's share.")
+        raise CorpusError(
+            "The split holds no token: give more texts, or change the share of validation texts."
+        )

@@ -1,12 +1,12 @@
-"""Raw rows to clean texts: mark-up and control characters out, spaces and forms folded, each once.
+"""Raw rows to clean texts: strip mark-up and control characters, normalize, drop duplicates.
 
     report = TextReport()
     texts = read_texts(["reviews/*.csv.gz"], text_column=None, encoding=None, report=report)
     for text in texts: ...
     print(report.summary())
 
-Everything is a stream. The texts seen are remembered in a temporary SQLite file, not in memory,
-so a million rows take no more memory than ten thousand (scripts/benchmarks/memory_of_reading.py).
+Texts are read as a stream, and digests of those seen are kept in a temporary SQLite file, so that a
+million rows take no more memory than ten thousand (scripts/benchmarks/memory_of_reading.py).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from mlm.data.texts.text_files import (
     expand_files,
     has_columns,
     has_encoding,
-    mending_command,
     read_rows,
+    repair_command,
 )
 from mlm.errors import CorpusError
 
-CLEANING_VERSION = 2  # raise it when clean_text gives another result: stores are then built anew
+CLEANING_VERSION = 2  # raise it if results of clean_text change: stores are then rebuilt
 
-# Tags that separate words become a space, tags inside a line vanish. Others (`<grin>`) are words.
+# Block tags become a space, inline tags are removed. Unknown tags (`<grin>`) are kept as text.
 _ATTRIBUTES = r"(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>"
 _BLOCK_TAG = re.compile(
     rf"</?(?:br|p|div|hr|ul|ol|li|table|tr|td|th|h[1-6]|blockquote){_ATTRIBUTES}", re.IGNORECASE
@@ -41,27 +41,27 @@ _BLOCK_TAG = re.compile(
 _INLINE_TAG = re.compile(
     rf"</?(?:i|b|u|s|em|strong|small|big|sub|sup|span|font|a|tt){_ATTRIBUTES}", re.IGNORECASE
 )
-# Only with the semicolon: `AT&T` and `R&Ds` are names, not entities.
+# The semicolon is required: `AT&T` and `R&Ds` are names, not entities.
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-# Control characters, byte order marks, and halves of surrogate pairs, which cannot be encoded.
+# Control characters, byte order marks, and lone surrogates, which cannot be encoded.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 
 
 @dataclass
 class TextReport:
-    """Counts of one or several passes of `read_texts`, in rows of the files."""
+    """Row counts and warnings, summed over one or more passes of `read_texts`."""
 
     rows: int = 0
     files: int = 0
     empty: int = 0
     repeated: int = 0
-    held_out: int = 0  # also in the validation files, so dropped from the training ones
+    held_out: int = 0  # dropped from training because they are also in the validation files
     with_html: int = 0
     columns: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
-        """One line: what was read, dropped and cleaned."""
+        """Return one line with the rows read, dropped and cleaned."""
         column = f" (column {', '.join(sorted(self.columns))})" if self.columns else ""
         files = f"{self.files:,} file" + ("s" if self.files != 1 else "")
         held_out = f", {self.held_out:,} also in the validation files" if self.held_out else ""
@@ -72,11 +72,11 @@ class TextReport:
 
 
 def clean_text(text: str) -> tuple[str, bool]:
-    """The text as one line of plain characters in Unicode's form C, and whether it held HTML.
+    """Return the text as one line of plain characters in Unicode form NFC, and whether it had HTML.
 
-    In one form, because `é` and `e` with an accent after it are one text to a reader: it must not
-    train a model in one spelling and measure it in the other. Entities are resolved before tags are
-    removed, because scraped text often holds `&lt;br /&gt;`.
+    NFC gives `é` and `e` plus combining accent one encoding, so that a text cannot be in the
+    training split in one and in the validation split in the other. Entities are resolved before
+    tags are removed, because scraped text often contains `&lt;br /&gt;`.
     """
     plain = _ENTITY.sub(_resolve_entity, text) if "&" in text else text
     if "<" in plain:
@@ -89,15 +89,15 @@ def clean_text(text: str) -> tuple[str, bool]:
 
 
 def text_digest(text: str) -> bytes:
-    """16 bytes that stand for a cleaned text; with 128 bits a chance collision does not happen."""
+    """Return a 16-byte digest of a clean text; 128 bits make a chance collision negligible."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 class SeenTexts:
-    """The set of texts met so far, as digests in a temporary SQLite file. Close it, or use `with`.
+    """Set of text digests in a temporary SQLite file. A context manager that closes it.
 
-    Memory is SQLite's page cache, 8 MiB at most, whatever the number of texts. The file, about 35
-    bytes a text in SQLite's temporary folder, has no name and vanishes with the process.
+    Uses SQLite's page cache, at most 8 MiB, whatever the number of texts. The file takes about 35
+    bytes a text in SQLite's temporary folder, has no name and is removed with the process.
     """
 
     def __init__(self) -> None:
@@ -108,14 +108,14 @@ class SeenTexts:
         self._database.execute("BEGIN")
 
     def add(self, digest: bytes) -> bool:
-        """Remember a text; whether it is new."""
+        """Add a digest; return whether it is new."""
         try:
             insert = "INSERT OR IGNORE INTO seen VALUES (?)"
             return self._database.execute(insert, (digest,)).rowcount == 1
         except sqlite3.OperationalError as error:
             raise CorpusError(
-                f"the list of texts seen cannot be written ({error}): free space in the temporary "
-                "folder, or set SQLITE_TMPDIR to a folder with more"
+                f"the temporary file of text digests cannot be written ({error}): free space in "
+                "the temporary folder, or set SQLITE_TMPDIR to a folder with more"
             ) from None
 
     def __contains__(self, digest: bytes) -> bool:
@@ -143,15 +143,17 @@ def read_texts(
     held_out: SeenTexts | None = None,
     remember: SeenTexts | None = None,
 ) -> Iterator[str]:
-    """Yield the clean texts of `files`, each once, in the files' order.
+    """Yield the distinct clean texts of `files`, in the order of the files.
 
     Args:
-        files: paths, globs, `hf://datasets/...` or other fsspec URLs; format by suffix, `.gz` too.
+        files: paths, globs, `hf://datasets/...` or other fsspec URLs. The suffix gives the format,
+            also before `.gz`.
         text_column: None finds the one obvious column.
         encoding: None is UTF-8.
-        report: counts are added to it while the stream is drawn.
-        held_out: texts in it are dropped and counted.
-        remember: the set of seen texts to use and keep; None makes one for this pass.
+        report: its counts grow while the stream is consumed.
+        held_out: texts in this set are dropped and counted.
+        remember: the set to record the texts in, for later use; None makes one for this pass.
+
     Raises:
         CorpusError: a file is missing, not decodable, not of its format, or has no such column.
     """
@@ -166,7 +168,7 @@ def read_texts(
 
 
 def check_settings(urls: Sequence[str], text_column: str | None, encoding: str | None) -> None:
-    """Raise CorpusError for a setting that no file would heed, or an encoding nobody knows."""
+    """Raise CorpusError if a setting applies to none of the files, or the encoding is unknown."""
     codec_name(encoding)
     if text_column and not any(map(has_columns, urls)):
         raise CorpusError(
@@ -200,18 +202,18 @@ def _clean_texts(
     urls: Sequence[str], text_column: str | None, encoding: str | None, report: TextReport
 ) -> Iterator[str]:
     for url in urls:
-        suspicion = _Suspicion(url, encoding if has_encoding(url) else None)
+        check = _EncodingCheck(url, encoding if has_encoding(url) else None)
         rows = read_rows(url, text_column, encoding=encoding, on_column=report.columns.add)
         for row in rows:
             report.rows += 1
-            suspicion.look_at(row)
+            check.add(row)
             text, had_html = clean_text(row)
             report.with_html += had_html
             if text:
                 yield text
             else:
                 report.empty += 1
-        report.warnings.extend(suspicion.warnings())
+        report.warnings.extend(check.warnings())
 
 
 def _resolve_entity(match: re.Match[str]) -> str:
@@ -219,15 +221,15 @@ def _resolve_entity(match: re.Match[str]) -> str:
 
 
 @dataclass
-class _Suspicion:
-    """Counts the rows of one file that look like UTF-8 read in a one-byte encoding (`cafÃ©`)."""
+class _EncodingCheck:
+    """Count of a file's rows that look like UTF-8 decoded as a one-byte encoding (`cafÃ©`)."""
 
     url: str
     encoding: str | None
     accented: int = 0
     utf8: int = 0
 
-    def look_at(self, row: str) -> None:
+    def add(self, row: str) -> None:
         if self.encoding is None or row.isascii():
             return
         self.accented += 1
@@ -236,16 +238,16 @@ class _Suspicion:
             data.decode("utf-8")
         except UnicodeError:
             return
-        self.utf8 += len(data) == len(row)  # one byte a character, so not UTF-8 or UTF-16 itself
+        self.utf8 += len(data) == len(row)  # one byte a character: not UTF-8 or UTF-16
 
     def warnings(self) -> list[str]:
-        """No line, or one that says how many rows and what to do."""
+        """Return one line with the count and advice if most accented rows look so, else none."""
         if 2 * self.utf8 <= self.accented:
             return []
         name = PurePosixPath(self.url).name
         rows = f"{self.utf8:,} of the {self.accented:,} rows of {name} with accents"
-        said = f"warning: {rows} look like UTF-8 read as {self.encoding}"
+        warning = f"warning: {rows} look like UTF-8 read as {self.encoding}"
         if self.utf8 == self.accented:
-            return [f"{said}; leave --encoding out"]
-        command = mending_command(self.url)
-        return [f"{said}; drop the broken rest with `{command}` and leave --encoding out"]
+            return [f"{warning}; leave --encoding out"]
+        command = repair_command(self.url)
+        return [f"{warning}; drop the invalid rest with `{command}` and leave --encoding out"]

@@ -1,16 +1,16 @@
-"""Which column holds the texts: the one asked for, or the one that plainly does.
+"""Choose the column that holds the texts: the given one, or the only obvious one.
 
-A guess trains hours on the wrong thing: what is not plain is a `CorpusError` listing the columns.
+A wrong guess would train on the wrong data for hours. If no column is clearly the text, a
+`CorpusError` lists the columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from mlm.errors import CorpusError
 
-Columns = Mapping[str, Sequence[Any]]  # the first rows of a file: column name -> its values
+Columns = Mapping[str, Sequence[object]]  # the first rows of a file: column name -> its values
 
 _KNOWN_NAMES = (  # in order of preference
     "text",
@@ -28,62 +28,66 @@ _KNOWN_NAMES = (  # in order of preference
     "tweet",
 )
 _CLEARLY_LONGER = 3  # times the mean length of the next column
-_LONGEST_NAME = 80  # characters; what is longer in a header is a text
+_LONGEST_NAME = 80  # characters; a longer one in a header is a text
 
 
 def choose_column(text_column: str | None, columns: Columns, url: str) -> str:
-    """The name of the text column of `url`.
+    """Return the name of the text column of `url`.
 
     Raises:
-        CorpusError: `text_column` is not there, or is None and no column is plainly the text.
+        CorpusError: `text_column` does not exist, or is None and no column is clearly the text.
     """
     if text_column is None:
-        return _obvious(columns, url)
+        return _find_text_column(columns, url)
     if text_column not in columns:
         raise CorpusError(
-            f"{url} has no column {text_column!r}; its columns are {_listed(columns)}: "
+            f"{url} has no column {text_column!r}; its columns are {_format_names(columns)}: "
             "give one of them as --text_column"
         )
     return text_column
 
 
-def _obvious(columns: Columns, url: str) -> str:
-    texts = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
-    chosen = _by_name(columns, texts) or _by_length(texts)
-    if chosen is None:
+def _find_text_column(columns: Columns, url: str) -> str:
+    lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
+    found = _find_by_name(columns, lengths) or _find_by_length(lengths)
+    if found is None:
         raise CorpusError(
-            f"{url}: no column is plainly the text; its columns are {_listed(columns)}: "
+            f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
             "name one with --text_column"
         )
     if any(_is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
-            f"{url}: its first line looks like data, not like column names ({_listed(columns)}): "
-            "put a line of column names first, or name one with --text_column"
+            f"{url}: its first line looks like data, not like column names "
+            f"({_format_names(columns)}): put a line of column names first, or name one with "
+            "--text_column"
         )
-    return chosen
+    return found
 
 
-def _by_name(columns: Columns, texts: Mapping[str, float]) -> str | None:
+def _find_by_name(columns: Columns, lengths: Mapping[str, float]) -> str | None:
+    """Return the column with the best-known name that is the only one so named, a text or empty."""
     for known in _KNOWN_NAMES:
-        named = [name for name in columns if name.strip().lower() == known]
-        if len(named) == 1 and (named[0] in texts or not any(columns[named[0]])):
-            return named[0]
+        matches = [name for name in columns if name.strip().lower() == known]
+        if len(matches) == 1 and (matches[0] in lengths or not any(columns[matches[0]])):
+            return matches[0]
     return None
 
 
-def _by_length(texts: Mapping[str, float]) -> str | None:
-    longest = sorted(texts, key=lambda name: texts[name], reverse=True)
+def _find_by_length(lengths: Mapping[str, float]) -> str | None:
+    """Return the only column of texts, or the one whose texts are clearly longer."""
+    longest = sorted(lengths, key=lambda name: lengths[name], reverse=True)
     if len(longest) == 1:
         return longest[0]
-    if longest and texts[longest[0]] >= _CLEARLY_LONGER * texts[longest[1]]:
+    if longest and lengths[longest[0]] >= _CLEARLY_LONGER * lengths[longest[1]]:
         return longest[0]
     return None
 
 
-def _is_text(values: Iterable[Any]) -> bool:
+def _is_text(values: Iterable[object]) -> bool:
+    """Return whether the values that are present are strings, and not all of them numbers."""
     present = [value for value in values if value not in (None, "")]
-    strings = all(isinstance(value, str) for value in present)
-    return bool(present) and strings and not all(_is_number(value) for value in present)
+    strings = [value for value in present if isinstance(value, str)]
+    return len(strings) == len(present) and not all(map(_is_number, strings))
 
 
 def _is_number(value: str) -> bool:
@@ -94,10 +98,10 @@ def _is_number(value: str) -> bool:
     return True
 
 
-def _mean_length(values: Sequence[Any]) -> float:
-    return sum(len(value or "") for value in values) / max(len(values), 1)
+def _mean_length(values: Sequence[object]) -> float:
+    return sum(len(value) for value in values if isinstance(value, str)) / max(len(values), 1)
 
 
-def _listed(columns: Iterable[str]) -> str:
+def _format_names(columns: Iterable[str]) -> str:
     shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in columns]
     return ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")

@@ -1,9 +1,10 @@
-"""Files to raw rows: paths, globs and URLs, opened by fsspec, in a stream.
+"""Stream raw rows from files: paths, globs and URLs, opened by fsspec.
 
     for row in read_rows("hf://datasets/me/reviews/train.csv.gz", None, encoding=None): ...
 
-Nothing here changes a text; cleaning is `texts.py`. A file is never held whole: it is decompressed,
-decoded and parsed as it arrives. What cannot be is a `CorpusError` naming the file and the way out.
+Texts are not changed here; see cleaning.py. A file is never in memory as a whole: it is
+decompressed, decoded and parsed while it is read. If that fails, a `CorpusError` names the file and
+the remedy.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 import fsspec
 
 from mlm.data.texts.text_column import Columns, choose_column
 from mlm.data.texts.text_formats import read_parquet, read_plain, reader_of, suffix_of
-from mlm.errors import CorpusError
+from mlm.errors import CorpusError, one_line
 
 _BLOCK = 1 << 20  # bytes
 
 
 def expand_files(files: Sequence[str | Path]) -> list[str]:
-    """The paths and URLs that `files` names: globs expanded in sorted order, each file once.
+    """Return the paths and URLs that `files` names: globs expanded in sorted order, each file once.
 
     Raises:
-        CorpusError: a file is missing, a glob matches nothing, a folder is given, a suffix unknown.
+        CorpusError: a file is missing, a glob matches nothing, or a name is that of a folder or
+            has an unknown suffix.
     """
     found = expand_paths([files] if isinstance(files, (str, Path)) else files)
     if not found:
@@ -43,17 +45,17 @@ def expand_files(files: Sequence[str | Path]) -> list[str]:
 
 
 def expand_paths(patterns: Sequence[str | Path]) -> list[str]:
-    """As `expand_files`, for files of any kind."""
+    """Return what `expand_files` does, for files of any format and possibly none."""
     found = (_expand(os.fspath(pattern)) for pattern in patterns)
     return list(dict.fromkeys(chain.from_iterable(found)))
 
 
-def file_identity(url: str) -> dict[str, Any]:
-    """What tells one version of a file from another: `name`, `size` in bytes, and `sha256`.
+def file_identity(url: str) -> dict[str, str | int]:
+    """Return what distinguishes versions of a file: `name`, `size` in bytes, and `sha256`.
 
-    A remote file has `listing_sha256` for it, over what its file system says of it (etag, blob id,
-    ...), because hashing its bytes would be a download at every start.
-    The name carries no local folder: manifests are published with checkpoints.
+    A remote file has `listing_sha256` instead, over its file system's metadata (etag, blob id,
+    ...), because hashing its bytes would download it at every start. The name does not include the
+    local folder, because manifests are published with checkpoints.
     """
     with reading_errors(url):
         filesystem, path = fsspec.core.url_to_fs(url)
@@ -73,12 +75,14 @@ def read_rows(
     encoding: str | None,
     on_column: Callable[[str], object] = lambda column: None,
 ) -> Iterator[str]:
-    """Yield the texts of one file in its order, "" where a row has none.
+    """Yield the raw texts of one file in its order, "" for a row without a text.
 
     Args:
+        url: a path or URL; its suffix gives the format.
         text_column: None finds the one obvious column.
-        encoding: of the characters; None is UTF-8.
-        on_column: is told the column that is read, once.
+        encoding: None is UTF-8.
+        on_column: called once, with the name of the column that is read.
+
     Raises:
         CorpusError: the file cannot be opened, decoded or parsed, or has no such column.
     """
@@ -90,16 +94,16 @@ def read_rows(
 
     read = reader_of(url)
     codec = codec_name(encoding)
-    with reading_errors(url, codec), _open(url) as stream:
+    with reading_errors(url, codec), _open_binary(url) as stream:
         source = stream if read is read_parquet else io.TextIOWrapper(stream, codec, newline="")
         yield from read(source, choose)
 
 
 def codec_name(encoding: str | None) -> str:
-    """Python's name for an encoding; UTF-8, also where None, skips a byte order mark.
+    """Return Python's name for an encoding; None is UTF-8, which skips a byte order mark.
 
     Raises:
-        CorpusError: there is no such text encoding.
+        CorpusError: the text encoding is unknown.
     """
     try:
         "".encode(encoding or "utf-8")
@@ -112,22 +116,22 @@ def codec_name(encoding: str | None) -> str:
 
 
 def has_columns(url: str) -> bool:
-    """Whether the file's format has named columns (all but plain text)."""
+    """Return whether the file's format has named columns (all but plain text)."""
     return reader_of(url) is not read_plain
 
 
 def has_encoding(url: str) -> bool:
-    """Whether the file is characters in some encoding (all but Parquet)."""
+    """Return whether the file's format depends on an encoding (all but Parquet)."""
     return reader_of(url) is not read_parquet
 
 
 def is_remote(url: str) -> bool:
-    """Whether the file is reached through a URL scheme other than `file`."""
+    """Return whether the URL has a scheme other than `file`."""
     return "://" in url and not url.startswith("file://")
 
 
-def mending_command(url: str) -> str:
-    """The shell command that drops the characters of a file that are not UTF-8."""
+def repair_command(url: str) -> str:
+    """Return the shell command that drops the bytes of a file that are not UTF-8."""
     name = PurePosixPath(url).name
     source = f"zcat {name} | iconv" if name.endswith(".gz") else "iconv"
     file = "" if name.endswith(".gz") else f" {name}"
@@ -156,64 +160,69 @@ def _expand(pattern: str) -> list[str]:
         )
 
 
-def _type_of(filesystem: Any, path: str) -> str | None:
-    """ "file", "directory" or None. (`isfile` says no to a file that cannot be reached, too.)"""
+def _type_of(filesystem: fsspec.AbstractFileSystem, path: str) -> str | None:
+    """Return "file", "directory" or None.
+
+    Unlike `isfile`, which is also False for a file that cannot be reached, this raises then.
+    """
     try:
-        return filesystem.info(path)["type"]
+        kind: str = filesystem.info(path)["type"]
     except FileNotFoundError:
         return None
+    return kind
 
 
-def _open(url: str) -> IO[bytes]:
-    return fsspec.open(url, "rb", compression="infer").open()
+def _open_binary(url: str) -> IO[bytes]:
+    stream: IO[bytes] = fsspec.open(url, "rb", compression="infer").open()
+    return stream
 
 
 @contextmanager
 def reading_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
-    """Turn what opening, decoding and parsing `url` may raise into CorpusErrors of one line."""
+    """Turn the errors of opening, decoding and parsing `url` into CorpusErrors of one line."""
     try:
         yield
     except CorpusError:
         raise
     except UnicodeError:
-        raise _undecodable(url, codec) from None
+        raise _decoding_error(url, codec) from None
     except FileNotFoundError:
         raise CorpusError(f"{url}: no such file: check the path") from None
     except (EOFError, zlib.error) as error:
-        reason = _one_line(error)
+        reason = _reason(error)
         raise CorpusError(f"{url} is cut short or damaged ({reason}): fetch it again") from None
     except (OSError, ImportError) as error:
-        raise CorpusError(f"{url} cannot be opened: {_one_line(error)}") from None
+        raise CorpusError(f"{url} cannot be opened: {_reason(error)}") from None
     except ValueError as error:
-        raise CorpusError(f"{url} cannot be read: {_one_line(error)}") from None
+        raise CorpusError(f"{url} cannot be read: {_reason(error)}") from None
     except Exception as error:
-        # A remote file system raises whatever its HTTP client does (httpx, botocore, ...).
+        # A remote file system passes on the errors of its HTTP client (httpx, botocore, ...).
         if not is_remote(url):
             raise
-        reason = f"{type(error).__name__}: {_one_line(error)}"
+        reason = f"{type(error).__name__}: {_reason(error)}"
         raise CorpusError(f"{url} cannot be fetched: {reason}") from None
 
 
-def _one_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if type(error).__name__ == "EmptyDataError":  # pandas: "No columns to parse from file"
         return "it is empty; give a file with a header and texts"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error) or type(error).__name__
 
 
-# Bytes that are not in the encoding ---------------------------------------------------------------
+# Bytes that cannot be decoded ---------------------------------------------------------------------
 
 
-def _undecodable(url: str, codec: str) -> CorpusError:
-    """The error for such bytes: which and where, and the setting that may help."""
+def _decoding_error(url: str, codec: str) -> CorpusError:
+    """Return the error that names the first bad byte, its offset and the setting that may help."""
     name = codec.removesuffix("-sig")
-    with _open(url) as stream:
+    with _open_binary(url) as stream:
         where = _first_bad_byte(stream, name)
     if name != "utf-8":
         advice = "leave --encoding out for UTF-8, or try --encoding ISO-8859-1"
     else:
-        with _open(url) as stream:
+        with _open_binary(url) as stream:
             advice = _advice_for_utf8(stream, url)
     return CorpusError(f"{url} is not {name.upper()}: {where}; {advice}")
 
@@ -227,27 +236,27 @@ def _first_bad_byte(stream: IO[bytes], codec: str) -> str:
         try:
             decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
-            # error.object is the block with what the decoder kept of the one before in front.
+            # error.object begins with the bytes that the decoder kept of the previous block.
             offset = read - len(error.object) + error.start
             return f"byte 0x{error.object[error.start]:02x} at offset {offset:,}"
         except UnicodeError as error:  # UTF-16 without a byte order mark
-            return _one_line(error)
+            return _reason(error)
     return "bytes that cannot be decoded"
 
 
 def _advice_for_utf8(stream: IO[bytes], url: str) -> str:
-    """What to do; a few broken characters are no reason to read all as something else."""
+    """Return the advice; a few invalid bytes alone do not suggest another encoding."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     block = stream.read(_BLOCK)
     if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "try --encoding utf-16"
-    broken = accented = 0
+    invalid = accented = 0
     while block:
         text = decoder.decode(block)
-        broken += text.count("\ufffd")
+        invalid += text.count("\ufffd")
         accented += len(text) - len(text.encode("ascii", "ignore"))
         block = stream.read(_BLOCK)
-    if accented > 2 * broken:
-        command = mending_command(url)
-        return f"all but {broken:,} of its characters are, so drop those with `{command}`"
+    if accented > 2 * invalid:
+        command = repair_command(url)
+        return f"all but {invalid:,} of its characters are valid, so drop those with `{command}`"
     return "try --encoding ISO-8859-1 or --encoding cp1252"

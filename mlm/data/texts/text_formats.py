@@ -1,8 +1,9 @@
-"""The file formats: CSV, TSV, JSON lines, Parquet and plain text, each an open stream to raw texts.
+"""Read raw texts from open streams of CSV, TSV, JSON lines, Parquet and plain text.
 
-Every reader takes the stream and `choose`, which is given the first rows as {column: values} and
-returns the text column; it yields one string a row, "" where the row has no text. About a thousand
-rows are in memory at a time. What cannot be parsed is a ValueError that says what and where.
+Every reader takes the stream and `choose`, a function from the first rows as {column: values} to
+the name of the text column. It yields one string per row, "" for a row without a text. About a
+thousand rows are in memory at a time. If a row cannot be parsed, it raises a ValueError with the
+place and the reason.
 """
 
 from __future__ import annotations
@@ -12,20 +13,24 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from mlm.data.texts.text_column import Columns
 from mlm.errors import CorpusError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 ROWS_AT_ONCE = 1000
 COMPRESSIONS = {".gz", ".bz2", ".xz", ".zip"}  # fsspec opens them by their suffix
 
 ColumnChooser = Callable[[Columns], str]
-Reader = Callable[[Any, ColumnChooser], Iterator[str]]
+Reader = Callable[[IO[Any], ColumnChooser], Iterator[str]]  # of characters; Parquet: of bytes
 
 
 def read_csv(stream: IO[str], choose: ColumnChooser, separator: str = ",") -> Iterator[str]:
-    """Quoted fields may hold separators, doubled quotes and line breaks (LF, CRLF or CR)."""
+    """Read CSV; quoted fields may contain separators, doubled quotes and any line breaks."""
     import pandas as pd
 
     table = pd.read_csv(
@@ -42,10 +47,10 @@ def read_csv(stream: IO[str], choose: ColumnChooser, separator: str = ",") -> It
         yield from (value if isinstance(value, str) else "" for value in chunk[column].tolist())
 
 
-def _strict_chunks(table: Iterator[Any]) -> Iterator[Any]:
-    """The chunks of a table in which no row has more fields than the header.
+def _strict_chunks(table: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Yield the chunks of a table; raise ValueError if a row has more fields than the header.
 
-    pandas raises for most of those, and only warns that it cuts where the first row is one.
+    pandas raises for most such rows, but if the first row is one, it truncates it with a warning.
     """
     import pandas as pd
 
@@ -66,15 +71,15 @@ def _strict_chunks(table: Iterator[Any]) -> Iterator[Any]:
 
 
 def read_tsv(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
-    """As CSV, with tabs."""
+    """Read tab-separated values, otherwise as CSV."""
     return read_csv(stream, choose, separator="\t")
 
 
 def read_json_lines(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
-    """One JSON object a line; blank lines are skipped."""
+    """Read one JSON object per line; blank lines are skipped."""
     rows = _json_objects(stream)
     sample = list(islice(rows, ROWS_AT_ONCE))
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, list[object]] = {}
     for name, value in chain.from_iterable(row.items() for _, row in sample):
         columns.setdefault(name, []).append(value)
     column = choose(columns) if sample else ""
@@ -86,30 +91,30 @@ def read_json_lines(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
         yield "" if value is None else str(value)
 
 
-def _json_objects(stream: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_objects(stream: IO[str]) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield (line number, object)."""
     for number, line in enumerate(stream, 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"line {number}: {error.msg}; expected an object a line") from None
+            raise ValueError(f"line {number}: {error.msg}; expected an object per line") from None
         if not isinstance(row, dict):
             found = type(row).__name__
-            raise ValueError(f"line {number} holds a {found}; expected an object a line")
+            raise ValueError(f"line {number} holds a {found}; expected an object per line")
         yield number, row
 
 
 def read_parquet(stream: IO[bytes], choose: ColumnChooser) -> Iterator[str]:
-    """Columns of strings, of any of Arrow's widths; no other column is read."""
-    import pyarrow as pa
+    """Read a column of strings of any Arrow type; other columns are not read."""
     import pyarrow.parquet as pq
 
-    # Without a buffer size a whole column chunk, which may be the whole file, is read at once.
+    # Without a buffer size, a whole column chunk, possibly the whole file, is read at once.
     file = pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
-    strings = [field.name for field in file.schema_arrow if _holds_strings(field.type, pa)]
+    strings = [field.name for field in file.schema_arrow if _is_string(field.type)]
     first = next(file.iter_batches(ROWS_AT_ONCE, columns=strings), None) if strings else None
-    columns: dict[str, list[Any]] = {name: [] for name in file.schema_arrow.names}
+    columns: dict[str, list[object]] = {name: [] for name in file.schema_arrow.names}
     if first is not None:
         columns |= {name: first[name].to_pylist() for name in strings}
     column = choose(columns)
@@ -120,14 +125,16 @@ def read_parquet(stream: IO[bytes], choose: ColumnChooser) -> Iterator[str]:
         yield from (value or "" for value in batch[column].to_pylist())
 
 
-def _holds_strings(kind: Any, pa: Any) -> bool:
+def _is_string(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     types = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(is_type(kind) for is_type in types)
 
 
 def read_plain(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
-    """One text a line; `choose` is not asked, there are no columns."""
+    """Read one text per line; `choose` is not called, because plain text has no columns."""
     return iter(stream)
 
 
@@ -143,13 +150,13 @@ _READERS: dict[str, Reader] = {
 
 
 def suffix_of(url: str) -> str:
-    """The suffix that tells the format: ".csv" of `reviews.CSV.gz`."""
+    """Return the suffix that gives the format: ".csv" of `reviews.CSV.gz`."""
     path = PurePosixPath(url.lower())
     return PurePosixPath(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
 
 
 def reader_of(url: str) -> Reader:
-    """The reader for the file's suffix.
+    """Return the reader for the file's suffix.
 
     Raises:
         CorpusError: the suffix is unknown.
@@ -158,6 +165,6 @@ def reader_of(url: str) -> Reader:
     if suffix not in _READERS:
         raise CorpusError(
             f"{url}: no known format; known are {', '.join(_READERS)}, each also as .gz: "
-            "convert or rename it"
+            "convert or rename the file"
         )
     return _READERS[suffix]

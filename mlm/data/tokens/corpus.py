@@ -1,10 +1,10 @@
-"""From files of texts to a token store: read, clean, split into train and validation, tokenise.
+"""Build a token store from text files: read, clean, split into train and validation, tokenise.
 
     store = build_token_store("runs/imdb/tokens", tokenizer, train_files=["imdb_tr.csv"])
     print(store.report_line)
 
-A store that was made from the same files, with the same tokenizer and settings, is used again.
-Reading is `texts.py`, the folder on disk `token_store.py`; here is what goes where.
+A store that was made from the same files, tokenizer and settings is used again. Reading is in
+data/texts/, the folder on disk in token_store.py; this module decides the split.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.tokenizer import tokenizer_hash
 from mlm.data.texts.cleaning import (
@@ -27,35 +27,24 @@ from mlm.data.texts.cleaning import (
 from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.data.tokens.token_store import (
     SIDES,
-    Split,
+    Counts,
     StoreWriter,
     TokenStore,
+    find_token_store,
     open_token_store,
-    whole_store,
-    written_beside,
+    staged_store,
 )
 from mlm.errors import CorpusError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = [
-    "Split",
-    "TextReport",
-    "TokenStore",
-    "build_token_store",
-    "open_token_store",
-    "read_texts",
-    "side_of",
-    "texts_of_side",
-]
-
-FORMAT_VERSION = 1  # raise it when the split or the files change: stores are then built anew
+FORMAT_VERSION = 1  # raise it if the split or the files change: stores are then rebuilt
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """What decides, with the files and the tokenizer, which documents land where."""
+    """The settings that, with the files and the tokenizer, determine a store's content."""
 
     text_column: str | None
     encoding: str | None
@@ -74,33 +63,39 @@ def build_token_store(
     validation_split_percentage: float = 5,
     max_train_samples: int | None = None,
 ) -> TokenStore:
-    """Read, clean, split and tokenise the files into `folder`, or use again what is there.
+    """Read, clean, split and tokenise the files into `folder`, or open the same store found there.
 
     Args:
-        validation_files: where given, they alone are the validation side, and their texts are
-            dropped from the training side; else that share of the texts is, chosen by their hash.
+        folder: of the store; an older store in it is replaced.
+        tokenizer: gives the ids and the separator.
+        train_files: paths, globs or URLs; see `read_texts`.
+        validation_files: if given, they are the validation side, and their texts are dropped from
+            the training side; else `validation_split_percentage` of the texts is, by their hash.
+        text_column: None finds the one obvious column.
+        encoding: None is UTF-8.
         validation_split_percentage: in (0, 100), of the documents.
-        max_train_samples: keeps the first so many training documents; validation stays the same.
+        max_train_samples: number of training documents to keep; validation stays the same.
+
     Raises:
-        CorpusError: files cannot be read, a side is left without documents, the disk is full, or
-            `folder` holds something else than a token store.
+        CorpusError: files cannot be read, a side has no documents, the disk is full, or `folder`
+            is not a token store.
     """
     folder = Path(folder)
     settings = _Settings(text_column, encoding, validation_split_percentage, max_train_samples)
     files = _files_of_sides(train_files, validation_files)
-    _check(settings, files)
-    made_from = _made_from(files, tokenizer, settings)
-    store = whole_store(folder)
+    _check_settings(settings, files)
+    made_from = _describe_sources(files, tokenizer, settings)
+    store = find_token_store(folder)
     if store is not None and store.manifest["made_from"] == made_from:
         return store
-    with written_beside(folder) as new, StoreWriter(new, tokenizer) as writer:
+    with staged_store(folder) as new, StoreWriter(new, tokenizer) as writer:
         report_line = _write_documents(writer, files, settings)
         writer.finish(made_from, report_line)
     return open_token_store(folder)
 
 
 def side_of(text: str, validation_split_percentage: float) -> str:
-    """ "train" or "validation", by the text alone: the same in any file, order or run."""
+    """Return "train" or "validation", by the text only: the same in any file, order or run."""
     share = int.from_bytes(text_digest(text)[:8], "big") / 2.0**64
     return "validation" if share < validation_split_percentage / 100 else "train"
 
@@ -114,14 +109,15 @@ def texts_of_side(
     encoding: str | None = None,
     validation_split_percentage: float = 5,
 ) -> Iterator[str]:
-    """Yield the clean texts of "train" or "validation", those that `build_token_store` puts there.
+    """Yield the clean texts that `build_token_store` puts on a side, "train" or "validation".
 
-    Raises CorpusError as it does. `max_train_samples` is not heeded.
+    A limit by `max_train_samples` is not applied. Raises CorpusError as `build_token_store` does.
     """
     settings = _Settings(text_column, encoding, validation_split_percentage, None)
     files = _files_of_sides(train_files, validation_files)
-    _check(settings, files)
-    return (text for found, text in _documents(files, settings, TextReport()) if found == side)
+    _check_settings(settings, files)
+    documents = _read_documents(files, settings, TextReport())
+    return (text for own_side, text in documents if own_side == side)
 
 
 def _files_of_sides(
@@ -133,7 +129,7 @@ def _files_of_sides(
     return files
 
 
-def _check(settings: _Settings, files: dict[str, list[str]]) -> None:
+def _check_settings(settings: _Settings, files: dict[str, list[str]]) -> None:
     for urls in files.values():
         check_settings(urls, settings.text_column, settings.encoding)
     percentage, limit = settings.validation_split_percentage, settings.max_train_samples
@@ -145,9 +141,10 @@ def _check(settings: _Settings, files: dict[str, list[str]]) -> None:
         raise CorpusError(f"--max_train_samples is {limit}, expected 1 or more, or leave it out")
 
 
-def _made_from(
+def _describe_sources(
     files: dict[str, list[str]], tokenizer: PreTrainedTokenizerFast, settings: _Settings
-) -> dict[str, Any]:
+) -> dict[str, object]:
+    """Return the `made_from` of a manifest; an equal one means the same store."""
     return {
         "format": FORMAT_VERSION,
         "cleaning": CLEANING_VERSION,
@@ -158,10 +155,10 @@ def _made_from(
 
 
 def _write_documents(writer: StoreWriter, files: dict[str, list[str]], settings: _Settings) -> str:
-    """Send each document to its side of `writer`; the line of report."""
+    """Add each document to its side of `writer`; return the report line."""
     report, left_out = TextReport(), 0
     limits = {"train": settings.max_train_samples}
-    for side, text in _documents(files, settings, report):
+    for side, text in _read_documents(files, settings, report):
         limit = limits.get(side)
         if limit is not None and writer.num_documents(side) >= limit:
             left_out += 1
@@ -172,7 +169,7 @@ def _write_documents(writer: StoreWriter, files: dict[str, list[str]], settings:
     return _report_line(report, counts, left_out)
 
 
-def _documents(
+def _read_documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
@@ -191,9 +188,8 @@ def _documents(
             yield "train", text
 
 
-def _check_counts(
-    counts: dict[str, dict[str, int]], report: TextReport, *, by_percentage: bool
-) -> None:
+def _check_counts(counts: dict[str, Counts], report: TextReport, *, by_percentage: bool) -> None:
+    """Raise CorpusError if a side has no document."""
     train, validation = (counts[side]["documents"] for side in SIDES)
     if train and validation:
         return
@@ -206,16 +202,16 @@ def _check_counts(
     raise CorpusError(f"no document is left to train on ({report.summary()}): {advice}")
 
 
-def _report_line(report: TextReport, counts: dict[str, dict[str, int]], left_out: int) -> str:
+def _report_line(report: TextReport, counts: dict[str, Counts], left_out: int) -> str:
     train, validation = (counts[side]["documents"] for side in SIDES)
     tokens = sum(counts[side]["tokens"] for side in SIDES)
     limited = f", {left_out:,} left out by --max_train_samples" if left_out else ""
     line = (
         f"{report.summary()}; {train + validation:,} documents ({train:,} train, "
-        f"{validation:,} validation{limited}), {_in_words(tokens)} tokens"
+        f"{validation:,} validation{limited}), {_format_count(tokens)} tokens"
     )
     return "\n".join([line, *report.warnings])
 
 
-def _in_words(count: int) -> str:
+def _format_count(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 1_000_000 else f"{count:,}"

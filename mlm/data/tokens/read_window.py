@@ -1,8 +1,8 @@
-"""The window of a token store that training reads at once, in blocks that lie together.
+"""Size of the read window: the part of a token store that is shuffled and read at a time.
 
-The order of an epoch shuffles blocks, then the sequences of a window of blocks; a store that is
-read over a network keeps a window's blocks.
+The order of an epoch shuffles blocks of consecutive sequences, then the sequences within each
+window of blocks (DataOrder). The cache of a remote store holds the blocks of one window.
 """
 
-BLOCK = 1 << 19  # tokens
-BLOCKS_A_WINDOW = 64
+BLOCK_TOKENS = 1 << 19
+BLOCKS_PER_WINDOW = 64

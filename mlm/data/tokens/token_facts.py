@@ -1,4 +1,7 @@
-"""TokenFacts: what batches and masking need to know of a tokenizer, as plain numbers and arrays."""
+"""Facts about a tokenizer as plain numbers and arrays: special ids, random words, word starts.
+
+Batching and masking use them instead of the tokenizer, which they need not load.
+"""
 
 import json
 import re
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-# Entries that vocabularies keep free for later use: no text holds them.
+# Entries that vocabularies reserve for later use; they do not occur in texts.
 PLACEHOLDER = re.compile(
     r"\[unused_?\d+\]|<unused_?\d+>|madeupword\d+|<(/?s|unk)>NOTUSED"  # the last: CamemBERT's
 )
@@ -24,20 +27,20 @@ PLACEHOLDER = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class TokenFacts:
-    """What batches and masking need to know of a tokenizer."""
+    """Facts about a tokenizer that batching and masking need."""
 
     cls_id: int
     sep_id: int
     pad_id: int
     mask_id: int
     vocab_size: int  # one more than the highest id
-    special_ids: np.ndarray  # (S,) int64, ascending: never chosen, never drawn
-    random_word_ids: np.ndarray  # (R,) int32, ascending: what a random word is drawn from
+    special_ids: np.ndarray  # (S,) int64, ascending: never a target or a random word
+    random_word_ids: np.ndarray  # (R,) int32, ascending: the ids that random words are drawn from
     word_starts: np.ndarray  # (V,) bool, True where an id begins a word
 
     @classmethod
     def of(cls, tokenizer: "PreTrainedTokenizerFast") -> "TokenFacts":
-        """The facts of one tokenizer. Raises CheckpointError where a special token is missing."""
+        """Return the facts of a tokenizer. Raises CheckpointError if a special token is missing."""
         check_special_tokens(tokenizer, "the tokenizer")
         return cls(
             cls_id=tokenizer.cls_token_id,
@@ -52,27 +55,28 @@ class TokenFacts:
 
 
 def special_ids(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
-    """(S,) int64, ascending: the ids that are never chosen for prediction."""
+    """Return the ids that are never chosen for prediction: (S,) int64, ascending."""
     added = tokenizer.added_tokens_decoder
     special = {index for index, token in added.items() if token.special}
     return np.array(sorted(special | set(tokenizer.all_special_ids)), np.int64)
 
 
 def random_word_ids(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
-    """(R,) int32, ascending: every id but the special ones and the placeholders for later use."""
+    """Return every id except special ones and reserved placeholders: (R,) int32, ascending."""
     vocabulary = tokenizer.get_vocab()
     words = {index for token, index in vocabulary.items() if not PLACEHOLDER.fullmatch(token)}
     return np.array(sorted(words - set(special_ids(tokenizer).tolist())), np.int32)
 
 
 def word_starts(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
-    """(V,) bool: True where an id begins a word.
+    """Return whether each id begins a word: (V,) bool.
 
-    WordPiece: no "##" before it. Byte-level BPE and SentencePiece: it begins with a space or with
-    punctuation. Special and added tokens are words of their own, ids without a token too.
+    A WordPiece token does if it has no "##" prefix, a token of byte-level BPE or SentencePiece if
+    it begins with a space or punctuation. Special tokens, added tokens and ids without a token are
+    words of their own.
 
     Raises:
-        CheckpointError: a tokenizer that marks the ends of words, or nothing.
+        CheckpointError: the tokenizer does not mark where words begin.
     """
     starts = np.ones(vocab_size_of(tokenizer), np.bool_)
     begins_word = _word_start_rule(tokenizer.backend_tokenizer)
@@ -84,7 +88,7 @@ def word_starts(tokenizer: "PreTrainedTokenizerFast") -> np.ndarray:
 
 
 def _word_start_rule(backend: "Tokenizer") -> Callable[[str], bool]:
-    """A function from a token to whether it begins a word, for this kind of tokenizer."""
+    """Return the predicate for tokens that begin a word, for this kind of tokenizer."""
     content = json.loads(backend.to_str())
     model = content["model"]
     prefix = model.get("continuing_subword_prefix")
@@ -98,11 +102,14 @@ def _word_start_rule(backend: "Tokenizer") -> Callable[[str], bool]:
     if "Metaspace" in layout or "▁" in layout:
         return lambda token: _begins_word(token.replace("▁", " "))
     raise CheckpointError(
-        f"A {model.get('type')} tokenizer that marks no word beginnings is not supported: use one "
-        "of WordPiece, byte-level BPE or SentencePiece."
+        f"A {model.get('type')} tokenizer that does not mark where words begin is not supported: "
+        "use one of WordPiece, byte-level BPE or SentencePiece."
     )
 
 
 def _begins_word(text: str) -> bool:
-    """False where a letter, mark, digit or part of a character comes first."""
+    """Return whether a decoded token begins with a space or punctuation, or is empty.
+
+    U+FFFD is the decoded fragment of a character, which continues a word.
+    """
     return not text or not (text[0] == "\ufffd" or unicodedata.category(text[0])[0] in "LMN")

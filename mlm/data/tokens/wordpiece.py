@@ -1,7 +1,7 @@
-"""Train a WordPiece tokenizer, lower-cased like BERT's, on the texts themselves."""
+"""Train a lower-casing WordPiece tokenizer, as BERT's, on texts."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mlm.errors import ConfigError, CorpusError
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4 of a trained tokenizer
-INNER_PREFIX = "##"  # WordPiece's mark of a piece that goes on with a word
+INNER_PREFIX = "##"  # WordPiece's prefix of a piece that continues a word
 MIN_FREQUENCY = 2
 MAX_ALPHABET = 1000
-# A character rarer than one in ten million costs two entries and is too rare to be learned.
-RAREST_CHARACTER = 1e-7
+# A rarer character would take two entries of the vocabulary and be too rare to learn.
+MIN_CHARACTER_SHARE = 1e-7
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> "PreTrainedTokenizerFast":
-    """A lower-cased WordPiece tokenizer of at most `vocab_size` entries.
+    """Return a lower-casing WordPiece tokenizer of at most `vocab_size` entries.
 
-    The same texts give the same tokenizer. They are read once; memory grows with the number of
-    different words alone.
+    The same texts give the same tokenizer. They are read once; memory grows only with the number of
+    distinct words.
 
     Raises:
-        ConfigError: a vocabulary too small for the special tokens and one character.
-        CorpusError: texts without a word.
+        ConfigError: the vocabulary is too small for the special tokens and one character.
+        CorpusError: the texts contain no word.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -38,10 +38,13 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> "PreTrainedTokeniz
     counts = _count_words(texts)
     if not counts:
         raise CorpusError(
-            "The texts hold no word to train a tokenizer on: give a --train_file with words in it."
+            "The texts contain no word to train a tokenizer on: give a --train_file with words."
         )
     pad, unk, cls, sep, mask = SPECIAL_TOKENS
-    return PreTrainedTokenizerFast(
+    make_tokenizer: Callable[..., PreTrainedTokenizerFast] = (
+        PreTrainedTokenizerFast  # not annotated
+    )
+    return make_tokenizer(
         tokenizer_object=_bert_backend(_train_wordpiece(counts, vocab_size)),
         do_lower_case=True,
         model_input_names=["input_ids", "attention_mask"],  # ModernBERT takes no token_type_ids
@@ -54,7 +57,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> "PreTrainedTokeniz
 
 
 def _count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each word, as BERT normalises and splits the texts, occurs."""
+    """Return the count of each word, with the texts normalised and split as BERT does."""
     raw: Counter[str] = Counter()
     for text in texts:
         raw.update(text.split())
@@ -68,10 +71,11 @@ def _count_words(texts: Iterable[str]) -> Counter[str]:
 
 
 def _train_wordpiece(counts: Counter[str], vocab_size: int) -> dict[str, int]:
-    """The vocabulary, token to id, that WordPiece training gives for these word counts.
+    """Return the vocabulary, token to id, that WordPiece training gives for these word counts.
 
-    The trainer of `tokenizers` numbers the inner characters in the order of a hash table, another
-    one each run, and its ties follow the numbers. Handed in as "special" tokens they keep theirs.
+    The trainer of `tokenizers` numbers inner characters in the order of a hash table that differs
+    from run to run, and breaks ties by these numbers. Passed as "special" tokens, their order is
+    fixed.
     """
     from tokenizers.trainers import WordPieceTrainer
 
@@ -86,34 +90,34 @@ def _train_wordpiece(counts: Counter[str], vocab_size: int) -> dict[str, int]:
         show_progress=False,
     )
     backend = _bert_backend({})
-    backend.train_from_iterator(_repeated(counts), trainer)
+    backend.train_from_iterator(_repeat_words(counts), trainer)
     return backend.get_vocab()
 
 
 def _alphabet(counts: Counter[str], limit: int) -> tuple[list[str], list[str]]:
-    """The characters to keep, ascending, and those of them that stand inside of words."""
+    """Return the characters to keep, ascending, and those of them that occur inside words."""
     occurrences: Counter[str] = Counter()
     inside: set[str] = set()
     for word, count in counts.items():
         inside.update(word[1:])
         for character in word:
             occurrences[character] += count
-    rarest = max(MIN_FREQUENCY, RAREST_CHARACTER * occurrences.total())
+    rarest = max(MIN_FREQUENCY, MIN_CHARACTER_SHARE * occurrences.total())
     common = [character for character, count in occurrences.items() if count >= rarest]
     common.sort(key=lambda character: (-occurrences[character], character))
     kept = sorted(common[: min(limit, MAX_ALPHABET)])
     return kept, [character for character in kept if character in inside]
 
 
-def _repeated(counts: Counter[str], most: int = 100_000) -> Iterator[str]:
-    """Every word as often as it was counted: the trainer takes texts, not counts."""
+def _repeat_words(counts: Counter[str], most: int = 100_000) -> Iterator[str]:
+    """Yield every word as often as it was counted: the trainer takes texts, not counts."""
     for word, count in counts.items():
         for start in range(0, count, most):
             yield f"{word} " * min(most, count - start)
 
 
 def _bert_backend(vocabulary: dict[str, int]) -> "Tokenizer":
-    """BERT's lower-cased tokenizer around a WordPiece vocabulary; an empty one is to be trained."""
+    """Return BERT's lower-casing tokenizer of a WordPiece vocabulary, empty before training."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     _, unk, cls, sep, _ = SPECIAL_TOKENS

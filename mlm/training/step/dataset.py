@@ -3,7 +3,7 @@
 import keras
 
 from mlm.backend import processes
-from mlm.data.batches.dynamic_padding import Batch, cut
+from mlm.data.batches.dynamic_padding import Batch, trim_padding
 from mlm.data.batches.masked_batches import MaskedBatches
 
 
@@ -34,7 +34,7 @@ class TrainingDataset(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         batch = self._batches.batch_at(self._start_step + index)
-        inputs, labels, weights = cut(batch, self._batches.sizes)
+        inputs, labels, weights = trim_padding(batch, self._batches.sizes)
         if not self._batches.is_padded:
             del inputs["attention_mask"]  # all ones: attention is cheaper without a mask
         return processes.own_rows((inputs, labels, weights))
