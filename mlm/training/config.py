@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from mlm.data.batches import MIN_SEQ_LENGTH
 from mlm.errors import ConfigError
 from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE, TAG
 from mlm.training.config_rules import check_rules
@@ -101,7 +102,7 @@ class TrainingConfig:
     max_seq_length: int = masking(
         128,
         "Maximum number of tokens in a sequence, including special tokens.",
-        bounds=Bounds(at_least=3, reason="two go to special tokens"),
+        bounds=Bounds(at_least=MIN_SEQ_LENGTH, reason="two go to special tokens"),
     )
     mlm_probability: float = masking(
         0.15, "Masking rate: share of the tokens to predict.", bounds=PREDICTED_SHARE
