@@ -43,7 +43,7 @@ class TrainingConfig:
     )
     token_store: list[str] = texts(
         [],
-        "Instead of files: token stores made by tokenize_texts.py; folders, URLs or globs.",
+        "Instead of files: token stores made by `mlm tokenize`; folders, URLs or globs.",
         moves_weights=False,
         path="local",
     )

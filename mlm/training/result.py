@@ -76,7 +76,7 @@ def publish(
             card.name_model_card(result.folder, hub.check_push(repo_id))
         published = hub.push_checkpoint(result.folder, repo_id, private=private, tag=tag)
     except HubError as error:
-        command = ["python", "scripts/push.py", str(result.folder), repo_id]
+        command = ["mlm", "push", str(result.folder), repo_id]
         command += ["--private"] * private + (["--tag", tag] if tag else [])
         raise TrainingError(
             f"{error}; the checkpoint is whole in {shlex.quote(str(result.folder))}: publish it "

@@ -335,7 +335,7 @@ def test_a_model_that_the_page_could_not_load_is_refused(tmp_path, model):
 
 
 def test_a_folder_is_no_model_for_a_space(tiny_checkpoint_folder):
-    with pytest.raises(HubError, match=r"publish it with scripts/push.py"):
+    with pytest.raises(HubError, match=r"publish it with `mlm push`"):
         space_model(str(tiny_checkpoint_folder))
 
 

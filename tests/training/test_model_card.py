@@ -358,7 +358,7 @@ def test_the_recipe_can_be_copied(folder):
     assert command is not None
     lines = [line.strip(" \\") for line in command[1].splitlines()]
     assert lines == [
-        "python scripts/train.py",
+        "mlm train",
         "--train_file reviews.csv hf://datasets/me/x/more.csv",
         "--model_name_or_path google-bert/bert-base-uncased",
         f"--model_revision {'a' * 40}",

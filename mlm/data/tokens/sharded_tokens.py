@@ -3,7 +3,7 @@
     store = open_token_stores(["hf://datasets/me/tokens/*"], tokenizer)
 
 For a corpus that does not fit on one disk: tokenise each shard into its own store
-(scripts/tokenize_texts.py), upload it to a bucket or the Hub, and name it here. Of a remote store
+(`mlm tokenize`), upload it to a bucket or the Hub, and name it here. Of a remote store
 only the blocks read last are kept, in memory.
 """
 
@@ -173,7 +173,7 @@ def open_token_stores(patterns: Sequence[str], tokenizer: PreTrainedTokenizerFas
         if manifest["made_from"]["tokenizer"] != tokenizer_hash(tokenizer):
             raise CorpusError(
                 f"{folder} was made with another tokenizer than the model's: make it again with "
-                "scripts/tokenize_texts.py and this --model_name_or_path"
+                "`mlm tokenize` and this --model_name_or_path"
             )
     manifest = _merge_manifests([manifest for _, manifest in stores])
     train, validation = (_join_side(stores, side) for side in SIDES)

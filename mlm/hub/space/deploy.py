@@ -59,7 +59,7 @@ def space_model(name: str) -> SpaceModel:
     if Path(name).expanduser().is_dir():
         raise HubError(
             f"{name} is a folder, and a Space pulls from the Hub: publish it with "
-            "scripts/push.py and give its id"
+            "`mlm push` and give its id"
         )
     repo_id, revision = named_revision(name, None)
     snapshot = look_up(checked_id(repo_id), checked_revision(revision), PULL_ATTEMPTS)

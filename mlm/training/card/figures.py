@@ -72,7 +72,7 @@ def evaluations_section(training: TrainingJson) -> str:
     parts = []
     for record in evaluations_in(training):
         files = " ".join(public_name(name) for name in record["files"])
-        command = f"python scripts/evaluate.py FOLDER --validation_file {files}"
+        command = f"mlm evaluate FOLDER --validation_file {files}"
         length = f" --max_seq_length {record['max_seq_length']}"
         parts.append(_evaluation_table(record.get("tokens", {}), record.get("words", {})))
         parts.append(f"Measured with `{command}{length}`.")

@@ -71,7 +71,7 @@ def recipe_section(training: TrainingJson) -> str:
     commit = training.get("base_model", {}).get("commit")
     if commit:  # the revision may have been a branch, which has moved since
         settings = {**settings, "model_revision": commit}
-    command = " \\\n    ".join(["python scripts/train.py", *_flags(settings)])
+    command = " \\\n    ".join(["mlm train", *_flags(settings)])
     return section(
         "Recipe", "Settings that are not named have their defaults.", f"```sh\n{command}\n```"
     )
