@@ -11,8 +11,8 @@ import gradio as gr
 from gradio import processing_utils
 from starlette.middleware import Middleware
 
-from mlm.inference.batch_filling import MAX_BYTES
 from mlm.inference.fill_mask import FillMask
+from mlm.inference.row_reading import MAX_BYTES
 from mlm.playground import links
 from mlm.playground.choice import Choice, Load
 from mlm.playground.models import Models

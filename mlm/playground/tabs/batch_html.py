@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from mlm.inference.batch_filling import RowResult
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Candidate
+from mlm.inference.row_filling import RowResult
 from mlm.playground.tabs import render
 
 SHOWN_ROWS = 100  # the CSV has them all
@@ -86,7 +86,7 @@ def _sentence(result: RowResult) -> str:
     for span, candidates in zip(result.filling.spans, result.filling.masks, strict=True):
         before = text[end : span[0]]
         best = candidates[0]
-        # Behind the word that it goes on, or with the space that it wants: as `put_in_place` has it
+        # Joined to the word that it continues, or after a missing space; see `text_around_word`.
         joined = before.rstrip() if best.joined else before
         wanted = " " if best.before == f"{text[: span[0]]} " else ""
         if shown + len(joined) > LONGEST_SHOWN:

@@ -10,20 +10,18 @@ from typing import Any
 import gradio as gr
 
 from mlm.errors import InputError, UserError
-from mlm.inference.batch_filling import (
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.row_filling import ROWS_AT_ONCE, RowResult, fill_rows
+from mlm.inference.row_reading import (
     MAX_BYTES,
     MAX_ROWS,
-    ROWS_AT_ONCE,
     SUFFIXES,
     Row,
-    RowResult,
-    fill_rows,
     read_rows,
     rows_of,
     rows_of_lines,
-    to_csv,
 )
-from mlm.inference.fill_mask import FillMask
+from mlm.inference.row_writing import to_csv
 from mlm.playground.choice import Choice
 from mlm.playground.tabs import batch_html, render
 from mlm.playground.tabs.fill_tab import MAX_TOP_K, checked_top_k

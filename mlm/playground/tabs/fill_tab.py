@@ -11,6 +11,7 @@ from mlm.errors import InputError, UserError
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Filling, JointFilling
 from mlm.inference.joint_filling import MAX_JOINT_MASKS
+from mlm.inference.masked_text import MaskedText
 from mlm.playground.choice import Choice
 from mlm.playground.models import Models
 from mlm.playground.tabs import fill_html
@@ -167,26 +168,27 @@ def _found(model: FillMask, text: Any, top_k: Any, only: Any, longer: Any) -> di
         filling = ask_model(model, text, min(MAX_TOP_K, model.vocab_size), known)
         left_out = [word for word in targets if word not in known]
         return {"filling": filling, "among": True, "left_out": left_out}
-    filling = ask_model(model, text, top_k, merge=True)
-    found: dict[str, Any] = {"filling": filling}
-    found["joint"] = _joint(model, filling, top_k)
-    found["longer"] = _longer(model, filling, top_k) if longer is True else None
+    number = checked_top_k(top_k)
+    masked = model.read(text)  # once for all three answers
+    found: dict[str, Any] = {"filling": ask_model(model, masked, number, merge=True)}
+    found["joint"] = _joint(model, masked, number)
+    found["longer"] = _longer(model, masked, number) if longer is True else None
     return found
 
 
-def _joint(model: FillMask, filling: Filling, top_k: int) -> list[JointFilling]:
-    if not 2 <= len(filling.masks) <= MAX_JOINT_MASKS:
+def _joint(model: FillMask, masked: MaskedText, top_k: int) -> list[JointFilling]:
+    if not 2 <= len(masked.spans) <= MAX_JOINT_MASKS:
         return []
-    return model.fill_jointly(filling.text, min(top_k, JOINT_ANSWERS))
+    return model.fill_jointly(masked, min(top_k, JOINT_ANSWERS))
 
 
-def _longer(model: FillMask, filling: Filling, top_k: int) -> list:
-    if len(filling.masks) > MAX_LONGER_MASKS:
+def _longer(model: FillMask, masked: MaskedText, top_k: int) -> list:
+    if len(masked.spans) > MAX_LONGER_MASKS:
         raise InputError(
-            f"The text has {len(filling.masks)} masks; longer words are searched for at most "
+            f"The text has {len(masked.spans)} masks; longer words are searched for at most "
             f"{MAX_LONGER_MASKS}: hide fewer, or do without."
         )
-    return model.fill_whole_words(filling.text, min(top_k, model.vocab_size))
+    return model.fill_whole_words(masked, min(top_k, model.vocab_size))
 
 
 def words_of(only: Any) -> list[str] | None:

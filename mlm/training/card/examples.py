@@ -27,7 +27,8 @@ def try_examples(folder: str | Path, texts: Iterable[str]) -> list[dict[str, Any
 
 
 def _best(fill: FillMask, text: str) -> list[dict[str, Any]]:
-    count = len(fill.read(text).spans)
+    masked = fill.read(text)
+    count = len(masked.spans)
     if count != 1:
         raise InputError(f"The example {text!r} has {count} masks; a card shows those with one.")
-    return fill(text, top_k=min(TOP_K, fill.vocab_size))
+    return fill(masked, top_k=min(TOP_K, fill.vocab_size))
