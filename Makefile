@@ -60,12 +60,13 @@ test-kaggle:
 	$(KAGGLE_PYTHON) -m venv $(KAGGLE_VENV)
 	$(KAGGLE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 		-r requirements-kaggle.txt
+	$(KAGGLE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--no-deps -e .
 	$(KAGGLE_VENV)/bin/python -m pytest -s -m kaggle
 
 bench:
 	test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-		-r requirements.txt -r requirements-bench.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[bench]'
 	$(BENCH_VENV)/bin/python scripts/benchmarks/bench.py $(BENCH)
 
 check: $(VENV)/.installed-dev
@@ -76,17 +77,17 @@ check: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) $(SPACE_VENV) $(KAGGLE_VENV) $(BENCH_VENV) .pytest_cache .mypy_cache .ruff_cache
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt pyproject.toml
 	@"$(PYTHON)" -c '$(PYTHON_FITS)' 2>/dev/null || { \
 		echo "Python 3.11 to 3.13 is needed, $(or $(PYTHON),python3) is not: install it, or name it with make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 		echo "$(PYTHON) could not make $(VENV); on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing requirements.txt into $(VENV): a few minutes, the first time only."
+	@echo "Installing the project into $(VENV): a few minutes, the first time only."
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	@echo "Installing requirements-dev.txt into $(VENV): a few minutes, the first time only."
-	@$(PIP) -r requirements.txt -r requirements-dev.txt
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what tests and checks need into $(VENV): a few minutes, the first time only."
+	@$(PIP) -e '.[dev]'
 	@touch $@

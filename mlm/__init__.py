@@ -6,9 +6,11 @@ The public names are imported on first use, so that `import mlm` itself costs no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from mlm.checkpoint.folder import save_checkpoint
-    from mlm.evaluation.evaluator import evaluate
+    from mlm.evaluation.checkpoint_evaluation import evaluate
     from mlm.hub import load_checkpoint
     from mlm.inference.fill_mask import FillMask
     from mlm.training.config import TrainingConfig
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "TrainingConfig": "mlm.training.config",
     "train": "mlm.training.trainer",
-    "evaluate": "mlm.evaluation.evaluator",
+    "evaluate": "mlm.evaluation.checkpoint_evaluation",
     "FillMask": "mlm.inference.fill_mask",
     "load_checkpoint": "mlm.hub",
     "save_checkpoint": "mlm.checkpoint.folder",

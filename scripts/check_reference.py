@@ -1,48 +1,60 @@
-"""Hold a checkpoint against the numbers published for its model: top 5 words, log-likelihoods.
+"""Check a checkpoint against published numbers of its model: top 5 words, log-likelihoods.
 
     python scripts/check_reference.py bert-base-uncased
     python scripts/check_reference.py runs/download --model roberta-base --reference_file ref.json
 
-Exit codes: 0 all agree to 1e-3; 1 some do not; 2 bad arguments or a checkpoint that is not read.
+Exit codes: 0 all agree to 1e-3; 1 some do not; 2 bad arguments or a checkpoint that cannot be read.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from mlm.backend.startup import load_backend
 from mlm.errors import ConfigError, UserError
 
-BESIDE = Path(__file__).resolve().parents[2]
-REFERENCE = BESIDE / "shared" / "data" / "fill_mask_reference.json"
+WORKSPACE = Path(__file__).resolve().parents[2]
+PUBLISHED_NUMBERS = WORKSPACE / "shared" / "data" / "fill_mask_reference.json"
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    """Return the command line's values; an argument that cannot be read exits with 2."""
     about = (__doc__ or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("folder", type=Path, help="a checkpoint folder of a published model")
-    parser.add_argument("--model", help="its name, e.g. roberta-base, where the folder tells none")
     parser.add_argument(
-        "--reference_file", type=Path, help="JSON, described in mlm/evaluation/published_numbers.py"
+        "--model", help="its name, such as roberta-base; default: found in the folder"
+    )
+    parser.add_argument(
+        "--reference_file",
+        type=Path,
+        help="JSON of published numbers, described in mlm/evaluation/published_numbers.py",
     )
     return parser.parse_args(arguments)
 
 
 def check(given: argparse.Namespace) -> bool:
-    from mlm.evaluation.published_numbers import compare, read_reference, table, told_model
+    """Print the comparison; return whether all numbers agree. Raises UserError."""
+    from mlm.evaluation.published_numbers import (
+        compare,
+        identify_model,
+        read_published_numbers,
+        table,
+    )
 
-    path = given.reference_file or REFERENCE
+    path = given.reference_file or PUBLISHED_NUMBERS
     if given.reference_file is None and not path.is_file():
-        raise ConfigError("No published numbers are here: name them with --reference_file FILE")
+        raise ConfigError(
+            "no file of published numbers was found: give one with --reference_file FILE; "
+            "docs/data.md says which there is"
+        )
     if not given.folder.is_dir():
-        raise ConfigError(f"{given.folder} is no folder: name one that holds a checkpoint")
-    published = read_reference(path)
-    model, said_by = given.model, "--model"
+        raise ConfigError(f"{given.folder} is not a folder: give one that holds a checkpoint")
+    published = read_published_numbers(path)
+    model, named_by = given.model, "--model"
     if model is None:
-        model, said_by = told_model(given.folder, published)
-    print(f"{given.folder} as {model} ({said_by})")
+        model, named_by = identify_model(given.folder, published)
+    print(f"{given.folder} as {model} ({named_by})")
     comparisons = compare(given.folder, published, model)
     print(table(comparisons))
     agreeing = sum(comparison.agrees for comparison in comparisons)
@@ -51,6 +63,7 @@ def check(given: argparse.Namespace) -> bool:
 
 
 def main(arguments: list[str]) -> int:
+    """Run the command and return its exit code; see the module's docstring."""
     given = parse(arguments)
     load_backend()
     try:

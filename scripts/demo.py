@@ -23,7 +23,9 @@ from mlm.backend.startup import load_backend
 from mlm.errors import TrainingError, UserError
 from mlm.hub.local import LocalHub
 from mlm.playground.server.environment import check_environment
-from mlm.training.config import TrainingConfig, read_recipe
+from mlm.training.card.figures import TOP_K
+from mlm.training.config import TrainingConfig
+from mlm.training.recipe_file import read_recipe
 
 if TYPE_CHECKING:
     from mlm import FillMask
@@ -38,7 +40,6 @@ SENTENCES = (
     "I ordered the [MASK] and it was delicious.",
     "We took the [MASK] to the coast.",
 )
-TOP_K = 5
 
 
 def main(arguments: list[str]) -> int:
@@ -93,6 +94,7 @@ def tell(args: argparse.Namespace, hub_model_id: str) -> list["FillMask"]:
     files = ", ".join(Path(file).name for file in config.train_file)
     headline(f"1. Adapt {start!r} to {files}, and publish it")
     result = train(config)
+    assert result.published is not None, "demo_config pushes to the Hub"
     try:
         models = compare(start, hub_model_id, result.published.commit)
     except UserError as error:  # not of the arguments any more

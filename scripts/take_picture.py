@@ -1,6 +1,6 @@
 """Take a picture of a running page: python scripts/take_picture.py URL FILE [--dark]
 
-Uses the Chromium (or Chrome) of this machine through Playwright, from requirements-dev.txt.
+Uses the Chromium (or Chrome) of this machine through Playwright, from `pip install 'mlm[dev]'`.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def shared_data() -> Path:
     """Real texts and vocabularies; tests that need them are skipped where they are absent."""
     folder = SHARED / "data"
     if not folder.is_dir():
-        pytest.skip("needs ../shared/data, which is absent here")
+        pytest.skip("needs ../shared/data, which is absent here: see docs/data.md")
     return folder
 
 

@@ -43,7 +43,11 @@ def replace_folder(new: Path, folder: Path, prefix: str) -> None:
         return
     with staging_folder(folder.parent, prefix) as aside:
         folder.replace(aside / "old")
-        new.replace(folder)
+        try:
+            new.replace(folder)
+        except OSError:
+            (aside / "old").replace(folder)
+            raise
 
 
 def remove_leftovers(parent: Path, prefix: str) -> None:

@@ -1,43 +1,48 @@
-"""What the numbers and some words of a config.json may be, whatever the family."""
+"""Bounds of the numbers in a config.json, and the words that some fields may hold; all families."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-MOST_LABELS = 10_000
+MAX_LABELS = 10_000
 
 
 class Bounds(NamedTuple):
-    """What a number may be: `low` to `high`, with them unless `above` or `below` is set."""
+    """A range of numbers, with both ends unless `exclude_low` or `exclude_high` is set.
+
+    integer: whether only integers are in it. null: whether null is allowed as well.
+    """
 
     low: float
     high: float
-    whole: bool = True
-    above: bool = False
-    below: bool = False
+    integer: bool = True
+    exclude_low: bool = False
+    exclude_high: bool = False
     null: bool = False
 
-    def allow(self, value: Any) -> bool:
-        """Whether a value is such a number; true and false are none."""
+    def allow(self, value: object) -> bool:
+        """Return whether a JSON value is in the range; true and false are not numbers."""
         if value is None:
             return self.null
-        if type(value) is not int and (self.whole or type(value) is not float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        low_fits = value > self.low if self.above else value >= self.low
-        high_fits = value < self.high if self.below else value <= self.high
+        if self.integer and not isinstance(value, int):
+            return False
+        low_fits = value > self.low if self.exclude_low else value >= self.low
+        high_fits = value < self.high if self.exclude_high else value <= self.high
         return low_fits and high_fits
 
     def __str__(self) -> str:
-        kind = "an integer" if self.whole else "a number"
-        low = f"{'above' if self.above else 'from'} {self.low:,}"
-        high = f"{'below' if self.below else 'to'} {self.high:,}"
+        kind = "an integer" if self.integer else "a number"
+        low = f"{'above' if self.exclude_low else 'from'} {self.low:,}"
+        high = f"{'below' if self.exclude_high else 'to'} {self.high:,}"
         return f"{kind} {low} {high}{' or null' if self.null else ''}"
 
 
 WIDTH, DEPTH, HEADS = Bounds(1, 16_384), Bounds(1, 128), Bounds(1, 256)
 INNER_WIDTH, LENGTH = Bounds(1, 65_536), Bounds(1, 131_072)
-EPSILON = Bounds(0, 0.1, whole=False, above=True)
-ROTARY_BASE = Bounds(0, 1_000_000_000, whole=False, above=True)
-DROPOUT = Bounds(0, 1, whole=False, below=True, null=True)
-NUMBERS = {  # fields of any of the families, at any depth
+EPSILON = Bounds(0, 0.1, integer=False, exclude_low=True)
+ROTARY_BASE = Bounds(0, 1_000_000_000, integer=False, exclude_low=True)
+DROPOUT = Bounds(0, 1, integer=False, exclude_high=True, null=True)
+NUMBERS = {  # field of any family, at any depth of the file -> its bounds
     "vocab_size": Bounds(1, 2**21),
     "hidden_size": WIDTH,
     "dim": WIDTH,
@@ -58,19 +63,19 @@ NUMBERS = {  # fields of any of the families, at any depth
     "max_relative_positions": LENGTH._replace(low=-1),
     "position_buckets": LENGTH._replace(low=-1),
     "conv_kernel_size": Bounds(0, 64),
-    "num_labels": Bounds(0, MOST_LABELS),  # transformers makes a dict of that many
-    "_num_labels": Bounds(0, MOST_LABELS),
+    "num_labels": Bounds(0, MAX_LABELS),  # transformers makes a dict with that many entries
+    "_num_labels": Bounds(0, MAX_LABELS),
     "chunk_size_feed_forward": LENGTH._replace(low=0),
     "layer_norm_eps": EPSILON,
     "norm_eps": EPSILON,
     "rope_theta": ROTARY_BASE,
     "global_rope_theta": ROTARY_BASE,
     "local_rope_theta": ROTARY_BASE,
-    "initializer_range": Bounds(0, 10, whole=False, above=True),
-    "initializer_cutoff_factor": Bounds(0, 100, whole=False, above=True),
+    "initializer_range": Bounds(0, 10, integer=False, exclude_low=True),
+    "initializer_cutoff_factor": Bounds(0, 100, integer=False, exclude_low=True),
 }
 FLOATS = ("float32", "float16", "bfloat16", "float64")
-WORDS: dict[str, tuple[str | None, ...]] = {  # transformers looks a dtype up in torch by its name
+WORDS: dict[str, tuple[str | None, ...]] = {  # transformers looks up the dtype in torch by name
     "dtype": (*FLOATS, None),
     "torch_dtype": (*FLOATS, None),
 }

@@ -1,4 +1,4 @@
-"""Which files of a folder or a repository are a checkpoint's, and how large each may be."""
+"""Names of the files that belong to a checkpoint, and limits on their sizes."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from mlm.errors import CheckpointError, ConfigError
 
-KILOBYTE, MEGABYTE, GIGABYTE = 2**10, 2**20, 10**9  # files are told in decimal GB
+KILOBYTE, MEGABYTE, GIGABYTE = 2**10, 2**20, 10**9  # decimal: checkpoint sizes are given in GB
 SIZE_SETTING = "MLM_MAX_CHECKPOINT_GB"
 DEFAULT_GIGABYTES = 4.0  # what a Space with 2 cores and 16 GB of memory can load
 
@@ -20,7 +20,7 @@ LARGEST_SMALL_FILE = {  # bytes
     "vocab.txt": 64 * MEGABYTE,
     "vocab.json": 64 * MEGABYTE,
     "merges.txt": 64 * MEGABYTE,
-    "spiece.model": 64 * MEGABYTE,  # this and the next three: SentencePiece
+    "spiece.model": 64 * MEGABYTE,  # this and the next three are SentencePiece models
     "spm.model": 64 * MEGABYTE,
     "sentencepiece.bpe.model": 64 * MEGABYTE,
     "tokenizer.model": 64 * MEGABYTE,
@@ -29,7 +29,7 @@ LARGEST_SMALL_FILE = {  # bytes
     "loss_curve.svg": 256 * KILOBYTE,  # the card's picture
 }
 WEIGHT_FILES = ("model.safetensors", "model-?????-of-?????.safetensors")
-# What is ever pulled or pushed; training state beside them stays at home.
+# The only files that are pulled or pushed; training state in the same folder stays local.
 CHECKPOINT_FILES = (*LARGEST_SMALL_FILE, *WEIGHT_FILES)
 OTHER_WEIGHTS = (  # never read: many of these formats can run code
     "*.bin", "*.h5", "*.ckpt", "*.ckpt.*", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.msgpack",
@@ -38,12 +38,15 @@ OTHER_WEIGHTS = (  # never read: many of these formats can run code
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a file at the top of a repository has a name like one of these."""
+    """Return whether a name has no folder and fits one of the patterns."""
     return "/" not in name and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def max_checkpoint_bytes() -> int:
-    """The most that a weight file, and a whole checkpoint, may have; MLM_MAX_CHECKPOINT_GB."""
+    """Return the limit for a weight file and for a whole checkpoint, in bytes.
+
+    It is MLM_MAX_CHECKPOINT_GB, 4 GB by default. ConfigError if that is not such a number.
+    """
     given = os.environ.get(SIZE_SETTING) or str(DEFAULT_GIGABYTES)
     try:
         gigabytes = float(given)
@@ -58,12 +61,12 @@ def max_checkpoint_bytes() -> int:
 
 
 def check_sizes(sizes: Mapping[str, int | None], where: str) -> None:
-    """CheckpointError unless every size is known, and in bounds for the file and in sum.
+    """Raise CheckpointError unless each file's size is known and within limits, and so is the sum.
 
     Args:
-        sizes: file name -> bytes, None where the Hub does not say. Files that are not a
-            checkpoint's are nobody's to read and are left out.
-        where: what to call the checkpoint in a message.
+        sizes: file name -> bytes, None if the Hub does not give the size. Files that do not belong
+            to a checkpoint are ignored, because they are never read.
+        where: the checkpoint's name for the message.
     """
     known = {name: size for name, size in sizes.items() if matches(name, CHECKPOINT_FILES)}
     for name, size in sorted(known.items()):
@@ -77,6 +80,7 @@ def check_sizes(sizes: Mapping[str, int | None], where: str) -> None:
 
 
 def _check_size(name: str, size: int | None, where: str) -> None:
+    """Check the size of one file; the limit for weight files is a setting."""
     if type(size) is not int or size < 0:
         raise CheckpointError(
             f"the size of {name} in {where} is not known, so it is not read; upload it again"
@@ -84,7 +88,11 @@ def _check_size(name: str, size: int | None, where: str) -> None:
     fixed = LARGEST_SMALL_FILE.get(name)
     most = max_checkpoint_bytes() if fixed is None else fixed
     if size > most:
-        remedy = f"{SIZE_SETTING} raises the limit" if fixed is None else "it is no such file"
+        remedy = (
+            f"{SIZE_SETTING} raises the limit"
+            if fixed is None
+            else "it is not a genuine file of that name"
+        )
         raise CheckpointError(
             f"{name} in {where} has {size:,} bytes, expected {most:,} at most; {remedy}"
         )

@@ -1,53 +1,58 @@
-"""The checkpoint folder that `transformers` reads: loaded and saved, verified.
+"""Load, verify and save the checkpoint folder that `transformers` reads.
 
     config.json  model.safetensors  tokenizer files  training.json  README.md
 
-Weights stand under PyTorch's names and layouts, with the metadata {"format": "pt"}. Only
-safetensors are read; nothing that could run code is.
+Weights have PyTorch's names and layouts, and the metadata {"format": "pt"}. They are read from
+safetensors only; no file that could run code is opened.
 """
 
 import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from mlm.backend.atomic_files import staging_folder
 from mlm.checkpoint.config_json import read_config
 from mlm.checkpoint.families import encoder_config_of, family_of
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES, LARGEST_SMALL_FILE, check_sizes, matches
+from mlm.checkpoint.strict_json import JsonObject
+from mlm.checkpoint.tensor_locations import check_tensors
 from mlm.checkpoint.tokenizer import load_tokenizer, save_tokenizer
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
-from mlm.checkpoint.weights import (
-    SHARD_NAME,
-    WEIGHTS,
-    StoredWeights,
-    check_tensors,
-    load_weights,
-    read_headers,
-    save_weights,
-)
+from mlm.checkpoint.weight_files import SHARD_NAME, WEIGHTS, read_headers
+from mlm.checkpoint.weights import StoredWeights, load_weights, save_weights
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
+    from mlm.model.encoder import MaskedLM
+
 logger = logging.getLogger(__name__)
+
+STAGING = ".saving-"
 
 
 @dataclass(frozen=True)
 class OpenCheckpoint:
-    """A checkpoint folder that is whole, its weights not read.
+    """A verified checkpoint folder whose weights are not read.
 
-    tokenizer: a fast tokenizer; hf_config: a transformers config; config: what that says of the
-    encoder; training: what training.json says, or None.
+    Attributes:
+        tokenizer: a fast tokenizer.
+        hf_config: the transformers config.
+        config: the encoder's shape, as the transformers config has it.
+        training: the content of training.json, or None.
+        folder: the checkpoint folder.
     """
 
-    tokenizer: Any
-    hf_config: Any
+    tokenizer: "PreTrainedTokenizerFast"
+    hf_config: "PreTrainedConfig"
     config: EncoderConfig
-    training: dict | None
+    training: JsonObject | None
     folder: Path
 
 
@@ -55,40 +60,47 @@ class OpenCheckpoint:
 class Checkpoint(OpenCheckpoint):
     """A loaded checkpoint folder.
 
-    model: mlm.model.encoder.MaskedLM; fresh_head: True if the folder held an encoder alone, so that
-    the masked-LM head is new.
+    Attributes:
+        model: the encoder with its masked-LM head.
+        fresh_head: True if the folder held an encoder without a head, so that the head is new.
     """
 
-    model: Any
+    model: "MaskedLM"
     fresh_head: bool = False
 
 
 def read_checkpoint(folder: str | Path, *, dtype: str = "float32", seed: int = 0) -> Checkpoint:
-    """Load a checkpoint folder; CheckpointError names the file and what is wrong with it.
+    """Load a checkpoint folder.
 
-    Nothing large is made before the sizes of the files, config.json, the weights' headers and the
-    tokenizer's files agree. The model is float32, so what the weights take in memory is at most
-    their files' size, twice that where these hold 16-bit numbers, and a head that is missing there.
+    Nothing large is allocated before the sizes of the files, config.json, the headers of the
+    weights and the tokenizer files agree. The model is float32: its weights take at most the size
+    of their files, or twice that if the files hold 16-bit numbers, and a head if it is missing.
 
-    dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
+    Args:
+        folder: the checkpoint folder.
+        dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
+        seed: of the dropout, and of a head that is missing.
+
+    Raises:
+        CheckpointError: names the file and what is wrong with it.
     """
     return with_weights(open_checkpoint(folder), dtype=dtype, seed=seed)
 
 
 def open_checkpoint(folder: str | Path) -> OpenCheckpoint:
-    """All of a checkpoint folder but its weights, which are found to fit; see read_checkpoint."""
+    """Verify a checkpoint folder and read all but its weights; errors as in read_checkpoint."""
     folder = Path(folder)
-    hf_config, config = _verified(folder)
+    hf_config, config = _verify_weights(folder)
     tokenizer = load_tokenizer(folder, config.vocab_size)
     return OpenCheckpoint(tokenizer, hf_config, config, read_training(folder), folder)
 
 
 def with_weights(opened: OpenCheckpoint, *, dtype: str = "float32", seed: int = 0) -> Checkpoint:
-    """An open checkpoint with its model, which takes Keras; see read_checkpoint."""
+    """Return an open checkpoint with its model; imports Keras. See read_checkpoint."""
     from mlm.model.encoder import MaskedLM
 
     family, config = family_of(opened.hf_config.model_type), opened.config
-    if not StoredWeights(opened.folder, family, config).missing:  # nothing to draw
+    if not StoredWeights(opened.folder, family, config).missing:  # all is assigned, so draw nothing
         config = replace(config, initializer_range=0.0, residual_initializer_range=0.0)
     model = MaskedLM(config, dtype=dtype, seed=seed)
     model.build()
@@ -98,22 +110,34 @@ def with_weights(opened: OpenCheckpoint, *, dtype: str = "float32", seed: int = 
 
 
 def save_checkpoint(
-    model,
-    tokenizer,
+    model: "MaskedLM",
+    tokenizer: "PreTrainedTokenizerFast",
     folder: str | Path,
     *,
-    hf_config,
-    training: dict | None = None,
+    hf_config: "PreTrainedConfig",
+    training: JsonObject | None = None,
     dtype: str = "float32",
 ) -> None:
-    """Write the checkpoint files into `folder`; what stood there is replaced only when all is
-    written, so that a full disk costs nothing. `dtype` is the weights' number format.
+    """Write the files of a checkpoint into `folder`.
+
+    Existing files are replaced only after all files are written, so that a full disk costs nothing.
+
+    Args:
+        model: the encoder with its masked-LM head.
+        tokenizer: a fast tokenizer.
+        folder: made if need be; its other files stay.
+        hf_config: the transformers config. Its dtype, architecture and output settings are set.
+        training: the content of training.json; None writes no such file.
+        dtype: of the weights in the file: "float32", "float16" or "bfloat16".
+
+    Raises:
+        CheckpointError: the folder or a file in it cannot be written.
     """
     folder = Path(folder)
-    with _replacing_files(folder) as staging:
+    with _staging_for(folder) as staging:
         save_weights(model, family_of(hf_config.model_type), staging / WEIGHTS, dtype=dtype)
         hf_config.dtype = dtype
-        # How transformers answers is not the checkpoint's to say: pipelines count on these.
+        # Not for a checkpoint to set: pipelines of transformers count on these values.
         hf_config.return_dict, hf_config.chunk_size_feed_forward = True, 0
         hf_config.output_attentions = hf_config.output_hidden_states = False
         hf_config.architectures = [family_of(hf_config.model_type).architecture]
@@ -125,48 +149,46 @@ def save_checkpoint(
 
 
 @contextmanager
-def _replacing_files(folder: Path) -> Iterator[Path]:
-    """A staging folder beside; its files move into `folder` if the block ends well."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write to {str(folder)!r}: {error.strerror}; choose another --output_dir"
-        ) from None
-    try:
-        yield staging
-        for path in sorted(staging.iterdir()):
-            path.replace(folder / path.name)
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write the checkpoint to {str(folder)!r}: {error.strerror or error}; "
-            "what was there is untouched; make room and run the same command again"
-        ) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+def _staging_for(folder: Path) -> Iterator[Path]:
+    """Yield a staging folder; its files move into `folder` if the block succeeds."""
+    with ExitStack() as stack:
+        try:
+            staging = stack.enter_context(staging_folder(folder, STAGING))
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write to {str(folder)!r}: {error.strerror}; choose another --output_dir"
+            ) from None
+        try:
+            yield staging
+            for path in sorted(staging.iterdir()):
+                path.replace(folder / path.name)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write the checkpoint to {str(folder)!r}: {error.strerror or error}; "
+                "what was there is untouched; make room and run the same command again"
+            ) from None
 
 
-def _write_json(path: Path, content: dict) -> None:
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)  # NaN is no JSON
+def _write_json(path: Path, content: JsonObject) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)  # JSON has no NaN
     path.write_text(text + "\n", encoding="utf-8")
 
 
-# What a folder says of itself
+# Verification
 
 
 def verify_folder(folder: str | Path) -> None:
-    """CheckpointError if a checkpoint's file is missing, cut short, unreadable or does not fit.
+    """Raise CheckpointError if a file is missing, cut short, unreadable or does not fit the others.
 
-    All that can be told before the tokenizer is opened and a weight is read.
+    This is all that can be checked before the tokenizer is opened and a weight is read.
     """
     folder = Path(folder)
-    _, config = _verified(folder)
+    _, config = _verify_weights(folder)
     check_tokenizer_files(folder, config.vocab_size)
 
 
-def _verified(folder: Path) -> tuple[Any, EncoderConfig]:
-    """The folder's transformers config and our own, once its weights are found to fit them."""
+def _verify_weights(folder: Path) -> tuple["PreTrainedConfig", EncoderConfig]:
+    """Return the transformers config and ours, after checking that the weights fit them."""
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint folder at {str(folder)!r}")
     _check_file_sizes(folder)
@@ -178,19 +200,19 @@ def _verified(folder: Path) -> tuple[Any, EncoderConfig]:
 
 
 def _check_file_sizes(folder: Path) -> None:
-    """Those of the checkpoint's own files; training state beside them is not read."""
+    """Check the sizes of the checkpoint's own files; training state in the folder is not read."""
     sizes: dict[str, int | None] = {
         path.name: path.stat().st_size
         for path in folder.iterdir()
         if path.is_file() and matches(path.name, CHECKPOINT_FILES)
     }
-    if WEIGHTS in sizes:  # then shards beside it are not read
+    if WEIGHTS in sizes:  # then shards are not read
         sizes = {name: size for name, size in sizes.items() if not SHARD_NAME.fullmatch(name)}
     check_sizes(sizes, repr(str(folder)))
 
 
-def read_training(folder: Path) -> dict | None:
-    """training.json as a dict, None if there is none or it cannot be read as one."""
+def read_training(folder: Path) -> JsonObject | None:
+    """Return the content of training.json; None if there is none or it is not a JSON object."""
     path, most = Path(folder) / "training.json", LARGEST_SMALL_FILE["training.json"]
     if not path.is_file():  # nor a folder, a pipe, a device
         return None
@@ -202,5 +224,5 @@ def read_training(folder: Path) -> dict | None:
         training = None
     if isinstance(training, dict):
         return training
-    logger.warning("%s is no JSON; the training record is left out", path)
+    logger.warning("%s is not a JSON object; the training record is left out", path)
     return None

@@ -1,41 +1,52 @@
-"""The resumable state of a run on disk: written beside, hashed, fsynced, renamed; the newest stay.
+"""The resumable state of a run on disk: written in a staging folder, hashed, fsynced, renamed.
 
     state/step-00001200/  model.safetensors  optimizer.safetensors  run.json  manifest.json
 
-A folder without a whole, matching manifest does not exist as far as resuming is concerned.
+The newest states are kept. A folder without a complete, matching manifest is never resumed from.
 """
 
 import hashlib
 import json
 import logging
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlm.backend import atomic_files
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import keras
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+STAGING = ".writing-"
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """One saved state. run: plain values (step, config, validation_loss or None, ...)."""
+    """A saved state.
+
+    Attributes:
+        folder: its folder.
+        run: the content of run.json (step, config, validation_loss or None, ...).
+    """
 
     folder: Path
-    run: dict[str, Any]
+    run: JsonObject
 
     @property
     def step(self) -> int:
-        return self.run["step"]
+        """The number of optimizer updates so far."""
+        step: int = self.run["step"]
+        return step
 
     @property
     def best(self) -> Path | None:
@@ -44,24 +55,25 @@ class TrainingState:
         step = self.run.get("best_step")
         if not wanted or type(step) is not int or not 0 <= step < self.step:
             return None
-        return self.folder.with_name(_name_of(step))
+        return self.folder.with_name(_folder_name(step))
 
 
-# Taking and writing
+# Writing
 
 
-def snapshot(model, optimizer) -> dict[str, Arrays]:
-    """Copies of all variables, by file; the only part of saving that holds training up.
+def snapshot(model: "keras.Model", optimizer: "keras.optimizers.Optimizer") -> dict[str, Arrays]:
+    """Return copies of all variables, by file; the only part of saving that training waits for.
 
-    Raises CheckpointError naming a variable that is not finite: what is saved can be gone on from.
+    Raises:
+        CheckpointError: names a variable that is not finite, so that no such state is resumed from.
     """
     return {
-        name: {f"{index:05d}": _finite(variable) for index, variable in enumerate(variables)}
-        for name, variables in _groups(model, optimizer).items()
+        name: {f"{index:05d}": _copy_finite(variable) for index, variable in enumerate(variables)}
+        for name, variables in _variables_by_file(model, optimizer).items()
     }
 
 
-def _finite(variable) -> np.ndarray:
+def _copy_finite(variable: "keras.Variable") -> np.ndarray:
     value = np.array(variable.numpy(), order="C")
     if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
         raise CheckpointError(
@@ -71,21 +83,28 @@ def _finite(variable) -> np.ndarray:
 
 
 def write_state(
-    root: Path, arrays: dict[str, Arrays], run: dict[str, Any], *, keep: int
+    root: Path, arrays: dict[str, Arrays], run: JsonObject, *, keep: int
 ) -> TrainingState:
-    """Write one state under `root` and prune the older ones; CheckpointError if it cannot be.
+    """Write a state under `root`, then remove older ones.
 
-    `run` is JSON-able and has at least `step`. Nothing is removed before the new state is whole.
+    No state is removed before the new one is complete.
+
+    Args:
+        root: the folder of the states.
+        arrays: a snapshot.
+        run: the content of run.json, with at least `step`.
+        keep: how many of the newest states to keep.
+
+    Raises:
+        CheckpointError: the state cannot be written; names the last good one.
     """
-    folder = root / _name_of(run["step"])
+    folder = root / _folder_name(run["step"])
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
-        try:
-            _write(staging, arrays, run)
-            _move(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with atomic_files.staging_folder(root, STAGING) as staging:
+            _write_files(staging, arrays, run)
+            # A state of the same step is damaged or holds the same.
+            atomic_files.replace_folder(staging, folder, STAGING)
+            atomic_files.sync_to_disk(root)
     except OSError as error:
         last = newest_state(root)
         where = f"the last good state is {str(last.folder)!r}" if last else "there is none yet"
@@ -93,11 +112,11 @@ def write_state(
             f"cannot save the state to {str(folder)!r}: {error.strerror or error}; {where}; "
             "make room and run the same command again"
         ) from None
-    _prune(root, keep, folder, best=_name_of(run.get("best_step", -1)))
+    _remove_older(root, keep, folder, best=_folder_name(run.get("best_step", -1)))
     return TrainingState(folder, run)
 
 
-def _write(folder: Path, arrays: dict[str, Arrays], run: dict[str, Any]) -> None:
+def _write_files(folder: Path, arrays: dict[str, Arrays], run: JsonObject) -> None:
     from safetensors.numpy import save_file
 
     for name, values in arrays.items():
@@ -109,30 +128,19 @@ def _write(folder: Path, arrays: dict[str, Arrays], run: dict[str, Any]) -> None
     hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     (folder / MANIFEST).write_text(json.dumps(hashes), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
-        _fsync(path)
+        atomic_files.sync_to_disk(path)
 
 
-def _move(staging: Path, folder: Path) -> None:
-    """Put a whole state in its place; one of the same step was damaged, or holds the same."""
-    if folder.exists():
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent)) / "old"
-        folder.replace(aside)
-        staging.replace(folder)
-        shutil.rmtree(aside.parent, ignore_errors=True)
-    else:
-        staging.replace(folder)
-    _fsync(folder.parent)
-
-
-def _name_of(step: int) -> str:
+def _folder_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def _prune(root: Path, keep: int, newest: Path, *, best: str) -> None:
-    """Leave the `keep` newest states and the best; a later one was damaged, and must not count.
+def _remove_older(root: Path, keep: int, newest: Path, *, best: str) -> None:
+    """Remove all states but the `keep` newest ones and the best.
 
-    best: the name of the folder that the run itself calls so; it may not have been saved, and then
-    the best of those that were stays.
+    Those later than `newest` are removed too: they were damaged, or the run would have resumed from
+    them. `best` is the folder name of the run's best state; if that was not saved, the best of the
+    saved ones stays.
     """
     folders = sorted(root.glob("step-*"), reverse=True)
     later = [folder for folder in folders if folder.name > newest.name]
@@ -144,38 +152,31 @@ def _prune(root: Path, keep: int, newest: Path, *, best: str) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Delete what killed runs left half written."""
-    for leftover in root.glob(".writing-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """Remove the unfinished states of killed processes."""
+    atomic_files.remove_leftovers(root, STAGING)
 
 
 def remove_states(root: Path) -> None:
-    """Delete every state of a run that ended well."""
+    """Remove every state of a run that ended well."""
     shutil.rmtree(root, ignore_errors=True)
 
 
-# Finding and reading
+# Reading
 
 
 def newest_state(root: Path) -> TrainingState | None:
-    """The newest whole state under `root`, or None; damaged ones are named and passed over."""
-    return next(_whole_states(root), None)
-
-
-def best_state(root: Path) -> TrainingState | None:
-    """The whole state with the lowest validation loss, the earliest of equals; None if none has."""
-    folders = (folder for _, _, folder in _by_validation_loss(root))
-    return next(filter(None, map(_whole_state, folders)), None)
+    """Return the newest complete state under `root`, or None; damaged ones are logged."""
+    return next(_complete_states(root), None)
 
 
 def state_of_step(root: Path, step: int) -> TrainingState | None:
-    """The whole state of one step; None if there is none."""
-    folder = root / _name_of(step)
-    return _whole_state(folder) if folder.is_dir() else None
+    """Return the complete state of a step; None if there is none."""
+    folder = root / _folder_name(step)
+    return _complete_state(folder) if folder.is_dir() else None
 
 
 def _by_validation_loss(root: Path) -> list[tuple[float, int, Path]]:
-    """(loss, step, folder) of the states that were evaluated, the best first, whole or not."""
+    """Return (loss, step, folder) of the evaluated states, the best first, damaged or not."""
     measured = []
     for folder in root.glob("step-*"):
         try:
@@ -186,13 +187,13 @@ def _by_validation_loss(root: Path) -> list[tuple[float, int, Path]]:
     return sorted(measured)
 
 
-def _whole_states(root: Path) -> Iterator[TrainingState]:
-    """From the newest to the oldest."""
-    return filter(None, map(_whole_state, sorted(root.glob("step-*"), reverse=True)))
+def _complete_states(root: Path) -> Iterator[TrainingState]:
+    """Yield the complete states, the newest first."""
+    return filter(None, map(_complete_state, sorted(root.glob("step-*"), reverse=True)))
 
 
-def _whole_state(folder: Path) -> TrainingState | None:
-    """The state in a folder; None, and a line that says why, if it is not whole."""
+def _complete_state(folder: Path) -> TrainingState | None:
+    """Return the state in a folder; if it is damaged, log the reason and return None."""
     damage = damage_of(folder)
     if damage is not None:
         logger.warning("%s is not used: %s", folder, damage)
@@ -201,7 +202,7 @@ def _whole_state(folder: Path) -> TrainingState | None:
 
 
 def damage_of(folder: Path) -> str | None:
-    """What is wrong with a state folder, None if nothing is."""
+    """Return in a few words what is wrong with a state folder; None if it is complete."""
     try:
         hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except OSError:
@@ -209,7 +210,7 @@ def damage_of(folder: Path) -> str | None:
     except ValueError:
         return f"{MANIFEST} is torn"
     if not isinstance(hashes, dict) or "run.json" not in hashes:
-        return f"{MANIFEST} is no list of a state's files"
+        return f"{MANIFEST} does not list the files of a state"
     for name, expected in hashes.items():
         try:
             if _sha256(folder / name) != expected:
@@ -219,13 +220,19 @@ def damage_of(folder: Path) -> str | None:
     return None
 
 
-def restore_state(state: TrainingState, model, optimizer) -> None:
-    """Put a state's values back into a built model and optimizer."""
-    for name, variables in _groups(model, optimizer).items():
+def restore_state(
+    state: TrainingState, model: "keras.Model", optimizer: "keras.optimizers.Optimizer"
+) -> None:
+    """Assign the values of a state to a built model and optimizer.
+
+    Raises:
+        CheckpointError: a file holds another number of arrays.
+    """
+    for name, variables in _variables_by_file(model, optimizer).items():
         _restore(state.folder / f"{name}.safetensors", variables)
 
 
-def _restore(path: Path, variables: list) -> None:
+def _restore(path: Path, variables: Sequence["keras.Variable"]) -> None:
     from safetensors.numpy import load_file
 
     arrays = load_file(path)
@@ -238,19 +245,13 @@ def _restore(path: Path, variables: list) -> None:
         variable.assign(arrays[key])
 
 
-def _groups(model, optimizer) -> dict[str, list]:
-    # The seeds of dropout are among a model's variables, but not among its weights.
+def _variables_by_file(
+    model: "keras.Model", optimizer: "keras.optimizers.Optimizer"
+) -> dict[str, Sequence["keras.Variable"]]:
+    # model.variables has the dropout seeds, which model.weights does not.
     return {"model": model.variables, "optimizer": optimizer.variables}
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

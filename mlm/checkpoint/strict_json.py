@@ -1,7 +1,7 @@
-"""JSON that strangers wrote, read more strictly than `json` does.
+"""Read JSON from untrusted files more strictly than `json` does.
 
-UTF-8 only; no key twice in an object, which two readers would understand differently; no NaN and
-no Infinity, which are no JSON; no integer beyond 64 bits.
+The text is UTF-8. Refused are a key twice in one object, because readers differ in which value they
+keep; NaN and Infinity, which JSON does not have; and integers beyond 64 bits.
 """
 
 import json
@@ -9,37 +9,42 @@ import re
 import reprlib
 from typing import Any
 
-LARGEST_INTEGER = 2**63 - 1
-LONGEST_SHOWN = 100  # characters of a value in a message
+JsonObject = dict[str, Any]  # an object of a JSON file; its values may be anything
+
+MAX_INTEGER = 2**63 - 1
+MAX_REPR = 100  # characters of a value in a message
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-SHORT = reprlib.Repr()
-SHORT.maxstring = SHORT.maxother = LONGEST_SHOWN
+SHORT_REPR = reprlib.Repr()
+SHORT_REPR.maxstring = SHORT_REPR.maxother = MAX_REPR
 
 
 def parse_strictly(content: bytes) -> Any:
-    """The value of a JSON text; ValueError that says in a few words what is wrong with it.
+    """Return the value of a JSON text.
 
     The caller bounds the length: a value takes up to 30 times the memory of its text.
+
+    Raises:
+        ValueError: in a few words, the rule that the text breaks.
     """
     try:
         return json.loads(
             content.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_no_constant,
-            parse_int=_integer,
+            object_pairs_hook=_object_of_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_integer,
         )
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 at byte {error.start:,}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON at character {error.pos:,}") from None
+        raise ValueError(f"it is not valid JSON at character {error.pos:,}") from None
     except RecursionError:
-        raise ValueError("it is no JSON of sensible depth") from None
+        raise ValueError("its JSON is nested too deeply") from None
 
 
-def shown(value: Any) -> str:
-    """A stranger's value for a message: on one line, escaped, cut to about 100 characters."""
-    short = SHORT.repr(value)
-    return short if len(short) <= LONGEST_SHOWN else f"{short[: LONGEST_SHOWN - 3]}..."
+def short_repr(value: object) -> str:
+    """Return the repr of an untrusted value for a message: one line, about 100 characters."""
+    text = SHORT_REPR.repr(value)
+    return text if len(text) <= MAX_REPR else f"{text[: MAX_REPR - 3]}..."
 
 
 def has_lone_surrogate(text: str) -> bool:
@@ -47,21 +52,21 @@ def has_lone_surrogate(text: str) -> bool:
     return not text.isascii() and LONE_SURROGATE.search(text) is not None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+def _object_of_unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content: dict[str, object] = {}
     for key, value in pairs:
         if key in content:
-            raise ValueError(f"it has the key {shown(key)} twice")
+            raise ValueError(f"it has the key {short_repr(key)} twice")
         content[key] = value
     return content
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no JSON number")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which is not a JSON number")
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     # The length first: the time that int() takes grows with its square.
-    if len(digits) > 20 or abs(int(digits)) > LARGEST_INTEGER:
+    if len(digits) > 20 or abs(int(digits)) > MAX_INTEGER:
         raise ValueError(f"it holds an integer of {len(digits):,} digits, beyond 64 bits")
     return int(digits)

@@ -1,4 +1,4 @@
-"""Load, check and save tokenizers; a tokenizer is always a `transformers` fast tokenizer."""
+"""Load, check, save and apply tokenizers; a tokenizer is always a `transformers` fast tokenizer."""
 
 import hashlib
 import json
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 from mlm.errors import CheckpointError, one_line
 
@@ -16,92 +17,111 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-LARGEST_VOCABULARY = 2**21  # ids, where no embedding says how many rows there are
+MAX_VOCAB_SIZE = 2**21  # ids, if no embedding limits them
 
 
 def load_tokenizer(
-    folder: str | Path, vocab_size: int = LARGEST_VOCABULARY
+    folder: str | Path, vocab_size: int = MAX_VOCAB_SIZE
 ) -> "PreTrainedTokenizerFast":
-    """The tokenizer of a checkpoint folder, as `AutoTokenizer` gives it.
+    """Load the tokenizer of a checkpoint folder as `AutoTokenizer` does.
 
-    Off line, and never with code from the folder; its files are checked before they are opened.
-    Reads tokenizer.json, BERT's vocab.txt, or RoBERTa's vocab.json with merges.txt.
-    vocab_size: rows of the embedding, which every id has to have.
+    It is loaded off line, and never with code from the folder; its files are checked before they
+    are opened. They are tokenizer.json, BERT's vocab.txt, or RoBERTa's vocab.json and merges.txt.
+
+    Args:
+        folder: the checkpoint folder.
+        vocab_size: rows of the embedding; every id has to be below it.
 
     Raises:
         CheckpointError: no such files, files that cannot be read or break a rule of
             `tokenizer_files`, no mask token, ids beyond the embedding.
     """
-    from transformers import AutoTokenizer
-
     folder = Path(folder)
     check_tokenizer_files(folder, vocab_size)
-    content = _read_json(folder / "tokenizer.json")
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if not content:
-        options |= _vocabulary_options(folder)
-    is_cased = _is_cased(folder, content)
-    if is_cased is not None:
-        options["do_lower_case"] = not is_cased
-    tokenizer: Any
-    with (
-        tokenizer_errors(f"The tokenizer in {folder} cannot be read"),
-        _with_tokenizer_json(folder) as whole,
-    ):
-        tokenizer = AutoTokenizer.from_pretrained(str(whole), **options)
-        if tokenizer.is_fast and "Precompiled" in str(content.get("normalizer")):
-            _restore_sentencepiece(tokenizer.backend_tokenizer, folder)
+    tokenizer = _open_tokenizer(folder)
     if not tokenizer.is_fast:
         raise CheckpointError(
             f"{folder} holds a {type(tokenizer).__name__}, which has no fast form: use a "
             "checkpoint with a tokenizer.json."
         )
     check_special_tokens(tokenizer, str(folder))
-    _forget_lengths(tokenizer)
+    _drop_truncation_and_padding(tokenizer)
     with tokenizer_errors(f"The tokenizer in {folder} cannot be used"):
         _check_ids(tokenizer, vocab_size, folder)
     return tokenizer
 
 
-def _vocabulary_options(folder: Path) -> dict[str, Any]:
-    """What `AutoTokenizer` has to be told where there is no tokenizer.json."""
+def _open_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
+    """Return the tokenizer of checked files; it may be a slow one."""
+    from transformers import AutoTokenizer
+
+    content = _read_json(folder / "tokenizer.json")
+    options: dict[str, object] = {"local_files_only": True, "trust_remote_code": False}
+    if not content:
+        options |= _vocabulary_options(folder)
+    is_cased = _is_cased(folder, content)
+    if is_cased is not None:
+        options["do_lower_case"] = not is_cased
+    with (
+        tokenizer_errors(f"The tokenizer in {folder} cannot be read"),
+        _with_tokenizer_json(folder) as complete,
+    ):
+        loaded = AutoTokenizer.from_pretrained(str(complete), **options)
+        tokenizer = cast("PreTrainedTokenizerFast", loaded)
+        if tokenizer.is_fast and "Precompiled" in str(content.get("normalizer")):
+            _restore_sentencepiece(tokenizer.backend_tokenizer, folder)
+    return tokenizer
+
+
+def _vocabulary_options(folder: Path) -> dict[str, object]:
+    """Return the options that `AutoTokenizer` needs if the folder has no tokenizer.json."""
     from tokenizers import AddedToken
 
     kind = "bert" if (folder / "vocab.txt").is_file() else "roberta"
-    options = {} if (folder / "config.json").is_file() else {"tokenizer_type": kind}
+    options: dict[str, object] = {}
+    if not (folder / "config.json").is_file():
+        options["tokenizer_type"] = kind
     names = ("tokenizer_config.json", "special_tokens_map.json")
-    said = [_read_json(folder / name).get("mask_token") for name in names]
-    if kind == "roberta" and not any(isinstance(mask, dict) for mask in said):
-        # RoBERTa's mask takes the space before it; transformers 5 forgets that without the file.
-        return options | {"mask_token": AddedToken("<mask>", lstrip=True, special=True)}
+    masks = [_read_json(folder / name).get("mask_token") for name in names]
+    if kind == "roberta" and not any(isinstance(mask, dict) for mask in masks):
+        # RoBERTa's mask includes the space before it; transformers 5 does so only with the file.
+        options["mask_token"] = AddedToken("<mask>", lstrip=True, special=True)
     return options
 
 
 @contextmanager
 def _with_tokenizer_json(folder: Path) -> Iterator[Path]:
-    """The folder, or a passing copy with the tokenizer.json that it lacks.
+    """Yield the folder, or a temporary copy with the tokenizer.json that it lacks.
 
-    transformers 5.0 does not read a vocabulary that lies there alone.
+    transformers 5.0 does not read a vocabulary without that file.
     """
     if (folder / "tokenizer.json").is_file():
         yield folder
         return
-    from tokenizers.implementations import BertWordPieceTokenizer, ByteLevelBPETokenizer
-
     with TemporaryDirectory() as copy:
         for path in folder.glob("*.json"):
             shutil.copy(path, copy)
-        if (folder / "vocab.txt").is_file():
-            made: Any = BertWordPieceTokenizer.from_file(str(folder / "vocab.txt"))
-        else:
-            names = (str(folder / name) for name in ("vocab.json", "merges.txt"))
-            made = ByteLevelBPETokenizer.from_file(*names)
-        made.save(str(Path(copy) / "tokenizer.json"))
+        _write_tokenizer_json(folder, Path(copy) / "tokenizer.json")
         yield Path(copy)
 
 
+def _write_tokenizer_json(folder: Path, path: Path) -> None:
+    """Write the tokenizer.json of a folder's vocab.txt, or of its vocab.json and merges.txt."""
+    from tokenizers.implementations.base_tokenizer import BaseTokenizer
+    from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
+    from tokenizers.implementations.byte_level_bpe import ByteLevelBPETokenizer
+
+    tokenizer: BaseTokenizer
+    if (folder / "vocab.txt").is_file():
+        tokenizer = BertWordPieceTokenizer.from_file(str(folder / "vocab.txt"))
+    else:
+        names = (str(folder / name) for name in ("vocab.json", "merges.txt"))
+        tokenizer = ByteLevelBPETokenizer.from_file(*names)
+    tokenizer.save(str(path))
+
+
 def _restore_sentencepiece(backend: "Tokenizer", folder: Path) -> None:
-    """Give back what tokenizer.json does to a text first, which transformers 5.0 leaves out."""
+    """Restore the first steps of tokenizer.json, which transformers 5.0 leaves out."""
     from tokenizers import Tokenizer
 
     published = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -110,9 +130,9 @@ def _restore_sentencepiece(backend: "Tokenizer", folder: Path) -> None:
 
 @contextmanager
 def tokenizer_errors(what_failed: str) -> Iterator[None]:
-    """Name what a tokenizer library breaks on, its panics too, in one CheckpointError.
+    """Turn any error of a tokenizer library, panics included, into one CheckpointError.
 
-    Rust raises bare Exceptions, and where it panics a BaseException, past any `except Exception`.
+    Rust raises bare Exceptions, and for a panic a BaseException that is not an Exception.
     """
     try:
         yield
@@ -126,16 +146,16 @@ def tokenizer_errors(what_failed: str) -> Iterator[None]:
 
 
 def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Path) -> None:
-    """Every id that the opened tokenizer can give has a row in the embedding; most rows are used.
+    """Check that each id of the loaded tokenizer has a row in the embedding, and most rows an id.
 
-    transformers adds the special tokens that a vocabulary lacks behind its end, and makes up a
-    vocabulary of five where the class it chose does not know the files.
+    transformers appends special tokens that the vocabulary lacks, and invents a vocabulary of five
+    if the class that it chose does not know the files.
     """
     entries = vocab_size_of(tokenizer)
     text = f"A word, {tokenizer.mask_token} and 2 (two)."
     ids = tokenizer(text, verbose=False).input_ids
     highest = max(entries - 1, len(tokenizer) - 1, *tokenizer.all_special_ids, *ids)
-    too_few = vocab_size < LARGEST_VOCABULARY and 2 * entries < vocab_size
+    too_few = vocab_size < MAX_VOCAB_SIZE and 2 * entries < vocab_size
     if highest >= vocab_size or too_few:
         raise CheckpointError(
             f"{folder} has a tokenizer of {entries:,} entries, the last of which is {highest:,}, "
@@ -148,11 +168,13 @@ def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Pa
         )
 
 
-def _is_cased(folder: Path, content: dict[str, Any]) -> bool | None:
-    """Whether capitals are kept, where tokenizer.json's content or vocab.txt alone tells; or None.
+def _is_cased(folder: Path, content: JsonObject) -> bool | None:
+    """Return whether capitals are kept, if only tokenizer.json or vocab.txt says so; else None.
 
-    `BertTokenizer` knows of no place but tokenizer_config.json; it ignores what tokenizer.json
-    says, and of what it does unless it is told transformers 5.0 is of another opinion than others.
+    `BertTokenizer` reads this from tokenizer_config.json only and ignores tokenizer.json. Its
+    default in transformers 5.0 is not that of other versions.
+
+    content: of tokenizer.json; empty if that does not exist.
     """
     if "do_lower_case" in _read_json(folder / "tokenizer_config.json"):
         return None
@@ -166,9 +188,12 @@ def _is_cased(folder: Path, content: dict[str, Any]) -> bool | None:
     return any(word[0] != "[" and word != word.lower() for word in words if word)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that was checked; empty where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _read_json(path: Path) -> JsonObject:
+    """Return the object of a JSON file that was checked; empty if the file does not exist."""
+    if not path.is_file():
+        return {}
+    content: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def check_special_tokens(tokenizer: "PreTrainedTokenizerFast", where: str) -> None:
@@ -182,8 +207,8 @@ def check_special_tokens(tokenizer: "PreTrainedTokenizerFast", where: str) -> No
         )
 
 
-def _forget_lengths(tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Drop the truncation and padding that a tokenizer.json carries from its last use."""
+def _drop_truncation_and_padding(tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Drop the truncation and padding that a tokenizer.json keeps from its last use."""
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
 
@@ -193,39 +218,45 @@ def save_tokenizer(
 ) -> None:
     """Write tokenizer.json and tokenizer_config.json, for any `AutoTokenizer` to load.
 
-    `model_max_length`: tokens, special ones included, that the model takes.
+    Args:
+        tokenizer: loses its truncation and padding.
+        folder: an existing folder.
+        model_max_length: the most tokens that the model takes, special ones included.
+
+    Raises:
+        OSError: the files cannot be written.
     """
-    _forget_lengths(tokenizer)
+    _drop_truncation_and_padding(tokenizer)
     # Bytes, which transformers 5.0 would write; they are in tokenizer.json.
     tokenizer.init_kwargs.pop("_spm_precompiled_charsmap", None)
     try:
         tokenizer.save_pretrained(str(folder))
-    except Exception as error:  # the Rust side raises bare Exception where a disk is full
+    except Exception as error:  # the Rust side raises a bare Exception if the disk is full
         raise OSError(str(error)) from None
     path = Path(folder) / "tokenizer_config.json"
     config = _read_json(path)
     config["model_max_length"] = model_max_length
-    # transformers 5 writes its new name of the class; the old one is known to 4 and 5.
+    # transformers 5 writes its new name of the class; both 4 and 5 know the old one.
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def tokenizer_hash(tokenizer: "PreTrainedTokenizerFast") -> str:
-    """sha256, in hex, of how texts become ids; the same before and after saving."""
+    """Return a sha256, in hex, of how texts become ids; saving does not change it."""
     content = json.loads(tokenizer.backend_tokenizer.to_str())
-    for passing in ("truncation", "padding"):
-        content.pop(passing, None)
+    for name in ("truncation", "padding"):
+        content.pop(name, None)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
-    """The ids of each text: no special token, no truncation, no warning about lengths.
+    """Return the ids of each text: no special tokens, no truncation, no warning about lengths.
 
-    A text that spells out a special token ("[SEP]") gets the ids of those letters, not the token.
+    A special token spelled out in a text ("[SEP]") gets the ids of its letters, not the token's.
     """
     backend = tokenizer.backend_tokenizer
-    _forget_lengths(tokenizer)
+    _drop_truncation_and_padding(tokenizer)
     before = backend.encode_special_tokens
     backend.encode_special_tokens = True
     try:
@@ -237,5 +268,5 @@ def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list
 
 
 def vocab_size_of(tokenizer: "PreTrainedTokenizerFast") -> int:
-    """One more than the highest id."""
+    """Return the highest id plus one."""
     return max(tokenizer.get_vocab().values()) + 1

@@ -1,21 +1,29 @@
-"""Which texts an evaluation measures on, and with which settings.
+"""The texts and settings of an evaluation, and the tokens of the texts.
 
-What a user leaves out is what the checkpoint's own run did, as its training.json says: always the
-length and the cut of its sequences; all the rest only on the run's own held-out texts, which are
-known by the hashes of their files. So the same texts give the figure that the run reported.
+Settings that the user does not give come from the checkpoint's training.json, so that the training
+run's own texts give the loss that it reported. The length and layout of the sequences are always
+taken from there; the other settings only if the texts are those that the run held out, as the
+hashes of their files show.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+import numpy as np
+
+from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.texts.cleaning import CLEANING_VERSION, TextReport, read_texts
 from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.data.tokens.corpus import texts_of_side
-from mlm.errors import ConfigError
+from mlm.data.tokens.token_store import Split
+from mlm.errors import ConfigError, CorpusError
 
-# Settings that are taken from a record, and the types that they have to be of.
-_TAKEN: dict[str, tuple[type, ...]] = {
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+# Settings that are taken from the record of a training run, and the types that they must have.
+_RECORDED_TYPES: dict[str, tuple[type, ...]] = {
     "validation_split_percentage": (int, float),
     "text_column": (str,),
     "encoding": (str,),
@@ -26,15 +34,31 @@ _TAKEN: dict[str, tuple[type, ...]] = {
 }
 _TAKEN_FOR_ANY_TEXTS = ("max_seq_length", "line_by_line", "validation_split_percentage")
 _FILES = ("validation_file", "train_file")
-_PRECISION_OF = {"float32": "fp32", "mixed_bfloat16": "bf16", "mixed_float16": "fp16"}
+_PRECISION_OF_POLICY = {"float32": "fp32", "mixed_bfloat16": "bf16", "mixed_float16": "fp16"}
+
+_Settings = dict[str, Any]  # fields of HeldOut by name
+
+
+class HeldOutSettings(TypedDict, total=False):
+    """Settings of an evaluation as a user gives them; None counts as not given."""
+
+    train_file: Sequence[str] | None
+    validation_split_percentage: float | None
+    text_column: str | None
+    encoding: str | None
+    max_seq_length: int | None
+    line_by_line: bool | None
+    max_eval_samples: int | None
+    per_device_eval_batch_size: int | None
+    precision: str | None
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """The texts of an evaluation and its settings, which mean what they do in TrainingConfig.
 
-    Either all of `validation_file` is measured on, or the share of `train_file` that a training on
-    it holds out.
+    The texts are all those of `validation_file`, or the share of `train_file` that a training on it
+    holds out.
     """
 
     validation_file: Sequence[str] = ()
@@ -49,7 +73,7 @@ class HeldOut:
     precision: str = "fp32"
 
     def texts(self) -> Iterator[str]:
-        """The clean texts, each once, in the order of their files. Raises CorpusError."""
+        """Yield the clean texts, each once, in the order of their files. Raises CorpusError."""
         if self.validation_file:
             return read_texts(
                 self.validation_file,
@@ -66,86 +90,122 @@ class HeldOut:
         )
 
     def __str__(self) -> str:
-        """In words, for people."""
+        """Return the texts and settings as one line for people."""
         share = f"the {self.validation_split_percentage:g} % held out of "
         files = ", ".join(self.validation_file or self.train_file)
-        cut = "one document each" if self.line_by_line else "packed"
+        layout = "one document each" if self.line_by_line else "packed"
         limit = f", {self.max_eval_samples:,} at most" if self.max_eval_samples else ""
-        sequences = f"sequences of {self.max_seq_length} tokens, {cut}{limit}"
+        sequences = f"sequences of {self.max_seq_length} tokens, {layout}{limit}"
         return f"{share if self.train_file else ''}{files}: {sequences}, {self.precision}"
 
 
-def held_out(training: Mapping[str, Any] | None, **said: Any) -> tuple[HeldOut, float | None]:
-    """What was said (None: nothing), then what the record of a training says, then the defaults.
+def resolve_held_out(
+    training: object,
+    *,
+    validation_file: Sequence[str] = (),
+    **given: Unpack[HeldOutSettings],
+) -> tuple[HeldOut, float | None]:
+    """Return all settings of an evaluation, and the loss of the training run if they are its own.
 
-    With it, where all is as in the recorded run, the loss that the run ended at, in nats.
-    Raises ConfigError for settings that contradict each other, CorpusError for a missing file.
+    Each setting is the one given, else the one that training.json records, else the default.
+
+    Args:
+        training: The content of training.json; another shape counts as absent.
+        validation_file: Files of which all texts are measured on; none with `train_file`.
+        **given: Other fields of HeldOut.
+
+    Returns:
+        The settings; the final validation loss of the run, in nats, or None if anything differs.
+
+    Raises:
+        ConfigError: The settings contradict each other.
+        CorpusError: A file is missing.
     """
-    said = {n: v for n, v in said.items() if v is not None and (v or n not in _FILES)}
-    _check(said)
-    training = training if isinstance(training, Mapping) else {}
-    taken = _settings_in(training)
-    if not _is_of_run(said, training):
-        known = {name: taken[name] for name in _TAKEN_FOR_ANY_TEXTS if name in taken}
-        return HeldOut(**(known | said)), None
-    files = {name: said[name] for name in _FILES if name in said}
-    asked = HeldOut(**(taken | said))
-    loss = _inside(training, "metrics", "after").get("loss")
-    as_recorded = asked == HeldOut(**(taken | files)) and isinstance(loss, float)
-    return asked, loss if as_recorded else None
+    settings: _Settings = {
+        name: value
+        for name, value in {**given, "validation_file": validation_file}.items()
+        if value is not None and (value or name not in _FILES)
+    }
+    _check_files(settings)
+    record = training if isinstance(training, Mapping) else {}
+    recorded = _recorded_settings(record)
+    if not _are_texts_of_run(settings, record):
+        always = {name: recorded[name] for name in _TAKEN_FOR_ANY_TEXTS if name in recorded}
+        return HeldOut(**(always | settings)), None
+    files = {name: settings[name] for name in _FILES if name in settings}
+    held_out = HeldOut(**(recorded | settings))
+    loss = _section(record, "metrics", "after").get("loss")
+    if held_out == HeldOut(**(recorded | files)) and isinstance(loss, float):
+        return held_out, loss
+    return held_out, None
 
 
-def _check(said: Mapping[str, Any]) -> None:
-    if ("validation_file" in said) == ("train_file" in said):
+def tokenize_held_out(held_out: HeldOut, tokenizer: "PreTrainedTokenizerFast") -> Split:
+    """Return the tokens of the texts, with a separator after each; CorpusError if none."""
+    texts = list(held_out.texts())
+    if not texts:
+        files = ", ".join(held_out.validation_file or held_out.train_file)
+        raise CorpusError(f"no text to measure on in {files}; give files with more texts in them")
+    documents = [[*ids, tokenizer.sep_token_id] for ids in encode_texts(tokenizer, texts)]
+    return Split(
+        tokens=np.concatenate([np.asarray(ids, np.int32) for ids in documents]),
+        offsets=np.cumsum([0, *map(len, documents)], dtype=np.int64),
+    )
+
+
+def _check_files(settings: Mapping[str, object]) -> None:
+    if ("validation_file" in settings) == ("train_file" in settings):
         raise ConfigError(
             "give either --validation_file, or --train_file for the share of it that a training "
             "holds out"
         )
-    if "train_file" not in said and "validation_split_percentage" in said:
+    if "train_file" not in settings and "validation_split_percentage" in settings:
         raise ConfigError(
             "--validation_split_percentage goes with --train_file; all of a --validation_file is "
             "measured on: leave it out"
         )
 
 
-def _settings_in(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in a record that are of the right type: anyone may have written it."""
-    config = _inside(training, "config")
-    found = {
-        name: config[name] for name, types in _TAKEN.items() if type(config.get(name)) in types
+def _recorded_settings(record: Mapping[str, object]) -> _Settings:
+    """Return the settings in a record that have the right type: anyone may have written it."""
+    config = _section(record, "config")
+    found: _Settings = {
+        name: config[name]
+        for name, types in _RECORDED_TYPES.items()
+        if type(config.get(name)) in types
     }
-    policy = _inside(training, "hardware").get("policy")
-    if isinstance(policy, str) and policy in _PRECISION_OF:
-        found["precision"] = _PRECISION_OF[policy]
+    policy = _section(record, "hardware").get("policy")
+    if isinstance(policy, str) and policy in _PRECISION_OF_POLICY:
+        found["precision"] = _PRECISION_OF_POLICY[policy]
     return found
 
 
-def _is_of_run(said: Mapping[str, Any], training: Mapping[str, Any]) -> bool:
-    """Whether the files are, by their hashes, those that the recorded run held texts out of."""
-    made_from = _inside(training, "corpus", "made_from")
-    sources = _inside(made_from, "sources")
+def _are_texts_of_run(settings: _Settings, record: Mapping[str, object]) -> bool:
+    """Return whether the files have the hashes of those that the recorded run held texts out of."""
+    made_from = _section(record, "corpus", "made_from")
+    sources = _section(made_from, "sources")
     if made_from.get("cleaning") != CLEANING_VERSION:
         return False
-    if "train_file" not in said:
-        return _contents(said["validation_file"]) == _hashes(sources.get("validation"))
+    if "train_file" not in settings:
+        return _hash_files(settings["validation_file"]) == _hashes(sources.get("validation"))
     by_percentage = "validation" not in sources
-    return by_percentage and _contents(said["train_file"]) == _hashes(sources.get("train"))
+    return by_percentage and _hash_files(settings["train_file"]) == _hashes(sources.get("train"))
 
 
-def _inside(record: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """A part of a record, or nothing where it is of another shape."""
+def _section(record: Mapping[str, object], *names: str) -> Mapping[str, object]:
+    """Return a nested part of a record, empty if it is absent or not a mapping."""
     for name in names:
         part = record.get(name)
         record = part if isinstance(part, Mapping) else {}
     return record
 
 
-def _contents(files: Sequence[str]) -> list[dict[str, Any]]:
+def _hash_files(files: Sequence[str]) -> list[dict[str, object]]:
     return _hashes([file_identity(url) for url in expand_files(files)])
 
 
-def _hashes(identities: Any) -> list[dict[str, Any]]:
-    """Identities of files without their names, which may change."""
+def _hashes(identities: object) -> list[dict[str, object]]:
+    """Return the identities of files without their names, which may change."""
     known = identities if isinstance(identities, list) else []
     return [
         {key: one[key] for key in one if key != "name"} for one in known if isinstance(one, dict)

@@ -103,7 +103,7 @@ def _without_safetensors(repo_id: str, names: Iterable[str]) -> str:
 
 def _fetch_index(snapshot: Snapshot) -> dict[str, str]:
     """The checked index of a sharded checkpoint, tensor -> file; every file is listed."""
-    from mlm.checkpoint.weights import parse_index
+    from mlm.checkpoint.weight_files import parse_index
 
     check_sizes(snapshot.sizes([INDEX]), str(snapshot))
     index = parse_index(snapshot.fetch(INDEX).read_bytes(), f"{INDEX} of {snapshot}")
@@ -126,7 +126,8 @@ def _check_headers(
     from mlm.checkpoint.config_json import read_config
     from mlm.checkpoint.families import encoder_config_of, family_of
     from mlm.checkpoint.safetensors_header import Header, read_header
-    from mlm.checkpoint.weights import check_shard, check_tensors
+    from mlm.checkpoint.tensor_locations import check_tensors
+    from mlm.checkpoint.weight_files import check_shard
 
     hf_config = read_config(folder)
     config = encoder_config_of(hf_config)

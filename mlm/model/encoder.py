@@ -42,7 +42,7 @@ class MaskedLM(keras.Model):
         self.elementwise = Elementwise()
         self.call_layer = _call_layer  # a backend may know a way that is traced faster
 
-    def build(self, input_shape=None):
+    def build(self, input_shape=None) -> None:
         self.embeddings.build((None, None))
         for layer in (self.relative_positions, *self.encoder_layers, self.final_norm, self.head):
             if layer is not None:

@@ -1,10 +1,11 @@
-"""Words of the domain become tokens of their own, their embeddings begun from their pieces.
+"""Add words of the domain to a vocabulary; their embeddings start from those of their pieces.
 
     words = read_words("words.txt")                  # one a line
     grown = add_words(checkpoint, words, policy="float32", seed=42)
 
-A word is matched whole, never inside another one, in the middle of a sentence and at its start; by
-a lower-casing tokenizer with capitals too. To `transformers` it is an ordinary added token.
+A word is matched as a whole, never inside another one, in the middle of a sentence and at its
+start; a lower-casing tokenizer matches capitals too. For `transformers` it is an ordinary added
+token.
 """
 
 import copy
@@ -12,6 +13,7 @@ import dataclasses
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,11 @@ from mlm.checkpoint.tokenizer import encode_texts
 from mlm.checkpoint.weights import variables_by_name
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
+    from mlm.model.encoder import MaskedLM
+
 MOST_WORDS = 10_000
 LONGEST_WORD = 100  # characters
 LARGEST_FILE = 16 << 20  # bytes
@@ -28,9 +35,9 @@ VOCABULARY_ROWS = ("embeddings/word_embeddings", "head/decoder", "head/bias")
 
 
 def read_words(path: str | Path) -> list[str]:
-    """The words of a UTF-8 file, one a line, each once; blank lines and those after # are left out.
+    """Read the words of a UTF-8 file, one a line, each once, without blank lines and # comments.
 
-    In Unicode's form C, as the texts are.
+    They are in Unicode's form C, as the texts are.
 
     Raises:
         CorpusError: a file that cannot be read.
@@ -83,18 +90,20 @@ def _check_word(word: str, where: str) -> None:
 def add_words(
     checkpoint: Checkpoint, words: Sequence[str], *, policy: str, seed: int
 ) -> Checkpoint:
-    """A checkpoint whose tokenizer holds the words, its model grown by their rows.
+    """Return a checkpoint with the words in its tokenizer and rows for them in its model.
 
     A new row of the embeddings, and of the head's decoder and bias, is the mean of the rows of the
-    pieces that the word was read as. Words that are single tokens already are left out; if all are,
-    the checkpoint comes back as it is. The given one is not changed, and what the model says of
-    its tokens stays.
+    word's pieces. Words that are single tokens already are left out; if all are, the checkpoint is
+    returned unchanged. The given one is not modified, and the scores of its tokens stay.
 
     Args:
+        checkpoint: to start from.
+        words: as `read_words` returns them.
         policy: Keras dtype policy of the new model.
         seed: of its dropout.
 
-    Raises CheckpointError: a tokenizer that cannot hold such words.
+    Raises:
+        CheckpointError: a tokenizer that cannot hold such words.
     """
     tokenizer = copy.deepcopy(checkpoint.tokenizer)
     pieces = _pieces_of_new_words(tokenizer, words)
@@ -102,14 +111,16 @@ def add_words(
         return checkpoint
     rows = _add_to_tokenizer(tokenizer, pieces)
     hf_config = copy.deepcopy(checkpoint.hf_config)
-    # Some embeddings have more rows than the tokenizer has entries: these are taken first.
+    # Embeddings may have more rows than the tokenizer has entries: those are used first.
     hf_config.vocab_size = max(hf_config.vocab_size, max(rows, default=0) + 1)
     model = _grown_model(checkpoint.model, hf_config, rows, policy, seed)
     return dataclasses.replace(checkpoint, model=model, tokenizer=tokenizer, hf_config=hf_config)
 
 
-def _pieces_of_new_words(tokenizer, words: Sequence[str]) -> dict[str, list[int]]:
-    """Each word that is no single token yet, as texts are normalised -> the ids of its pieces."""
+def _pieces_of_new_words(
+    tokenizer: "PreTrainedTokenizerFast", words: Sequence[str]
+) -> dict[str, list[int]]:
+    """Map each word that is not a single token yet, normalised as texts are, to its pieces."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     special = set(tokenizer.all_special_tokens)
     words = [word for word in words if word not in special]
@@ -121,17 +132,19 @@ def _pieces_of_new_words(tokenizer, words: Sequence[str]) -> dict[str, list[int]
     }
 
 
-def _ids_in_sentence(tokenizer, words: list[str]) -> list[list[int]]:
-    """The ids of each word behind a space, which byte-level BPE and SentencePiece count to it."""
+def _ids_in_sentence(tokenizer: "PreTrainedTokenizerFast", words: list[str]) -> list[list[int]]:
+    """Encode each word after a space, which byte-level BPE and SentencePiece make part of it."""
     return encode_texts(tokenizer, [f" {word}" for word in words])
 
 
-def _add_to_tokenizer(tokenizer, pieces: dict[str, list[int]]) -> dict[int, list[int]]:
-    """Add the words; the id of each entry that is new -> the ids of its pieces.
+def _add_to_tokenizer(
+    tokenizer: "PreTrainedTokenizerFast", pieces: dict[str, list[int]]
+) -> dict[int, list[int]]:
+    """Add the words; map the id of each new entry to the ids of its pieces.
 
-    `single_word`: not inside another word. `normalized`: found in what the normalizer makes of a
-    text, lower-cased perhaps. `lstrip`: with the space before it, which would be a token of its own
-    to all but WordPiece.
+    `single_word`: not inside another word. `normalized`: matched after the normalizer, which may
+    lower-case. `lstrip`: together with the space before it, which would be a token of its own for
+    all but WordPiece.
     """
     from tokenizers import AddedToken
 
@@ -148,14 +161,20 @@ def _add_to_tokenizer(tokenizer, pieces: dict[str, list[int]]) -> dict[int, list
     rows = {after[word]: ids for word, ids in pieces.items() if word not in before}
     if taken := rows.keys() & set(before.values()):
         raise CheckpointError(
-            f"this tokenizer's ids have gaps, so that {min(taken)} would stand for two tokens; "
+            f"this tokenizer's ids have gaps, so that {min(taken)} would be the id of two tokens; "
             "words cannot be added to it"
         )
     return rows
 
 
-def _grown_model(model, hf_config, rows: dict[int, list[int]], policy: str, seed: int):
-    """The model with the vocabulary of `hf_config`; a row in `rows` is the mean of those named."""
+def _grown_model(
+    model: "MaskedLM",
+    hf_config: "PreTrainedConfig",
+    rows: dict[int, list[int]],
+    policy: str,
+    seed: int,
+) -> "MaskedLM":
+    """Copy the model to the vocabulary of `hf_config`; a new row is the mean of its pieces."""
     from mlm.model.encoder import MaskedLM
 
     grown = MaskedLM(encoder_config_of(hf_config), dtype=policy, seed=seed)
@@ -170,7 +189,7 @@ def _grown_model(model, hf_config, rows: dict[int, list[int]], policy: str, seed
 
 
 def _grown_rows(value: np.ndarray, vocab_size: int, rows: dict[int, list[int]]) -> np.ndarray:
-    """(V, ...) -> (vocab_size, ...)."""
+    """Grow (V, ...) to (vocab_size, ...)."""
     grown = np.zeros((vocab_size, *value.shape[1:]), value.dtype)
     grown[: len(value)] = value
     for row, pieces in rows.items():

@@ -1,212 +1,312 @@
-"""TrainingConfig: every setting of a training run, its unit and its default; checked once.
+"""TrainingConfig: every setting of a training run.
 
 Names are those of the ecosystem's `run_mlm.py` and `TrainingArguments` wherever they exist there.
 """
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from mlm.errors import ConfigError, one_line
-from mlm.training.config_rules import check_config
+from mlm.errors import ConfigError
+from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE, TAG
+from mlm.training.config_rules import check_rules
+from mlm.training.setting import Bounds, Form, check_values, setting, settings_of
 
+COUNT = Bounds(at_least=1)
+NOT_NEGATIVE = Bounds(at_least=0)
+SHARE = Bounds(at_least=0, at_most=1)
+PREDICTED_SHARE = Bounds(above=0, at_most=1, reason="0.15 is usual")
+LICENCE_FORM = Form(LICENCE, "a licence's identifier, e.g. apache-2.0")
 
-def _setting(default: Any, help_text: str) -> Any:
-    """A dataclass field whose help text the command line shows."""
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": help_text})
-    return field(default=default, metadata={"help": help_text})
+texts = partial(setting, group="Texts")
+model = partial(setting, group="Model")
+masking = partial(setting, group="Masking")
+optimisation = partial(setting, group="Optimisation")
+run = partial(setting, group="Run", moves_weights=False)
+publishing = partial(setting, group="Publishing", moves_weights=False, in_recipe=False)
+card = partial(setting, group="Card", moves_weights=False)
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What to train, on what, how, and where the result goes."""
+    """Settings of a run: texts, model, masking, optimisation, destination. Raises ConfigError."""
 
-    # Texts
-    train_file: list[str] = _setting(
-        [], "Files to train on: csv, tsv, jsonl, parquet, txt, each also .gz; globs; hf:// paths."
+    # The texts themselves may be named in another way on resume: their fingerprint is compared.
+    train_file: list[str] = texts(
+        [],
+        "Files to train on: csv, tsv, jsonl, parquet or txt, each also .gz; globs; hf:// paths.",
+        moves_weights=False,
+        path="local",
     )
-    token_store: list[str] = _setting(
-        [], "Instead of files: token stores of tokenize_texts.py; folders, URLs, globs."
+    token_store: list[str] = texts(
+        [],
+        "Instead of files: token stores made by tokenize_texts.py; folders, URLs or globs.",
+        moves_weights=False,
+        path="local",
     )
-    validation_file: list[str] = _setting(
-        [], "Files to evaluate on. Without any, a share of the training documents is held out."
+    validation_file: list[str] = texts(
+        [],
+        "Files to evaluate on. Default: a share of the training documents is held out.",
+        moves_weights=False,
+        path="local",
     )
-    validation_split_percentage: float = _setting(
-        5.0, "Share of the documents held out when there is no --validation_file, in percent."
+    validation_split_percentage: float = texts(
+        5.0, "Percentage of the documents to hold out, without --validation_file."
     )
-    text_column: str | None = _setting(None, "Column with the text; found by itself if obvious.")
-    encoding: str | None = _setting(None, "Encoding of the text files; UTF-8 when left out.")
-    max_train_samples: int | None = _setting(None, "Use at most that many training documents.")
-    max_eval_samples: int | None = _setting(None, "Evaluate on at most that many sequences.")
-    line_by_line: bool = _setting(
-        False, "One document a sequence, cut at the maximum, instead of packed sequences."
+    text_column: str | None = texts(
+        None, "Column with the text. Default: detected, if there is only one candidate."
     )
-    group_by_length: bool = _setting(
-        False, "With --line_by_line: like lengths in a batch, which saves padding."
+    encoding: str | None = texts(None, "Encoding of the text files. Default: UTF-8.")
+    max_train_samples: int | None = texts(
+        None, "Maximum number of training documents.", bounds=COUNT
     )
-
-    # Model
-    model_name_or_path: str | None = _setting(
-        None, "Checkpoint to adapt: a folder, a Hub id, or `demo`. None trains from scratch."
+    max_eval_samples: int | None = texts(
+        None, "Maximum number of sequences to evaluate on.", bounds=COUNT
     )
-    model_revision: str | None = _setting(None, "Branch, tag or commit of a Hub checkpoint.")
-    model_type: str = _setting("modernbert", "Family to train from scratch, e.g. modernbert, bert.")
-    config_overrides: str | None = _setting(
-        None, "Changes to the family's default shape, e.g. hidden_size=256,num_hidden_layers=4."
+    line_by_line: bool = texts(
+        False, "Make each document a sequence, truncated if need be, instead of packing documents."
     )
-    vocab_size: int = _setting(8192, "Entries of a vocabulary trained from scratch.")
-    add_words_file: str | None = _setting(
-        None, "Words of the domain, one a line, that become tokens of their own."
-    )
-    freeze_layers: int = _setting(
-        0, "Leave the embeddings and that many of the lowest layers as they are; 0 trains all."
+    group_by_length: bool = texts(
+        False, "Batch sequences of similar length, which saves padding; needs --line_by_line."
     )
 
-    # Masking
-    max_seq_length: int = _setting(128, "Tokens a sequence, special tokens included.")
-    mlm_probability: float = _setting(0.15, "Share of the tokens to predict.")
-    final_mlm_probability: float | None = _setting(
-        None, "The share at the last step, approached in a line from the first; else it stays."
+    model_name_or_path: str | None = model(
+        None,
+        "Checkpoint to adapt: a folder, a Hub id, or `demo`. Default: train from scratch.",
+        path="local or Hub",
     )
-    mask_replace_prob: float = _setting(0.8, "Of those, the share that shows the mask token.")
-    random_replace_prob: float = _setting(0.1, "Of those, the share that shows a random word.")
-    whole_word_mask: bool = _setting(False, "Choose whole words rather than single tokens.")
-    span_mask: bool = _setting(False, "Choose spans of words, as SpanBERT does.")
+    model_revision: str | None = model(None, "Branch, tag or commit of a Hub checkpoint.")
+    model_type: str = model("modernbert", "Family to train from scratch, e.g. modernbert or bert.")
+    config_overrides: str | None = model(
+        None,
+        "Changes to the default shape of a new model, e.g. hidden_size=256,num_hidden_layers=4.",
+    )
+    vocab_size: int = model(
+        8192, "Number of entries of a vocabulary trained from scratch.", bounds=COUNT
+    )
+    add_words_file: str | None = model(
+        None,
+        "Words of the domain, one a line, to add to the vocabulary as tokens.",
+        moves_weights=False,
+        path="local",
+    )
+    freeze_layers: int = model(
+        0,
+        "Do not train the embeddings and this many of the lowest layers; 0 trains everything.",
+        bounds=NOT_NEGATIVE,
+    )
 
-    # Optimisation
-    per_device_train_batch_size: int = _setting(16, "Sequences a replica in one training step.")
-    per_device_eval_batch_size: int = _setting(32, "Sequences a replica in one evaluation step.")
-    gradient_accumulation_steps: int = _setting(
-        1, "Batches a replica whose gradients make one step together."
+    max_seq_length: int = masking(
+        128,
+        "Maximum number of tokens in a sequence, including special tokens.",
+        bounds=Bounds(at_least=3, reason="two go to special tokens"),
     )
-    max_steps: int = _setting(-1, "Optimizer updates; overrides --num_train_epochs if positive.")
-    num_train_epochs: float = _setting(3.0, "Passes over the training texts.")
-    learning_rate: float = _setting(5e-5, "Highest learning rate.")
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = _setting(
-        "linear", "What follows the warm-up: decay to zero, in a line or a cosine, or none."
+    mlm_probability: float = masking(
+        0.15, "Masking rate: share of the tokens to predict.", bounds=PREDICTED_SHARE
     )
-    warmup_steps: int = _setting(0, "Steps in which the learning rate rises from zero.")
-    warmup_ratio: float = _setting(0.0, "The same as a share of all steps, if steps are not given.")
-    optim: Literal["adamw", "muon"] = _setting(
+    final_mlm_probability: float | None = masking(
+        None,
+        "Masking rate at the last step; changes linearly from --mlm_probability. "
+        "Default: constant.",
+        bounds=PREDICTED_SHARE,
+    )
+    mask_replace_prob: float = masking(
+        0.8, "Share of the tokens to predict that are replaced by the mask token.", bounds=SHARE
+    )
+    random_replace_prob: float = masking(
+        0.1, "Share of the tokens to predict that are replaced by a random word.", bounds=SHARE
+    )
+    whole_word_mask: bool = masking(False, "Mask whole words instead of single tokens.")
+    span_mask: bool = masking(False, "Mask spans of whole words, as SpanBERT does.")
+
+    per_device_train_batch_size: int = optimisation(
+        16, "Sequences per replica in a training step.", bounds=COUNT
+    )
+    per_device_eval_batch_size: int = optimisation(
+        32, "Sequences per replica in an evaluation step.", bounds=COUNT, moves_weights=False
+    )
+    gradient_accumulation_steps: int = optimisation(
+        1, "Batches per replica whose gradients are summed into one update.", bounds=COUNT
+    )
+    max_steps: int = optimisation(
+        -1, "Number of optimizer updates; if positive, overrides --num_train_epochs."
+    )
+    num_train_epochs: float = optimisation(3.0, "Passes over the training texts.")
+    learning_rate: float = optimisation(5e-5, "Peak learning rate.", bounds=NOT_NEGATIVE)
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = optimisation(
+        "linear", "Schedule after the warm-up: linear or cosine decay to zero, or constant."
+    )
+    warmup_steps: int = optimisation(
+        0, "Steps in which the learning rate rises linearly from zero.", bounds=NOT_NEGATIVE
+    )
+    warmup_ratio: float = optimisation(
+        0.0, "Warm-up as a share of all steps, if --warmup_steps is 0.", bounds=SHARE
+    )
+    optim: Literal["adamw", "muon"] = optimisation(
         "adamw", "AdamW; or Muon for the matrices inside the layers and AdamW for the rest."
     )
-    weight_decay: float = _setting(0.01, "Decoupled weight decay; not on biases and norms.")
-    adam_beta1: float = _setting(0.9, "Decay of the first moment.")
-    adam_beta2: float = _setting(0.999, "Decay of the second moment.")
-    adam_epsilon: float = _setting(1e-8, "Added to the second moment's root.")
-    max_grad_norm: float = _setting(1.0, "Largest global norm of a gradient; 0 leaves it alone.")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
-        "auto", "Number format of the arithmetic; auto chooses from the hardware and says why."
+    weight_decay: float = optimisation(
+        0.01, "Decoupled weight decay, not applied to biases and norms.", bounds=NOT_NEGATIVE
     )
-    require_device: Literal["any", "gpu", "tpu"] = _setting(
-        "any", "Give up at once where there is no such accelerator, instead of taking the CPU."
+    adam_beta1: float = optimisation(
+        0.9, "Decay rate of AdamW's first moment.", bounds=Bounds(at_least=0, below=1)
     )
-    distributed: bool = _setting(
-        False, "Train with the other processes of a cluster, on JAX; see mlm/backend/processes.py."
+    adam_beta2: float = optimisation(
+        0.999, "Decay rate of AdamW's second moment.", bounds=Bounds(at_least=0, below=1)
     )
-    skip_bad_steps: int = _setting(
-        0, "Steps with a loss or gradient that is not finite to pass over before giving up."
+    adam_epsilon: float = optimisation(
+        1e-8, "Added to the square root of AdamW's second moment.", bounds=Bounds(above=0)
     )
-    seed: int = _setting(42, "Seed of everything that is drawn.")
+    max_grad_norm: float = optimisation(
+        1.0, "Maximum global norm of a gradient; 0 turns clipping off.", bounds=NOT_NEGATIVE
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = optimisation(
+        "auto", "Number format of the arithmetic; auto chooses by the hardware and says why."
+    )
+    require_device: Literal["any", "gpu", "tpu"] = optimisation(
+        "any",
+        "Stop at once where this accelerator is missing, instead of using the CPU.",
+        moves_weights=False,
+        in_recipe=False,
+    )
+    distributed: bool = optimisation(
+        False,
+        "Train together with the other processes of a cluster, on JAX; see "
+        "mlm/backend/processes.py.",
+        moves_weights=False,
+    )
+    skip_bad_steps: int = optimisation(
+        0,
+        "Number of steps with a loss or gradient that is not finite to skip before giving up.",
+        bounds=NOT_NEGATIVE,
+        moves_weights=False,
+    )
+    seed: int = optimisation(
+        42, "Seed of everything random.", bounds=Bounds(at_least=0, at_most=2**32 - 1)
+    )
 
-    # Run
-    output_dir: str = _setting("runs/mlm", "Where the checkpoint goes, and the state of the run.")
-    overwrite_output_dir: bool = _setting(False, "Start anew where a checkpoint stands already.")
-    logging_steps: int = _setting(50, "Steps between two points of the loss curve.")
-    eval_steps: int = _setting(500, "Steps between two evaluations.")
-    save_steps: int = _setting(500, "Steps between two saved states.")
-    save_total_limit: int = _setting(2, "Saved states to keep; the newest stay. At least 2.")
-    max_train_minutes: float | None = _setting(
-        None, "End in order, with a state to go on from, before the run has taken that long."
+    output_dir: str = run(
+        "runs/mlm",
+        "Folder of the checkpoint and of the run's state.",
+        in_recipe=False,
+        path="local",
     )
-    early_stopping_patience: int | None = _setting(
-        None, "End after that many evaluations in a row without a lower validation loss."
+    overwrite_output_dir: bool = run(
+        False, "Start again although --output_dir holds a checkpoint or a state.", in_recipe=False
     )
-    load_best_model_at_end: bool = _setting(
-        False, "Keep the weights of the lowest validation loss rather than the last ones."
+    logging_steps: int = run(50, "Steps between two points of the loss curve.", bounds=COUNT)
+    eval_steps: int = run(500, "Steps between two evaluations.", bounds=COUNT, moves_weights=True)
+    save_steps: int = run(500, "Steps between two saved states.", bounds=COUNT)
+    save_total_limit: int = run(
+        2,
+        "Number of saved states to keep, the newest; at least 2.",
+        bounds=Bounds(at_least=2, reason="one stays whole while the next is written"),
     )
-    dry_run: bool = _setting(
-        False, "Read everything, time a few steps, say what a run would take; write nothing."
+    max_train_minutes: float | None = run(
+        None,
+        "Stop before the run has taken this long, with a state to resume from.",
+        bounds=Bounds(above=0),
+        in_recipe=False,
     )
-    report_to: Literal["none", "tensorboard"] = _setting(
-        "none", "Where the curves go besides training.json: tensorboard, in OUTPUT_DIR/logs."
+    early_stopping_patience: int | None = run(
+        None,
+        "Stop after this many evaluations in a row without a lower validation loss.",
+        bounds=COUNT,
+        moves_weights=True,
     )
-    save_dtype: Literal["float32", "float16", "bfloat16"] = _setting(
+    load_best_model_at_end: bool = run(
+        False, "Keep the weights with the lowest validation loss instead of the last ones."
+    )
+    dry_run: bool = run(
+        False,
+        "Read everything, time a few steps, report what the run would take; write nothing.",
+        moves_weights=True,
+    )
+    report_to: Literal["none", "tensorboard"] = run(
+        "none",
+        "Where to write the curves besides training.json: tensorboard, in OUTPUT_DIR/logs.",
+        in_recipe=False,
+    )
+    save_dtype: Literal["float32", "float16", "bfloat16"] = run(
         "float32", "Number format of the checkpoint's weights."
     )
 
-    # Publishing
-    push_to_hub: bool = _setting(False, "Publish the checkpoint when the run ends.")
-    hub_model_id: str | None = _setting(None, "Where to publish: owner/name.")
-    hub_private_repo: bool = _setting(False, "Make a repository that is created here private.")
-    hub_tag: str | None = _setting(
-        None, "Tag the publication, e.g. v1; a tag that is there already is never moved."
+    push_to_hub: bool = publishing(False, "Publish the checkpoint when the run ends.")
+    hub_model_id: str | None = publishing(None, "Repository to publish to: owner/name.")
+    hub_private_repo: bool = publishing(False, "Make a repository that is created private.")
+    hub_tag: str | None = publishing(
+        None,
+        "Tag for the publication, e.g. v1; an existing tag is never moved.",
+        form=Form(TAG, "a tag, e.g. v1"),
     )
-    resume_from_hub: bool = _setting(
+    resume_from_hub: bool = publishing(
         False,
-        "Keep the state of the run, its settings included, on a branch of --hub_model_id, and go "
-        "on from there.",
+        "Keep the state of the run, including its settings, on a branch of --hub_model_id, and "
+        "resume from there.",
     )
-    hub_state_minutes: float = _setting(30.0, "Minutes between two states sent to the Hub.")
+    hub_state_minutes: float = publishing(
+        30.0, "Minutes between two states sent to the Hub.", bounds=NOT_NEGATIVE
+    )
 
-    # Card
-    language: list[str] = _setting([], "Languages of the texts, for the card: codes such as en.")
-    license: str | None = _setting(None, "Licence of the checkpoint, for the card: apache-2.0.")
-    dataset_tags: list[str] = _setting(
-        [], "Data sets on the Hub that the texts are of, for the card: stanfordnlp/imdb."
+    language: list[str] = card(
+        [],
+        "Languages of the texts: ISO 639 codes such as en.",
+        form=Form(LANGUAGE, "an ISO 639 code, e.g. en"),
     )
-    dataset_license: str | None = _setting(None, "Licence of the texts, for the card.")
-    hub_space: str | None = _setting(
-        None, "Space whose page serves the model, for a link in the card: owner/name."
+    license: str | None = card(
+        None, "Licence of the checkpoint, e.g. apache-2.0.", form=LICENCE_FORM
     )
-    example_texts: list[str] = _setting(
+    dataset_tags: list[str] = card(
+        [],
+        "Data sets on the Hub that the texts come from, e.g. stanfordnlp/imdb.",
+        form=Form(DATASET, "the id of a data set, e.g. stanfordnlp/imdb"),
+    )
+    dataset_license: str | None = card(None, "Licence of the texts.", form=LICENCE_FORM)
+    hub_space: str | None = card(
+        None,
+        "Space whose page serves the model, to link to: owner/name.",
+        form=Form(SPACE, "owner/name"),
+        in_recipe=False,
+    )
+    example_texts: list[str] = card(
         ["I have watched this [MASK] and it was awesome."],
-        "Sentences with a mask; the card shows the best words for each.",
+        "Sentences with a mask whose best words the card shows.",
     )
 
-    def __post_init__(self):
-        check_config(self)
+    def __post_init__(self) -> None:
+        """Check all settings; raise ConfigError."""
+        check_values(self)
+        check_rules(self)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, the reverse of `from_dict`."""
         return dataclasses.asdict(self)
 
     def to_public_dict(self) -> dict[str, Any]:
-        """The same as to_dict without this machine's folders: of a local path its name is left."""
-        public = self.to_dict()
-        for name in ("train_file", "token_store", "validation_file"):
-            public[name] = [file if "://" in file else Path(file).name for file in public[name]]
-        public["output_dir"] = Path(self.output_dir).name
-        if self.add_words_file:
-            public["add_words_file"] = Path(self.add_words_file).name
-        if self.model_name_or_path and Path(self.model_name_or_path).expanduser().is_dir():
-            public["model_name_or_path"] = Path(self.model_name_or_path).name
-        return public
+        """Return the settings with local paths reduced to their last part."""
+        settings = settings_of(self)
+        return {
+            name: _without_folder(value, local=settings[name].path == "local")
+            if settings[name].path
+            else value
+            for name, value in self.to_dict().items()
+        }
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
-        """From plain values, as of a recipe; ConfigError names a field that does not exist."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(settings) - known, key=str)
+        """Make a config of plain values, such as a recipe's; ConfigError names an unknown field."""
+        unknown = sorted(set(settings) - set(settings_of(cls)), key=str)
         if unknown:
-            raise ConfigError(
-                f"unknown setting {unknown[0]!r}; `python scripts/train.py --help` lists them all"
-            )
+            raise ConfigError(f"unknown setting {unknown[0]!r}; `mlm train --help` lists them all")
         return cls(**settings)
 
 
-def read_recipe(path: str | Path) -> dict[str, Any]:
-    """The settings of a recipe, a YAML file of field names and values."""
-    import yaml
-
-    try:
-        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no recipe at {str(path)!r}; --config takes a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = one_line(error)
-        raise ConfigError(f"{str(path)!r} is no YAML that can be read: {reason}") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{str(path)!r} holds no settings; write one `field: value` a line")
-    return settings
+def _without_folder(value: Any, *, local: bool) -> Any:
+    """Reduce a path, or each of a list, to its last part; a URL stays, so does a Hub id."""
+    if isinstance(value, list):
+        return [_without_folder(each, local=local) for each in value]
+    if not value or "://" in value or not (local or Path(value).expanduser().is_dir()):
+        return value
+    return Path(value).name

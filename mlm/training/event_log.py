@@ -1,4 +1,4 @@
-"""The curves of a run as TensorBoard reads them, if they are asked for."""
+"""The curves of a run as TensorBoard event files."""
 
 import logging
 import time
@@ -14,20 +14,20 @@ logger = logging.getLogger(__name__)
 
 
 class EventLog:
-    """Scalars in an event file of `folder`; with None for it, nothing is written.
+    """Writes scalars to an event file in `folder`; with None it writes nothing.
 
-    Needs the package `tensorboard`, not TensorFlow. A disk that cannot take them is said once and
-    stops nothing. Raises ConfigError where the package is missing, or the folder cannot be one.
+    Needs the package `tensorboard`, not TensorFlow. A disk error is logged once and stops nothing.
     """
 
     def __init__(self, folder: Path | None):
+        """Raise ConfigError if the package is missing or `folder` is a file."""
         self._folder = folder
         self._writer: Any = None
         if folder is not None:
             _check(folder)
 
     def open(self, step: int) -> None:
-        """Begin a file at this step; what an earlier one has of later steps does not count."""
+        """Start a file at this step; later steps in earlier files do not count."""
         if self._folder is None:
             return
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -35,23 +35,25 @@ class EventLog:
         start = Event(
             wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START)
         )
-        with self._losses_told():
+        with self._log_disk_errors():
             self._writer = _writer(self._folder)
             self._add(start)
 
     def scalar(self, name: str, value: float, step: int) -> None:
+        """Write one point of a curve."""
         if self._writer is None:
             return
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
-        with self._losses_told():
+        with self._log_disk_errors():
             self._add(Event(wall_time=time.time(), step=step, summary=summary))
 
     def close(self) -> None:
+        """Close the file."""
         if self._writer is not None:
-            with self._losses_told():
+            with self._log_disk_errors():
                 self._writer.close()
 
     def _add(self, event: Any) -> None:
@@ -59,10 +61,10 @@ class EventLog:
         self._writer.flush()
 
     @contextmanager
-    def _losses_told(self) -> Iterator[None]:
+    def _log_disk_errors(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # of the disk, in whatever class the library has for it
+        except Exception as error:  # the library has several classes for a disk that is full
             reason = one_line(error)
             logger.warning("the curves are no longer written to %s: %s", self._folder, reason)
             self._writer = None

@@ -1,6 +1,7 @@
-"""The checkpoint a run starts from: the one that was named, or a new model and a new tokenizer."""
+"""The initial checkpoint of a run: the one that is named, or a new model and a new tokenizer."""
 
 from pathlib import Path
+from typing import Any
 
 from mlm import hub
 from mlm.checkpoint.families import encoder_config_of, new_config, special_token_ids
@@ -10,22 +11,24 @@ from mlm.training.config import TrainingConfig
 from mlm.training.config_overrides import parse_config_overrides
 
 
-def start_checkpoint(config: TrainingConfig, policy: str) -> tuple[Checkpoint, dict | None]:
-    """The checkpoint a run starts from, and which it is for the record.
+def load_initial_checkpoint(
+    config: TrainingConfig, policy: str
+) -> tuple[Checkpoint, dict[str, Any] | None]:
+    """Return the checkpoint to train, with the words of `add_words_file`, and its origin.
 
-    That is the named one, or (then the second is None) a new model with a new tokenizer; either
-    with the words of `add_words_file`.
+    policy: Keras dtype policy of the model. The origin is `repo_id` and `commit` for the record,
+    None from scratch. Raises UserError.
     """
     if config.model_name_or_path:
         fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
         base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
-        start = read_checkpoint(fetched.folder, dtype=policy, seed=config.seed)
+        checkpoint = read_checkpoint(fetched.folder, dtype=policy, seed=config.seed)
     else:
-        start, base = _from_scratch(config, policy), None
+        checkpoint, base = _from_scratch(config, policy), None
     if config.add_words_file:
         words = read_words(config.add_words_file)
-        start = add_words(start, words, policy=policy, seed=config.seed)
-    return start, base
+        checkpoint = add_words(checkpoint, words, policy=policy, seed=config.seed)
+    return checkpoint, base
 
 
 def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
@@ -35,7 +38,7 @@ def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
     from mlm.data.tokens.wordpiece import train_tokenizer
     from mlm.model.encoder import MaskedLM
 
-    # Not of the texts that are held out: a vocabulary is learned too.
+    # Not from the texts that are held out: a vocabulary is learned too.
     texts = texts_of_side(
         "train",
         train_files=config.train_file,

@@ -1,32 +1,42 @@
-"""config -> everything a run needs before its first step: device, model, token store, batches."""
+"""Read everything that a run needs before its first step: device, model, token store, batches."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mlm.backend import devices, processes
-from mlm.checkpoint.folder import Checkpoint
+from mlm.backend import processes
+from mlm.backend.devices import Device, choose_device
 from mlm.data.batches.masked_batches import EvaluationBatches, MaskedBatches, evaluation_batches
 from mlm.data.tokens.corpus import TokenStore, build_token_store
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
-from mlm.training.initial_checkpoint import start_checkpoint
+from mlm.training.initial_checkpoint import load_initial_checkpoint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from mlm.model.encoder import MaskedLM
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a run is made of. base_model: repository and commit it starts from, None from scratch.
+    """Everything that a run consists of before its first step.
 
-    micro_batches: parts of a replica's rows whose gradients make one step.
+    hf_config: the transformers config of the model; base_model: `repo_id` and `commit` of the
+    initial checkpoint, None from scratch; micro_batches: into how many parts a replica splits its
+    rows of a step; total_steps: optimizer updates of the whole run.
     """
 
     config: TrainingConfig
-    device: devices.Device
-    start: Checkpoint
-    base_model: dict | None
+    device: Device
+    model: "MaskedLM"
+    tokenizer: "PreTrainedTokenizerFast"
+    hf_config: Any
+    base_model: dict[str, Any] | None
     store: TokenStore
     batches: MaskedBatches
     evaluation_batches: EvaluationBatches
@@ -41,28 +51,38 @@ def prepare(
     *,
     global_batch_size: int | None = None,
 ) -> Preparation:
-    """Read model and texts; `tokens` is where the token store goes, `report` gets what was found.
+    """Read model and texts.
 
-    global_batch_size: that of the run that is gone on with, whatever devices there are now.
-    Raises UserError for whatever cannot work.
+    Args:
+        config: of the run.
+        tokens: folder for the token store.
+        report: gets lines about the device and the texts.
+        global_batch_size: that of the run to resume, whatever devices there are now.
+
+    Raises:
+        UserError: what cannot work.
     """
-    device = devices.choose_device(config.precision)
+    device = choose_device(config.precision)
     report(f"device: {device}")
-    rows, micro_batches = _shared_out(config, device.num_replicas, global_batch_size)
+    rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
     with device.scope():
-        start, base_model = start_checkpoint(config, device.policy)
-    _check_length(config, start.model.config.max_position_embeddings)
-    start.model.freeze_lower_layers(config.freeze_layers)
+        checkpoint, base_model = load_initial_checkpoint(config, device.policy)
+    model, tokenizer = checkpoint.model, checkpoint.tokenizer
+    _check_length(config, model.config.max_position_embeddings)
+    model.freeze_lower_layers(config.freeze_layers)
     with processes.first_before_others():
-        store = _token_store(config, start, tokens)
+        store = _token_store(config, tokenizer, tokens)
     report(store.report_line)
-    facts = TokenFacts.of(start.tokenizer)
-    global_batch_size = rows * device.num_replicas
-    batches = _training_batches(config, store, facts, global_batch_size, not device.one_shape)
+    facts = TokenFacts.of(tokenizer)
+    batches = _training_batches(
+        config, store, facts, rows * device.num_replicas, dynamic_padding=not device.one_shape
+    )
     return Preparation(
         config=config,
         device=device,
-        start=start,
+        model=model,
+        tokenizer=tokenizer,
+        hf_config=checkpoint.hf_config,
         base_model=base_model,
         store=store,
         batches=batches,
@@ -73,27 +93,29 @@ def prepare(
 
 
 def count_steps(config: TrainingConfig, num_sequences: int, global_batch_size: int) -> int:
-    """Optimizer updates of a whole run."""
+    """Return the number of optimizer updates of a whole run."""
     if config.max_steps > 0:
         return config.max_steps
     return max(1, math.ceil(config.num_train_epochs * num_sequences / global_batch_size))
 
 
-def _shared_out(config: TrainingConfig, replicas: int, whole: int | None) -> tuple[int, int]:
-    """Rows a replica in one step, and in how many parts it takes them."""
+def _rows_per_replica(
+    config: TrainingConfig, replicas: int, global_batch_size: int | None
+) -> tuple[int, int]:
+    """Return how many rows a replica has in a step, and in how many micro-batches."""
     at_once = config.per_device_train_batch_size
-    if whole is None:
+    if global_batch_size is None:
         return at_once * config.gradient_accumulation_steps, config.gradient_accumulation_steps
-    rows, left = divmod(whole, replicas)
-    if left:
+    rows, left_over = divmod(global_batch_size, replicas)
+    if left_over:
         raise ConfigError(
-            f"this run has {whole} sequences a step, which {replicas} devices cannot share evenly; "
-            "go on with a number of devices that divides it"
+            f"this run has {global_batch_size} sequences per step, which cannot be divided evenly "
+            f"among {replicas} devices; resume on a number of devices that divides it"
         )
-    parts = next(
+    micro_batches = next(
         parts for parts in range(1, rows + 1) if rows % parts == 0 and rows <= parts * at_once
     )
-    return rows, parts
+    return rows, micro_batches
 
 
 def _check_length(config: TrainingConfig, longest: int) -> None:
@@ -104,12 +126,14 @@ def _check_length(config: TrainingConfig, longest: int) -> None:
         )
 
 
-def _token_store(config: TrainingConfig, start: Checkpoint, folder: Path) -> TokenStore:
+def _token_store(
+    config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", folder: Path
+) -> TokenStore:
     if config.token_store:
-        return open_token_stores(config.token_store, start.tokenizer)
+        return open_token_stores(config.token_store, tokenizer)
     return build_token_store(
         folder,
-        start.tokenizer,
+        tokenizer,
         train_files=config.train_file,
         validation_files=config.validation_file,
         text_column=config.text_column,
@@ -124,6 +148,7 @@ def _training_batches(
     store: TokenStore,
     facts: TokenFacts,
     global_batch_size: int,
+    *,
     dynamic_padding: bool,
 ) -> MaskedBatches:
     def batches(total_steps: int | None) -> MaskedBatches:
@@ -145,10 +170,11 @@ def _training_batches(
             dynamic_padding=dynamic_padding,
         )
 
-    first = batches(None)
+    constant_rate = batches(None)
     if config.final_mlm_probability is None:
-        return first
-    return batches(count_steps(config, first.num_sequences, global_batch_size))
+        return constant_rate
+    # A changing rate needs the number of steps, which needs the number of sequences.
+    return batches(count_steps(config, constant_rate.num_sequences, global_batch_size))
 
 
 def _evaluation_batches(

@@ -1,7 +1,8 @@
-"""The progress bar of a run, the callback that moves it, and lines beside it."""
+"""The progress bar of a run, the callback that moves it, and lines between its redraws."""
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from tqdm import tqdm
@@ -11,17 +12,19 @@ from mlm.training.stopping import StopRequest
 
 
 class StepCounter(keras.callbacks.Callback):
-    """Counts the steps of one `fit`, moves the bar, and ends it after a request to stop.
+    """Counts the steps of one `fit`, moves the bar, and stops `fit` after a request.
 
-    Where several processes train together that waits for the end of the `fit`, where they agree.
+    If several processes train together, `fit` goes on to its end, where they agree on stopping.
     """
 
     def __init__(self, bar: tqdm, stop: StopRequest):
+        """Start at no step."""
         super().__init__()
         self.steps = 0
         self._bar, self._stop = bar, stop
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count one step."""
         self.steps += 1
         self._bar.update(1)
         if processes.count() == 1 and self._stop.is_set():
@@ -29,14 +32,13 @@ class StepCounter(keras.callbacks.Callback):
 
 
 def progress_bar(total: int, done: int) -> tqdm:
-    """Step of steps, time left, and what set_postfix_str says; sparse where no one watches."""
-    watched = sys.stderr.isatty()
+    """Return a bar of steps with the time left; it is updated rarely unless on a terminal."""
     return tqdm(
         disable=not processes.is_first(),
         total=total,
         initial=done,
         unit="step",
-        mininterval=0.2 if watched else 30.0,
+        mininterval=0.2 if sys.stderr.isatty() else 30.0,
     )
 
 

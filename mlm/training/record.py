@@ -1,4 +1,4 @@
-"""Where a run stands, and training.json: what a finished one says of itself."""
+"""The progress of a run, and the record of a finished one: training.json."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +12,10 @@ from mlm.training.preparation import Preparation
 class Progress:
     """Plain values, saved with every state.
 
-    seconds: spent in training steps; loss curves: [step, nats] pairs; skipped_steps: of them, how
-    many had a loss or gradient that was not finite; best_loss: the lowest validation loss,
-    evaluations_without_gain since; unfinished_mean: the metric's sums since the last point.
+    seconds: spent in training steps; before: figures before the first step; curves: pairs [step,
+    loss in nats]; skipped_steps: steps whose loss or gradient was not finite; best_loss: the lowest
+    validation loss; evaluations_without_gain: since then; unfinished_mean: sums of the loss metric
+    since the last point of the curve.
     """
 
     step: int = 0
@@ -29,7 +30,7 @@ class Progress:
     unfinished_mean: list[float] | None = None
 
     def note_evaluation(self, loss: float) -> bool:
-        """Enter the loss at this step; True if it is the lowest so far."""
+        """Enter the validation loss of this step; return whether it is the lowest so far."""
         self.validation_curve.append([self.step, loss])  # in full: the best is chosen by it
         if self.best_loss is not None and not loss < self.best_loss:
             self.evaluations_without_gain += 1
@@ -38,34 +39,35 @@ class Progress:
         return True
 
     def validation_loss(self) -> float | None:
-        """The validation loss of the weights as they are, None if they were not evaluated."""
+        """Return the validation loss of the present weights, None if they were not evaluated."""
         if self.validation_curve and self.validation_curve[-1][0] == self.step:
             return self.validation_curve[-1][1]
         return None
 
     def tokens_per_second(self, tokens_per_step: float) -> float:
+        """Return the mean speed, tokens without padding."""
         return self.step * tokens_per_step / max(1e-9, self.seconds)
 
 
-def training_record(ready: Preparation, progress: Progress, after: Figures) -> dict[str, Any]:
-    """What training.json holds: settings, corpus, figures, curves, hardware, versions."""
-    config = ready.config
+def training_record(prepared: Preparation, progress: Progress, after: Figures) -> dict[str, Any]:
+    """Return what training.json holds: settings, corpus, figures, curves, hardware, versions."""
+    config = prepared.config
     record = {
         "config": config.to_public_dict(),
-        "base_model": ready.base_model,
-        "corpus": {"fingerprint": ready.store.fingerprint, **ready.store.manifest},
+        "base_model": prepared.base_model,
+        "corpus": {"fingerprint": prepared.store.fingerprint, **prepared.store.manifest},
         "metrics": {"before": progress.before, "after": after.to_dict()},
         "loss_curve": progress.loss_curve,
         "validation_curve": [[step, round(loss, 5)] for step, loss in progress.validation_curve],
-        "tokens_per_second": round(progress.tokens_per_second(ready.batches.tokens_per_step), 1),
+        "tokens_per_second": round(progress.tokens_per_second(prepared.batches.tokens_per_step), 1),
         "seconds": round(progress.seconds, 1),
         "steps": progress.step,
         "skipped_steps": progress.skipped_steps,
         "seed": config.seed,
         "hardware": {
-            "device": ready.device.name,
-            "replicas": ready.device.num_replicas,
-            "policy": ready.device.policy,
+            "device": prepared.device.name,
+            "replicas": prepared.device.num_replicas,
+            "policy": prepared.device.policy,
         },
         "versions": versions(),
     }

@@ -1,11 +1,15 @@
-"""The steps of one training run: in order, exact, and with an end at any of them."""
+"""The steps of one training run: in order, exact, stoppable between any two of them."""
 
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from mlm.backend import processes
 from mlm.backend.input_pipeline import fed
@@ -20,191 +24,101 @@ from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
 from mlm.evaluation.evaluator import Evaluator, Figures
 from mlm.training.event_log import EventLog
+from mlm.training.learner import compile_learner
 from mlm.training.preparation import Preparation
 from mlm.training.progress import StepCounter, progress_bar, write_line
 from mlm.training.record import Progress
-from mlm.training.state.pusher import StatePusher
 from mlm.training.state.resuming import check_same_run
-from mlm.training.state.writer import StateWriter
-from mlm.training.step import Learner
+from mlm.training.state.saver import StateSaver
 from mlm.training.step.dataset import TrainingDataset
-from mlm.training.step.optimizer import make_optimizer
 from mlm.training.stopping import StopRequest
-
-PUSH_TIMEOUT = 600.0  # seconds that a run which ends waits for its last state to reach the Hub
-# Settings that a resumed run may change: they move no weight.
-FREE_ON_RESUME = {
-    "output_dir",
-    "overwrite_output_dir",
-    "logging_steps",
-    "save_steps",
-    "save_total_limit",
-    "per_device_eval_batch_size",
-    "skip_bad_steps",
-    "max_train_minutes",
-    "require_device",
-    "distributed",
-    "report_to",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_tag",
-    "resume_from_hub",
-    "hub_state_minutes",
-    "language",
-    "license",
-    "dataset_tags",
-    "dataset_license",
-    "hub_space",
-    "example_texts",
-    "save_dtype",
-    "load_best_model_at_end",  # of the weights that were trained it chooses some
-    "train_file",  # the fingerprint says whether these hold what they held
-    "token_store",
-    "validation_file",
-    "add_words_file",
-}
 
 
 class TrainingStopped(Exception):
-    """A signal or the clock ended the run in order; `folder` holds a state to go on from."""
+    """A signal or the clock ended the run in order; `folder` holds a state to resume from."""
 
     def __init__(self, step: int, total_steps: int, folder: Path):
+        """Keep where the run stopped."""
         super().__init__(f"stopped at step {step} of {total_steps}; the state is in {folder}")
         self.step, self.total_steps, self.folder = step, total_steps, folder
 
 
 class TrainingRun:
-    """One training run: made, perhaps put where it stood, then `go`, then `end`."""
+    """One run: `resume` if there is a state, then `train_to_end`, then `final_figures`.
 
-    def __init__(self, ready: Preparation, report: Callable[[str], None], stop: StopRequest):
-        self.ready, self.config = ready, ready.config
-        self.report, self.stop = report, stop
-        self.total_steps = ready.total_steps
-        self.progress = Progress()
-        self._saved = time.monotonic()
-        self.states = Path(self.config.output_dir) / "state"
-        logs = Path(self.config.output_dir) / "logs"
-        self.events = EventLog(logs if self.config.report_to == "tensorboard" else None)
-        self._compile()
+    progress: where the run is, and its curves.
+    """
 
-    def _compile(self) -> None:
-        ready, device = self.ready, self.ready.device
-        with device.scope():
-            self.learner = Learner(ready.start.model, ready.micro_batches)
-            self.optimizer = make_optimizer(
-                self.config, self.total_steps, scales_loss=device.policy == "mixed_float16"
-            )
-            self.nats = self.learner.compile_for_training(
-                self.optimizer, jit_compile=device.jit_compile
-            )
-            self.evaluator = Evaluator(
-                ready.start.model, ready.evaluation_batches, jit_compile=device.jit_compile
+    def __init__(self, prepared: Preparation, report: Callable[[str], None], stop: StopRequest):
+        """Compile for the device; raises ConfigError if the curves cannot be written."""
+        self.config, self.progress = prepared.config, Progress()
+        self._prepared, self._report, self._stop = prepared, report, stop
+        output = Path(self.config.output_dir)
+        self._saver = StateSaver(self.config, output / "state", stop, report)
+        self._events = EventLog(output / "logs" if self.config.report_to == "tensorboard" else None)
+        self._learner, self._optimizer, self._loss = compile_learner(prepared)
+        with prepared.device.scope():
+            self._evaluator = Evaluator(
+                prepared.model,
+                prepared.evaluation_batches,
+                jit_compile=prepared.device.jit_compile,
             )
 
-    def go_on_from(self, state: TrainingState) -> None:
-        """Stand where a saved run stood; ConfigError if this is another run."""
-        check_same_run(
-            state,
-            self.config.to_dict(),
-            self.ready.store.fingerprint,
-            may_differ=FREE_ON_RESUME,
-        )
-        restore_state(state, self.ready.start.model, self.optimizer)
+    # Resume
+
+    def resume(self, state: TrainingState) -> None:
+        """Continue from a saved state. Raises ConfigError if it is another run's."""
+        check_same_run(state, self.config, self._prepared.store.fingerprint)
+        restore_state(state, self._prepared.model, self._optimizer)
         self.progress = Progress(**state.run["progress"])
-        self.report(f"going on from step {state.step} ({state.folder})")
-        policy = self.ready.device.policy
+        self._report(f"resuming from step {state.step} ({state.folder})")
+        policy = self._prepared.device.policy
         if state.run.get("policy", policy) != policy:
-            self.optimizer.begin_loss_scale()
-            self.report(
-                f"until here it was computed in {state.run['policy']}, from here on in {policy}: "
+            self._optimizer.begin_loss_scale()
+            self._report(
+                f"computed in {state.run['policy']} until here, in {policy} from here on: "
                 "the same run, but not to the last digit"
             )
-        self._look_for_best()
+        self._check_best_state()
 
-    def _look_for_best(self) -> None:
-        """Say so if the best state so far is not here, and keep the best of what comes."""
+    def _check_best_state(self) -> None:
+        """If the best state so far is not here, say so and keep the best from now on."""
         best = self.progress.best_step
         if not self.config.load_best_model_at_end or best == self.progress.step:
             return
-        if state_of_step(self.states, best) is None:
+        if state_of_step(self._saver.folder, best) is None:
             self.progress.best_loss = None
-            self.report(
-                f"the state of the best step so far, {best}, is not in {self.states}: the best of "
-                "the steps that come is kept"
+            self._report(
+                f"the state of the best step so far, {best}, is not in {self._saver.folder}: the "
+                "best of the following steps will be kept"
             )
 
-    def go(self) -> None:
-        """Train from where the run stands to its end; TrainingStopped if it has to end before."""
+    # Train
+
+    def train_to_end(self) -> None:
+        """Train to the last step. Raises TrainingStopped if the run has to end before."""
         with ExitStack() as stack:
-            self._open(stack)
-            bar = stack.enter_context(progress_bar(self.total_steps, self.progress.step))
+            if processes.is_first():
+                self._events.open(self.progress.step)
+                stack.callback(self._events.close)
+            # A run that ended well needs no state; one that was stopped is resumed elsewhere.
+            stack.enter_context(
+                self._saver.open(lambda: self._stop.is_asked() or not self._is_over())
+            )
+            bar = stack.enter_context(progress_bar(self._prepared.total_steps, self.progress.step))
             if self.progress.before is None:
-                self._begin()
-            self._evaluate_if_due()  # where the run was stopped, that was not done any more
-            for step in self._boundaries():
+                self._evaluate_before()
+            self._evaluate_if_due()  # if the run was stopped before it evaluated
+            for step in self._pauses():
                 self._train_until(step, bar)
                 self._pause()
             self._save()  # what is killed or fails after this need not train again
-            self._wait_for_states()
-        if processes.any_of(self.stop.is_asked()):
-            raise TrainingStopped(self.progress.step, self.total_steps, self.states.parent)
+            self._saver.wait()
+        if processes.any_of(self._stop.is_asked()):
+            raise self._make_stopped()
 
-    def end(self) -> Figures:
-        """The figures of the weights that the run leaves: the last ones, or the best."""
-        round_weights(self.ready.start.model, self.config.save_dtype)  # what is published
-        figures = self._evaluate("after")
-        if self.progress.validation_loss() is None:
-            self._note(figures)
-        if not self.config.load_best_model_at_end or self.progress.best_step == self.progress.step:
-            return figures
-        best = state_of_step(self.states, self.progress.best_step)
-        if best is None:
-            self.report(
-                f"the state of the best step, {self.progress.best_step}, is no longer in "
-                f"{self.states}: the last weights are kept instead"
-            )
-            self.progress.best_step = self.progress.step
-            return figures
-        restore_state(best, self.ready.start.model, self.optimizer)
-        round_weights(self.ready.start.model, self.config.save_dtype)
-        return self._evaluate(f"best, step {best.step}")
-
-    def _open(self, stack: ExitStack) -> None:
-        """What is closed however the run ends: the curves, the states being sent and written."""
-        config, send = self.config, None
-        if not processes.is_first():
-            return
-        self.events.open(self.progress.step)
-        stack.callback(self.events.close)
-        if config.resume_from_hub:
-            pusher = StatePusher(
-                str(config.hub_model_id),
-                minutes=config.hub_state_minutes,
-                private=config.hub_private_repo,
-                report=lambda line: write_line(self.report, line),
-                took=self.stop.note_push,
-            )
-            # A run that has ended well needs no state; one that stopped is gone on with elsewhere.
-            stack.callback(
-                lambda: pusher.finish(
-                    PUSH_TIMEOUT, push_last=self.stop.is_asked() or not self._is_over()
-                )
-            )
-            send = pusher.offer
-        self.writer = stack.enter_context(
-            StateWriter(self.states, keep=config.save_total_limit, on_written=send)
-        )
-
-    def _begin(self) -> None:
-        figures = self._evaluate("before")
-        self.progress.before = figures.to_dict()
-        self._note(figures)
-        if self.config.load_best_model_at_end:
-            self._save()
-
-    def _boundaries(self) -> Iterator[int]:
-        """The steps at which training pauses to log, evaluate or save."""
+    def _pauses(self) -> Iterator[int]:
+        """Yield the steps at which training pauses to log, evaluate or save."""
         config = self.config
         while not self._is_over():
             step = self.progress.step
@@ -212,85 +126,113 @@ class TrainingRun:
                 step - step % every + every
                 for every in (config.logging_steps, config.eval_steps, config.save_steps)
             ]
-            yield min(*ends, self.total_steps)
+            yield min(*ends, self._prepared.total_steps)
 
     def _is_over(self) -> bool:
-        """At its last step, or after so many evaluations that gained nothing."""
+        """Return whether this is the last step, or early stopping ends the run."""
         patience, waited = (
             self.config.early_stopping_patience,
             self.progress.evaluations_without_gain,
         )
         has_stalled = patience is not None and waited >= patience
-        return has_stalled or self.progress.step >= self.total_steps
+        return has_stalled or self.progress.step >= self._prepared.total_steps
 
-    def _train_until(self, end: int, bar) -> None:
+    def _train_until(self, end: int, bar: tqdm) -> None:
         progress, started = self.progress, time.monotonic()
-        self.nats.carry(progress.unfinished_mean)
-        counter = StepCounter(bar, self.stop)
-        steps = fed(TrainingDataset(self.ready.batches, progress.step, end))
-        self.learner.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
+        self._loss.carry(progress.unfinished_mean)
+        counter = StepCounter(bar, self._stop)
+        batches = fed(TrainingDataset(self._prepared.batches, progress.step, end))
+        self._learner.fit(batches, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started
-        self._look_for_skipped()
-        progress.unfinished_mean = self.nats.sums()
+        self._check_skipped_steps()
+        progress.unfinished_mean = self._loss.sums()
         if progress.step == end:
             self._log(bar)
 
-    def _look_for_skipped(self) -> None:
-        """Say which step was passed over; TrainingError if that was one too many."""
-        count, last = self.optimizer.skipped()
+    def _check_skipped_steps(self) -> None:
+        """Report a non-finite step that was skipped; TrainingError if it is one too many."""
+        count, last = self._optimizer.skipped()
         if count == self.progress.skipped_steps:
             return
         self.progress.skipped_steps = count
         said = f"the loss or its gradient was not finite at step {last + 1}"
         if count > self.config.skip_bad_steps:  # then `last` is the first of those too many
-            state = newest_state(self.states)
+            state = newest_state(self._saver.folder)
             where = f"the newest state is {state.folder}" if state else "no state was saved yet"
             raise TrainingError(
-                f"{said}; lower --learning_rate, raise --warmup_steps, or pass over such steps "
-                f"with --skip_bad_steps; {where}"
+                f"{said}; lower --learning_rate, raise --warmup_steps, or skip such steps with "
+                f"--skip_bad_steps; {where}"
             )
-        write_line(self.report, f"{said}: passed over, {count} in all")
+        write_line(self._report, f"{said}: skipped, {count} in all")
 
-    def _log(self, bar) -> None:
+    def _log(self, bar: tqdm) -> None:
         progress = self.progress
-        loss, progress.unfinished_mean = float(self.nats.result()), None
-        if not self.nats.sums()[1]:
-            return  # every step since the last point was passed over
+        loss, progress.unfinished_mean = float(self._loss.result()), None
+        if not self._loss.sums()[1]:
+            return  # every step since the last point was skipped
         progress.loss_curve.append([progress.step, round(loss, 5)])
-        speed = progress.tokens_per_second(self.ready.batches.tokens_per_step)
+        speed = progress.tokens_per_second(self._prepared.batches.tokens_per_step)
         bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s")
-        self.events.scalar("train/loss", loss, progress.step)
-        self.events.scalar("train/tokens_per_second", speed, progress.step)
+        self._events.scalar("train/loss", loss, progress.step)
+        self._events.scalar("train/tokens_per_second", speed, progress.step)
 
     def _pause(self) -> None:
-        """What falls due at this step; TrainingStopped where the run has to end."""
+        """Evaluate and save if due. Raises TrainingStopped if the run has to stop here."""
         progress, config = self.progress, self.config
-        if processes.any_of(self.stop.is_set()):
+        if processes.any_of(self._stop.is_set()):
             self._save()
-            self._wait_for_states()
-            raise TrainingStopped(progress.step, self.total_steps, Path(config.output_dir))
-        if processes.is_first():
-            self.writer.check()
-        if progress.step == self.total_steps:
-            return  # the rest is the end's
+            self._saver.wait()
+            raise self._make_stopped()
+        self._saver.check()
+        if progress.step == self._prepared.total_steps:
+            return  # `final_figures` does the rest
         saved = self._evaluate_if_due()
-        if not saved and (progress.step % config.save_steps == 0 or self._hub_waits()):
+        if not saved and (progress.step % config.save_steps == 0 or self._saver.push_is_due()):
             self._save()
 
-    def _wait_for_states(self) -> None:
-        """Until what was saved is whole on disk, and every process may read it."""
-        processes.only_first(lambda: self.writer.close())
+    def _make_stopped(self) -> TrainingStopped:
+        output = Path(self.config.output_dir)
+        return TrainingStopped(self.progress.step, self._prepared.total_steps, output)
 
-    def _hub_waits(self) -> bool:
-        """Whether a state is to be sent before the next one would be saved."""
-        config, waited = self.config, time.monotonic() - self._saved
-        return config.resume_from_hub and 0 < 60 * config.hub_state_minutes <= waited
+    # Evaluate
+
+    def final_figures(self) -> Figures:
+        """Return the figures of the weights that the run ends with, the last ones or the best."""
+        self._round_weights()
+        figures = self._evaluate("after")
+        if self.progress.validation_loss() is None:
+            self._note(figures)
+        if not self.config.load_best_model_at_end or self.progress.best_step == self.progress.step:
+            return figures
+        best = state_of_step(self._saver.folder, self.progress.best_step)
+        if best is None:
+            self._report(
+                f"the state of the best step, {self.progress.best_step}, is no longer in "
+                f"{self._saver.folder}: the last weights are kept instead"
+            )
+            self.progress.best_step = self.progress.step
+            return figures
+        restore_state(best, self._prepared.model, self._optimizer)
+        self._round_weights()
+        return self._evaluate(f"best, step {best.step}")
+
+    def _round_weights(self) -> None:
+        """Round to the number format of the checkpoint: what is published is what is measured."""
+        round_weights(self._prepared.model, self.config.save_dtype)
+
+    def _evaluate_before(self) -> None:
+        figures = self._evaluate("before")
+        self.progress.before = figures.to_dict()
+        self._note(figures)
+        if self.config.load_best_model_at_end:
+            self._save()
 
     def _evaluate_if_due(self) -> bool:
-        """Evaluate where this step asks for it; whether its weights, being the best, were saved."""
+        """Evaluate if this step is due; return whether its weights, as the best, were saved."""
         progress, config = self.progress, self.config
-        is_due = 0 < progress.step < self.total_steps and progress.step % config.eval_steps == 0
+        is_between = 0 < progress.step < self._prepared.total_steps
+        is_due = is_between and progress.step % config.eval_steps == 0
         if not is_due or progress.validation_loss() is not None:
             return False
         is_best = self._note(self._evaluate(f"step {progress.step}"))
@@ -300,37 +242,42 @@ class TrainingRun:
         return False
 
     def _note(self, figures: Figures) -> bool:
-        """Enter figures into the curve; whether they are the best so far."""
-        self.events.scalar("validation/loss", figures.loss, self.progress.step)
+        """Enter figures into the curve; return whether they are the best so far."""
+        self._events.scalar("validation/loss", figures.loss, self.progress.step)
         return self.progress.note_evaluation(figures.loss)
 
     def _evaluate(self, when: str) -> Figures:
-        with self.stop.keeping_back():
-            figures = self.evaluator.figures()
+        with self._stop.keeping_back():
+            figures = self._evaluator.figures()
         if not math.isfinite(figures.loss):
-            raise TrainingError(f"the validation loss is no number {when}; lower --learning_rate")
+            raise TrainingError(
+                f"the validation loss is not finite ({when}); lower --learning_rate"
+            )
         write_line(
-            self.report,
+            self._report,
             f"{when}: masked-token perplexity {figures.perplexity:.2f} (loss {figures.loss:.4f} "
             f"nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
             f"{figures.num_tokens:,} masked tokens in held-out documents",
         )
         return figures
 
+    # Save
+
     def _save(self) -> None:
-        if not processes.is_first():
-            return
-        run = {
+        self._saver.save(
+            partial(snapshot, self._prepared.model, self._optimizer), self._run_facts()
+        )
+
+    def _run_facts(self) -> dict[str, Any]:
+        """Return what a state holds besides its arrays."""
+        return {
             "step": self.progress.step,
-            "total_steps": self.total_steps,
+            "total_steps": self._prepared.total_steps,
             "config": self.config.to_dict(),
-            "fingerprint": self.ready.store.fingerprint,
-            "global_batch_size": self.ready.batches.global_batch_size,
-            "policy": self.ready.device.policy,
+            "fingerprint": self._prepared.store.fingerprint,
+            "global_batch_size": self._prepared.batches.global_batch_size,
+            "policy": self._prepared.device.policy,
             "validation_loss": self.progress.validation_loss(),
             "best_step": self.progress.best_step,
             "progress": dataclasses.asdict(self.progress),
         }
-        self._saved = time.monotonic()
-        with self.stop.keeping_back():
-            self.writer.save(snapshot(self.ready.start.model, self.optimizer), run)

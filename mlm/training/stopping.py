@@ -1,4 +1,4 @@
-"""A run seen from outside: its progress bar, its lines, and what ends it in order."""
+"""Stop a run in order, on a signal or by the clock; lock its folder against other runs."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from mlm.errors import ConfigError
 
@@ -14,46 +15,48 @@ from mlm.errors import ConfigError
 class StopRequest:
     """Set by a signal, or by the clock when `minutes` of the run are over.
 
-    reserve: seconds kept back before that, for the longest save or evaluation seen so far; sending:
-    for the longest push of a state. The clock is the monotonic one: a wall clock that jumps stops
-    nothing.
+    reserve: seconds kept back for the longest save or evaluation so far; sending: for the longest
+    push of a state. The clock is monotonic, so a change of the system time stops nothing.
     """
 
     def __init__(self, minutes: float | None = None):
+        """Start the clock; None for no limit."""
         self._signal = threading.Event()
         self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.reserve = self.sending = 0.0
 
     def set(self) -> None:
+        """Request a stop, as a signal does."""
         self._signal.set()
 
     def is_set(self) -> bool:
+        """Return whether the run has to stop now."""
         return self.is_asked() or self.is_late()
 
     def is_asked(self) -> bool:
-        """Whether a signal came."""
+        """Return whether a signal came."""
         return self._signal.is_set()
 
     def is_late(self) -> bool:
-        """Whether the time is over, but for what is kept back."""
+        """Return whether the time is over, less what is kept back."""
         kept = self.reserve + self.sending
         return self._deadline is not None and time.monotonic() + kept > self._deadline
 
     def note_push(self, seconds: float) -> None:
-        """A push took so long; the last one has to be done before the time is over."""
+        """Keep back the time of a push: the last one has to end before the time is over."""
         self.sending = max(self.sending, seconds)
 
     @contextmanager
     def keeping_back(self) -> Iterator[None]:
-        """Something that no stop interrupts, and that may have to be done once more at the end."""
+        """Keep back the time of the block, which may have to be done once more at the end."""
         started = time.monotonic()
         yield
         self.reserve = max(self.reserve, time.monotonic() - started)
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends what is done here as Ctrl-C does: with KeyboardInterrupt."""
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -66,12 +69,12 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def stop_on_signals(stop: StopRequest) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the step in hand; a second one changes nothing."""
+    """Let Ctrl-C and SIGTERM request a stop after the current step, however often they come."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def request_stop(signum, frame):
+    def request_stop(signum: int, frame: FrameType | None) -> None:
         stop.set()
 
     before = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -83,17 +86,17 @@ def stop_on_signals(stop: StopRequest) -> Iterator[None]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Nobody else trains in the folder meanwhile; ConfigError if somebody does.
+def run_lock(folder: Path) -> Iterator[None]:
+    """Lock a folder against other runs; ConfigError if another one holds the lock.
 
-    The lock is the folder's own and goes with the process, however that ends.
+    The lock is on the folder itself and ends with the process, however that ends.
     """
     try:
         import fcntl
-    except ImportError:  # Windows: the two would have to be kept apart by hand
+    except ImportError:  # Windows has no such lock
         yield
         return
-    made = not folder.exists()
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
@@ -110,5 +113,5 @@ def alone_in(folder: Path) -> Iterator[None]:
         ) from None
     finally:
         os.close(descriptor)
-        if made and not any(folder.iterdir()):
+        if is_new and not any(folder.iterdir()):
             folder.rmdir()  # a run that was refused leaves nothing

@@ -9,7 +9,7 @@ do: PyTorch, whose threads wait for each other, is then slower tenfold.
 
 Models of the BERT-base shape have random weights and the real vocabulary; texts are IMDB's. The
 folder that MLM_SHARED_DATA names has tokenizers/bert-base-uncased-vocab.txt and
-imdb/{train,unsup,test_4k}.csv.gz with a column text. The peers need requirements-bench.txt.
+imdb/{train,unsup,test_4k}.csv.gz with a column text. The peers need `pip install 'mlm[bench]'`.
 
 What the page takes for an answer has weights in 8 bits, the peers' in 32; fill-*-int8 are against
 8 bits, fill-32-float32 is in 32 here too. The peers compute the logits of all tokens, ours those of

@@ -56,12 +56,11 @@ def main(arguments: list[str]) -> None:
     from mlm import hub
     from mlm.data.batches.masked_batches import evaluation_batches
     from mlm.data.tokens.token_facts import TokenFacts
-    from mlm.evaluation.evaluator import split_of
-    from mlm.evaluation.held_out import held_out
+    from mlm.evaluation.held_out import resolve_held_out, tokenize_held_out
     from mlm.inference.engines.choice import open_with_engine
 
     folder = hub.fetch_checkpoint(given.model).folder
-    asked, _ = held_out(None, validation_file=(given.texts,))
+    asked, _ = resolve_held_out(None, validation_file=(given.texts,))
     kinds: list[tuple[str, DType]] = [
         ("litert", "float32"),
         ("litert", "int8"),
@@ -72,7 +71,7 @@ def main(arguments: list[str]) -> None:
     for name, dtype in kinds:
         opened, engine = open_with_engine(folder, name, dtype)
         batches = batches or evaluation_batches(
-            split_of(asked, opened.tokenizer),
+            tokenize_held_out(asked, opened.tokenizer),
             TokenFacts.of(opened.tokenizer),
             max_seq_length=asked.max_seq_length,
             batch_size=ROWS_AT_ONCE,

@@ -8,7 +8,7 @@ length, batch and corpus (of a model of 4 layers of 256) and against the model's
 memory that it took. Answering is the page's engine, weights in 8 bits, BERT-base shape:
 milliseconds against tokens and against masks; and questions a second against how many ask at once.
 How reading a corpus grows, from the disk and from the Hub, is corpus_size.py's. The picture needs
-requirements-bench.txt.
+`pip install 'mlm[bench]'`.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What is measured on: texts of IMDB, and models of random weights with the real vocabulary.
 
-MLM_SHARED_DATA names the folder of both.
+MLM_SHARED_DATA names the folder of both; docs/data.md says where the files are from.
 """
 
 import os
@@ -63,13 +63,12 @@ class Material:
         from mlm.checkpoint.tokenizer import load_tokenizer
         from mlm.data.batches.masked_batches import evaluation_batches
         from mlm.data.tokens.token_facts import TokenFacts
-        from mlm.evaluation.evaluator import split_of
-        from mlm.evaluation.held_out import held_out
+        from mlm.evaluation.held_out import resolve_held_out, tokenize_held_out
 
         tokenizer = load_tokenizer(model)
-        asked, _ = held_out(None, validation_file=(str(IMDB["test_4k"]),))
+        asked, _ = resolve_held_out(None, validation_file=(str(IMDB["test_4k"]),))
         ((inputs, labels, weights), *_) = evaluation_batches(
-            split_of(asked, tokenizer),
+            tokenize_held_out(asked, tokenizer),
             TokenFacts.of(tokenizer),
             max_seq_length=128,
             batch_size=128,

@@ -116,22 +116,19 @@ def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, An
     load_backend()
     from mlm.backend.input_pipeline import fed
     from mlm.training.config import TrainingConfig
+    from mlm.training.learner import compile_learner
     from mlm.training.preparation import prepare
-    from mlm.training.step import Learner
     from mlm.training.step.dataset import TrainingDataset
-    from mlm.training.step.optimizer import make_optimizer
 
     def make_steps(first: int, count: int) -> float:
-        steps = fed(TrainingDataset(ready.batches, first, first + count))
+        steps = fed(TrainingDataset(prepared.batches, first, first + count))
         return learner.fit(steps, verbose=0, shuffle=False).history["nats"][0]
 
     with tempfile.TemporaryDirectory() as folder:
-        ready = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
-        if ready.device.kind != on:
-            raise SystemExit(f"{ready.device.name} is what there is, where a {on} is asked for")
-        learner = Learner(ready.start.model, ready.micro_batches)
-        optimizer = make_optimizer(ready.config, ready.total_steps)
-        learner.compile_for_training(optimizer, jit_compile=ready.device.jit_compile)
+        prepared = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
+        if prepared.device.kind != on:
+            raise SystemExit(f"{prepared.device.name} is what there is, where a {on} is asked for")
+        learner = compile_learner(prepared).learner
         first = make_steps(0, 1)
         start = since_process_start()
         second = make_steps(1, 1)
@@ -154,10 +151,9 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
     load_backend()
     from mlm.backend.input_pipeline import fed
     from mlm.training.config import TrainingConfig
+    from mlm.training.learner import compile_learner
     from mlm.training.preparation import prepare
-    from mlm.training.step import Learner
     from mlm.training.step.dataset import TrainingDataset
-    from mlm.training.step.optimizer import make_optimizer
 
     arrays = np.load(held_out)
 
@@ -172,13 +168,11 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
         return float(-of_label[arrays["real"]].mean())
 
     with tempfile.TemporaryDirectory() as folder:
-        ready = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
-        learner = Learner(ready.start.model, ready.micro_batches)
-        optimizer = make_optimizer(ready.config, ready.total_steps)
-        learner.compile_for_training(optimizer, jit_compile=ready.device.jit_compile)
+        prepared = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
+        learner = compile_learner(prepared).learner
         step, reached, looked = 0, float("inf"), 0.0
-        while reached > loss and step < ready.total_steps:
-            steps = TrainingDataset(ready.batches, step, step + every)
+        while reached > loss and step < prepared.total_steps:
+            steps = TrainingDataset(prepared.batches, step, step + every)
             learner.fit(fed(steps), verbose=0, shuffle=False)
             begun = time.perf_counter()
             step, reached = step + every, held_out_loss()

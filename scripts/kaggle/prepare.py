@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mlm.hub.space.files import ROOT, code_files
 
 HERE = Path(__file__).resolve().parent
-BESIDES = ("LICENSE", "requirements.txt")
+BESIDES = ("LICENSE", "pyproject.toml")
 ACCELERATORS = {  # with the names that Kaggle's tool lists (February 2026)
     "tpu-v5e-8": {"enable_tpu": True, "machine_shape": "TpuV5E8"},
     "tpu-v6e-8": {"enable_tpu": True, "machine_shape": "TpuV6E8"},

@@ -57,6 +57,14 @@ def test_a_folder_takes_the_place_of_another(tmp_path, is_there):
     assert list(tmp_path.iterdir()) == [old]
 
 
+def test_the_old_folder_stays_where_the_new_one_cannot_take_its_place(tmp_path):
+    old = tmp_path / "state"
+    old.mkdir()
+    with pytest.raises(OSError, match="No such file"):
+        replace_folder(tmp_path / "absent", old, ".making-")
+    assert list(tmp_path.iterdir()) == [old]
+
+
 def test_leftovers_are_removed_and_nothing_else(tmp_path):
     for name in (".making-abc", "making-abc", ".other-abc"):
         (tmp_path / name).mkdir()

@@ -100,7 +100,7 @@ def test_pytorch_stays_out_of_the_process():
     """It is installed, and transformers would import it."""
     assert importlib.util.find_spec("torch")
     program = (
-        "import sys\nfrom scripts import train\n"
+        "import sys\nfrom mlm.commands import train\n"
         "train.parse(['--train_file', 'a.csv', '--model_name_or_path', 'demo'])\n"
         "train.load_backend()\n"
         "from mlm.checkpoint.tokenizer import load_tokenizer\n"

@@ -1,4 +1,4 @@
-"""config.json: what is accepted as it is found, and each rule with a file that breaks it."""
+"""config.json: published files are accepted, and each rule refuses a file that breaks it."""
 
 import json
 import subprocess
@@ -9,14 +9,12 @@ import pytest
 
 from mlm.checkpoint.config_bounds import NUMBERS
 from mlm.checkpoint.config_json import (
-    DEEPEST,
-    LONGEST_LIST,
-    LONGEST_STRING,
     MAX_CONFIG_BYTES,
     check_settings,
     read_config,
     read_raw_config,
 )
+from mlm.checkpoint.config_values import MAX_DEPTH, MAX_LIST, MAX_STRING
 from mlm.checkpoint.families import FAMILIES, encoder_config_of, new_config
 from mlm.errors import CheckpointError
 from tests.support.places import ROOT
@@ -51,7 +49,7 @@ def refusal_of(folder: Path) -> str:
     return message
 
 
-# What is accepted
+# Accepted files
 
 
 @pytest.mark.parametrize("flag", [True, False])
@@ -67,7 +65,7 @@ def test_what_is_forbidden_but_empty_says_nothing(tmp_path):
     assert encoder_config_of(config).vocab_size == 64
 
 
-# As published, with the keys that libraries of their time wrote.
+# Published configs, with the keys that the libraries of their time wrote.
 AS_FOUND = {
     "bert, 2018": {
         "attention_probs_dropout_prob": 0.1, "directionality": "bidi", "hidden_act": "gelu",
@@ -140,37 +138,40 @@ def test_published_configs_are_read(name, tmp_path):
     assert config.vocab_size == AS_FOUND[name].get("vocab_size", 30522)
 
 
-# What is refused: rule -> (settings beside those of a small BERT, what the line says)
+# Refused settings: rule -> (settings added to those of a small BERT, part of the message)
 
 CODE = {
-    "auto_map": ({"auto_map": {"AutoModel": "evil.py"}}, "code of its own, which is never run"),
-    "deep auto_map": ({"text_config": {"auto_map": {}}}, "code of its own, which is never run"),
+    "auto_map": ({"auto_map": {"AutoModel": "evil.py"}}, "custom code, which is never run"),
+    "deep auto_map": ({"text_config": {"auto_map": {}}}, "custom code, which is never run"),
     "custom pipelines": ({"custom_pipelines": {}}, "never run (custom_pipelines)"),
-    "attention": ({"_attn_implementation": "sdpa"}, "asks for an attention of its own"),
+    "attention": ({"_attn_implementation": "sdpa"}, "asks for a custom attention"),
     "weights of another file": ({"transformers_weights": "other.safetensors"}, "of another file"),
     "a flag that is none": ({"return_dict": "x"}, "return_dict is 'x'; expected true or false"),
     "hidden states": ({"output_hidden_states": "x"}, "output_hidden_states is 'x'"),
-    "attention by another name": ({"_attn_implementation_autoset": "me/kernel"}, "of its own"),
-    "inner attention": ({"_attn_implementation_internal": "me/kernel"}, "of its own"),
+    "attention by another name": (
+        {"_attn_implementation_autoset": "me/kernel"},
+        "a custom attention",
+    ),
+    "inner attention": ({"_attn_implementation_internal": "me/kernel"}, "a custom attention"),
     "public attention": ({"attn_implementation": "me/kernel"}, "(attn_implementation)"),
     "experts": ({"_experts_implementation": "me/kernel"}, "(_experts_implementation)"),
     "quantized": ({"quantization_config": {"bits": 4}}, "quantized weights, which are not read"),
 }
 ATTRIBUTES = {
-    "a method": ({"to_dict": 1}, "to_dict is no setting but a part of transformers' code"),
+    "a method": ({"to_dict": 1}, "to_dict is not a setting but a part of transformers' code"),
     "layers that differ": (
         {"is_heterogeneous": True},
         "asks for layers that differ from each other",
     ),
-    "a table of the class": ({"attribute_map": {"a": "b"}}, "attribute_map is no setting but"),
+    "a table of the class": ({"attribute_map": {"a": "b"}}, "attribute_map is not a setting but"),
     "layers of their own": (
         {"per_layer_config": {"0": {}}},
         "asks for layers that differ from each other",
     ),
-    "a property": ({"use_return_dict": True}, "use_return_dict is no setting but"),
-    "dunder": ({"__class__": "dict"}, "__class__ is no setting; keys do not begin with _"),
-    "private": ({"_output_attentions": True}, "_output_attentions is no setting"),
-    "deep dunder": ({"a": {"__float__": "NaN"}}, "__float__ is no setting"),
+    "a property": ({"use_return_dict": True}, "use_return_dict is not a setting but"),
+    "dunder": ({"__class__": "dict"}, "__class__ is not a setting; keys do not begin with _"),
+    "private": ({"_output_attentions": True}, "_output_attentions is not a setting"),
+    "deep dunder": ({"a": {"__float__": "NaN"}}, "__float__ is not a setting"),
     "a function of torch": ({"dtype": "load"}, "dtype is 'load'; expected float32 or float16"),
     "the same, older": ({"torch_dtype": "hub"}, "torch_dtype is 'hub'; expected float32"),
 }
@@ -207,12 +208,12 @@ FIELDS = {
 SIZES = {
     "a large number": ({"anything": 2**31 + 1}, "anything is 2147483649; expected a number of"),
     "a large deep one": ({"a": [{"b": -1e300}]}, "a[0].b is -1e+300; expected a number of"),
-    "depth": ({"a": [[[[[]]]]]}, f"is nested {DEEPEST + 1} deep; expected {DEEPEST} at most"),
-    "a long list": ({"a": [0] * (LONGEST_LIST + 1)}, "a has 1,025 entries; expected 1,024 at most"),
-    "a long word": ({"a": "b" * (LONGEST_STRING + 1)}, "a has 1,025 characters; expected 1,024"),
+    "depth": ({"a": [[[[[]]]]]}, f"is nested {MAX_DEPTH + 1} deep; expected {MAX_DEPTH} at most"),
+    "a long list": ({"a": [0] * (MAX_LIST + 1)}, "a has 1,025 entries; expected 1,024 at most"),
+    "a long word": ({"a": "b" * (MAX_STRING + 1)}, "a has 1,025 characters; expected 1,024"),
     "a long key": ({"a" * 129: 1}, "expected 128 printable characters at most"),
     "a key of lines": ({"a\nb": 1}, r"the file has the key 'a\nb'"),
-    "half a surrogate": ({"hidden_act": "\ud800"}, "half a surrogate pair is none"),
+    "half a surrogate": ({"hidden_act": "\ud800"}, "expected text without half a surrogate pair"),
 }
 LAYERS = {
     "types of 3 layers": ({"layer_types": ["full_attention"] * 3}, "expected a list of 2"),
@@ -263,9 +264,9 @@ def test_layers_that_break_a_rule_are_refused(rule, tmp_path):
 def test_each_known_number_has_its_ends(name):
     bounds = NUMBERS[name]
     settings = {"model_type": "distilbert", "vocab_size": 64}
-    for inside in (0.01 if bounds.above else bounds.low, bounds.high):
+    for inside in (0.01 if bounds.exclude_low else bounds.low, bounds.high):
         check_settings(settings | {name: inside}, "a config.json")
-    for outside in (bounds.low - (not bounds.above), bounds.high * 2, "3", [3], True, None):
+    for outside in (bounds.low - (not bounds.exclude_low), bounds.high * 2, "3", [3], True, None):
         with pytest.raises(CheckpointError, match=f"a config.json: {name} is .*; expected"):
             check_settings(settings | {name: outside}, "a config.json")
 
@@ -277,18 +278,18 @@ def test_more_labels_than_a_file_has_room_for_are_refused_too():
 
 
 JSON = {
-    "torn": ('{"model_type": ', "is no JSON at character 15"),
+    "torn": ('{"model_type": ', "is not valid JSON at character 15"),
     "no object": ("[]", "holds no settings"),
     "not UTF-8": (b'{"a": "\xe9"}', "is not UTF-8 at byte 7"),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), "is not UTF-8 at byte 0"),
-    "NaN": ('{"a": NaN}', "it holds NaN, which is no JSON number"),
+    "NaN": ('{"a": NaN}', "it holds NaN, which is not a JSON number"),
     "infinity": ('{"a": [-Infinity]}', "it holds -Infinity"),
     "infinite by its digits": ('{"model_type": "bert", "a": 1e999}', "a is inf; expected a finite"),
     "a key twice": ('{"model_type": "bert", "model_type": "gpt2"}', "the key 'model_type' twice"),
     "a deep key twice": ('{"a": {"b": 1, "b": 1}}', "the key 'b' twice"),
     "a thousand digits": ('{"a": ' + "9" * 1000 + "}", "an integer of 1,000 digits"),
     "more than 64 bits": ('{"a": 9223372036854775808}', "beyond 64 bits"),
-    "too deep to parse": ("[" * 60_000, "is no JSON of sensible depth"),
+    "too deep to parse": ("[" * 60_000, "its JSON is nested too deeply"),
     "too large": (" " * 70_000, "has 70,000 bytes; a config has 65,536 at most"),
 }
 
@@ -318,7 +319,7 @@ def test_a_terabyte_of_config_is_not_read(tmp_path):
 
 
 def test_a_refused_config_never_reaches_transformers(tmp_path):
-    """Nor is the library imported for one that is no JSON or asks for code."""
+    """The library is not even imported for a file that asks for code."""
     write(tmp_path, BERT | {"auto_map": {"AutoModel": "evil.py"}})
     code = (
         "import sys, pathlib\nfrom mlm.checkpoint.config_json import read_config\n"

@@ -1,4 +1,4 @@
-"""Each family's checkpoints in the forms that they are found in: all of them load, to the bit."""
+"""Each family's checkpoints, in the variants that are published: all load, to the bit."""
 
 import json
 
@@ -50,8 +50,8 @@ def small_config(family: str, **changes):
 
 
 @pytest.fixture
-def saved(tmp_path, small_tokenizer):
-    """saved(family, auto_class) -> (folder, PyTorch model), saved there with a tokenizer."""
+def save_model(tmp_path, small_tokenizer):
+    """save_model(family, auto_class) -> (folder, PyTorch model), with a tokenizer in the folder."""
 
     def save(family: str, auto=transformers.AutoModelForMaskedLM, dtype=torch.float32, **options):
         torch.manual_seed(2)
@@ -74,7 +74,7 @@ def assert_same_values(ours: dict, others: dict, names=None) -> None:
 
 
 def rewrite(folder, change) -> None:
-    """Save the folder's tensors again under the names, and with the additions, of `change`."""
+    """Save the folder's tensors again after `change`, which renames or adds tensors."""
     path = folder / "model.safetensors"
     tensors = change(load_file(path))
     save_file({name: value.clone() for name, value in tensors.items()}, path, {"format": "pt"})
@@ -92,8 +92,8 @@ def test_the_shape_is_known_before_the_model_is_built(family, tied):
 
 
 @FAMILY
-def test_the_tensors_that_a_config_implies_are_those_that_transformers_saves(family, saved):
-    folder, model = saved(family)
+def test_the_tensors_that_a_config_implies_are_those_that_transformers_saves(family, save_model):
+    folder, model = save_model(family)
     implied = tensor_shapes(family, encoder_config_of(model.config))
     stored = {name: tuple(v.shape) for name, v in load_file(folder / "model.safetensors").items()}
     assert stored == implied
@@ -101,27 +101,27 @@ def test_the_tensors_that_a_config_implies_are_those_that_transformers_saves(fam
 
 @FAMILY
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_files_load_exactly(family, dtype, saved):
-    folder, model = saved(family, dtype=dtype)
+def test_half_precision_files_load_exactly(family, dtype, save_model):
+    folder, model = save_model(family, dtype=dtype)
     half = values(read_checkpoint(folder).model)
     model.float().save_pretrained(folder)
     assert_same_values(half, values(read_checkpoint(folder).model))
 
 
 @FAMILY
-def test_shards_load_as_one_file_does(family, saved):
-    folder, _ = saved(family)
+def test_shards_load_as_one_file_does(family, save_model):
+    folder, _ = save_model(family)
     whole = values(read_checkpoint(folder).model)
     (folder / "model.safetensors").unlink()
-    saved(family, max_shard_size="8KB")
+    save_model(family, max_shard_size="8KB")
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     assert len(set(index["weight_map"].values())) > 2
     assert_same_values(whole, values(read_checkpoint(folder).model))
 
 
 @FAMILY
-def test_gamma_and_beta_a_missing_prefix_and_buffers_are_understood(family, saved):
-    folder, model = saved(family)
+def test_gamma_and_beta_a_missing_prefix_and_buffers_are_understood(family, save_model):
+    folder, model = save_model(family)
     today = values(read_checkpoint(folder).model)
     prefix = f"{model.base_model_prefix}."
 
@@ -141,8 +141,8 @@ def test_gamma_and_beta_a_missing_prefix_and_buffers_are_understood(family, save
 
 
 @FAMILY
-def test_a_tied_decoder_may_be_stored_or_not(family, saved):
-    folder, model = saved(family)
+def test_a_tied_decoder_may_be_stored_or_not(family, save_model):
+    folder, model = save_model(family)
     without = values(read_checkpoint(folder).model)
     decoder = next(
         f"{name}.weight"
@@ -156,8 +156,10 @@ def test_a_tied_decoder_may_be_stored_or_not(family, saved):
 
 @FAMILY
 @pytest.mark.parametrize("auto", ["AutoModel", "AutoModelForTokenClassification"])
-def test_an_encoder_alone_gets_a_fresh_head_and_a_line_that_says_so(family, auto, saved, caplog):
-    folder, model = saved(family, getattr(transformers, auto))
+def test_an_encoder_alone_gets_a_fresh_head_and_a_line_that_says_so(
+    family, auto, save_model, caplog
+):
+    folder, model = save_model(family, getattr(transformers, auto))
     checkpoint = read_checkpoint(folder)
     assert checkpoint.fresh_head
     assert "has no masked-LM head" in caplog.text
@@ -170,15 +172,17 @@ def test_an_encoder_alone_gets_a_fresh_head_and_a_line_that_says_so(family, auto
     assert not ours["head/bias"].any()
 
 
-def test_an_electra_discriminator_is_an_encoder_alone(saved):
-    folder, _ = saved("electra", transformers.AutoModelForPreTraining)
+def test_an_electra_discriminator_is_an_encoder_alone(save_model):
+    folder, _ = save_model("electra", transformers.AutoModelForPreTraining)
     assert any("discriminator" in name for name in load_file(folder / "model.safetensors"))
     assert read_checkpoint(folder).fresh_head
 
 
 @FAMILY
-def test_saved_here_and_read_here_is_the_same_to_the_bit(family, saved, tmp_path, small_tokenizer):
-    folder, _ = saved(family)
+def test_saved_here_and_read_here_is_the_same_to_the_bit(
+    family, save_model, tmp_path, small_tokenizer
+):
+    folder, _ = save_model(family)
     first = read_checkpoint(folder)
     again = tmp_path / "again"
     save_checkpoint(first.model, first.tokenizer, again, hf_config=first.hf_config)
@@ -242,8 +246,10 @@ def test_a_decoder_is_refused():
         encoder_config_of(small_config("bert", add_cross_attention=True))
 
 
-def test_how_transformers_answers_is_not_what_a_checkpoint_says(saved, tmp_path, small_tokenizer):
-    folder, _ = saved("bert")
+def test_how_transformers_answers_is_not_what_a_checkpoint_says(
+    save_model, tmp_path, small_tokenizer
+):
+    folder, _ = save_model("bert")
     config = json.loads((folder / "config.json").read_text())
     odd = {"return_dict": False, "output_hidden_states": True, "chunk_size_feed_forward": 7}
     (folder / "config.json").write_text(json.dumps(config | odd))
@@ -255,8 +261,8 @@ def test_how_transformers_answers_is_not_what_a_checkpoint_says(saved, tmp_path,
 
 
 @FAMILY
-def test_each_family_trains_and_is_read_elsewhere(family, saved, small_corpus, tmp_path):
-    folder, before = saved(family)
+def test_each_family_trains_and_is_read_elsewhere(family, save_model, small_corpus, tmp_path):
+    folder, before = save_model(family)
     config = TrainingConfig.from_dict(
         {
             "train_file": [str(small_corpus)],
@@ -277,5 +283,5 @@ def test_each_family_trains_and_is_read_elsewhere(family, saved, small_corpus, t
     first, last = before.state_dict(), after.state_dict()
     assert first.keys() == last.keys()
     untouched = [name for name in first if torch.equal(first[name], last[name])]
-    # The segments' rows beyond the first, and rows that no text used, are in tables that moved.
+    # Rows of segments or tokens that no text used are in tables that did change.
     assert not [name for name in untouched if "position_ids" not in name]

@@ -1,4 +1,4 @@
-"""Which files are a checkpoint's, and how large they may be."""
+"""The names of a checkpoint's files, and the limits on their sizes."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_a_limit_that_is_none(monkeypatch, given):
 
 def test_sizes_in_bounds():
     check_sizes(WHOLE | LARGEST_SMALL_FILE, "me/x")
-    check_sizes({"state.bin": 10**15, "notes.txt": None}, "me/x")  # nobody reads these
+    check_sizes({"state.bin": 10**15, "notes.txt": None}, "me/x")  # not files of a checkpoint
 
 
 @pytest.mark.parametrize(

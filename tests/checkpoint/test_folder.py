@@ -1,4 +1,4 @@
-"""The checkpoint folder: what loads, what is refused and how, and a save that fails."""
+"""The checkpoint folder: loading, refusing, and saving, also if a save fails."""
 
 import errno
 import json
@@ -17,8 +17,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mlm.checkpoint import folder as checkpoint
-from mlm.checkpoint import weights
 from mlm.checkpoint.folder import read_checkpoint, read_training, save_checkpoint, verify_folder
+from mlm.checkpoint.weights import variables_by_name
 from mlm.errors import CheckpointError
 
 Tensors = dict[str, np.ndarray]
@@ -26,18 +26,18 @@ Tensors = dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def plain(tiny_bert_folder):
-    """The checkpoint that every other folder here is made from."""
+    """The checkpoint that every folder here is a copy of."""
     return read_checkpoint(tiny_bert_folder)
 
 
 @pytest.fixture
 def folder(tiny_bert_folder, tmp_path) -> Path:
-    """A copy of its folder to change."""
+    """A copy of the checkpoint folder, to be changed by a test."""
     return Path(shutil.copytree(tiny_bert_folder, tmp_path / "checkpoint"))
 
 
 def weights_of(read) -> Tensors:
-    return {name: v.numpy() for name, v in weights.variables_by_name(read.model).items()}
+    return {name: v.numpy() for name, v in variables_by_name(read.model).items()}
 
 
 def rewrite(folder: Path, change: Callable[[Tensors], Tensors], **metadata: str) -> None:
@@ -57,7 +57,7 @@ def assert_same_weights(read, plain, but: tuple[str, ...] = ()) -> None:
             np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
-# What is refused
+# Refused folders
 
 
 def header(length: int, content: bytes) -> bytes:
@@ -75,39 +75,39 @@ def keep(count: int) -> Callable[[Path], None]:
 
 BROKEN_FILES = {
     "no config": ("config.json", Path.unlink, "no config.json"),
-    "torn config": ("config.json", keep(100), "no JSON"),
+    "torn config": ("config.json", keep(100), "not valid JSON"),
     "config of bytes": ("config.json", lambda p: p.write_bytes(b"\xff\xfe\x00"), "not UTF-8"),
     "config too large": ("config.json", lambda p: p.write_text(" " * 70_000), "70,000 bytes"),
-    "config too deep": ("config.json", lambda p: p.write_text("[" * 60_000), "no JSON"),
+    "config too deep": ("config.json", lambda p: p.write_text("[" * 60_000), "nested too deeply"),
     "config a list": ("config.json", lambda p: p.write_text("[]"), "holds no settings"),
     "no weights": ("model.safetensors", Path.unlink, "no model.safetensors"),
-    "empty weights": ("model.safetensors", keep(0), "no safetensors"),
+    "empty weights": ("model.safetensors", keep(0), "not a valid safetensors"),
     "weights cut short": ("model.safetensors", keep(-1000), "bytes of data where"),
-    "header cut short": ("model.safetensors", keep(200), "no safetensors"),
+    "header cut short": ("model.safetensors", keep(200), "not a valid safetensors"),
     "header of noise": (
         "model.safetensors",
         lambda p: p.write_bytes(header(64, b"\x93" * 64)),
-        "no safetensors",
+        "not a valid safetensors",
     ),
     "header of 2**63 bytes": (
         "model.safetensors",
         lambda p: p.write_bytes(header(2**63, b"{}")),
-        "no safetensors",
+        "not a valid safetensors",
     ),
     "header without tensors": (
         "model.safetensors",
         lambda p: p.write_bytes(header(2, b"{}")),
-        "no safetensors",
+        "not a valid safetensors",
     ),
     "header without offsets": (
         "model.safetensors",
         lambda p: p.write_bytes(tensor_header(dtype="F32", shape=[1], data_offsets=[])),
-        "no safetensors",
+        "not a valid safetensors",
     ),
     "metadata no dict": (
         "model.safetensors",
         lambda p: p.write_bytes(header(20, b'{"__metadata__":"a"}')),
-        "no safetensors",
+        "not a valid safetensors",
     ),
     "no tokenizer": ("tokenizer.json", Path.unlink, "no tokenizer"),
     "torn tokenizer": ("tokenizer.json", keep(500), "tokenizer"),
@@ -190,12 +190,12 @@ def test_tensorflows_layout_is_refused(folder):
 
 
 def assert_no_model_is_built(folder: Path, said: str, monkeypatch) -> None:
-    """The refusal comes before anything large is made."""
-    monkeypatch.setattr("mlm.model.encoder.MaskedLM.__init__", forbidden)
+    """The folder is refused before anything large is allocated."""
+    monkeypatch.setattr("mlm.model.encoder.MaskedLM.__init__", fail_to_build)
     assert_refused(folder, said)
 
 
-def forbidden(*args, **options):
+def fail_to_build(*args, **options):
     raise AssertionError("a model is built")
 
 
@@ -230,7 +230,7 @@ def test_a_tokenizer_of_more_words_makes_no_model(folder, monkeypatch):
 
 
 def test_a_tokenizer_whose_ids_have_a_hole_makes_no_model(folder, monkeypatch):
-    """64 entries, but the last of them has no row in the embedding."""
+    """The tokenizer has 64 entries, but the last id has no row in the embedding."""
     path = folder / "tokenizer.json"
     content = json.loads(path.read_text())
     vocab = content["model"]["vocab"]
@@ -252,10 +252,10 @@ def test_weights_that_change_after_the_check_are_refused(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("index", "said"),
     [
-        ("{", "no shard index"),
-        ('{"weight_map": []}', "no shard index"),
-        ('{"weight_map": {"a": "../../secret.safetensors"}}', "beside it"),
-        ('{"weight_map": {"a": 3}}', "beside it"),
+        ("{", "not a shard index"),
+        ('{"weight_map": []}', "not a shard index"),
+        ('{"weight_map": {"a": "../../secret.safetensors"}}', "in the same folder"),
+        ('{"weight_map": {"a": 3}}', "in the same folder"),
         (
             '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}',
             "lacks model-00001-of-00002.safetensors",
@@ -268,7 +268,7 @@ def test_a_broken_index_is_refused(index, said, folder):
     assert_refused(folder, said)
 
 
-# What loads
+# Folders that load
 
 
 def old_names(tensors: Tensors) -> Tensors:
@@ -329,14 +329,14 @@ def test_shards_of_an_index_are_joined(folder, plain):
     path = folder / "model.safetensors"
     tensors = load_file(path)
     path.unlink()
-    places = {
+    shard_of = {
         name: f"model-0000{index % 2 + 1}-of-00002.safetensors"
         for index, name in enumerate(tensors)
     }
-    for shard in set(places.values()):
-        part = {name: tensors[name] for name, place in places.items() if place == shard}
-        save_file(part, folder / shard, metadata={"format": "pt"})
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    for shard in set(shard_of.values()):
+        shard_tensors = {name: tensors[name] for name, file in shard_of.items() if file == shard}
+        save_file(shard_tensors, folder / shard, metadata={"format": "pt"})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shard_of}))
     assert_same_weights(read_checkpoint(folder), plain)
 
 
@@ -373,7 +373,7 @@ def test_a_torn_training_record_is_left_out_with_a_warning(content, folder, capl
     assert "training.json" in caplog.text
 
 
-# What is saved
+# Saving
 
 
 def contents(folder: Path) -> dict[str, bytes]:

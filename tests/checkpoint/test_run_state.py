@@ -1,6 +1,5 @@
-"""The resumable state: put back to the bit, pruned, and never trusted when it is damaged."""
+"""The resumable state: restored to the bit, pruned, and never used if it is damaged."""
 
-import json
 import logging
 import os
 import resource
@@ -11,16 +10,15 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.checkpoint import run_state as training_state
-from mlm.checkpoint.run_state import best_state, newest_state, restore_state, snapshot, write_state
-from mlm.errors import CheckpointError, ConfigError
+from mlm.backend import atomic_files
+from mlm.checkpoint.run_state import newest_state, restore_state, snapshot, write_state
+from mlm.errors import CheckpointError
 from mlm.training.config import TrainingConfig
-from mlm.training.state.resuming import check_same_run
 from mlm.training.step.optimizer import make_optimizer
 
 
 def small_run(seed: int):
-    """A model with dropout and an optimizer, both with values of their own."""
+    """Return a model with dropout and an optimizer, whose values depend on the seed."""
     keras.utils.set_random_seed(seed)
     layers = [keras.layers.Dense(4, name="dense"), keras.layers.Dropout(0.5, seed=seed)]
     model = keras.Sequential([keras.Input((3,)), *layers])
@@ -157,7 +155,7 @@ def test_damaged_later_states_do_not_push_out_the_new_one(root, saved_run):
         save(root, saved_run, step, keep=3)
     for step in (200, 300):
         truncate(root / f"step-{step:08d}" / "run.json")
-    save(root, saved_run, 150)  # the run went on from 100
+    save(root, saved_run, 150)  # the run resumed from 100
     assert names(root) == ["step-00000100", "step-00000150"]
 
 
@@ -187,7 +185,7 @@ def assert_save_fails(root: Path, run, said: str) -> None:
 def test_a_full_disk_keeps_the_older_states(root, saved_run, monkeypatch):
     for step in (1, 2):
         save(root, saved_run, step)
-    monkeypatch.setattr(training_state, "_fsync", no_space)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", no_space)
     assert_save_fails(root, saved_run, "No space left on device")
 
 
@@ -203,7 +201,7 @@ def test_weights_that_do_not_fit_keep_the_older_states(root, saved_run):
 
 
 def test_a_save_that_fails_first_says_that_there_is_none(root, saved_run, monkeypatch):
-    monkeypatch.setattr(training_state, "_fsync", no_space)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", no_space)
     with pytest.raises(CheckpointError, match="there is none yet"):
         save(root, saved_run, 1)
     assert names(root) == []
@@ -238,16 +236,6 @@ def test_the_best_stays_beside_the_newest(losses, kept, root, saved_run):
         run = {"step": step, "validation_loss": loss}
         write_state(root, snapshot(*saved_run), run, keep=2)
     assert [int(name.removeprefix("step-")) for name in names(root)] == kept
-    best = best_state(root)
-    measured = {step: loss for step, loss in losses.items() if loss is not None}
-    assert (best and best.step) == (min(measured, key=measured.get) if measured else None)
-
-
-def test_a_damaged_best_is_passed_over(root, saved_run):
-    for step, loss in {1: 1.0, 2: 2.0}.items():
-        write_state(root, snapshot(*saved_run), {"step": step, "validation_loss": loss}, keep=2)
-    truncate(root / "step-00000001" / "model.safetensors")
-    assert best_state(root).step == 2
 
 
 def test_another_models_state_is_refused(root, saved_run):
@@ -255,33 +243,3 @@ def test_another_models_state_is_refused(root, saved_run):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     with pytest.raises(CheckpointError, match="holds 3 arrays, this model and optimizer have 2"):
         restore_state(newest_state(root), model, saved_run[1])
-
-
-@pytest.fixture
-def state(root, saved_run):
-    run = {"step": 1, "config": {"seed": 1, "logging_steps": 5}, "fingerprint": "a" * 64}
-    return write_state(root, snapshot(*saved_run), run, keep=2)
-
-
-def test_the_same_run_goes_on(state):
-    config = {"seed": 1, "logging_steps": 9}
-    check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
-
-
-def test_a_setting_that_a_state_is_too_old_for_had_its_default(state):
-    may_differ = {"logging_steps"}
-    check_same_run(state, {"seed": 1, "group_by_length": False}, "a" * 64, may_differ=may_differ)
-    with pytest.raises(ConfigError, match="--group_by_length was False when"):
-        check_same_run(state, {"seed": 1, "group_by_length": True}, "a" * 64, may_differ=may_differ)
-
-
-def test_another_setting_is_named_with_both_values(state):
-    config = {"seed": 2, "logging_steps": 5}
-    with pytest.raises(ConfigError, match="--seed was 1 when this run was saved and is 2 now"):
-        check_same_run(state, config, "a" * 64, may_differ={"logging_steps"})
-
-
-def test_other_texts_are_named_with_both_fingerprints(state):
-    config = json.loads(json.dumps(state.run["config"]))
-    with pytest.raises(ConfigError, match="aaaaaaaaaaaa then, bbbbbbbbbbbb now"):
-        check_same_run(state, config, "b" * 64, may_differ=set())

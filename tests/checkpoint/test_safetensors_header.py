@@ -1,4 +1,4 @@
-"""The header of a safetensors file: what the library writes is read, each rule has its breach."""
+"""The header of a safetensors file: the library's files are read, each rule refuses a file."""
 
 import json
 import struct
@@ -45,7 +45,7 @@ def refusal_of(content: bytes) -> str:
     return message
 
 
-# What is accepted
+# Accepted files
 
 
 def test_what_the_library_writes_is_read(tmp_path):
@@ -82,7 +82,7 @@ def test_a_layout_that_is_not_named_is_pytorchs():
     assert parse(save({"a": np.zeros(2, "float32")})).keys() == {"a"}
 
 
-# What is refused
+# Refused files
 
 
 def entry(**changes) -> dict:
@@ -106,9 +106,12 @@ ENTRIES = {
     "negative offsets": (entry(data_offsets=[-4, 0]), "'b' has the offsets [-4, 0]"),
     "offsets of words": (entry(data_offsets=["8", "12"]), "'b' has the offsets ['8', '12']"),
     "too few bytes": (entry(data_offsets=[8, 11]), "'b' takes 3 bytes, its shape and dtype make 4"),
-    "a further key": (entry(loader="code"), "'b' has not just dtype, shape and data_offsets"),
-    "a missing key": (TWO | {"b": {"dtype": "F32"}}, "'b' has not just dtype, shape"),
-    "a list": (TWO | {"b": [1]}, "'b' has not just dtype, shape"),
+    "a further key": (
+        entry(loader="code"),
+        "'b' does not have exactly dtype, shape and data_offsets",
+    ),
+    "a missing key": (TWO | {"b": {"dtype": "F32"}}, "'b' does not have exactly dtype"),
+    "a list": (TWO | {"b": [1]}, "'b' does not have exactly dtype"),
     "a long name": ({"n" * 257: TWO["a"]}, "a tensor is called 'nnn"),
     "a name of lines": ({"a\nb": TWO["a"]}, r"a tensor is called 'a\nb'"),
 }
@@ -116,14 +119,14 @@ TILING = {
     "overlap": (entry(data_offsets=[4, 8]), "'a' and 'b' overlap"),
     "the same bytes": (entry(dtype="F32", data_offsets=[0, 8]), "'a' and 'b' overlap"),
     "a gap": (entry(data_offsets=[9, 13]), "there is a gap between 'a' and 'b'"),
-    "bytes before": ({"b": TWO["b"]}, "the 8 bytes before 'b' are no tensor"),
+    "bytes before": ({"b": TWO["b"]}, "the 8 bytes before 'b' belong to no tensor"),
     "bytes behind": ({"a": TWO["a"]}, "12 bytes of data where its header says 8"),
     "beyond the file": (entry(shape=[2**38], data_offsets=[8, 8 + 2**39]), "12 bytes of data"),
 }
 METADATA = {
-    "a list": ({"__metadata__": ["pt"]} | TWO, "its __metadata__ is no object of strings"),
-    "null": ({"__metadata__": None} | TWO, "its __metadata__ is no object of strings"),
-    "a number": ({"__metadata__": {"format": 1}} | TWO, "its __metadata__ is no object of"),
+    "a list": ({"__metadata__": ["pt"]} | TWO, "its __metadata__ is not an object of strings"),
+    "null": ({"__metadata__": None} | TWO, "its __metadata__ is not an object of strings"),
+    "a number": ({"__metadata__": {"format": 1}} | TWO, "its __metadata__ is not an object of"),
     "tf": ({"__metadata__": {"format": "tf"}} | TWO, "is in the layout 'tf', not PyTorch's 'pt'"),
     "flax": ({"__metadata__": {"format": "flax"}} | TWO, "from_flax=True"),
     "mlx": ({"__metadata__": {"format": "mlx"}} | TWO, "is in the layout 'mlx'"),
@@ -138,8 +141,8 @@ WHOLE = {
     "longer than said": (file_of(TWO) + b"more", "16 bytes of data where its header says 12"),
     "a pickle": (b"\x80\x02}q\x00." + bytes(100), "its header has 50,579,438,895,744 bytes"),
     "noise": (file_of(b"\x93" * 64), "is not UTF-8 at byte 0"),
-    "torn JSON": (file_of('{"a": '), "is no JSON at character 6"),
-    "a list": (file_of("[]"), "its header is no object"),
+    "torn JSON": (file_of('{"a": '), "is not valid JSON at character 6"),
+    "a list": (file_of("[]"), "its header is not a JSON object"),
     "no tensor": (file_of("{}"), "it has 0 tensors, expected 1 to 10,000"),
     "metadata alone": (file_of('{"__metadata__": {"format": "pt"}}'), "it has 0 tensors"),
     "a tensor twice": (
@@ -149,7 +152,7 @@ WHOLE = {
     "a key twice": (file_of('{"a": {"dtype": "F32", "dtype": "F16"}}'), "key 'dtype' twice"),
     "NaN": (file_of('{"a": NaN}'), "it holds NaN"),
     "a number of a thousand digits": (file_of('{"a": ' + "9" * 1000 + "}"), "1,000 digits"),
-    "depth": (file_of("[" * 500_000), "is no JSON of sensible depth"),
+    "depth": (file_of("[" * 500_000), "its JSON is nested too deeply"),
     "more tensors than any model": (
         file_of(
             {
@@ -195,28 +198,28 @@ def test_tensorflows_layout_is_refused_with_the_command_that_converts_it():
     )
 
 
-# What is read of a file
+# Bytes that are read
 
 
 def test_no_more_than_the_header_is_ever_asked_for():
-    content, asked = file_of(TWO), []
+    content, ranges = file_of(TWO), []
 
     def read(offset: int, count: int) -> bytes:
-        asked.append((offset, count))
+        ranges.append((offset, count))
         return content[offset : offset + count]
 
     read_header(read, len(content), "it")
-    assert asked == [(0, 8), (8, len(content) - 8 - 12)]
-    asked.clear()
+    assert ranges == [(0, 8), (8, len(content) - 8 - 12)]
+    ranges.clear()
     content = struct.pack("<Q", 2**40) + b"{}"
     with pytest.raises(CheckpointError, match=r"its header has 1,099,511,627,776 bytes"):
         read_header(read, 2**50, "it")
-    assert asked == [(0, 8)]
+    assert ranges == [(0, 8)]
 
 
 def test_a_range_that_comes_short_is_noticed():
     content = file_of(TWO)
-    with pytest.raises(CheckpointError, match="30 bytes came where 127 were asked for"):
+    with pytest.raises(CheckpointError, match="30 of 127 bytes could be read"):
         read_header(lambda offset, count: content[offset : offset + count][:30], 147, "it")
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers: trained ones load anywhere, published ones as they are, bad folders are named."""
+"""Tokenizers: trained ones load anywhere, published ones unchanged, bad folders are refused."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def byte_level():
-    """A small RoBERTa-like tokenizer, trained here: byte-level BPE."""
+    """A small byte-level BPE tokenizer like RoBERTa's, trained here."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -74,7 +74,7 @@ def real(*names):
 
 
 def load_renamed(folder, **sources):
-    """The tokenizer of a new folder that holds these files under the names checkpoints use."""
+    """Load the tokenizer of a new folder that has these files, under the names of checkpoints."""
     folder.mkdir()
     for name, source in sources.items():
         shutil.copyfile(source, folder / NAMES[name])
@@ -85,7 +85,7 @@ def write_json(path, content):
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-# ---- train
+# Training
 
 
 def test_special_tokens_have_the_first_five_ids(tokenizer):
@@ -122,7 +122,7 @@ def test_ids_have_no_gap(tokenizer):
 
 
 def test_training_is_deterministic():
-    # The bare trainer of `tokenizers` gives four different vocabularies here.
+    # The trainer of `tokenizers` by itself gives four different vocabularies here.
     hashes = {tokenizer_hash(train_tokenizer(TEXTS, 60)) for _ in range(4)}
     assert len(hashes) == 1
 
@@ -152,7 +152,7 @@ def test_texts_without_words_are_named(texts):
         train_tokenizer(texts, 100)
 
 
-# ---- save and load
+# Saving and loading
 
 
 @pytest.mark.parametrize("model_type", [None, "bert", "modernbert"])
@@ -295,7 +295,7 @@ def test_a_tokenizer_without_mask_token_is_named(tokenizer, tmp_path):
         load_tokenizer(tmp_path)
 
 
-# ---- hash
+# Hash
 
 
 def test_the_hash_tells_vocabularies_apart_and_nothing_else():
@@ -306,7 +306,7 @@ def test_the_hash_tells_vocabularies_apart_and_nothing_else():
     assert tokenizer_hash(one) == before
 
 
-# ---- encode
+# Encoding
 
 
 def test_encode_texts_equals_the_tokenizer_without_special_tokens(tokenizer):
@@ -325,7 +325,7 @@ def test_encode_texts_neither_truncates_nor_warns(tmp_path, tokenizer, caplog):
 def test_a_special_token_spelled_out_is_text(tokenizer):
     (ids,) = encode_texts(tokenizer, ["the [SEP] dog [MASK]"])
     assert not set(ids) & {0, 2, 3, 4}
-    # ... and for everyone else it stays the special token.
+    # For other callers it stays the special token.
     assert tokenizer.backend_tokenizer.encode_special_tokens is False
     assert tokenizer("[MASK]").input_ids == [2, 4, 3]
 
@@ -341,7 +341,7 @@ def test_real_bert_ids(tmp_path):
     assert encode_texts(loaded, texts) == [[int(word) for word in line.split()] for line in ids]
 
 
-# ---- facts about ids
+# Facts about ids
 
 
 def test_facts_of_a_trained_tokenizer(tokenizer):
@@ -406,7 +406,7 @@ def test_a_tokenizer_that_marks_word_ends_is_named():
 
 
 def whole_words(tokenizer, text):
-    """The texts of all words that whole-word masking ever chooses for a text, and their tokens."""
+    """Return the texts of all words that whole-word masking chooses in a text over 400 seeds."""
     facts = TokenFacts.of(tokenizer)
     (ids,) = encode_texts(tokenizer, [text])
     input_ids = np.array([[facts.cls_id, *ids, facts.sep_id]], np.int32)
@@ -472,7 +472,7 @@ def test_real_tokenizer_json_equals_vocab_txt(tmp_path):
     write_json(tmp_path / "config.json", {"model_type": "bert"})
     shutil.copyfile(content, tmp_path / "tokenizer.json")
     texts = ["A film by Führer's naïve café, 20% off!", "dog " * 600]
-    loaded = load_tokenizer(tmp_path)  # the file carries padding and truncation to 256
+    loaded = load_tokenizer(tmp_path)  # the file has padding and truncation to 256
     from_vocabulary = load_renamed(tmp_path / "bert", vocab=vocabulary)
     assert encode_texts(loaded, texts) == encode_texts(from_vocabulary, texts)
 
@@ -482,7 +482,7 @@ def test_real_roberta_facts_and_whole_words(tmp_path):
     loaded = load_renamed(tmp_path / "roberta", vocab_json=vocabulary, merges=merges)
     facts = TokenFacts.of(loaded)
     assert (facts.cls_id, facts.sep_id, facts.pad_id, facts.mask_id) == (0, 2, 1, 50264)
-    # Five special tokens; three of the names "madeupwordN" that fill the vocabulary up.
+    # Without 5 special tokens and the 3 "madeupwordN" that pad the vocabulary.
     assert len(facts.random_word_ids) == facts.vocab_size - 5 - 3
     assert loaded("Hello world").input_ids == [0, 31414, 232, 2]
     text = "Unbelievably Führer-like naïveté…"
@@ -506,7 +506,7 @@ def test_a_real_tokenizer_feeds_batches(tmp_path):
     assert inputs["input_ids"][:, 0].tolist() == [101, 101]
 
 
-# ---- every kind that the families have
+# The kinds of all families
 
 
 NAMES_OF = {  # cls, sep, pad, mask of each family
@@ -523,15 +523,15 @@ NAMES_OF = {  # cls, sep, pad, mask of each family
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def published(request, tmp_path_factory):
-    """A family's name and its tokenizer, loaded from files as they are on the Hub."""
+def published_tokenizer(request, tmp_path_factory):
+    """A family's name, its tokenizer loaded from files as on the Hub, and their folder."""
     folder = tmp_path_factory.mktemp(request.param)
     size = save_as_on_the_hub(request.param, folder)
     return request.param, load_tokenizer(folder, size), folder
 
 
-def test_the_facts_of_every_kind(published):
-    kind, loaded, _ = published
+def test_the_facts_of_every_kind(published_tokenizer):
+    kind, loaded, _ = published_tokenizer
     facts, vocabulary = TokenFacts.of(loaded), loaded.get_vocab()
     ids = (facts.cls_id, facts.sep_id, facts.pad_id, facts.mask_id)
     assert ids == tuple(vocabulary[name] for name in NAMES_OF[kind])
@@ -544,10 +544,10 @@ def test_the_facts_of_every_kind(published):
     assert loaded("film").input_ids[-1] == facts.sep_id
 
 
-def test_every_kind_gives_the_ids_of_auto_tokenizer_and_after_saving(published, tmp_path):
+def test_every_kind_gives_the_ids_of_auto_tokenizer_and_after_saving(published_tokenizer, tmp_path):
     from transformers import AutoTokenizer
 
-    _, loaded, folder = published
+    _, loaded, folder = published_tokenizer
     text = f"The lazy film{loaded.mask_token} (quick), {loaded.mask_token} café 1!"
     expected = AutoTokenizer.from_pretrained(folder)(text).input_ids
     assert loaded(text).input_ids == expected
@@ -557,14 +557,14 @@ def test_every_kind_gives_the_ids_of_auto_tokenizer_and_after_saving(published, 
     assert load_tokenizer(tmp_path)(text).input_ids == expected
 
 
-def test_the_mask_of_every_kind_takes_the_space_before_it(published):
-    _, loaded, _ = published
+def test_the_mask_of_every_kind_takes_the_space_before_it(published_tokenizer):
+    _, loaded, _ = published_tokenizer
     with_space, without = (loaded(f"The film{space}{loaded.mask_token}") for space in (" ", ""))
     assert with_space.input_ids == without.input_ids
 
 
-def test_whole_words_of_every_kind(published):
-    kind, loaded, _ = published
+def test_whole_words_of_every_kind(published_tokenizer):
+    kind, loaded, _ = published_tokenizer
     assert len(loaded.tokenize(" waltzing")) > 1
     words = whole_words(loaded, "The waltzing dog, lazy!")
     lower = kind in {"bert", "distilbert", "electra", "mpnet", "albert"}

@@ -1,4 +1,4 @@
-"""Tokenizer files of strangers: what every family has passes, each rule refuses its bad example."""
+"""Untrusted tokenizer files: those of every family pass, each rule refuses a bad example."""
 
 import json
 import os
@@ -19,14 +19,14 @@ HOSTILE_PATTERN = {"Regex": "(a+)+$"}
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory):
-    """model_type -> folder and vocabulary size, of each kind of tokenizer."""
+    """Map the model_type of each kind of tokenizer to its folder and vocabulary size."""
     root = tmp_path_factory.mktemp("kinds")
     return {kind: (root / kind, save_as_on_the_hub(kind, root / kind)) for kind in KINDS}
 
 
 @pytest.fixture
-def changed(originals, tmp_path):
-    """A function: the copy of a kind's folder in which a function changed one file's JSON."""
+def change_file(originals, tmp_path):
+    """change_file(kind, name, edit) -> (copy of the kind's folder with one file edited, size)."""
 
     def change(kind, name, edit):
         source, size = originals[kind]
@@ -40,8 +40,8 @@ def changed(originals, tmp_path):
     return change
 
 
-def refused(folder, size, match):
-    """The check says so, in one line, and before it nothing is opened."""
+def assert_refused(folder, size, match):
+    """Assert that the check refuses the folder in one line, and that loading does too."""
     with pytest.raises(CheckpointError, match=match) as error:
         check_tokenizer_files(folder, size)
     assert "\n" not in str(error.value)
@@ -54,7 +54,7 @@ def refused(folder, size, match):
 def test_every_kind_passes(originals, kind):
     folder, size = originals[kind]
     check_tokenizer_files(folder, size)
-    with pytest.raises(CheckpointError, match=r"the model has ids from 0 to|no list of 1 to"):
+    with pytest.raises(CheckpointError, match=r"the model has ids from 0 to|not a list of 1 to"):
         check_tokenizer_files(folder, size - 1)
 
 
@@ -69,11 +69,11 @@ def test_published_files_pass(shared_data, tmp_path, name, count):
         check_tokenizer_files(tmp_path, count - 1)
 
 
-# tokenizer.json: each rule and a file that breaks it
+# tokenizer.json: each rule, with a file that breaks it
 
 
 def at(*path, value):
-    """A function that sets one place of a JSON value."""
+    """Return a function that sets the value at a path in a JSON value."""
 
     def edit(content):
         for key in path[:-1]:
@@ -88,8 +88,8 @@ def first_id_again(content):
     vocabulary[list(vocabulary)[-1]] = 0
 
 
-def sequence(part, plural, *components):
-    return at(part, value={"type": "Sequence", plural: list(components)})
+def sequence(component, plural, *inner):
+    return at(component, value={"type": "Sequence", plural: list(inner)})
 
 
 def deep(content):
@@ -103,7 +103,7 @@ def replace(pattern, content):
     return at("normalizer", value={"type": "Replace", "pattern": pattern, "content": content})
 
 
-def precompiled(strings):
+def precompiled_normalizer(strings):
     table = encoded_charsmap(strings)
     return at("normalizer", value={"type": "Precompiled", "precompiled_charsmap": table})
 
@@ -122,10 +122,10 @@ def padding(**settings):
 
 A = {"Sequence": {"id": "A", "type_id": 0}}
 TEMPLATE = ("post_processor",)
-RULES = [  # kind, edit of tokenizer.json, what is said
+RULES = [  # kind, edit of tokenizer.json, part of the message
     ("bert", at("model", "type", value="Nonsense"), "model.type is 'Nonsense'"),
     ("bert", at("model", value=[]), "model is"),
-    ("bert", at("model", "vocab", value=[]), "no object of tokens and ids"),
+    ("bert", at("model", "vocab", value=[]), "not an object of tokens and ids"),
     ("bert", at("model", "vocab", "evil", value=130), r"'evil'. is 130; the model has ids"),
     ("bert", at("model", "vocab", "evil", value=-1), r"is -1"),
     ("bert", at("model", "vocab", "evil", value=1.5), r"is 1.5"),
@@ -140,8 +140,8 @@ RULES = [  # kind, edit of tokenizer.json, what is said
     ("bert", at("added_tokens", 0, "id", value=1), "which '.UNK.' has"),
     ("bert", at("added_tokens", 0, "content", value="new"), "which '.PAD.' has"),
     ("bert", at("added_tokens", 0, "lstrip", value="yes"), "expected true or false"),
-    ("bert", at("added_tokens", value={}), "no list"),
-    ("roberta", at("model", "dropout", value=0.5), "not drawn by chance"),
+    ("bert", at("added_tokens", value={}), "not a list"),
+    ("roberta", at("model", "dropout", value=0.5), "ids are not sampled"),
     ("roberta", at("model", "merges", value=[["a", "b", "c"]]), "expected two tokens"),
     ("roberta", at("model", "merges", value=["a b"] * 5000), "pairs at most"),
     ("roberta", at("model", "continuing_subword_prefix", value="#" * 99), "0 to 8 characters"),
@@ -149,11 +149,11 @@ RULES = [  # kind, edit of tokenizer.json, what is said
     ("roberta", at("post_processor", "cls", value=7), "expected a token and id"),
     ("xlm-roberta", at("model", "vocab", 9, value=["a", 1e300]), "expected a piece and a score"),
     ("xlm-roberta", at("model", "vocab", 9, value=["a"]), "expected a piece and a score"),
-    ("xlm-roberta", at("model", "vocab", value=[["a", 0.0]] * 99), "no list of 1 to 74"),
+    ("xlm-roberta", at("model", "vocab", value=[["a", 0.0]] * 99), "not a list of 1 to 74"),
     ("xlm-roberta", at("model", "unk_id", value=74), "model.unk_id is 74"),
-    ("xlm-roberta", at("model", "alpha", value=0.3), "not drawn by chance"),
-    ("xlm-roberta", precompiled(b"x" * 65 + b"\0"), "at most 64 bytes"),
-    ("xlm-roberta", precompiled(b"x" * 65), "at most 64 bytes"),
+    ("xlm-roberta", at("model", "alpha", value=0.3), "ids are not sampled"),
+    ("xlm-roberta", precompiled_normalizer(b"x" * 65 + b"\0"), "at most 64 bytes"),
+    ("xlm-roberta", precompiled_normalizer(b"x" * 65), "at most 64 bytes"),
     (
         "xlm-roberta",
         at("normalizer", value={"type": "Precompiled", "precompiled_charsmap": "!"}),
@@ -180,8 +180,12 @@ RULES = [  # kind, edit of tokenizer.json, what is said
     ("bert", at("normalizer", value={"type": "Unheard"}), "normalizer is of type 'Unheard'"),
     ("bert", at("normalizer", value="NFC"), "normalizer is of type None"),
     ("bert", deep, "normalizer is of type 'Sequence'"),
-    ("bert", sequence("normalizer", "normalizers", *[{"type": "NFC"}] * 31), "34 parts"),
-    ("bert", sequence("normalizer", "normalizers", *[{"type": "NFC"}] * 99), "32 parts at most"),
+    ("bert", sequence("normalizer", "normalizers", *[{"type": "NFC"}] * 31), "34 components"),
+    (
+        "bert",
+        sequence("normalizer", "normalizers", *[{"type": "NFC"}] * 99),
+        "32 components at most",
+    ),
     (
         "roberta",
         at(
@@ -209,7 +213,7 @@ RULES = [  # kind, edit of tokenizer.json, what is said
         ),
         "is 130; the model has ids",
     ),
-    ("bert", at(*TEMPLATE, "special_tokens", value=[]), "no object of 16 tokens"),
+    ("bert", at(*TEMPLATE, "special_tokens", value=[]), "not an object of 16 tokens"),
     ("bert", padding(strategy={"Fixed": 10**12}), "padding.strategy.Fixed"),
     ("bert", padding(pad_to_multiple_of=10**12), "pad_to_multiple_of"),
     ("bert", padding(pad_id=4_000_000_000), "pad_id"),
@@ -218,11 +222,11 @@ RULES = [  # kind, edit of tokenizer.json, what is said
 
 
 @pytest.mark.parametrize(("kind", "edit", "match"), RULES)
-def test_each_rule_refuses(changed, kind, edit, match):
-    refused(*changed(kind, "tokenizer.json", edit), match)
+def test_each_rule_refuses(change_file, kind, edit, match):
+    assert_refused(*change_file(kind, "tokenizer.json", edit), match)
 
 
-# the other files
+# The other files
 
 
 def settings(**values):
@@ -230,13 +234,13 @@ def settings(**values):
 
 
 SETTINGS = [
-    (settings(auto_map={"AutoTokenizer": ["evil.Evil", None]}), "code of its own .auto_map."),
+    (settings(auto_map={"AutoTokenizer": ["evil.Evil", None]}), "custom code .auto_map."),
     (settings(tokenizer_class="AutoModel"), "tokenizer_class is 'AutoModel'"),
     (settings(tokenizer_class="BertJapaneseTokenizer"), "a class of these families"),
     (settings(tokenizer_class=["BertTokenizer"]), "a class of these families"),
-    (settings(gguf_file="/etc/passwd"), "'gguf_file', which is no setting"),
+    (settings(gguf_file="/etc/passwd"), "'gguf_file', which is not a setting"),
     (settings(fast_tokenizer_files=["tokenizer.4.0.json"]), "'fast_tokenizer_files'"),
-    (settings(vocab="/etc/passwd"), "'vocab', which is no setting"),
+    (settings(vocab="/etc/passwd"), "'vocab', which is not a setting"),
     (settings(trust_remote_code=True), "'trust_remote_code'"),
     (settings(split_special_tokens=True), "'split_special_tokens'"),
     (settings(_spm_precompiled_charsmap="x"), "'_spm_precompiled_charsmap'"),
@@ -261,43 +265,45 @@ SETTINGS = [
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json"])
 @pytest.mark.parametrize(("edit", "match"), SETTINGS)
-def test_settings_that_reach_out_are_refused(changed, name, edit, match):
-    refused(*changed("bert", name, edit), match)
+def test_settings_that_reach_out_are_refused(change_file, name, edit, match):
+    assert_refused(*change_file("bert", name, edit), match)
 
 
 @pytest.mark.parametrize("setting", [{"auto_map": {}}, {"tokenizer_class": "AutoModel"}])
-def test_config_json_may_not_choose_code_either(changed, setting):
-    refused(*changed("bert", "config.json", settings(**setting)), next(iter(setting)))
+def test_config_json_may_not_choose_code_either(change_file, setting):
+    assert_refused(*change_file("bert", "config.json", settings(**setting)), next(iter(setting)))
 
 
-def test_added_tokens_json_holds_ids_too(changed):
-    refused(*changed("bert", "added_tokens.json", lambda _: {"a": 130}), "is 130; the model has")
+def test_added_tokens_json_holds_ids_too(change_file):
+    assert_refused(
+        *change_file("bert", "added_tokens.json", lambda _: {"a": 130}), "is 130; the model has"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "match"),
     [
         ('{"a": 1, "a": 2}', "the key 'a' twice"),
-        ("[" * 100_000, "sensible depth|no JSON"),
+        ("[" * 100_000, "nested too deeply|not valid JSON"),
         ('{"a": NaN}', "holds NaN"),
-        ("{", "no JSON at character"),
+        ("{", "not valid JSON at character"),
         ("\udcff", "not UTF-8"),
         ("[" + "0," * 110_000 + "0]", "too many for 130 ids"),
         ("[" + "{}" * 110_000 + "]", "too many for 130 ids"),
     ],
 )
-def test_json_that_is_none_or_too_much_is_refused(changed, text, match):
-    folder, size = changed("bert", "tokenizer.json", lambda content: content)
+def test_json_that_is_none_or_too_much_is_refused(change_file, text, match):
+    folder, size = change_file("bert", "tokenizer.json", lambda content: content)
     (folder / "tokenizer.json").write_bytes(text.encode(errors="surrogateescape"))
-    refused(folder, size, match)
+    assert_refused(folder, size, match)
 
 
 @pytest.mark.parametrize(
     ("name", "size"),
     [("tokenizer.json", 64), ("tokenizer_config.json", 1), ("special_tokens_map.json", 1)],
 )
-def test_a_file_too_large_is_refused_unread(changed, name, size):
-    folder, ids = changed("bert", name, lambda content: content)
+def test_a_file_too_large_is_refused_unread(change_file, name, size):
+    folder, ids = change_file("bert", name, lambda content: content)
     with (folder / name).open("wb") as file:
         file.truncate(size * 2**20 + 1)  # sparse: takes no disk
     with pytest.raises(CheckpointError, match=f"bytes; such a file has {size * 2**20:,} at most"):
@@ -318,26 +324,26 @@ def test_a_file_too_large_is_refused_unread(changed, name, size):
         "tokenizer.gguf",
     ],
 )
-def test_a_file_in_the_guise_of_a_tokenizer_is_refused(changed, name):
-    folder, size = changed("bert", "tokenizer.json", lambda content: content)
+def test_a_file_in_the_guise_of_a_tokenizer_is_refused(change_file, name):
+    folder, size = change_file("bert", "tokenizer.json", lambda content: content)
     (folder / name).write_bytes(b"cos\nsystem\n")
-    refused(folder, size, f"holds '{name}'")
+    assert_refused(folder, size, f"holds '{name}'")
 
 
-def test_a_pipe_is_no_file(changed):
-    folder, size = changed("bert", "tokenizer.json", lambda content: content)
+def test_a_pipe_is_no_file(change_file):
+    folder, size = change_file("bert", "tokenizer.json", lambda content: content)
     (folder / "tokenizer.json").unlink()
-    os.mkfifo(folder / "tokenizer.json")  # whoever opens it waits for ever
-    refused(folder, size, "is no file")
+    os.mkfifo(folder / "tokenizer.json")  # opening it would wait for ever
+    assert_refused(folder, size, "is not a file")
 
 
 @pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model"])
-def test_sentencepiece_alone_says_the_way_out(changed, name):
-    folder, size = changed("xlm-roberta", "config.json", lambda content: content)
+def test_sentencepiece_alone_says_the_way_out(change_file, name):
+    folder, size = change_file("xlm-roberta", "config.json", lambda content: content)
     (folder / name).write_bytes(b"\n\x0e\n\x05<unk>")
-    check_tokenizer_files(folder, size)  # beside a tokenizer.json it is not opened
+    check_tokenizer_files(folder, size)  # with a tokenizer.json it is not opened
     (folder / "tokenizer.json").unlink()
-    refused(folder, size, "writes a tokenizer.json from it")
+    assert_refused(folder, size, "writes a tokenizer.json from it")
 
 
 def without_whole_file(folder):
@@ -346,41 +352,41 @@ def without_whole_file(folder):
     return tokenizer["model"]
 
 
-def test_vocab_txt_is_held_against_the_embedding(changed):
-    folder, size = changed("bert", "config.json", lambda content: content)
+def test_vocab_txt_is_held_against_the_embedding(change_file):
+    folder, size = change_file("bert", "config.json", lambda content: content)
     vocabulary = without_whole_file(folder)["vocab"]
     words = "\n".join(sorted(vocabulary, key=vocabulary.get))
     (folder / "vocab.txt").write_text(words, encoding="utf-8")
     assert len(load_tokenizer(folder, size)) == size
-    refused(folder, size - 1, "130 lines; the model has room for 129")
+    assert_refused(folder, size - 1, "130 lines; the model has room for 129")
     (folder / "vocab.txt").write_text(words + "\n" + "x" * 2000, encoding="utf-8")
-    refused(folder, size + 1, "line 131 is")
+    assert_refused(folder, size + 1, "line 131 is")
     (folder / "vocab.txt").write_bytes(b"\xff\xfe")
-    refused(folder, size, "not UTF-8")
+    assert_refused(folder, size, "not UTF-8")
 
 
-def test_vocab_json_and_merges_are_held_against_the_embedding(changed):
-    folder, size = changed("roberta", "config.json", lambda content: content)
+def test_vocab_json_and_merges_are_held_against_the_embedding(change_file):
+    folder, size = change_file("roberta", "config.json", lambda content: content)
     model = without_whole_file(folder)
     (folder / "vocab.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in model["merges"])])
     (folder / "merges.txt").write_text(merges, encoding="utf-8")
     assert len(load_tokenizer(folder, size)) == size
-    refused(folder, size - 1, "the model has ids from 0 to 339")
+    assert_refused(folder, size - 1, "the model has ids from 0 to 339")
     (folder / "merges.txt").write_text(merges + "\na b c", encoding="utf-8")
-    refused(folder, size, r"expected 2 token")
+    assert_refused(folder, size, r"expected 2 token")
     (folder / "merges.txt").write_text(merges, encoding="utf-8")
     paths = {"vocab_file": "/etc/passwd"}
     (folder / "tokenizer_config.json").write_text(json.dumps(paths), encoding="utf-8")
-    refused(folder, size, "vocab_file, a path that may lead anywhere")
+    assert_refused(folder, size, "vocab_file, a path that may lead anywhere")
 
 
-# what only the opened tokenizer shows
+# Checks of the opened tokenizer
 
 
-def test_special_tokens_added_beyond_the_embedding_are_refused(changed):
+def test_special_tokens_added_beyond_the_embedding_are_refused(change_file):
     extra = {"extra_special_tokens": ["<one more>"]}
-    folder, size = changed("bert", "tokenizer_config.json", settings(**extra))
+    folder, size = change_file("bert", "tokenizer_config.json", settings(**extra))
     assert len(load_tokenizer(folder, size + 1)) == size + 1
     with pytest.raises(CheckpointError, match="do not belong together"):
         load_tokenizer(folder, size)
@@ -393,8 +399,8 @@ def test_a_vocabulary_far_smaller_than_the_embedding_is_refused(originals):
         load_tokenizer(folder, 2 * size + 1)
 
 
-def test_a_panic_of_the_library_is_one_line(changed):
-    """A trie that leads out of its table: Rust panics on the first letter that is looked up."""
+def test_a_panic_of_the_library_is_one_line(change_file):
+    """A trie points outside its table: Rust panics at the first letter that is looked up."""
     import base64
 
     table = (4).to_bytes(4, "little") + b"\xff\xff\xff\x7f" + b"A\0"
@@ -402,18 +408,18 @@ def test_a_panic_of_the_library_is_one_line(changed):
         "type": "Precompiled",
         "precompiled_charsmap": base64.b64encode(table).decode(),
     }
-    folder, size = changed("xlm-roberta", "tokenizer.json", at("normalizer", value=normalizer))
+    folder, size = change_file("xlm-roberta", "tokenizer.json", at("normalizer", value=normalizer))
     check_tokenizer_files(folder, size)
     with pytest.raises(CheckpointError, match=r"cannot be used \(index out of bounds") as error:
         load_tokenizer(folder, size)
     assert "\n" not in str(error.value)
 
 
-# mutations of good files
+# Mutations of good files
 
 
 def test_mutations_are_accepted_or_refused_and_never_anything_else(originals, tmp_path):
-    """Word pieces, byte-level BPE and Unigram, in a process that may take 6 GiB of addresses."""
+    """WordPiece, byte-level BPE and Unigram, in a process with 6 GiB of address space."""
     mutations, folders = 800, []
     for kind in ("bert", "roberta", "xlm-roberta"):
         folders.append(str(tmp_path / kind))
@@ -426,15 +432,15 @@ def test_mutations_are_accepted_or_refused_and_never_anything_else(originals, tm
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["accepted"] + told["refused"] == 3 * mutations
-    assert told["opened"] > 100
-    assert told["refused"] > mutations
-    assert told["megabytes"] < 2000
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert counts["accepted"] + counts["refused"] == 3 * mutations
+    assert counts["opened"] > 100
+    assert counts["refused"] > mutations
+    assert counts["megabytes"] < 2000
 
 
 def test_a_token_may_be_a_line_separator_of_unicode():
-    from mlm.checkpoint.tokenizer_files.checks import _lines
+    from mlm.checkpoint.tokenizer_files.checks import split_lines
 
-    assert _lines("[PAD]\n\u2028\n\x85\r\nfilm\n") == ["[PAD]", "\u2028", "\x85", "film"]
-    assert _lines("a\nb") == ["a", "b"] and _lines("") == []
+    assert split_lines("[PAD]\n\u2028\n\x85\r\nfilm\n") == ["[PAD]", "\u2028", "\x85", "film"]
+    assert split_lines("a\nb") == ["a", "b"] and split_lines("") == []

@@ -1,4 +1,4 @@
-"""The names and shapes of a checkpoint's headers against its config; no weight and no model."""
+"""Headers against the config, shards against their index, and the values of weights."""
 
 import json
 from collections.abc import Callable
@@ -12,15 +12,14 @@ from safetensors.numpy import load_file, save_file
 
 from mlm.checkpoint.families import encoder_config_of, family_of, new_config, tensor_shapes
 from mlm.checkpoint.safetensors_header import StoredTensor
-from mlm.checkpoint.weights import (
+from mlm.checkpoint.tensor_locations import check_tensors, locate_tensors
+from mlm.checkpoint.weight_files import (
     MAX_INDEX_BYTES,
     MAX_SHARDS,
     WEIGHTS,
     WEIGHTS_INDEX,
     check_shard,
-    check_tensors,
     parse_index,
-    places_of,
     read_headers,
 )
 from mlm.errors import CheckpointError
@@ -60,13 +59,13 @@ def config_of(family: str, **changes) -> EncoderConfig:
     return encoder_config_of(new_config(family, **settings))
 
 
-def stored(*shape: int, dtype: str = "F32") -> StoredTensor:
+def stored_tensor(*shape: int, dtype: str = "F32") -> StoredTensor:
     return StoredTensor(dtype, shape, 0, 4 * int(np.prod(shape)))
 
 
 def header_of(family: str, **changes) -> Header:
     shapes = tensor_shapes(family, config_of(family, **changes))
-    return {name: stored(*shape) for name, shape in shapes.items()}
+    return {name: stored_tensor(*shape) for name, shape in shapes.items()}
 
 
 def check(header: Header, family: str = "bert", **changes) -> None:
@@ -87,10 +86,10 @@ def refusal_of(header: Header, family: str = "bert", **changes) -> str:
 @pytest.mark.parametrize("tied", [True, False])
 def test_what_the_config_implies_is_accepted(family, tied):
     header = header_of(family, tie_word_embeddings=tied)
-    places = places_of(
+    locations = locate_tensors(
         {WEIGHTS: header}, family_of(family), config_of(family, tie_word_embeddings=tied), "it"
     )
-    assert {name: place.tensor for name, place in places.items()} == header
+    assert {name: location.tensor for name, location in locations.items()} == header
 
 
 @FAMILY
@@ -134,22 +133,22 @@ def test_tensors_of_other_uses_are_let_be_whatever_their_shape():
     check(
         header_of("bert")
         | {
-            "bert.embeddings.position_ids": stored(1, 40, dtype="I64"),
-            "bert.pooler.dense.weight": stored(3, 5),
-            "cls.seq_relationship.bias": stored(2),
-            "classifier.weight": stored(7, 24),
-            "cls.predictions.decoder.weight": stored(97, 24),
+            "bert.embeddings.position_ids": stored_tensor(1, 40, dtype="I64"),
+            "bert.pooler.dense.weight": stored_tensor(3, 5),
+            "cls.seq_relationship.bias": stored_tensor(2),
+            "classifier.weight": stored_tensor(7, 24),
+            "cls.predictions.decoder.weight": stored_tensor(97, 24),
         }
     )
 
 
 @pytest.mark.parametrize("name", ["lora.weight", "bert.encoder.layer.2.output.dense.bias", "ünde"])
 def test_any_other_tensor_is_refused(name):
-    message = refusal_of(header_of("bert") | {name: stored(24)})
+    message = refusal_of(header_of("bert") | {name: stored_tensor(24)})
     assert f"model.safetensors in it holds {name!r}, which config.json does not imply" in message
 
 
-def old(header: Header) -> Header:
+def with_old_names(header: Header) -> Header:
     return {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").removeprefix("bert."): tensor
         for name, tensor in header.items()
@@ -158,14 +157,16 @@ def old(header: Header) -> Header:
 
 def test_old_spellings_are_found_under_todays_names():
     header = header_of("bert")
-    places = places_of({WEIGHTS: old(header)}, family_of("bert"), config_of("bert"), "it")
-    assert places.keys() == header.keys()
-    assert places["bert.embeddings.LayerNorm.weight"].name == "embeddings.LayerNorm.gamma"
+    locations = locate_tensors(
+        {WEIGHTS: with_old_names(header)}, family_of("bert"), config_of("bert"), "it"
+    )
+    assert locations.keys() == header.keys()
+    assert locations["bert.embeddings.LayerNorm.weight"].name == "embeddings.LayerNorm.gamma"
 
 
 def test_one_tensor_in_two_spellings_is_refused():
     header = header_of("bert")
-    message = refusal_of(header | old(header))
+    message = refusal_of(header | with_old_names(header))
     assert "holds bert.embeddings.word_embeddings.weight twice, as " in message
 
 
@@ -173,7 +174,10 @@ def test_a_second_name_serves_where_the_first_is_missing_and_has_the_same_shape(
     header = header_of("bert")
     bias = header.pop("cls.predictions.bias")
     check(header | {"cls.predictions.decoder.bias": bias})
-    wrong = header | {"cls.predictions.bias": bias, "cls.predictions.decoder.bias": stored(3)}
+    wrong = header | {
+        "cls.predictions.bias": bias,
+        "cls.predictions.decoder.bias": stored_tensor(3),
+    }
     assert "'cls.predictions.decoder.bias' of model.safetensors in it has shape" in refusal_of(
         wrong
     )
@@ -182,7 +186,7 @@ def test_a_second_name_serves_where_the_first_is_missing_and_has_the_same_shape(
 @pytest.mark.parametrize("dtype", ["I64", "I8", "U8", "BOOL"])
 def test_a_weight_of_whole_numbers_is_refused(dtype):
     name = "bert.embeddings.word_embeddings.weight"
-    header = header_of("bert") | {name: stored(97, 24, dtype=dtype)}
+    header = header_of("bert") | {name: stored_tensor(97, 24, dtype=dtype)}
     assert f"'{name}' of model.safetensors in it is {dtype}; expected weights as F64, F32" in (
         refusal_of(header)
     )
@@ -214,11 +218,11 @@ def test_a_tensor_in_two_files_is_refused():
 
 FILE = "model-00001-of-00002.safetensors"
 INDEXES = {
-    "torn": ("{", "is no shard index: it is no JSON"),
-    "a list": ("[]", "is no shard index: it has no weight_map"),
-    "no map": ('{"metadata": {}}', "is no shard index: it has no weight_map"),
-    "an empty map": ('{"weight_map": {}}', "is no shard index: it has no weight_map"),
-    "a map of lists": ('{"weight_map": []}', "is no shard index: it has no weight_map"),
+    "torn": ("{", "is not a shard index: it is not valid JSON"),
+    "a list": ("[]", "is not a shard index: it has no weight_map"),
+    "no map": ('{"metadata": {}}', "is not a shard index: it has no weight_map"),
+    "an empty map": ('{"weight_map": {}}', "is not a shard index: it has no weight_map"),
+    "a map of lists": ('{"weight_map": []}', "is not a shard index: it has no weight_map"),
     "a tensor twice": (f'{{"weight_map": {{"a": "{FILE}", "a": "{FILE}"}}}}', "key 'a' twice"),
     "not UTF-8": (b'{"\xff": 1}', "is not UTF-8"),
     "another folder": ('{"weight_map": {"a": "../../secret.safetensors"}}', "'../../secret."),
@@ -229,7 +233,10 @@ INDEXES = {
         json.dumps({"weight_map": {"a": FILE.replace("1", "١")}}),
         "names the file",
     ),
-    "a number": ('{"weight_map": {"a": 3}}', "names the file 3; expected model-00001-of-00002"),
+    "a number": (
+        '{"weight_map": {"a": 3}}',
+        "names the file 3; expected a name like model-00001-of",
+    ),
     "many files": (
         json.dumps(
             {
@@ -258,25 +265,25 @@ def test_an_index_that_breaks_a_rule_is_refused(rule):
 
 def test_a_shard_holds_what_the_index_says():
     index = {"a": "one", "b": "one", "c": "two"}
-    check_shard("one", {"a": stored(1), "b": stored(1)}, index, "it")
+    check_shard("one", {"a": stored_tensor(1), "b": stored_tensor(1)}, index, "it")
     for names, said in (
         ("a", "one in it lacks 'b', which model.safetensors.index.json places in it"),
         ("abc", "one in it holds 'c', which model.safetensors.index.json places in two"),
         ("abd", "one in it holds 'd', which model.safetensors.index.json does not name"),
     ):
         with pytest.raises(CheckpointError, match=said):
-            check_shard("one", {name: stored(1) for name in names}, index, "it")
+            check_shard("one", {name: stored_tensor(1) for name in names}, index, "it")
 
 
 @pytest.fixture
-def sharded(tmp_path) -> Path:
-    """Two shards of one tensor each, and their index."""
-    places = {}
+def sharded_folder(tmp_path) -> Path:
+    """A folder of two shards of one tensor each, and their index."""
+    shard_of = {}
     for number, name in enumerate("ab", start=1):
         file = f"model-0000{number}-of-00002.safetensors"
         save_file({name: np.zeros(number, "float32")}, tmp_path / file, metadata={"format": "pt"})
-        places[name] = file
-    (tmp_path / WEIGHTS_INDEX).write_text(json.dumps({"weight_map": places}))
+        shard_of[name] = file
+    (tmp_path / WEIGHTS_INDEX).write_text(json.dumps({"weight_map": shard_of}))
     return tmp_path
 
 
@@ -291,34 +298,38 @@ def assert_no_headers(folder: Path, said: str) -> None:
         read_headers(folder)
 
 
-def test_the_headers_of_shards_are_read_by_their_files(sharded):
-    assert {file: [*header] for file, header in read_headers(sharded).items()} == {
+def test_the_headers_of_shards_are_read_by_their_files(sharded_folder):
+    assert {file: [*header] for file, header in read_headers(sharded_folder).items()} == {
         "model-00001-of-00002.safetensors": ["a"],
         "model-00002-of-00002.safetensors": ["b"],
     }
 
 
-def test_shards_that_do_not_follow_their_index_are_refused(sharded):
-    change_index(sharded, lambda places: {"a": places["b"], "b": places["a"]})
-    assert_no_headers(sharded, "holds 'a', which model.safetensors.index.json places in model-0")
-    change_index(sharded, lambda places: {"a": places["b"], "b": places["a"], "c": FILE})
-    assert_no_headers(sharded, "lacks 'c', which model.safetensors.index.json places in it")
+def test_shards_that_do_not_follow_their_index_are_refused(sharded_folder):
+    change_index(sharded_folder, lambda shard_of: {"a": shard_of["b"], "b": shard_of["a"]})
+    assert_no_headers(
+        sharded_folder, "holds 'a', which model.safetensors.index.json places in model-0"
+    )
+    change_index(
+        sharded_folder, lambda shard_of: {"a": shard_of["b"], "b": shard_of["a"], "c": FILE}
+    )
+    assert_no_headers(sharded_folder, "lacks 'c', which model.safetensors.index.json places in it")
 
 
-def test_a_missing_shard_is_named(sharded):
-    (sharded / FILE).unlink()
-    assert_no_headers(sharded, f"lacks {FILE}; fetch the checkpoint again")
+def test_a_missing_shard_is_named(sharded_folder):
+    (sharded_folder / FILE).unlink()
+    assert_no_headers(sharded_folder, f"lacks {FILE}; fetch the checkpoint again")
 
 
-def test_an_index_too_large_is_not_read(sharded):
-    with (sharded / WEIGHTS_INDEX).open("r+b") as file:
+def test_an_index_too_large_is_not_read(sharded_folder):
+    with (sharded_folder / WEIGHTS_INDEX).open("r+b") as file:
         file.truncate(MAX_INDEX_BYTES + 1)
-    assert_no_headers(sharded, "has 8,388,609 bytes; an index has 8,388,608 at most")
+    assert_no_headers(sharded_folder, "has 8,388,609 bytes; an index has 8,388,608 at most")
 
 
-def test_one_file_goes_before_shards(sharded):
-    save_file({"c": np.zeros(3, "float32")}, sharded / WEIGHTS)
-    assert [*read_headers(sharded)] == [WEIGHTS]
+def test_one_file_goes_before_shards(sharded_folder):
+    save_file({"c": np.zeros(3, "float32")}, sharded_folder / WEIGHTS)
+    assert [*read_headers(sharded_folder)] == [WEIGHTS]
 
 
 def test_no_weights_are_said_to_be_none(tmp_path):
@@ -335,7 +346,7 @@ def test_every_value_of_a_narrow_format_is_read_exactly(number, tiny_bert_folder
     from mlm.checkpoint.weights import load_weights, variables_by_name
     from mlm.model.encoder import MaskedLM
 
-    # All patterns of 16 bits that are numbers, among them the subnormal ones.
+    # All 16-bit patterns that are numbers, subnormal ones included.
     half = np.dtype(number if np.dtype(number).itemsize == 2 else np.float16)
     values = np.arange(2**16, dtype="uint16").view(half)
     values = values[np.isfinite(values.astype("float32"))].astype(number)

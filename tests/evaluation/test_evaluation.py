@@ -1,4 +1,4 @@
-"""The figures against a slow plain computation of the same protocol."""
+"""Evaluation against a slow, plain computation of the same protocol."""
 
 import csv
 import json
@@ -18,15 +18,9 @@ from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError, CorpusError
-from mlm.evaluation.evaluator import (
-    Evaluator,
-    Figures,
-    SlotScores,
-    evaluate,
-    figures_of,
-    word_figures_of,
-)
-from mlm.evaluation.held_out import HeldOut, held_out
+from mlm.evaluation.checkpoint_evaluation import evaluate, word_figures_of
+from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
+from mlm.evaluation.held_out import HeldOut, resolve_held_out
 from mlm.hub import push_checkpoint
 from mlm.hub.local import LocalHub
 from mlm.training.config import TrainingConfig
@@ -74,36 +68,37 @@ def word_batches(read, facts):
 
 @pytest.fixture(scope="module")
 def token_scores(read, token_batches):
-    return Evaluator(read.model, token_batches).slot_scores()
+    return Evaluator(read.model, token_batches).target_scores()
 
 
 @pytest.fixture(scope="module")
 def word_scores(read, word_batches):
-    return Evaluator(read.model, word_batches).slot_scores()
+    return Evaluator(read.model, word_batches).target_scores()
 
 
-def slow_slots(model, batches):
-    """(row, position, label, nats, rank) of each real slot, one at a time in float64."""
-    slots, row = [], 0
+def slow_targets(model, batches):
+    """List (row, position, label, cross_entropy, rank) of each target, computed in float64."""
+    targets, row = [], 0
     for inputs, labels, weights in batches:
         logits = model(inputs).numpy().astype(np.float64)
         for b in range(len(labels)):
             for p in range(labels.shape[1]):
                 if weights[b, p]:
                     line, label = logits[b, p], labels[b, p]
-                    nats = np.log(np.sum(np.exp(line))) - line[label]
+                    cross_entropy = np.log(np.sum(np.exp(line))) - line[label]
                     rank = sorted(-line).index(-line[label])
-                    slots.append((row, inputs["masked_positions"][b, p], label, nats, rank))
+                    position = inputs["masked_positions"][b, p]
+                    targets.append((row, position, label, cross_entropy, rank))
             row += 1
-    return slots
+    return targets
 
 
 def test_token_figures_are_those_of_the_slow_computation(read, token_batches, token_scores):
-    slots = slow_slots(read.model, token_batches)
-    ranks = [rank for *_, rank in slots]
+    targets = slow_targets(read.model, token_batches)
+    ranks = [rank for *_, rank in targets]
     figures = figures_of(token_scores)
-    assert figures.num_tokens == len(slots) > 10
-    assert figures.loss == pytest.approx(np.mean([nats for *_, nats, _ in slots]), rel=1e-5)
+    assert figures.num_tokens == len(targets) > 10
+    assert figures.loss == pytest.approx(np.mean([loss for *_, loss, _ in targets]), rel=1e-5)
     assert figures.top1 == sum(rank == 0 for rank in ranks) / len(ranks)
     assert figures.top5 == sum(rank < 5 for rank in ranks) / len(ranks)
     assert figures.perplexity == pytest.approx(np.exp(figures.loss))
@@ -111,17 +106,17 @@ def test_token_figures_are_those_of_the_slow_computation(read, token_batches, to
 
 
 def test_labels_are_ranked_as_sorting_would(read, token_batches, token_scores):
-    slots = slow_slots(read.model, token_batches)
+    targets = slow_targets(read.model, token_batches)
     real = token_scores.weights > 0
-    assert token_scores.ranks[real].tolist() == [rank for *_, rank in slots]
+    assert token_scores.ranks[real].tolist() == [rank for *_, rank in targets]
     assert len(set(token_scores.ranks[real].tolist())) > 5
 
 
-def slow_words(slots, word_starts) -> list[list[int]]:
-    """The ranks of each masked word's pieces."""
+def slow_words(targets, word_starts) -> list[list[int]]:
+    """List the ranks of each masked word's pieces."""
     words: list[list[int]] = []
     last = (-1, -1)
-    for row, position, label, _, rank in slots:
+    for row, position, label, _, rank in targets:
         if (row, position - 1) == last and not word_starts[label]:
             words[-1].append(rank)
         else:
@@ -131,7 +126,7 @@ def slow_words(slots, word_starts) -> list[list[int]]:
 
 
 def test_word_figures_are_those_of_the_slow_computation(read, facts, word_batches, word_scores):
-    words = slow_words(slow_slots(read.model, word_batches), facts.word_starts)
+    words = slow_words(slow_targets(read.model, word_batches), facts.word_starts)
     assert max(map(len, words)) > 1
     figures = word_figures_of(word_scores, word_batches, facts.word_starts)
     assert figures.num_words == len(words)
@@ -141,8 +136,8 @@ def test_word_figures_are_those_of_the_slow_computation(read, facts, word_batche
 
 def test_whole_words_are_masked_whole(read, facts, word_batches):
     whole = batches_of(read, facts, mlm_probability=1.0, whole_word_mask=True)
-    pieces = {(r, p): label for r, p, label, *_ in slow_slots(read.model, whole)}
-    chosen = {(r, p) for r, p, *_ in slow_slots(read.model, word_batches)}
+    pieces = {(r, p): label for r, p, label, *_ in slow_targets(read.model, whole)}
+    chosen = {(r, p) for r, p, *_ in slow_targets(read.model, word_batches)}
     assert 0 < len(chosen) < len(pieces)
     followers = [
         (place, (place[0], place[1] - 1))
@@ -154,14 +149,14 @@ def test_whole_words_are_masked_whole(read, facts, word_batches):
 
 
 def test_a_word_is_right_when_all_its_pieces_are():
-    # Row 0: a word of two pieces, then one of one piece beside it; row 1: a piece whose start was
-    # not masked; the last slots are empty.
+    # Row 0: a word of two pieces, then one of one piece at the next position; row 1: a piece whose
+    # word start was not masked. The other entries are padding.
     word_starts = np.array([True, True, False])
     labels = np.array([[1, 2, 1, 0], [2, 0, 0, 0]])
     positions = np.array([[3, 4, 5, 0], [6, 0, 0, 0]])
     batches = [({"masked_positions": positions}, labels, None)]
-    scores = SlotScores(
-        nats=np.zeros((2, 4)),
+    scores = TargetScores(
+        cross_entropy=np.zeros((2, 4)),
         ranks=np.array([[0, 3, 0, 0], [7, 0, 0, 0]]),
         weights=np.array([[1, 1, 1, 0], [1, 0, 0, 0]]),
     )
@@ -184,17 +179,17 @@ def test_neither_the_batch_size_nor_rows_that_fill_it_change_a_figure(
         assert figures.to_dict() == pytest.approx(expected.to_dict(), rel=1e-5)
 
 
-def test_slots_that_do_not_count_may_hold_anything():
-    scores = SlotScores(
-        nats=np.array([[1.0, np.nan], [3.0, 1e9]]),
+def test_padding_may_hold_anything():
+    scores = TargetScores(
+        cross_entropy=np.array([[1.0, np.nan], [3.0, 1e9]]),
         ranks=np.array([[0, 0], [5, 0]]),
         weights=np.array([[1, 0], [1, 0]]),
     )
     assert figures_of(scores) == Figures(loss=2.0, top1=0.5, top5=0.5, num_tokens=2)
 
 
-def test_without_a_slot_there_is_no_figure(facts):
-    nothing = SlotScores(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 2)))
+def test_without_a_target_there_is_no_figure(facts):
+    nothing = TargetScores(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 2)))
     with pytest.raises(CorpusError, match="no token of the validation texts could be chosen"):
         figures_of(nothing)
     batch = ({"masked_positions": np.zeros((1, 2), int)}, np.zeros((1, 2), int), None)
@@ -223,7 +218,9 @@ def test_evaluate_measures_a_folder_on_a_file(tiny_bert_folder, texts_csv, read,
 
 
 def test_a_length_beyond_the_models_positions_is_refused(tiny_bert_folder, texts_csv):
-    with pytest.raises(ConfigError, match="--max_seq_length is 65; this model ends at 64"):
+    with pytest.raises(
+        ConfigError, match="--max_seq_length is 65, but this model takes at most 64 tokens"
+    ):
         evaluate(tiny_bert_folder, [str(texts_csv)], max_seq_length=65)
 
 
@@ -234,16 +231,16 @@ def test_a_file_without_a_text_is_refused(tiny_bert_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({}, "give either --validation_file, or --train_file"),
         ({"validation_file": ["a.csv"], "train_file": ["b.csv"]}, "give either"),
         ({"validation_file": ["a.csv"], "validation_split_percentage": 5}, "leave it out"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(settings, said):
-    with pytest.raises(ConfigError, match=said):
-        held_out(None, **settings)
+def test_settings_that_contradict_each_other_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve_held_out(None, **settings)
 
 
 # The figures of a run, measured again ------------------------------------------------------------
@@ -259,7 +256,7 @@ NOTHING_LIKE_THE_DEFAULTS = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_bert_folder):
-    """run(**settings) -> the result of a short training on texts in UTF-16 beside its folder."""
+    """A function that trains briefly on texts in UTF-16: run(**settings) -> (result, files)."""
 
     def go(**settings):
         folder = tmp_path_factory.mktemp("run")
@@ -313,14 +310,14 @@ def test_the_name_of_the_file_does_not_matter_but_its_content_does(by_file, tmp_
     measured = evaluate(result.folder, [str(other)])
     assert measured.held_out == HeldOut(
         (str(other),),
-        validation_split_percentage=20,  # idle here
+        validation_split_percentage=20,  # has no effect here
         max_seq_length=20,
         line_by_line=True,
     )
     assert measured.recorded_loss is None
 
 
-def test_what_is_said_goes_before_what_the_run_did(by_file):
+def test_a_given_setting_replaces_the_recorded_one(by_file):
     result, files = by_file
     packed = evaluate(result.folder, [files["held_out"]], line_by_line=False, max_seq_length=16)
     assert (packed.held_out.line_by_line, packed.held_out.max_seq_length) == (False, 16)
@@ -349,7 +346,7 @@ def test_what_was_published_gives_the_same_figures_to_the_last_digit(by_file, hu
 
 @pytest.fixture(scope="module")
 def by_percentage(run):
-    """Sequences packed, the weights of the folder rounded to float16."""
+    """A run with packed sequences and weights that are saved in float16."""
     return run(by_file=False, precision="bf16", save_dtype="float16", line_by_line=False)
 
 
@@ -359,7 +356,7 @@ def test_the_split_is_found_again_from_the_training_file(by_percentage):
     assert measured.held_out.precision == "bf16"
     assert measured.tokens.num_tokens == result.after.num_tokens
     assert measured.recorded_loss == result.after.loss
-    # The run measured the weights before they were rounded.
+    # The run measured the weights before it rounded them.
     assert measured.tokens.loss == pytest.approx(result.after.loss, rel=2e-3)
     share = evaluate(result.folder, train_file=[files["train"]], validation_split_percentage=5)
     assert share.tokens.num_tokens < result.after.num_tokens
@@ -392,15 +389,18 @@ def test_two_replicas_give_the_figures_of_one(by_file):
     assert figures == pytest.approx(result.after.to_dict(), rel=1e-6)
 
 
-def test_a_record_of_the_wrong_shape_is_as_good_as_none(by_file, tmp_path):
+def test_a_record_of_the_wrong_shape_counts_as_absent(by_file, tmp_path):
     files = {"validation_file": [by_file[1]["held_out"]]}
     expected = (HeldOut(**files), None)
-    assert held_out(None, **files) == held_out({}, **files) == held_out([1], **files) == expected
+    for absent in (None, {}, [1]):
+        assert resolve_held_out(absent, **files) == expected
     torn = {"config": {"max_seq_length": "long", "line_by_line": 1}, "corpus": 3, "hardware": []}
-    assert held_out(torn, **files) == expected
+    assert resolve_held_out(torn, **files) == expected
 
 
-def test_a_format_that_this_hardware_lacks_is_replaced_unless_it_was_asked_for(by_file, tmp_path):
+def test_a_recorded_format_that_this_hardware_lacks_is_replaced_but_a_given_one_is_not(
+    by_file, tmp_path
+):
     result, files = by_file
     copy = shutil.copytree(result.folder, tmp_path / "copy")
     record = json.loads((copy / "training.json").read_text(encoding="utf-8"))
@@ -420,6 +420,6 @@ def test_the_script_prints_the_runs_figures(by_file, capsys):
     assert figures == (
         f"masked-token perplexity {result.after.perplexity:.2f} (loss {result.after.loss:.4f} nats)"
     )
-    assert last == f"training.json says a loss of {result.after.loss:.4f} for the same texts"
+    assert last == f"training.json has a loss of {result.after.loss:.4f} for the same texts"
     assert main([str(result.folder), "--train_file", "no/such.csv"]) == 2
     assert "no/such.csv" in capsys.readouterr().err

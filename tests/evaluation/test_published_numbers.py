@@ -1,4 +1,4 @@
-"""check_reference: a checkpoint agrees with what transformers says of it, and another does not."""
+"""The regression check against published numbers, here made from the answers of transformers."""
 
 import json
 import subprocess
@@ -10,10 +10,10 @@ import pytest
 from mlm.errors import CheckpointError, ConfigError
 from mlm.evaluation.published_numbers import (
     compare,
+    identify_model,
     log_probabilities,
-    read_reference,
+    read_published_numbers,
     table,
-    told_model,
 )
 from mlm.inference.fill_mask import FillMask
 from tests.support.family_tokenizers import KINDS
@@ -25,7 +25,7 @@ TEXT, WHOLE = "I watched this [MASK] movie.", "The film was great!"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A RoBERTa whose folder is named after the model, as a clone of its repository is."""
+    """A RoBERTa in a folder with the name of the model, like a clone of its repository."""
     folder = tmp_path_factory.mktemp("published") / "tiny-base"
     return save_random_checkpoint(folder, KINDS["roberta"](), "roberta")
 
@@ -38,23 +38,23 @@ def pipeline(folder):
 
 
 def torch_log_probabilities(pipeline, text):
-    """Each token's log-probability, it alone masked, from transformers' own model."""
+    """Log-probability of each token with only that token masked, from transformers' model."""
     import torch
 
     (ids,) = pipeline.tokenizer(text, return_tensors="pt").input_ids
     values = []
-    for place in range(1, len(ids) - 1):
+    for position in range(1, len(ids) - 1):
         masked = ids.clone()
-        masked[place] = pipeline.tokenizer.mask_token_id
+        masked[position] = pipeline.tokenizer.mask_token_id
         with torch.no_grad():
-            logits = pipeline.model(masked[None]).logits[0, place]
-        values.append(float(torch.log_softmax(logits, -1)[ids[place]]))
+            logits = pipeline.model(masked[None]).logits[0, position]
+        values.append(float(torch.log_softmax(logits, -1)[ids[position]]))
     return values
 
 
 @pytest.fixture(scope="module")
 def content(pipeline):
-    """A reference file with every shape that the real one has, made from transformers' answers."""
+    """Published numbers in every form that the real file has, made from transformers' answers."""
     text = TEXT.replace("[MASK]", "<mask>")
     top = pipeline(text, top_k=5)
     values = torch_log_probabilities(pipeline, WHOLE)
@@ -80,14 +80,14 @@ def content(pipeline):
 
 
 @pytest.fixture
-def reference(tmp_path, content):
-    path = tmp_path / "reference.json"
+def numbers_file(tmp_path, content):
+    path = tmp_path / "numbers.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
-def test_a_checkpoint_agrees_with_its_own_numbers(folder, reference, content):
-    comparisons = compare(folder, read_reference(reference), "tiny-base")
+def test_a_checkpoint_agrees_with_its_own_numbers(folder, numbers_file, content):
+    comparisons = compare(folder, read_published_numbers(numbers_file), "tiny-base")
     tokens = len(content["pseudo_log_likelihood"]["cases"][0]["per_token"])
     assert len(comparisons) == 5 + 5 + tokens + 1 + 1
     assert tokens > 4
@@ -121,17 +121,17 @@ def wrong_weight(content):
     ("spoil", "lines"),
     [
         (wrong_score, 1),
-        (wrong_word, 2),  # theirs that ours is not, and ours that is not among theirs
+        (wrong_word, 2),  # the published word that we lack, and our word that was not published
         (best_word_left_out, 1),
         (wrong_likelihood, 1),
         (wrong_weight, 1),
     ],
 )
-def test_one_wrong_number_is_found(folder, reference, content, spoil, lines):
+def test_one_wrong_number_is_found(folder, numbers_file, content, spoil, lines):
     spoilt = json.loads(json.dumps(content))
     spoil(spoilt)
-    reference.write_text(json.dumps(spoilt), encoding="utf-8")
-    comparisons = compare(folder, read_reference(reference), "tiny-base")
+    numbers_file.write_text(json.dumps(spoilt), encoding="utf-8")
+    comparisons = compare(folder, read_published_numbers(numbers_file), "tiny-base")
     assert [one.agrees for one in comparisons].count(False) == lines
     assert table(comparisons).count("differs") == lines
 
@@ -143,54 +143,54 @@ def test_log_probabilities_are_those_of_transformers(folder, pipeline):
     assert np.isfinite(values).all()
 
 
-def test_the_model_is_told_by_folder_config_or_readme(folder, reference, tmp_path):
-    published = read_reference(reference)
-    assert told_model(folder, published) == ("tiny-base", "the folder's name")
+def test_the_model_is_identified_by_folder_config_or_readme(folder, numbers_file, tmp_path):
+    published = read_published_numbers(numbers_file)
+    assert identify_model(folder, published) == ("tiny-base", "the folder's name")
     other = tmp_path / "download"
     other.mkdir()
     with pytest.raises(ConfigError, match="--model with one of other-base, tiny-base"):
-        told_model(other, published)
+        identify_model(other, published)
     example = "pipeline('fill-mask', model='me/other-base')"
     (other / "README.md").write_text(example, encoding="utf-8")
-    assert told_model(other, published) == ("other-base", "the example in README.md")
+    assert identify_model(other, published) == ("other-base", "the example in README.md")
     (other / "config.json").write_text('{"_name_or_path": "me/tiny-base"}', encoding="utf-8")
-    assert told_model(other, published) == ("tiny-base", "_name_or_path in config.json")
+    assert identify_model(other, published) == ("tiny-base", "_name_or_path in config.json")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("{}", "nothing to compare"),
-        ('{"tutorial": {"text": "a"}}', "no reference file .KeyError"),
+        ('{"tutorial": {"text": "a"}}', "not a file of published numbers .KeyError"),
         ('{"model_cards": [{"model": "m", "text": "t", "top5": [["a", "b", "c"]]}]}', "ValueError"),
-        ('{"model_cards": 3}', "no reference file .TypeError"),
-        ("[]", "no reference file .AttributeError"),
+        ('{"model_cards": 3}', "not a file of published numbers .TypeError"),
+        ("[]", "not a file of published numbers .AttributeError"),
     ],
 )
-def test_a_file_that_is_no_reference_is_named_in_one_line(tmp_path, text, message):
+def test_a_file_of_another_form_is_named_in_one_line(tmp_path, text, message):
     path = tmp_path / "reference.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message) as error:
-        read_reference(path)
+        read_published_numbers(path)
     assert "\n" not in str(error.value)
 
 
-def test_a_model_that_nobody_published_is_named(folder, reference):
+def test_a_model_that_nobody_published_is_named(folder, numbers_file):
     with pytest.raises(ConfigError, match=r"Nothing was published for 'mine'.*other-base"):
-        compare(folder, read_reference(reference), "mine")
+        compare(folder, read_published_numbers(numbers_file), "mine")
 
 
-def test_another_tokenizer_is_named(folder, reference, content):
+def test_another_tokenizer_is_named(folder, numbers_file, content):
     spoilt = json.loads(json.dumps(content))
     spoilt["pseudo_log_likelihood"]["cases"][0]["per_token"].pop()
-    reference.write_text(json.dumps(spoilt), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="the tokenizer is another"):
-        compare(folder, read_reference(reference), "tiny-base")
+    numbers_file.write_text(json.dumps(spoilt), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="the tokenizer differs"):
+        compare(folder, read_published_numbers(numbers_file), "tiny-base")
 
 
 def test_the_published_file_is_read_whole(shared_data):
-    published = read_reference(shared_data / "fill_mask_reference.json")
+    published = read_published_numbers(shared_data / "fill_mask_reference.json")
     tops = [entry for entry in published if entry.top]
     assert [len(entry.top) for entry in tops] == [5] * 6
     assert sum(bool(entry.per_token) for entry in published) == 3
@@ -198,17 +198,17 @@ def test_the_published_file_is_read_whole(shared_data):
     assert [entry.model for entry in published if entry.weight] == ["bert-base-uncased"]
 
 
-def test_the_script_says_yes_no_and_how(folder, reference, content, tmp_path):
-    """The three exit codes, in one process: what is heavy is imported once."""
+def test_the_exit_codes_of_the_script(folder, numbers_file, content, tmp_path):
+    """All three are checked in one process, so that heavy libraries are imported once."""
     wrong = tmp_path / "wrong.json"
     spoilt = json.loads(json.dumps(content))
     wrong_score(spoilt)
     wrong.write_text(json.dumps(spoilt), encoding="utf-8")
     script = ROOT / "scripts" / "check_reference.py"
     calls = [
-        [str(folder), "--reference_file", str(reference)],
+        [str(folder), "--reference_file", str(numbers_file)],
         [str(folder), "--reference_file", str(wrong)],
-        [str(tmp_path / "nowhere"), "--reference_file", str(reference)],
+        [str(tmp_path / "nowhere"), "--reference_file", str(numbers_file)],
     ]
     code = (
         f"import runpy; main = runpy.run_path({str(script)!r})['main']; "
@@ -220,4 +220,4 @@ def test_the_script_says_yes_no_and_how(folder, reference, content, tmp_path):
     assert done.stdout.splitlines()[-1] == "[0, 1, 2]"
     assert "tiny-base (the folder's name)" in done.stdout
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "is no folder" in line
+    assert "is not a folder" in line

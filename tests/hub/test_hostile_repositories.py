@@ -192,7 +192,7 @@ class Case(NamedTuple):
     served: set[str]
 
 
-NO_SAFETENSORS_FILE = "model.safetensors of me/.* is no safetensors file to rely on: "
+NO_SAFETENSORS_FILE = "model.safetensors of me/.* is not a valid safetensors file: "
 HOSTILE = {
     "only .bin": Case(
         weights_as("pytorch_model.bin"),
@@ -227,7 +227,7 @@ HOSTILE = {
     "config too large": Case(
         replaced("config.json", b"{}" + b" " * 65_535), "config.json .* has 65,537 bytes", LIST
     ),
-    "config torn": Case(replaced("config.json", b'{"model_type": '), "no JSON", CONFIG),
+    "config torn": Case(replaced("config.json", b'{"model_type": '), "not valid JSON", CONFIG),
     "code of its own": Case(config_with(auto_map={"AutoModel": "x.Y"}), "auto_map", CONFIG),
     "attention of its own": Case(
         config_with(_attn_implementation="me/kernel"), "_attn_implementation", CONFIG
@@ -299,7 +299,7 @@ HOSTILE = {
     "an index too large": Case(
         shards_and(claimed(INDEX, 2 * MEGABYTE)), f"{INDEX} in .* has 2,097,152 bytes", LIST
     ),
-    "an index torn": Case(shards_and(replaced(INDEX, b"{")), "no shard index", OF_SHARDS),
+    "an index torn": Case(shards_and(replaced(INDEX, b"{")), "not a shard index", OF_SHARDS),
     "shards too large in sum": Case(
         shards_and(
             lambda files: files.update({name: Claim(b"x", 21 * 10**8) for name in SHARDS})

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mlm.checkpoint.safetensors_header import header_of_file
-from mlm.checkpoint.weights import WEIGHTS
+from mlm.checkpoint.weight_files import WEIGHTS
 from mlm.errors import CheckpointError, ConfigError, InputError
 from mlm.inference.engines import litert
 from mlm.inference.engines.choice import open_with_engine

@@ -1,7 +1,7 @@
-"""A checkpoint for tests of what stands on one: real tokenizers, and a model that needs no Keras.
+"""A checkpoint for tests of its users: a real tokenizer, and a model without Keras.
 
-The fake model honours the call contract of `mlm.model.encoder.MaskedLM` and answers from the two
-neighbours of a mask alone, so that padding and batching cannot change what it says.
+The fake model has the call contract of `mlm.model.encoder.MaskedLM`. Its logits depend only on the
+two neighbours of a mask, so that padding and batching cannot change them.
 """
 
 from types import SimpleNamespace
@@ -15,12 +15,12 @@ movie film one show again i have watched this the and it was awesome a great sto
 soup watch walk un happy . , ! ? ' " ( ) <b> & 电 影 سلام
 """
 PIECES = ["##s", "##ing", "##able"]
-PADDING_ROWS = 5  # of the embedding, beyond the vocabulary; the fake likes them best
+PADDING_ROWS = 5  # of the embedding, beyond the vocabulary; they have high logits
 LIKED = {"movie": 9.0, "film": 8.4, "one": 6.4, "show": 6.1, "##ing": 5.2, "again": 5.0}
 
 
 class FakeModel:
-    """predict_on_batch(...) -> logits (B, P, V) float32; keeps the shapes it was asked for."""
+    """predict_on_batch(...) -> logits (B, P, V) float32; records the shapes of its batches."""
 
     def __init__(self, vocab: dict[str, int], liked: dict[str, float], max_length: int):
         size = len(vocab) + PADDING_ROWS
@@ -53,7 +53,7 @@ class FakeModel:
 
 
 def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
-    """Lower-casing WordPiece, as bert-base-uncased."""
+    """Return a lower-casing WordPiece tokenizer, like that of bert-base-uncased."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = list("abcdefghijklmnopqrstuvwxyz") + [f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz"]
     vocab = {p: i for i, p in enumerate(dict.fromkeys(special + WORDS.split() + PIECES + letters))}
@@ -70,7 +70,7 @@ def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def byte_level_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE whose mask takes the space before it, as roberta-base."""
+    """Return byte-level BPE whose mask includes the space before it, like that of roberta-base."""
     from tokenizers import AddedToken, trainers
 
     backend = Tokenizer(models.BPE())
@@ -93,7 +93,7 @@ def byte_level_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def fake_checkpoint(tokenizer=None, liked=None, max_length: int = 128):
-    """What `read_checkpoint` gives, with the fake model in it."""
+    """Return what `read_checkpoint` returns, with the fake model."""
     tokenizer = tokenizer or wordpiece_tokenizer()
     model = FakeModel(tokenizer.get_vocab(), LIKED if liked is None else liked, max_length)
     return SimpleNamespace(model=model, tokenizer=tokenizer, training=None)

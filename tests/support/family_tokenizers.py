@@ -1,14 +1,17 @@
-"""Small tokenizers of every kind that the families have, trained here and saved as on the Hub.
+"""Small tokenizers of every family's kind, trained here and saved as on the Hub.
 
-Each is of the class that transformers has for the family, so that its files are tokenizer.json,
-tokenizer_config.json and, as older versions wrote it, special_tokens_map.json.
+Each is of the class that transformers has for the family. Its files are tokenizer.json,
+tokenizer_config.json and, as in older versions, special_tokens_map.json.
 """
 
 import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 TEXTS = [
     "The quick brown film jumps over the lazy movie, quickly.",
@@ -20,7 +23,7 @@ BERT_NAMES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def charsmap(strings: bytes = b"A\0") -> bytes:
-    """SentencePiece's table: an empty trie of 256 units, and the strings it could point to."""
+    """Return a table of SentencePiece: an empty trie of 256 units, and strings to point to."""
     return (1024).to_bytes(4, "little") + bytes(1024) + strings
 
 
@@ -29,7 +32,7 @@ def encoded_charsmap(strings: bytes) -> str:
 
 
 def _unigram(first: list[str], last: list[str], size: int = 160) -> list[tuple[str, float]]:
-    """Pieces with scores, between the special tokens that a family numbers first and last."""
+    """Return pieces with scores, between the special tokens with the first and the last ids."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     backend = Tokenizer(models.Unigram())
@@ -41,7 +44,7 @@ def _unigram(first: list[str], last: list[str], size: int = 160) -> list[tuple[s
     )
     backend.train_from_iterator(TEXTS, trainer)
     trained = dict(json.loads(backend.to_str())["model"]["vocab"][1:])
-    # The trainer breaks ties by chance: these three are there whatever it does.
+    # The trainer breaks ties at random: these three are always there.
     pieces = ({"▁film": -2.0, "l": -4.0, ",": -4.0} | trained).items()
     return [*((name, 0.0) for name in first), *pieces, *((name, 0.0) for name in last)]
 
@@ -71,25 +74,25 @@ def _word_pieces(names: list[str]) -> dict[str, int]:
     return {renamed.get(token, token): index for token, index in vocabulary.items()}
 
 
-def bert() -> Any:
+def bert() -> "PreTrainedTokenizerFast":
     from transformers import BertTokenizer
 
     return BertTokenizer(vocab=_word_pieces(BERT_NAMES), do_lower_case=True)
 
 
-def distilbert() -> Any:
+def distilbert() -> "PreTrainedTokenizerFast":
     from transformers import DistilBertTokenizer
 
     return DistilBertTokenizer(vocab=_word_pieces(BERT_NAMES), do_lower_case=True)
 
 
-def mpnet() -> Any:
+def mpnet() -> "PreTrainedTokenizerFast":
     from transformers import MPNetTokenizer
 
     return MPNetTokenizer(vocab=_word_pieces(["<pad>", "[UNK]", "<s>", "</s>", "<mask>"]))
 
 
-def roberta() -> Any:
+def roberta() -> "PreTrainedTokenizerFast":
     from tokenizers import AddedToken
     from transformers import RobertaTokenizer
 
@@ -98,8 +101,8 @@ def roberta() -> Any:
     return RobertaTokenizer(vocab=vocabulary, merges=merges, mask_token=mask)
 
 
-def modernbert() -> Any:
-    """ModernBERT's: BERT's special tokens behind byte-level pieces, in the library's own class."""
+def modernbert() -> "PreTrainedTokenizerFast":
+    """Byte-level pieces followed by BERT's special tokens, in the general fast class."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
@@ -123,7 +126,7 @@ def modernbert() -> Any:
     )  # fmt: skip
 
 
-def xlm_roberta() -> Any:
+def xlm_roberta() -> "PreTrainedTokenizerFast":
     from tokenizers import AddedToken
     from transformers import XLMRobertaTokenizer
 
@@ -132,7 +135,7 @@ def xlm_roberta() -> Any:
     return XLMRobertaTokenizer(vocab=pieces, mask_token=mask, _spm_precompiled_charsmap=charsmap())
 
 
-def camembert() -> Any:
+def camembert() -> "PreTrainedTokenizerFast":
     from transformers import CamembertTokenizer
 
     names = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
@@ -140,7 +143,7 @@ def camembert() -> Any:
     return CamembertTokenizer(vocab=pieces, _spm_precompiled_charsmap=charsmap())
 
 
-def albert() -> Any:
+def albert() -> "PreTrainedTokenizerFast":
     from tokenizers import AddedToken
     from transformers import AlbertTokenizer
 
@@ -149,7 +152,7 @@ def albert() -> Any:
     return AlbertTokenizer(vocab=pieces, mask_token=mask, _spm_precompiled_charsmap=charsmap())
 
 
-KINDS: dict[str, Callable[[], Any]] = {  # model_type -> its tokenizer
+KINDS: dict[str, Callable[[], "PreTrainedTokenizerFast"]] = {  # model_type -> its tokenizer
     "bert": bert,
     "distilbert": distilbert,
     "electra": bert,
@@ -163,7 +166,7 @@ KINDS: dict[str, Callable[[], Any]] = {  # model_type -> its tokenizer
 
 
 def save_as_on_the_hub(model_type: str, folder: Path) -> int:
-    """Write the files of such a tokenizer, and config.json; the size of its vocabulary."""
+    """Write the files of a family's tokenizer and a config.json; return the vocabulary size."""
     tokenizer = KINDS[model_type]()
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.init_kwargs.pop("_spm_precompiled_charsmap", None)  # transformers 5.0 would save it

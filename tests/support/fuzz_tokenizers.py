@@ -1,10 +1,10 @@
-"""Run by test_tokenizer_files in a process of its own, whose memory is limited.
+"""Mutate tokenizer files; test_tokenizer_files runs this in a process of limited memory.
 
     python tests/support/fuzz_tokenizers.py FOLDER... MUTATIONS
 
-Each folder's tokenizer.json and tokenizer_config.json are mutated so often, with a fixed seed. A
-mutation is accepted, and then opened and used (the first OPENED of each folder), or refused with
-a CheckpointError. Prints: accepted, refused, opened, megabytes at the most.
+Each folder's tokenizer.json and tokenizer_config.json are mutated MUTATIONS times with a fixed
+seed. A mutation is accepted, and then opened and used (the first OPENED of each folder), or refused
+with a CheckpointError. Prints counts (accepted, refused, opened) and the peak in megabytes.
 """
 
 import copy
@@ -14,12 +14,13 @@ import re
 import resource
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 from mlm.errors import CheckpointError
@@ -30,39 +31,43 @@ TEXTS = ["The film, (quick) é中 [MASK] <mask> ___", "a" * 5000, " " * 5000]
 NUMBERS = [-1, 0, 1, 2**31, 2**40, 2**63, 10**30, 1e308, 3.5]
 STRINGS = ["", "a", "x" * 5000, "[MASK]", "\ud800", "\0", "▁", "Ġ"]
 VALUES = [None, True, *NUMBERS, *STRINGS, [], {}, [[]], {"type": "Sequence"}]
-Way = tuple[Any, ...]
+Keys = tuple[str | int, ...]  # the path to a value in a JSON value
 
 
-def places(value: Any, way: Way = ()) -> Iterator[Way]:
-    """The way to every value within a JSON value."""
-    inner: Any = value.items() if isinstance(value, dict) else ()
-    for key, entry in enumerate(value) if isinstance(value, list) else inner:
-        yield (*way, key)
-        yield from places(entry, (*way, key))
+def paths_in(value: object, path: Keys = ()) -> Iterator[Keys]:
+    """Yield the path to every value within a JSON value."""
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for key, entry in inner:
+        yield (*path, key)
+        yield from paths_in(entry, (*path, key))
 
 
-def mutate(content: Any, ways: list[Way], rng: random.Random) -> bytes:
-    """A copy of a JSON value with one or two of its places changed or taken out, as text."""
+def mutate(content: JsonObject, paths: list[Keys], rng: random.Random) -> bytes:
+    """Return the text of a JSON object with one or two of its values changed or removed."""
     content = copy.deepcopy(content)
-    for way in rng.sample(ways, rng.choice((1, 1, 2))):
-        holder = content
+    for path in rng.sample(paths, rng.choice((1, 1, 2))):
+        holder: Any = content
         try:
-            for key in way[:-1]:
+            for key in path[:-1]:
                 holder = holder[key]
             if rng.random() < 0.15:
-                del holder[way[-1]]
+                del holder[path[-1]]
             else:
                 other = content[rng.choice(list(content))]
                 drawn = other if rng.random() < 0.1 else rng.choice(VALUES)
-                holder[way[-1]] = copy.deepcopy(drawn)
-        except (KeyError, IndexError, TypeError):  # the first change took the place away
+                holder[path[-1]] = copy.deepcopy(drawn)
+        except (KeyError, IndexError, TypeError):  # the first change removed the path
             pass
     text = json.dumps(content).encode()
     return damage(text, rng) if rng.random() < 0.3 else text
 
 
 def damage(text: bytes, rng: random.Random) -> bytes:
-    """Some bytes changed, taken out or doubled."""
+    """Return the text with some bytes changed, removed or doubled."""
     data = bytearray(text)
     for _ in range(rng.choice((1, 3))):
         at, length = rng.randrange(len(data)), rng.randrange(1, 40)
@@ -75,38 +80,39 @@ def damage(text: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
-def ways_of(content: Any, rng: random.Random) -> list[Way]:
-    """Every place, but of the vocabulary a few, so that the rest has its turn."""
-    ways = list(places(content))
-    many = [way for way in ways if {"vocab", "merges"} & set(way)]
-    few = [way for way in ways if not {"vocab", "merges"} & set(way)]
+def paths_to_mutate(content: JsonObject, rng: random.Random) -> list[Keys]:
+    """Return every path, but only some of the vocabulary's, so that the others are drawn too."""
+    paths = list(paths_in(content))
+    many = [path for path in paths if {"vocab", "merges"} & set(path)]
+    few = [path for path in paths if not {"vocab", "merges"} & set(path)]
     return few + rng.sample(many, min(len(many), len(few) // 6))
 
 
 def use(folder: Path, size: int) -> None:
-    """Open the tokenizer and read texts with it; its ids have to lie in the embedding."""
+    """Open the tokenizer and encode texts; each id has to be below `size`."""
     for ids in encode_texts(load_tokenizer(folder, size), TEXTS):
         if ids and not 0 <= min(ids) <= max(ids) < size:
             raise AssertionError(f"an id beyond {size}")
 
 
-def fuzz(folder: Path, count: int, told: Counter[str]) -> None:
+def fuzz(folder: Path, mutations: int, counts: Counter[str]) -> None:
+    """Check, and partly use, mutations of a folder's files; add the outcomes to `counts`."""
     rng = random.Random(11)
     good = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in FILES}
-    ways = {name: ways_of(content, rng) for name, content in good.items()}
+    paths = {name: paths_to_mutate(content, rng) for name, content in good.items()}
     size = json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     opened = 0
-    for _ in range(count):
+    for _ in range(mutations):
         changed = rng.choices(FILES, (4, 1))[0]
         for name in FILES:
             text = json.dumps(good[name]).encode()
-            text = mutate(good[name], ways[name], rng) if name == changed else text
+            text = mutate(good[name], paths[name], rng) if name == changed else text
             (folder / name).write_bytes(text)
         try:
             check_tokenizer_files(folder, size)
-            told["accepted"] += 1
+            counts["accepted"] += 1
         except CheckpointError as error:
-            told["refused"] += 1
+            counts["refused"] += 1
             if "\n" in str(error):
                 raise AssertionError(f"more than a line: {error}") from error
             continue
@@ -115,22 +121,23 @@ def fuzz(folder: Path, count: int, told: Counter[str]) -> None:
             try:
                 use(folder, size)
             except CheckpointError:
-                told["refused when opened"] += 1
-    told["opened"] += opened
+                counts["refused when opened"] += 1
+    counts["opened"] += opened
 
 
 def main(arguments: list[str]) -> None:
-    *folders, count = arguments
+    """Fuzz the folders and print the counts as JSON."""
+    *folders, mutations = arguments
     for folder in folders:
-        load_tokenizer(Path(folder))  # what is imported is not counted below
+        load_tokenizer(Path(folder))  # import everything before memory is limited
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for folder in folders:
-        fuzz(Path(folder), int(count), told)
-    # Not getrusage: its peak is that of the process which started this one, where that was higher.
+        fuzz(Path(folder), int(mutations), counts)
+    # Not getrusage, which gives the peak of the parent process if that was higher.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     megabytes = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024
-    print(json.dumps(told | Counter(megabytes=megabytes)))
+    print(json.dumps(counts | Counter(megabytes=megabytes)))
 
 
 if __name__ == "__main__":

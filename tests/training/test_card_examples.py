@@ -1,10 +1,11 @@
-"""Examples of a card: asked of the saved checkpoint, in its own spelling of the mask."""
+"""Examples of a card: answered by the saved checkpoint, in its own spelling of the mask."""
 
 import pytest
 
 from mlm.errors import InputError
 from mlm.inference.fill_mask import FillMask
-from mlm.training.card.examples import TOP_K, try_examples
+from mlm.training.card.examples import try_examples
+from mlm.training.card.figures import TOP_K
 
 
 def test_the_best_words_are_those_that_a_visitor_gets(tiny_bert_folder):
@@ -16,7 +17,7 @@ def test_the_best_words_are_those_that_a_visitor_gets(tiny_bert_folder):
 
 
 @pytest.mark.parametrize("text", ["No gap.", "[MASK] or [MASK].", "[MASK] " + "film " * 200])
-def test_what_cannot_be_shown_is_named(tiny_bert_folder, text):
+def test_a_sentence_that_cannot_be_shown_is_named(tiny_bert_folder, text):
     with pytest.raises(InputError):
         try_examples(tiny_bert_folder, [text])
 

@@ -3,8 +3,9 @@
 import pytest
 
 from mlm.errors import ConfigError
-from mlm.training.config import TrainingConfig, read_recipe
+from mlm.training.config import TrainingConfig
 from mlm.training.config_overrides import parse_config_overrides
+from mlm.training.recipe_file import read_recipe
 from tests.support.places import ROOT
 
 RECIPES = sorted((ROOT / "scripts" / "recipes").glob("*.yaml"))
@@ -89,7 +90,7 @@ def test_a_setting_that_cannot_work_is_refused_by_its_flag_and_value(settings):
         ({"add_words_file": "words.txt", "freeze_layers": 1}, "could not learn"),
         ({"hub_tag": "v1"}, "--hub_tag is 'v1', but nothing is published"),
         ({"hub_tag": "v 1", "push_to_hub": True, "hub_model_id": "me/x"}, "--hub_tag is 'v 1'"),
-        ({"language": ["en", "English"]}, "--language is 'English'; it takes an ISO 639 code"),
+        ({"language": ["en", "English"]}, "--language is 'English'; expected an ISO 639 code"),
         ({"dataset_tags": ["a/b/c"]}, "--dataset_tags is 'a/b/c'"),
     ],
 )
@@ -153,9 +154,9 @@ def test_there_are_recipes():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"learning_rate: [1, 2", "no YAML"),
-        (b"a: 1\n\tb: 2", "no YAML"),
-        (b"text_column: \xff\xfe", "no YAML"),
+        (b"learning_rate: [1, 2", "cannot be read as YAML"),
+        (b"a: 1\n\tb: 2", "cannot be read as YAML"),
+        (b"text_column: \xff\xfe", "cannot be read as YAML"),
         (b"", "holds no settings"),
         (b"- learning_rate", "holds no settings"),
         (b"learning_rate", "holds no settings"),

@@ -1,4 +1,4 @@
-"""The card says what was measured, in a form that the Hub takes, and nothing else."""
+"""The card holds what was measured, in a form that the Hub accepts, and nothing else."""
 
 import html as html_module
 import json
@@ -15,12 +15,12 @@ from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
-from mlm.checkpoint.record.curve_svg import MOST_POINTS, curve_picture
+from mlm.checkpoint.record.curve_svg import MAX_POINTS, curve_picture
 from mlm.errors import CheckpointError
 from mlm.hub.local import LocalHub
 from mlm.hub.local.card_rules import errors_in
 from mlm.training.card import add_measurements, name_model_card, write_model_card
-from mlm.training.card.stated import licence_fields, stated_in
+from mlm.training.card.stated import licence_fields, stated_facts
 
 REPO = "me/reviews"
 TRAINING = {
@@ -118,7 +118,7 @@ STATED = {
 }
 
 
-def test_what_was_said_stands_in_card_and_metadata(folder):
+def test_stated_facts_are_in_card_and_metadata(folder):
     written = card(folder, TRAINING | {"config": TRAINING["config"] | STATED})
     assert (written.data.language, written.data.license) == (["en", "de"], "mit")
     assert written.data.datasets == ["stanfordnlp/imdb", "me/x"]
@@ -128,7 +128,7 @@ def test_what_was_said_stands_in_card_and_metadata(folder):
     assert "Its texts are in `en`, `de`" in written.text
 
 
-def test_what_is_said_of_a_finished_checkpoint_counts_more(folder):
+def test_facts_stated_of_a_finished_checkpoint_replace_earlier_ones(folder):
     card(folder, TRAINING | {"config": TRAINING["config"] | STATED})
     add_measurements(folder, card={"license": "my-Own-1.0", "language": ["fr"]})
     data = card(folder, None).data
@@ -162,7 +162,7 @@ def test_what_the_hub_would_refuse_is_not_in_the_card(folder, odd):
     ],
 )
 def test_a_data_set_that_was_read_from_the_hub_is_named(file, dataset):
-    assert stated_in({"config": {"train_file": [file]}}).datasets == dataset
+    assert stated_facts({"config": {"train_file": [file]}}).datasets == dataset
 
 
 @pytest.mark.parametrize(
@@ -214,9 +214,9 @@ def test_own_validation_files_are_named(folder):
     assert {r.dataset_name for r in card(folder, training).data.eval_results} == {"b.csv"}
 
 
-@pytest.mark.parametrize("said", [{}, STATED, STATED | {"license": "my-own"}])
-def test_the_librarys_metadata_classes_lose_nothing(folder, said):
-    training = TRAINING | {"evaluations": [EVALUATION], "card": said}
+@pytest.mark.parametrize("stated", [{}, STATED, STATED | {"license": "my-own"}])
+def test_the_librarys_metadata_classes_lose_nothing(folder, stated):
+    training = TRAINING | {"evaluations": [EVALUATION], "card": stated}
     written = card(folder, training)
     front = yaml.safe_load((folder / "README.md").read_text().split("\n---\n")[0])
     assert ModelCardData(**front).to_dict() == front
@@ -226,9 +226,9 @@ def test_the_librarys_metadata_classes_lose_nothing(folder, said):
 
 @pytest.mark.parametrize("training", [None, {}, TRAINING, TRAINING | {"card": STATED}])
 def test_the_librarys_own_check_takes_the_card(folder, training, tmp_path, monkeypatch):
-    """ModelCard.validate asks the Hub; here the stand-in answers, by the rules that are known."""
+    """ModelCard.validate asks the Hub; here a stand-in answers it by the documented rules."""
     if huggingface_hub.__version__.startswith("1."):
-        pytest.skip("it asks huggingface.co whatever the address of the Hub is")
+        pytest.skip("this version asks huggingface.co even if HF_ENDPOINT names another Hub")
     with LocalHub(tmp_path / "hub", token="hf_local") as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         written = card(folder, training)
@@ -267,17 +267,17 @@ def test_the_curve_keeps_its_ends(folder):
 
 def test_the_curve_is_a_picture_beside_the_card(folder):
     text = card(folder, TRAINING | {"loss_curve": [[50, 2.9], [2000, 2.1]]}).text
-    told = "from 3.00 at step 0 to 2.00 at 2,000"
-    assert f"![Loss against the steps of the training: {told}.](loss_curve.svg)" in text
+    summary = "from 3.00 at step 0 to 2.00 at 2,000"
+    assert f"![Loss against the steps of the training: {summary}.](loss_curve.svg)" in text
     picture = ElementTree.parse(folder / "loss_curve.svg").getroot()
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     assert len(picture.findall("{*}polyline")) == 2
-    assert picture.findtext("{*}title") == f"Loss against steps: {told}"
+    assert picture.findtext("{*}title") == f"Loss against steps: {summary}"
     text = "".join(picture.itertext())
     assert "training batches" in text and "held-out texts" in text and "steps" in text
 
 
-def test_another_share_in_training_is_said_below_the_curve(folder):
+def test_another_masking_rate_in_training_is_noted_below_the_curve(folder):
     curve = {"loss_curve": [[50, 2.9], [2000, 2.1]]}
     assert "another measure" not in card(folder, TRAINING | curve).text
     curve["config"] = TRAINING["config"] | {"mlm_probability": 0.3}
@@ -298,7 +298,7 @@ def test_a_long_curve_makes_no_large_picture():
     picture = curve_picture(curve, curve)
     first, last = re.search(r'points="(\S+)[^"]* (\S+)"', picture).groups()
     assert (first[:5], last[:6]) == ("48.0,", "624.0,")
-    assert picture.count("<circle") <= MOST_POINTS
+    assert picture.count("<circle") <= MAX_POINTS
     assert len(picture) < 60_000
 
 
@@ -311,7 +311,7 @@ def test_a_long_curve_makes_no_large_picture():
         (4500, "0 1,000 2,000 3,000 4,000"),
     ],
 )
-def test_the_steps_of_a_curve_are_told_in_round_numbers(last, shown):
+def test_the_steps_of_a_curve_are_labelled_in_round_numbers(last, shown):
     picture = ElementTree.fromstring(curve_picture([[0, 3.0], [last, 2.0]], []))
     texts = [text.text for text in picture.findall("{*}text") if text.get("y") == "280"]
     assert " ".join(texts) == shown
@@ -326,7 +326,7 @@ def test_the_bundled_model_is_named_as_a_clone_has_it(folder, monkeypatch):
     assert f'model="{REPO}"' in (folder / "README.md").read_text()
 
 
-def test_a_card_gets_the_name_that_it_is_published_by(folder):
+def test_a_card_gets_its_published_name(folder):
     card(folder, TRAINING, repo_id=None)
     name_model_card(folder, REPO)
     assert f'model="{REPO}"' in (folder / "README.md").read_text()
@@ -345,7 +345,7 @@ def test_an_edited_card_is_left_alone(folder, edited):
     assert (folder / "README.md").read_bytes() == before
 
 
-def test_contrasts_stand_under_limits(folder):
+def test_contrasts_are_under_limits(folder):
     said = [{"text": "He is a [MASK].", "output": [{"token_str": "cook", "score": 0.5}]}]
     card(folder, TRAINING)
     add_measurements(folder, contrasts=said)
@@ -399,7 +399,7 @@ def test_sentences_and_words_are_shown_as_they_are(folder, text):
 
 
 @pytest.mark.parametrize("absent", sorted(TRAINING))
-def test_what_was_not_measured_is_left_out(folder, absent):
+def test_an_absent_part_of_the_record_is_left_out(folder, absent):
     training = {name: value for name, value in TRAINING.items() if name != absent}
     text = card(folder, training).content
     assert "None" not in text
@@ -421,7 +421,7 @@ def test_from_scratch_there_is_no_base_model(folder):
     assert "trained from scratch" in written.text
 
 
-def test_a_folder_as_base_is_not_taken_for_a_repository(folder):
+def test_a_folder_as_base_model_is_not_named_as_a_repository(folder):
     training = TRAINING | {"config": {"model_name_or_path": "/home/someone/bert"}}
     training.pop("base_model")
     written = card(folder, training)
@@ -434,10 +434,10 @@ def test_the_name_is_the_repositorys_or_the_folders(folder):
     assert f"\n# {folder.name}\n" in card(folder, TRAINING, repo_id=None).content
 
 
-def test_a_torn_record_is_said(folder, caplog):
+def test_a_torn_record_is_logged(folder, caplog):
     (folder / "training.json").write_text("{")
     write_model_card(folder)
-    assert "is no JSON" in caplog.text
+    assert "is not a JSON object" in caplog.text
 
 
 def test_any_text_makes_valid_metadata(folder):
@@ -466,24 +466,25 @@ ODD = [
 
 
 def paths_in(value, path=()):
-    """The way to every part of a JSON value."""
+    """Yield the path (keys and indices) to every part of a JSON value."""
     yield path
     if isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from paths_in(part, (*path, key))
 
 
-def changed(value, path, odd):
+def replace_at(value, path, odd):
+    """Return a copy of a JSON value with the part at `path` replaced."""
     if not path:
         return odd
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = changed(value[path[0]], path[1:], odd)
+    copy[path[0]] = replace_at(value[path[0]], path[1:], odd)
     return copy
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 def test_an_odd_record_spoils_no_card(folder, odd):
-    """Of a stranger's training.json every part may be anything: a card comes all the same."""
+    """Any part of a stranger's training.json may be anything: the card is still written."""
     full = TRAINING | {
         "card": STATED,
         "evaluations": [EVALUATION],
@@ -491,20 +492,20 @@ def test_an_odd_record_spoils_no_card(folder, odd):
         "loss_curve": [[50, 2.5], [100, 2.25]],
     }
     for path in paths_in(full):
-        written = card(folder, changed(full, path, odd))
+        written = card(folder, replace_at(full, path, odd))
         assert errors_in(written.data.to_dict()) == [], path
         assert written.data.pipeline_tag == "fill-mask", path
         assert "## How to use it" in written.text and "None" not in written.text, path
 
 
-def test_what_cannot_be_written_is_one_line_and_leaves_what_was_there(folder):
+def test_a_failed_write_is_one_line_and_leaves_the_old_files(folder):
     (folder / "README.md").mkdir()
     (folder / "training.json").mkdir()
     with pytest.raises(CheckpointError, match=r"cannot write '.*README\.md'"):
         write_model_card(folder)
     with pytest.raises(CheckpointError, match=r"cannot write '.*training\.json'"):
         add_measurements(folder, examples=[])
-    assert not list(folder.glob(".*.new"))
+    assert not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize(

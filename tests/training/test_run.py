@@ -26,7 +26,7 @@ from mlm.training.config import TrainingConfig
 from mlm.training.event_log import EventLog
 from mlm.training.progress import StepCounter
 from mlm.training.state import pusher as state_pusher
-from mlm.training.stopping import StopRequest, alone_in
+from mlm.training.stopping import StopRequest, run_lock
 from mlm.training.trainer import TrainingStopped, rehearse, train
 from tests.support.places import ROOT
 
@@ -182,7 +182,7 @@ def test_so_many_bad_steps_are_passed_over(small_corpus, tmp_path, poisoned):
     lines: list[str] = []
     result = run(small_corpus, tmp_path / "run", lines, skip_bad_steps=2)
     assert result.training["skipped_steps"] == 2
-    assert sum("passed over" in line for line in lines) == 2
+    assert sum("skipped" in line for line in lines) == 2
     assert all(np.isfinite(loss) for _, loss in result.training["loss_curve"])
     with pytest.raises(TrainingError, match="at step 8"):
         run(small_corpus, tmp_path / "other", skip_bad_steps=1)
@@ -382,7 +382,7 @@ def test_a_signal_while_the_run_ends_loses_nothing(straight, small_corpus, tmp_p
     assert stop.value.step == 12
     lines: list[str] = []
     result = train(config, report=lines.append)
-    assert any("going on from step 12" in line for line in lines)
+    assert any("resuming from step 12" in line for line in lines)
     assert weights(result) == weights(straight)
 
 
@@ -418,7 +418,7 @@ def test_a_run_goes_on_where_there_is_nothing_but_the_repository(
         train(config_for(small_corpus, tmp_path / "one", **there), report=interrupt)
     lines: list[str] = []
     resumed = run(small_corpus, tmp_path / "another", lines, **there)
-    assert any(f"going on from step {stop.value.step}" in line for line in lines)
+    assert any(f"resuming from step {stop.value.step}" in line for line in lines)
     assert weights(resumed) == weights(straight)
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
     branches = HfApi(endpoint=hub.url).list_repo_refs("me/adapted").branches
@@ -617,7 +617,7 @@ def test_a_window_of_skipped_steps_is_no_point_of_the_curve(small_corpus, tmp_pa
 
 
 def test_two_runs_do_not_share_a_folder(small_corpus, tmp_path):
-    with alone_in(tmp_path / "run"), pytest.raises(ConfigError, match="another run is training in"):
+    with run_lock(tmp_path / "run"), pytest.raises(ConfigError, match="another run is training in"):
         run(small_corpus, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert run(small_corpus, tmp_path / "run").folder.is_dir()
@@ -673,7 +673,7 @@ def test_signals_without_end_leave_the_exit_code_as_it_is(small_corpus, tmp_path
     with process.stdout as stream:
         rest = stream.read()
     assert process.returncode == 3
-    assert "to go on: " in rest and "Traceback" not in rest
+    assert "to resume: " in rest and "Traceback" not in rest
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -685,7 +685,7 @@ def test_a_signal_before_the_first_step_is_one_line(small_corpus, tmp_path, sign
     assert process.returncode == 1
     assert (
         rest.strip().splitlines()[-1]
-        == "stopped before the first step; the same command begins again"
+        == "stopped before the first step; the same command starts again"
     )
     assert "Traceback" not in rest
 

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from mlm.checkpoint import run_state as training_state
+from mlm.backend import atomic_files
 from mlm.checkpoint.run_state import newest_state
 from mlm.errors import CheckpointError
 from mlm.training.state.writer import StateWriter
@@ -18,14 +18,14 @@ def disk(monkeypatch):
     """A disk that answers when `go` is set; `busy` is set once it was asked."""
 
     class Disk:
-        go, busy, fsync = threading.Event(), threading.Event(), training_state._fsync
+        go, busy, fsync = threading.Event(), threading.Event(), atomic_files.sync_to_disk
 
     def wait(path):
         Disk.busy.set()
         assert Disk.go.wait(20)
         Disk.fsync(path)
 
-    monkeypatch.setattr(training_state, "_fsync", wait)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", wait)
     yield Disk
     Disk.go.set()
 
@@ -62,7 +62,7 @@ def test_an_error_is_raised_by_the_next_call(when, tmp_path, monkeypatch):
     def no_space(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training_state, "_fsync", no_space)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", no_space)
     writer.save(ARRAYS, {"step": 2})
     writer._thread.join(20)
     with pytest.raises(CheckpointError, match=r"No space left .* last good state .*step-00000001"):
@@ -88,7 +88,7 @@ def test_what_a_killed_run_left_is_removed_at_the_start(tmp_path):
 
 
 def test_an_error_on_its_way_is_not_replaced(tmp_path, monkeypatch):
-    monkeypatch.setattr(training_state, "_fsync", lambda path: 1 / 0)
+    monkeypatch.setattr(atomic_files, "sync_to_disk", lambda path: 1 / 0)
     with pytest.raises(KeyError), StateWriter(tmp_path, keep=2) as writer:
         writer.save(ARRAYS, {"step": 1})
         raise KeyError

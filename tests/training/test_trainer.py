@@ -11,8 +11,9 @@ import transformers
 
 from mlm.errors import CheckpointError, ConfigError, CorpusError, HubError, TrainingError, UserError
 from mlm.inference.fill_mask import FillMask
-from mlm.training import trainer
+from mlm.training import result as result_module
 from mlm.training.config import TrainingConfig
+from mlm.training.result import add_examples, publish
 from mlm.training.trainer import TrainingStopped, train
 
 SHAPE = "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=48"
@@ -88,9 +89,9 @@ def test_an_example_that_cannot_be_tried_costs_no_checkpoint(finished, small_cor
     result, _ = finished
     lines: list[str] = []
     config = small_config(small_corpus, tmp_path, example_texts=["No gap."])
-    trainer._try_examples(result.folder, config, lines.append)
+    add_examples(result.folder, config, lines.append)
     assert len(lines) == 1
-    assert lines[0].startswith("the card goes without its examples: InputError: ")
+    assert lines[0].startswith("the card has no examples: InputError: ")
 
 
 @pytest.mark.parametrize(
@@ -109,11 +110,11 @@ def test_how_to_publish_later_is_said_as_it_was_asked(
     def refuse(*args, **options):
         raise HubError("could not create me/x")
 
-    monkeypatch.setattr(trainer.hub, "push_checkpoint", refuse)
+    monkeypatch.setattr(result_module.hub, "push_checkpoint", refuse)
     publishing = {"push_to_hub": True, "hub_model_id": "me/x", **settings}
     config = small_config(small_corpus, tmp_path, **publishing)
     with pytest.raises(TrainingError) as caught:
-        trainer._published(result, config, print)
+        publish(result, config, print)
     assert str(caught.value).endswith(f"{result.folder} {command}`")
 
 
@@ -193,7 +194,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(small_corpus, tmp_path, opt
     assert stop.value.step == 9
     lines: list[str] = []
     resumed = train(stopped, report=lines.append)
-    assert any("going on from step 9" in line for line in lines)
+    assert any("resuming from step 9" in line for line in lines)
     straight = train(
         small_config(small_corpus, tmp_path / "straight", **changes), report=lines.append
     )

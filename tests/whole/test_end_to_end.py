@@ -74,13 +74,13 @@ def test_train_stop_go_on_publish_pull_answer(small_corpus, tmp_path, hub_enviro
     )
     rest = interrupt_at(process, "step 10: masked-token perplexity")
     assert process.returncode == 3
-    assert "to go on: python" in rest
+    assert "to resume: python" in rest
 
     again = subprocess.run(
         run, env=hub_environment, text=True, capture_output=True, timeout=240, check=False
     )
     assert again.returncode == 0, again.stderr
-    assert "going on from step" in again.stdout
+    assert "resuming from step" in again.stdout
     assert re.search(rf"published {REPO} at commit [0-9a-f]{{12}}, tag v1: ", again.stdout)
     assert TOKEN not in again.stdout + again.stderr
 

@@ -205,7 +205,7 @@ def header_reader(config: Any) -> Callable[[random.Random], bool]:
 
     from mlm.checkpoint.families import family_of, tensor_shapes
     from mlm.checkpoint.safetensors_header import MAX_HEADER_BYTES, read_header
-    from mlm.checkpoint.weights import check_tensors
+    from mlm.checkpoint.tensor_locations import check_tensors
 
     shapes = tensor_shapes("bert", config)
     whole = save({n: np.zeros(s, "float32") for n, s in shapes.items()}, {"format": "pt"})
@@ -260,7 +260,7 @@ def config_reader(folder: Path) -> Callable[[random.Random], bool]:
 
 
 def index_reader() -> Callable[[random.Random], bool]:
-    from mlm.checkpoint.weights import parse_index
+    from mlm.checkpoint.weight_files import parse_index
 
     places = {f"layer.{n}.weight": f"model-0000{n % 3 + 1}-of-00003.safetensors" for n in range(40)}
     valid = json.dumps({"metadata": {"total_size": 9}, "weight_map": places}).encode()

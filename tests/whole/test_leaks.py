@@ -19,7 +19,7 @@ from mlm.data.tokens.corpus import TokenStore, build_token_store, side_of, texts
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.wordpiece import train_tokenizer
 from mlm.training.config import TrainingConfig
-from mlm.training.initial_checkpoint import start_checkpoint
+from mlm.training.initial_checkpoint import load_initial_checkpoint
 
 NUM_TEXTS, LENGTH = 120, 32
 TEXTS = [
@@ -210,6 +210,6 @@ def test_a_vocabulary_is_learned_from_the_training_side_alone(tmp_path, by_file)
         config_overrides="hidden_size=8,num_hidden_layers=1,num_attention_heads=1,"
         "intermediate_size=8",
     )
-    vocabulary = start_checkpoint(config, "float32")[0].tokenizer.get_vocab()
+    vocabulary = load_initial_checkpoint(config, "float32")[0].tokenizer.get_vocab()
     known = {text for text in texts if text[-1] in vocabulary}
     assert known == set(texts) - held_out

@@ -1,6 +1,7 @@
-"""ALBERT (Lan et al. 2020): few layers run many times, and narrow embeddings."""
+"""ALBERT (Lan et al. 2020): layers shared between depths, and narrow embeddings."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
@@ -8,18 +9,21 @@ from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 DECODER_BIAS, HEAD_BIAS = "predictions.decoder.bias", "predictions.bias"
 
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """An AlbertConfig as our EncoderConfig."""
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of an AlbertConfig; refuse groups of several layers."""
     depth, groups, inner = (
         hf_config.num_hidden_layers,
         hf_config.num_hidden_groups,
         hf_config.inner_group_num,
     )
     if inner != 1:
-        raise CheckpointError(f"inner_group_num is {inner}; only 1 is known")
+        raise CheckpointError(f"inner_group_num is {inner}; only 1 is supported")
     if not 1 <= groups <= depth:
         raise CheckpointError(f"num_hidden_groups is {groups}; expected 1 to {depth}, the depth")
     return replace(
@@ -34,7 +38,7 @@ def encoder_config(hf_config) -> EncoderConfig:
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> AlbertForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of AlbertForMaskedLM."""
     names = embeddings("albert.embeddings", "word", "position", "token_type")
     names |= dense("embeddings/projection", "albert.encoder.embedding_hidden_mapping_in")
     for index in range(config.num_hidden_layers):
@@ -66,7 +70,7 @@ FAMILY = Family(
         r"albert\.embeddings\.(position_ids|token_type_ids)",
         r"albert\.pooler\..*",
         r"sop_classifier\..*",
-        r"predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
+        r"predictions\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
     token_id_fields=ROBERTA_TOKENS,

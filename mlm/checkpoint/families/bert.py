@@ -1,15 +1,20 @@
 """BERT (Devlin et al. 2019): learned positions, norm after each sub-layer, exact GELU."""
 
+from typing import TYPE_CHECKING
+
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
 
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """A BertConfig as our EncoderConfig; refuses decoders and relative positions."""
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of a BertConfig; refuse decoders and relative positions."""
     if getattr(hf_config, "is_decoder", False):
         raise CheckpointError("is_decoder is true; a masked language model looks both ways")
     if getattr(hf_config, "add_cross_attention", False):
@@ -17,7 +22,7 @@ def encoder_config(hf_config) -> EncoderConfig:
     if getattr(hf_config, "position_embedding_type", "absolute") not in (None, "absolute"):
         raise CheckpointError(
             f"position_embedding_type is {hf_config.position_embedding_type!r}; "
-            "only `absolute` is known"
+            "only `absolute` is supported"
         )
     return EncoderConfig(
         vocab_size=hf_config.vocab_size,
@@ -46,7 +51,7 @@ def encoder_config(hf_config) -> EncoderConfig:
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> BertForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of BertForMaskedLM."""
     names = encoder_names(config, "bert")
     names |= dense("head/dense", "cls.predictions.transform.dense")
     names |= norm("head/norm", "cls.predictions.transform.LayerNorm")
@@ -57,7 +62,7 @@ def tensor_names(config: EncoderConfig) -> Names:
 
 
 def encoder_names(config: EncoderConfig, prefix: str) -> Names:
-    """The embeddings and layers, which RoBERTa and ELECTRA name the same behind another prefix."""
+    """Return the names of embeddings and layers; in RoBERTa and ELECTRA the prefix differs."""
     names = embeddings(f"{prefix}.embeddings", "word", "position", "token_type")
     for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"{prefix}.encoder.layer.{index}"
@@ -83,7 +88,7 @@ FAMILY = Family(
         r"bert\.embeddings\.(position_ids|token_type_ids)",
         r"bert\.pooler\..*",
         r"cls\.seq_relationship\..*",
-        r"cls\.predictions\.decoder\.weight",  # tied to the word embeddings, where not expected
+        r"cls\.predictions\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
 )

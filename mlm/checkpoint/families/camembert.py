@@ -1,4 +1,4 @@
-"""CamemBERT (Martin et al. 2020): RoBERTa in French, with a Unigram tokenizer."""
+"""CamemBERT (Martin et al. 2020): RoBERTa for French, with a Unigram tokenizer."""
 
 from dataclasses import replace
 

@@ -1,10 +1,11 @@
-"""DeBERTa-v2 and -v3 (He et al. 2021): attention by content and by distance, disentangled.
+"""DeBERTa-v2 and -v3 (He et al. 2021): disentangled attention, to content and relative position.
 
-Known is what the v3 checkpoints and the v2 ones without a convolution have: keys shared between
-content and distances, both cross terms, no positions in the embeddings.
+Supported are the v3 checkpoints and the v2 ones without a convolution: key projections shared
+between content and relative positions, both cross terms, no positions in the embeddings.
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import Family
@@ -12,18 +13,21 @@ from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
 
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """A DebertaV2Config as our EncoderConfig; refuses other ways of attending."""
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of a DebertaV2Config; refuse other variants of its attention."""
     span = getattr(hf_config, "max_relative_positions", -1)
     span = span if span >= 1 else hf_config.max_position_embeddings
     buckets = max(0, getattr(hf_config, "position_buckets", -1))
     if buckets and (buckets < 2 or span - 1 <= buckets // 2):
         raise CheckpointError(
             f"position_buckets is {buckets} for max_relative_positions of {span}; expected 2 or "
-            "more, and fewer than two for each distance"
+            "more, and fewer than 2 * (max_relative_positions - 1)"
         )
     _check_attention(hf_config)
     return replace(
@@ -34,7 +38,7 @@ def encoder_config(hf_config) -> EncoderConfig:
     )
 
 
-def _check_attention(hf_config) -> None:
+def _check_attention(hf_config: "PreTrainedConfig") -> None:
     expected = {
         "relative_attention": True,
         "position_biased_input": False,
@@ -48,13 +52,15 @@ def _check_attention(hf_config) -> None:
     for name, value in expected.items():
         found = getattr(hf_config, name, absent.get(name, value))
         if found != value:
-            raise CheckpointError(f"{name} is {found!r}; of DeBERTa-v2, only {value!r} is known")
+            raise CheckpointError(
+                f"{name} is {found!r}; of DeBERTa-v2, only {value!r} is supported"
+            )
     if set(hf_config.pos_att_type or ()) != {"c2p", "p2c"}:
         raise CheckpointError(f"pos_att_type is {hf_config.pos_att_type!r}; expected c2p|p2c")
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> DebertaV2ForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of DebertaV2ForMaskedLM."""
     segments = ("token_type",) if config.type_vocab_size else ()
     names = embeddings("deberta.embeddings", "word", *segments)
     names["relative_positions/embeddings"] = ("deberta.encoder.rel_embeddings.weight",)
@@ -86,8 +92,8 @@ FAMILY = Family(
     tensor_names=tensor_names,
     ignored=(
         r"deberta\.embeddings\.(position_ids|position_embeddings\.weight)",
-        r"(cls|lm_predictions)\..*",  # the head that `legacy` does not name
-        r"mask_predictions\..*",  # v3's discriminator
+        r"(cls|lm_predictions)\..*",  # the head that is used if `legacy` is false
+        r"mask_predictions\..*",  # the discriminator of v3
         r"pooler\..*",
         r"deberta\.pooler\..*",
     ),

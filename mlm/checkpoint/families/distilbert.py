@@ -1,14 +1,19 @@
-"""DistilBERT (Sanh et al. 2019): BERT of half the depth, without segments."""
+"""DistilBERT (Sanh et al. 2019): BERT at half the depth, without segments."""
+
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
 from mlm.model.encoder_config import EncoderConfig
 
-NORM_EPS = 1e-12  # written into its code; its config has no such field
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+NORM_EPS = 1e-12  # a constant of its code; its config has no such field
 
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """A DistilBertConfig as our EncoderConfig."""
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of a DistilBertConfig."""
     return EncoderConfig(
         vocab_size=hf_config.vocab_size,
         hidden_size=hf_config.dim,
@@ -33,7 +38,7 @@ def encoder_config(hf_config) -> EncoderConfig:
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> DistilBertForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of DistilBertForMaskedLM."""
     names = embeddings("distilbert.embeddings", "word", "position")
     for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"distilbert.transformer.layer.{index}"
@@ -60,7 +65,7 @@ FAMILY = Family(
     tensor_names=tensor_names,
     ignored=(
         r"distilbert\.embeddings\.position_ids",
-        r"vocab_projector\.weight",  # tied to the word embeddings, where not expected
+        r"vocab_projector\.weight",  # present though tied to the word embeddings
     ),
     extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
 )

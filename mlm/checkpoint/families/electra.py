@@ -1,18 +1,23 @@
 """ELECTRA (Clark et al. 2020), the generator: BERT with embeddings narrower than its layers.
 
-A discriminator's checkpoint loads as an encoder alone: what it was trained for is no word guessing.
+The checkpoint of a discriminator loads as an encoder without a head: it was not trained to predict
+tokens.
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, norm
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """An ElectraConfig as our EncoderConfig; the head's activation is fixed."""
+
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of an ElectraConfig; the head's activation is fixed."""
     return replace(
         bert.encoder_config(hf_config),
         embedding_size=hf_config.embedding_size,
@@ -22,7 +27,7 @@ def encoder_config(hf_config) -> EncoderConfig:
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> ElectraForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of ElectraForMaskedLM."""
     names = bert.encoder_names(config, "electra")
     if config.project_embeddings:
         names |= dense("embeddings/projection", "electra.embeddings_project")
@@ -43,6 +48,6 @@ FAMILY = Family(
     ignored=(
         r"electra\.embeddings\.(position_ids|token_type_ids)",
         r"discriminator_predictions\..*",
-        r"generator_lm_head\.weight",  # tied to the word embeddings, where not expected
+        r"generator_lm_head\.weight",  # present though tied to the word embeddings
     ),
 )

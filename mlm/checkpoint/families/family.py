@@ -1,11 +1,14 @@
-"""What a family has to say of itself, whatever its name."""
+"""Family: all that a model family defines."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.naming import Names
 from mlm.model.encoder_config import EncoderConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 BERT_TOKENS = {"pad_token_id": "pad"}
 ROBERTA_TOKENS = {"pad_token_id": "pad", "bos_token_id": "cls", "eos_token_id": "sep"}
@@ -13,23 +16,26 @@ ROBERTA_TOKENS = {"pad_token_id": "pad", "bos_token_id": "cls", "eos_token_id": 
 
 @dataclass(frozen=True)
 class Family:
-    """How a model family of transformers spells what our encoder has.
+    """A model family of transformers: how it configures our encoder and names its tensors.
 
-    model_type, architecture: as config.json has them.
-    prefix: what older files leave out before the encoder's names.
-    encoder_config: a transformers config -> EncoderConfig; CheckpointError for what is not known.
-    tensor_names: our variable -> the family's tensor, or tensors that are joined along the output
-        axis (one product for query, key and value).
-    ignored: patterns of tensors that a masked LM has no use for.
-    head_biases: the two names of the head's bias, first the tied head's own, then its decoder's.
-    token_id_fields: config field -> the special token that it numbers.
-    extra_settings: older config fields that transformers translates.
+    Attributes:
+        model_type: as in config.json.
+        architecture: as in config.json.
+        prefix: of the encoder's tensors; older files leave it out.
+        encoder_config: a transformers config -> EncoderConfig; CheckpointError for an unsupported
+            setting.
+        tensor_names: our variable -> the family's tensor, or tensors that are joined along the
+            output axis (query, key and value are one product here).
+        ignored: patterns of tensors that a masked LM does not use.
+        head_biases: the two names of the head's bias: the tied head's own, then its decoder's.
+        token_id_fields: config field -> the special token whose id it holds.
+        extra_settings: older config fields, which transformers translates.
     """
 
     model_type: str
     architecture: str
     prefix: str
-    encoder_config: Callable[[Any], EncoderConfig]
+    encoder_config: Callable[["PreTrainedConfig"], EncoderConfig]
     tensor_names: Callable[[EncoderConfig], Names]
     ignored: tuple[str, ...]
     head_biases: tuple[str, str] | None = None
@@ -37,12 +43,15 @@ class Family:
     extra_settings: frozenset[str] = frozenset()
 
     def same_tensors(self, config: EncoderConfig) -> dict[str, str]:
-        """Second name -> first: an untied decoder has a bias of its own beside the head's."""
+        """Return second name -> first name of tensors that have two, with the same values.
+
+        These are the biases of the head: an untied decoder has one of its own beside the head's.
+        """
         if self.head_biases is None:
             return {}
         tied, untied = self.head_biases
         return {untied: tied} if config.tie_word_embeddings else {tied: untied}
 
     def written_twice(self, config: EncoderConfig) -> bool:
-        """True if transformers expects the second name in a file as well."""
+        """Return whether transformers expects the second names in a file as well."""
         return self.head_biases is not None and not config.tie_word_embeddings

@@ -1,19 +1,25 @@
 """ModernBERT (Warner et al. 2024): rotary positions, pre-norm, gated MLP, local attention."""
 
 import math
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, norm
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """A ModernBertConfig as our EncoderConfig; refuses scaled rotary positions."""
+
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of a ModernBertConfig; refuse scaled rotary positions."""
     ropes = [hf_config.rope_parameters[kind] for kind in hf_config.layer_types]
     scaled = [rope for rope in ropes if rope.get("rope_type", "default") != "default"]
     if scaled:
-        raise CheckpointError(f"rope_type is {scaled[0]['rope_type']!r}; only `default` is known")
+        raise CheckpointError(
+            f"rope_type is {scaled[0]['rope_type']!r}; only `default` is supported"
+        )
     half_window = hf_config.local_attention // 2
     range_ = hf_config.initializer_range
     return EncoderConfig(
@@ -50,7 +56,7 @@ def encoder_config(hf_config) -> EncoderConfig:
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> ModernBertForMaskedLM's tensor names, biases only where there are any."""
+    """Return our variables -> the tensor names of ModernBertForMaskedLM; biases are optional."""
     names: Names = {"embeddings/word_embeddings": ("model.embeddings.tok_embeddings.weight",)}
     names |= norm("embeddings/norm", "model.embeddings.norm", bias=config.norm_bias)
     for index in range(config.num_hidden_layers):
@@ -86,7 +92,7 @@ FAMILY = Family(
         "bos_token_id": "cls",
         "eos_token_id": "sep",
     },
-    # Older spellings, which transformers turns into `layer_types` and `rope_parameters`.
+    # Older fields, which transformers turns into `layer_types` and `rope_parameters`.
     extra_settings=frozenset(
         {"global_attn_every_n_layers", "global_rope_theta", "local_rope_theta"}
     ),

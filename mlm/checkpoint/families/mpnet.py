@@ -1,31 +1,40 @@
-"""MPNet (Song et al. 2020): RoBERTa's positions, and a bias by distance on the scores."""
+"""MPNet (Song et al. 2020): RoBERTa's positions, and relative-position biases on the scores."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
-from mlm.checkpoint.families.roberta import DECODER_BIAS, HEAD_BIAS, behind_offset, head_names
+from mlm.checkpoint.families.roberta import (
+    DECODER_BIAS,
+    HEAD_BIAS,
+    head_names,
+    with_position_offset,
+)
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
-POSITION_OFFSET = 2  # written into its code, whatever the padding id
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+POSITION_OFFSET = 2  # a constant of its code, whatever the padding id
 BUCKETS_USED = 32  # likewise
 
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """An MPNetConfig as our EncoderConfig; refuses a table of fewer distances than it looks up."""
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of an MPNetConfig; refuse a table with too few buckets."""
     buckets = hf_config.relative_attention_num_buckets
     if buckets < BUCKETS_USED:
         raise CheckpointError(
             f"relative_attention_num_buckets is {buckets}; MPNet looks up {BUCKETS_USED}"
         )
-    config = behind_offset(bert.encoder_config(hf_config), POSITION_OFFSET)
+    config = with_position_offset(bert.encoder_config(hf_config), POSITION_OFFSET)
     return replace(config, relative_attention_num_buckets=buckets, type_vocab_size=0)
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> MPNetForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of MPNetForMaskedLM."""
     names = embeddings("mpnet.embeddings", "word", "position")
     bias = "relative_attention_bias"
     names[f"relative_positions/{bias}"] = (f"mpnet.encoder.{bias}.weight",)
@@ -51,7 +60,7 @@ FAMILY = Family(
     ignored=(
         r"mpnet\.embeddings\.position_ids",
         r"mpnet\.pooler\..*",
-        r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+        r"lm_head\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
     token_id_fields=ROBERTA_TOKENS,

@@ -1,6 +1,7 @@
-"""RoBERTa (Liu et al. 2019): BERT whose positions begin behind the padding id."""
+"""RoBERTa (Liu et al. 2019): BERT whose positions start after the padding id."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
@@ -8,18 +9,24 @@ from mlm.checkpoint.families.naming import Names, dense, norm
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 DECODER_BIAS, HEAD_BIAS = "lm_head.decoder.bias", "lm_head.bias"
 
 
-def encoder_config(hf_config) -> EncoderConfig:
-    """A RobertaConfig as our EncoderConfig; refuses one without a padding id."""
+def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
+    """Return the EncoderConfig of a RobertaConfig; refuse one without a padding id."""
     if hf_config.pad_token_id is None:
         raise CheckpointError("pad_token_id is null; RoBERTa's positions are counted from it")
-    return behind_offset(bert.encoder_config(hf_config), hf_config.pad_token_id + 1)
+    return with_position_offset(bert.encoder_config(hf_config), hf_config.pad_token_id + 1)
 
 
-def behind_offset(config: EncoderConfig, offset: int) -> EncoderConfig:
-    """The first `offset` rows of the position table are never used; the head's act is fixed."""
+def with_position_offset(config: EncoderConfig, offset: int) -> EncoderConfig:
+    """Return the config for a position table whose first `offset` rows are not used.
+
+    The head's activation is fixed in these families.
+    """
     if config.max_position_embeddings <= offset:
         raise CheckpointError(
             f"max_position_embeddings is {config.max_position_embeddings}, of which {offset} "
@@ -30,12 +37,12 @@ def behind_offset(config: EncoderConfig, offset: int) -> EncoderConfig:
 
 
 def tensor_names(config: EncoderConfig) -> Names:
-    """Our variable -> RobertaForMaskedLM's tensor names."""
+    """Return our variables -> the tensor names of RobertaForMaskedLM."""
     return bert.encoder_names(config, "roberta") | head_names(config)
 
 
 def head_names(config: EncoderConfig) -> Names:
-    """The head, which MPNet names the same."""
+    """Return the names of the head, which MPNet shares."""
     names = dense("head/dense", "lm_head.dense") | norm("head/norm", "lm_head.layer_norm")
     names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
     if not config.tie_word_embeddings:
@@ -52,7 +59,7 @@ FAMILY = Family(
     ignored=(
         r"roberta\.embeddings\.(position_ids|token_type_ids)",
         r"roberta\.pooler\..*",
-        r"lm_head\.decoder\.weight",  # tied to the word embeddings, where not expected
+        r"lm_head\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
     token_id_fields=ROBERTA_TOKENS,

@@ -1,4 +1,4 @@
-"""XLM-RoBERTa (Conneau et al. 2020): RoBERTa on a hundred languages, with a Unigram tokenizer."""
+"""XLM-RoBERTa (Conneau et al. 2020): RoBERTa for a hundred languages, with a Unigram tokenizer."""
 
 from dataclasses import replace
 

@@ -1,10 +1,10 @@
 """The tokenizer files of a checkpoint, checked before any tokenizer library opens them.
 
-folder.py      which files there are, how large they are, that they are JSON
-settings.py    tokenizer_config.json: nothing that reaches for code or other files
-vocabulary.py  tokenizer.json: every id, held against the embedding
-parts.py       tokenizer.json: what a text goes through, from a known list
-rules.py       what one value may be
+rules.py       rules for one value
+components.py  tokenizer.json: normalizer, pre-tokenizer, decoder, post-processor
+vocabulary.py  tokenizer.json: its model, and every id below the rows of the embedding
+settings.py    tokenizer_config.json: no setting that reaches code or other files
+checks.py      the files of a folder: names, sizes, JSON, then the rules of each
 """
 
 from mlm.checkpoint.tokenizer_files.checks import check_tokenizer_files

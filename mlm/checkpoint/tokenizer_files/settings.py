@@ -1,26 +1,24 @@
-"""tokenizer_config.json and special_tokens_map.json: settings, and no way to code or other files.
+"""tokenizer_config.json and special_tokens_map.json: no setting that reaches code or other files.
 
-transformers hands each key of these files to the tokenizer's class, whatever its name, and looks
-`tokenizer_class` up among all that it exports.
+transformers passes each key of these files to the tokenizer's class, whatever its name, and looks
+up `tokenizer_class` among all that it exports.
 """
 
-from typing import Any
-
-from mlm.checkpoint.strict_json import shown
+from mlm.checkpoint.strict_json import short_repr
 from mlm.checkpoint.tokenizer_files.rules import (
     FLAG,
     TOKEN,
     Rule,
     check_fields,
+    integer,
     is_text,
     one_of,
     or_null,
-    whole,
 )
 from mlm.checkpoint.tokenizer_files.vocabulary import ADDED_TOKEN, check_id
 
-LONGEST_STRING = 65_536  # characters; a chat template, which nobody asks for here, can be long
-MOST_TOKENS = 10_000  # of the lists of further special tokens
+MAX_STRING = 65_536  # characters; a chat template, which is not used here, can be long
+MAX_TOKENS = 10_000  # in a list of further special tokens
 KNOWN_CLASSES = {
     f"{name}{suffix}"
     for suffix in ("", "Fast")
@@ -42,8 +40,8 @@ KNOWN_CLASSES = {
     )
 } | {"TokenizersBackend"}
 
-# What would be opened or handed on as an object, and is nothing that a saved file needs.
-REACHING_OUT = {
+# Keys that would be opened or passed on as an object; no saved file needs them.
+FORBIDDEN_KEYS = {
     "auto_map",
     "fast_tokenizer_files",
     "gguf_file",
@@ -57,15 +55,16 @@ REACHING_OUT = {
     "trust_remote_code",
     "vocab",
 }
-OWN_PATHS = {"merges_file", "tokenizer_file", "vocab_file"}  # where the files lay when saved
-OWN_CODE = "it names code of its own (auto_map), which is never run here"
+OWN_PATHS = {"merges_file", "tokenizer_file", "vocab_file"}  # of the files at the time of saving
+OWN_CODE = "it names custom code (auto_map), which is never run here"
 SIDES = or_null(one_of("left", "right"))
-LENGTH = or_null(
-    Rule(
-        lambda value: type(value) in (int, float) and value >= 1 and value == value // 1,
-        "a whole number from 1",
-    )
-)
+
+
+def _is_length(value: object) -> bool:
+    return (type(value) is int or type(value) is float) and value >= 1 and value == value // 1
+
+
+LENGTH = or_null(Rule(_is_length, "a whole number from 1"))
 FIELDS = {
     "tokenizer_class": or_null(
         Rule(
@@ -88,15 +87,15 @@ FIELDS = {
         ),
         or_null(FLAG),
     ),
-    "unk_id": or_null(whole(0, 2**31)),
+    "unk_id": or_null(integer(0, 2**31)),
 }
 TOKEN_LISTS = {"additional_special_tokens", "extra_special_tokens"}
 TOKEN_OBJECTS = {"extra_special_tokens", "model_specific_special_tokens"}
-FREE_CONTAINERS = {"model_input_names", "never_split", "chat_template"}  # of strings, not looked up
+FREE_CONTAINERS = {"model_input_names", "never_split", "chat_template"}  # not read here
 
 
-def check_types(content: Any) -> None:
-    """ValueError if a config.json, which may name the tokenizer's class too, asks for code."""
+def check_tokenizer_class(content: object) -> None:
+    """Raise ValueError if the content of a config.json asks for a tokenizer class with code."""
     if not isinstance(content, dict):
         raise ValueError("it holds no JSON object")
     if content.get("auto_map") is not None:
@@ -104,24 +103,28 @@ def check_types(content: Any) -> None:
     FIELDS["tokenizer_class"].check("tokenizer_class", content.get("tokenizer_class"))
 
 
-def check_tokenizer_settings(content: Any, vocab_size: int, *, whole_file: bool) -> None:
-    """ValueError if the parsed content of one of the two files breaks a rule.
+def check_tokenizer_settings(content: object, vocab_size: int, *, has_tokenizer_json: bool) -> None:
+    """Raise ValueError if the content of one of the two files breaks a rule.
 
-    whole_file: True where tokenizer.json is there, so that the paths in the settings stay unread.
+    Args:
+        content: parsed JSON.
+        vocab_size: rows of the embedding; every id has to be below it.
+        has_tokenizer_json: whether that file exists, so that paths in the settings are not read.
     """
     if not isinstance(content, dict):
         raise ValueError("it holds no JSON object")
     for key, value in content.items():
         if value is not None:
-            _check_setting(key, value, vocab_size, whole_file)
+            _check_setting(key, value, vocab_size, has_tokenizer_json)
 
 
-def _check_setting(key: str, value: Any, vocab_size: int, whole_file: bool) -> None:
+def _check_setting(key: str, value: object, vocab_size: int, has_tokenizer_json: bool) -> None:
+    """Check a setting that is not null, by its key."""
     if key == "auto_map":
         raise ValueError(OWN_CODE)
-    if (key in REACHING_OUT or key.startswith("_")) and value not in (False, []):
-        raise ValueError(f"it sets {shown(key)}, which is no setting of these tokenizers")
-    if key in OWN_PATHS and not whole_file:
+    if (key in FORBIDDEN_KEYS or key.startswith("_")) and value not in (False, []):
+        raise ValueError(f"it sets {short_repr(key)}, which is not a setting of these tokenizers")
+    if key in OWN_PATHS and not has_tokenizer_json:
         raise ValueError(f"it sets {key}, a path that may lead anywhere; take the line out")
     if key in FIELDS:
         FIELDS[key].check(key, value)
@@ -132,38 +135,42 @@ def _check_setting(key: str, value: Any, vocab_size: int, whole_file: bool) -> N
     elif key in TOKEN_LISTS | TOKEN_OBJECTS:
         _check_tokens(key, value)
     elif key not in FREE_CONTAINERS and isinstance(value, dict | list) and value:
-        raise ValueError(f"{shown(key)} is {shown(value)}; expected a plain value")
-    elif isinstance(value, str) and not is_text(value, LONGEST_STRING):
-        raise ValueError(f"{shown(key)} is {shown(value)}; expected {LONGEST_STRING:,} characters")
+        raise ValueError(f"{short_repr(key)} is {short_repr(value)}; expected a plain value")
+    elif isinstance(value, str) and not is_text(value, MAX_STRING):
+        raise ValueError(
+            f"{short_repr(key)} is {short_repr(value)}; expected {MAX_STRING:,} characters"
+        )
 
 
-def _check_token(path: str, value: Any) -> None:
-    """A special token: its text, or an object with the text and how it is matched."""
+def _check_token(path: str, value: object) -> None:
+    """Check a special token: its text, or an object of its text and its matching options."""
     if isinstance(value, dict):
-        check_fields(path, value, ADDED_TOKEN, others=("__type", "id"))
-        value = value.get("content")
-    if value not in (True, False):  # add_bos_token and the like are no tokens
+        value = check_fields(path, value, ADDED_TOKEN, others=("__type", "id")).get("content")
+    if value not in (True, False):  # add_bos_token and the like are flags
         TOKEN.check(path, value)
 
 
-def _check_tokens(key: str, value: Any) -> None:
-    named = isinstance(value, dict) and key in TOKEN_OBJECTS
-    listed = isinstance(value, list) and key in TOKEN_LISTS
-    if not (named or listed) or len(value) > MOST_TOKENS:
-        raise ValueError(f"{key} is {shown(value)}; expected {MOST_TOKENS:,} tokens at most")
-    for token in value.values() if named else value:
+def _check_tokens(key: str, value: object) -> None:
+    tokens: list[object] | None = None
+    if isinstance(value, dict) and key in TOKEN_OBJECTS:
+        tokens = list(value.values())
+    elif isinstance(value, list) and key in TOKEN_LISTS:
+        tokens = value
+    if tokens is None or len(tokens) > MAX_TOKENS:
+        raise ValueError(f"{key} is {short_repr(value)}; expected {MAX_TOKENS:,} tokens at most")
+    for token in tokens:
         _check_token(key, token)
 
 
-def _check_decoder(value: Any, vocab_size: int) -> None:
-    """added_tokens_decoder: id, written as a string, -> token."""
+def _check_decoder(value: object, vocab_size: int) -> None:
+    """Check added_tokens_decoder: id, written as a string, -> token."""
     if not isinstance(value, dict):
-        raise ValueError(f"added_tokens_decoder is {shown(value)}; expected ids and tokens")
-    contents: set[str] = set()
+        raise ValueError(f"added_tokens_decoder is {short_repr(value)}; expected ids and tokens")
+    contents: set[object] = set()
     for digits, token in value.items():
         index = int(digits) if digits.isdecimal() and len(digits) <= 10 else digits
-        check_id(f"added_tokens_decoder[{shown(digits)}]", index, vocab_size)
-        check_fields(f"added_tokens_decoder[{digits}]", token, ADDED_TOKEN, others=("__type",))
-        contents.add(token.get("content"))
+        check_id(f"added_tokens_decoder[{short_repr(digits)}]", index, vocab_size)
+        path = f"added_tokens_decoder[{digits}]"
+        contents.add(check_fields(path, token, ADDED_TOKEN, others=("__type",)).get("content"))
     if len(contents) != len(value):
         raise ValueError("added_tokens_decoder gives one token two ids")

@@ -1,17 +1,19 @@
-"""The card of a checkpoint: README.md from what training.json and config.json say was measured.
+"""The card of a checkpoint: README.md, written from training.json and config.json.
 
-What is not in those files, or not in the shape that it is to have there, is not in the card.
+Parts that are absent from those files, or have another shape, are left out of the card.
+
+    training_json.py  the content of training.json, typed
+    examples.py       the example sentences, answered by the checkpoint
+    stated.py         facts that a person states: licences, languages, data sets
+    model_index.py    evaluation results of the metadata
+    front_matter.py   the metadata, which the Hub reads
+    tables.py         Markdown sections, tables and numbers
+    figures.py        the sections of measured figures
+    origin.py         the sections on texts, recipe and run
+    sections.py       all sections, in order
+    card.py           write_model_card, name_model_card, add_measurements
 """
 
-from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
-from mlm.checkpoint.record.reading import figures_of_training
 from mlm.training.card.card import add_measurements, name_model_card, write_model_card
 
-__all__ = [
-    "add_measurements",
-    "base_model_of",
-    "figures_of_training",
-    "licence_of",
-    "name_model_card",
-    "write_model_card",
-]
+__all__ = ["add_measurements", "name_model_card", "write_model_card"]

@@ -1,51 +1,54 @@
-"""Write the card into a checkpoint folder, and what it is to say beyond the training's figures."""
+"""Write a checkpoint's card, and add to training.json what the card says beyond the training."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from mlm.backend.atomic_files import replace_file
 from mlm.checkpoint.folder import read_training
 from mlm.checkpoint.record.curve_svg import curve_picture
-from mlm.checkpoint.record.reading import config_of, mask_token_of, training_of
+from mlm.checkpoint.record.reading import config_of, mask_token_of
 from mlm.errors import CheckpointError
 from mlm.hub.pull import BUNDLED_FOLDER, DEMO
 from mlm.training.card.figures import PICTURE
 from mlm.training.card.front_matter import front_matter
 from mlm.training.card.sections import Names, all_sections
+from mlm.training.card.training_json import TrainingJson, read_training_json
 
 LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"\)')
 
 
 def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
-    """Write README.md into a checkpoint folder, and the picture of its loss curve beside.
+    """Write README.md into a checkpoint folder, and the picture of its loss curve beside it.
 
     Args:
-        folder: with config.json; training.json and tokenizer_config.json are read if present.
-        repo_id: where it will be published, for the lines that say how to use it.
+        folder: Folder with config.json, and training.json and tokenizer_config.json if present.
+        repo_id: Hub id (owner/name) that it will be published by, for the lines on its use.
+
     Raises:
-        CheckpointError: the card cannot be written.
+        CheckpointError: The card cannot be written.
     """
     folder = Path(folder)
-    names, training = _names(folder, repo_id), training_of(folder)
+    names, training = _names(folder, repo_id), read_training_json(folder)
     with _disk_errors(folder / PICTURE):
         picture = curve_picture(
-            *(training.get(of, []) for of in ("loss_curve", "validation_curve"))
+            training.get("loss_curve", []), training.get("validation_curve", [])
         )
         if picture:
-            _replace(folder / PICTURE, picture)
-        else:  # of an earlier checkpoint
+            replace_file(folder / PICTURE, picture)
+        else:  # one of an earlier checkpoint may be there
             (folder / PICTURE).unlink(missing_ok=True)
     with _disk_errors(folder / "README.md"):
-        _replace(folder / "README.md", _card(folder, names, training))
+        replace_file(folder / "README.md", _card(folder, names, training))
 
 
 def name_model_card(folder: str | Path, repo_id: str) -> None:
-    """Write the card under the name that it is published by, unless somebody edited it.
+    """Write the card again with the name that it is published by, unless somebody edited it.
 
-    Raises: CheckpointError, the card cannot be written.
+    Raises:
+        CheckpointError: The card cannot be read or written.
     """
     folder = Path(folder)
     with _disk_errors(folder / "README.md"):
@@ -55,17 +58,17 @@ def name_model_card(folder: str | Path, repo_id: str) -> None:
 
 
 def _is_edited(folder: Path) -> bool:
-    """Whether there is a card that is not as it would be written, under whatever name."""
+    """Return whether README.md differs from what `write_model_card` writes under any name."""
     path = folder / "README.md"
     if not path.is_file():
         return False
-    said = path.read_text(encoding="utf-8", errors="replace")
-    found, training = LOADED_BY.search(said), training_of(folder)
-    named = [_names(folder, name) for name in (None, found[1] if found else None)]
-    return said not in [_card(folder, names, training) for names in named]
+    card = path.read_text(encoding="utf-8", errors="replace")
+    found, training = LOADED_BY.search(card), read_training_json(folder)
+    possible = [_names(folder, name) for name in (None, found[1] if found else None)]
+    return card not in [_card(folder, names, training) for names in possible]
 
 
-def _card(folder: Path, names: Names, training: Mapping[str, Any]) -> str:
+def _card(folder: Path, names: Names, training: TrainingJson) -> str:
     config, mask_token = config_of(folder), mask_token_of(folder)
     sections = all_sections(folder, names, training, config, mask_token or "[MASK]")
     body = "\n\n".join([f"# {names.title}", *filter(None, sections)])
@@ -74,8 +77,8 @@ def _card(folder: Path, names: Names, training: Mapping[str, Any]) -> str:
 
 def _names(folder: Path, repo_id: str | None) -> Names:
     if repo_id is None and folder.resolve() == BUNDLED_FOLDER.resolve():
-        theirs = "/".join(BUNDLED_FOLDER.parts[-3:])  # from a clone of the project
-        return Names(BUNDLED_FOLDER.name, theirs, DEMO)
+        path = "/".join(BUNDLED_FOLDER.parts[-3:])  # inside a clone of the project
+        return Names(BUNDLED_FOLDER.name, path, DEMO)
     name = repo_id or folder.resolve().name
     return Names(name.split("/")[-1], name, name)
 
@@ -83,20 +86,22 @@ def _names(folder: Path, repo_id: str | None) -> Names:
 def add_measurements(
     folder: str | Path,
     *,
-    evaluation: Mapping[str, Any] | None = None,
-    examples: Iterable[Mapping[str, Any]] = (),
-    contrasts: Iterable[Mapping[str, Any]] = (),
-    card: Mapping[str, Any] | None = None,
+    evaluation: Mapping[str, object] | None = None,
+    examples: Iterable[Mapping[str, object]] = (),
+    contrasts: Iterable[Mapping[str, object]] = (),
+    card: Mapping[str, object] | None = None,
 ) -> None:
     """Record in training.json what is known after the training; the card is not rewritten.
 
     Args:
+        folder: The checkpoint folder.
         evaluation: `files`, `max_seq_length`, and the figures `tokens` and `words` as dicts.
-        examples: `text`, and `output` as FillMask gives it; they replace earlier ones.
-        contrasts: likewise, of sentences that differ in little.
-        card: what nobody measured, under the names of its settings; see stated.py.
+        examples: `text`, and `output` as FillMask returns it; they replace earlier ones.
+        contrasts: Likewise, of sentences that differ in little.
+        card: Facts that cannot be measured, by the names of their settings: see stated.py.
+
     Raises:
-        CheckpointError: the record cannot be written.
+        CheckpointError: The record cannot be written.
     """
     path = Path(folder) / "training.json"
     with _disk_errors(path):
@@ -109,17 +114,7 @@ def add_measurements(
             training[name] = [dict(each) for each in tried] or training.get(name, [])
         training["card"] = {**(training.get("card") or {}), **(card or {})}
         text = json.dumps(training, indent=1, ensure_ascii=False)
-        _replace(path, text + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    """The old file stays as it is until the new one is whole."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        replace_file(path, text + "\n")
 
 
 @contextmanager
@@ -128,6 +123,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {str(path)!r}: {error.strerror or error}; what was there is untouched, "
-            "make room or get the right to write there and run the same command again"
+            f"cannot write {str(path)!r}: {error.strerror or error}; its old content is unchanged: "
+            "free some space or get permission to write there, then run the same command again"
         ) from None

@@ -1,46 +1,72 @@
-"""The metadata of a card, which the Hub lists it under and makes its widget of."""
+"""The metadata at the top of a card, from which the Hub lists the model and draws its widget."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from mlm.checkpoint.record.reading import examples_of, words_of
+from mlm.checkpoint.record.reading import words_of
+from mlm.hub.card_metadata import WidgetExample, card_metadata
 from mlm.hub.names import DATASET
-from mlm.training.card.model_index import metrics_in, model_index
-from mlm.training.card.stated import licence_fields, stated_in
+from mlm.training.card.model_index import evaluation_results, metric_types
+from mlm.training.card.stated import licence_fields, stated_facts
+from mlm.training.card.training_json import Example, TrainingJson, examples_in
+
+# A fixed order: name_model_card takes a card for edited if a byte of it differs.
+ORDER = (
+    "language",
+    "license",
+    "license_name",
+    "library_name",
+    "pipeline_tag",
+    "mask_token",
+    "base_model",
+    "datasets",
+    "metrics",
+    "tags",
+    "widget",
+    "model-index",
+)
 
 
 def front_matter(
-    name: str, training: Mapping[str, Any], config: Mapping[str, Any], mask_token: str | None
+    name: str, training: TrainingJson, config: Mapping[str, object], mask_token: str | None
 ) -> str:
-    """YAML between its two rules; what is not known is left out. `name` is the model's own."""
+    """Return the metadata as YAML between its two rules, without the fields that are not known.
+
+    Args:
+        name: The model's name, without its owner.
+        training: The content of training.json.
+        config: The content of config.json.
+        mask_token: The tokenizer's mask token.
+    """
     import yaml
 
-    stated = stated_in(training)
-    tags = ["fill-mask", "masked-lm", config.get("model_type")]
-    index = model_index(name, training, stated.datasets)
-    fields = {
-        "language": list(stated.languages),
+    stated = stated_facts(training)
+    model_type = config.get("model_type")
+    results = evaluation_results(training, stated.datasets)
+    metadata = card_metadata(
+        name,
+        results,
+        language=list(stated.languages) or None,
         **licence_fields(stated.licence),
-        "library_name": "transformers",
-        "pipeline_tag": "fill-mask",
-        "mask_token": mask_token,
-        "base_model": _base_model(training),
-        "datasets": list(stated.datasets),
-        "metrics": metrics_in(index),
-        "tags": [tag for tag in tags if tag],
-        "widget": [_widget(example) for example in examples_of(training)],
-        "model-index": index,
-    }
-    known = {name: value for name, value in fields.items() if value}
-    return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n"
+        library_name="transformers",
+        pipeline_tag="fill-mask",
+        mask_token=mask_token or None,
+        base_model=_base_model(training),
+        datasets=list(stated.datasets) or None,
+        metrics=metric_types(results) or None,
+        tags=["fill-mask", "masked-lm", *([str(model_type)] if model_type else [])],
+        widget=[_widget_example(example) for example in examples_in(training)] or None,
+    )
+    fields = {key: metadata[key] for key in ORDER if key in metadata}
+    return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def _base_model(training: Mapping[str, Any]) -> str | None:
+def _base_model(training: TrainingJson) -> str | None:
     repo_id = training.get("base_model", {}).get("repo_id", "")
     return repo_id if DATASET.fullmatch(repo_id) else None
 
 
-def _widget(example: Mapping[str, Any]) -> dict[str, Any]:
-    """An example with its measured output, as the Hub's page shows it before anyone asks."""
-    output = [{"label": word, "score": score} for word, score in words_of(example)]
-    return {"text": example["text"]} | ({"output": output} if output else {})
+def _widget_example(example: Example) -> WidgetExample:
+    words: list[dict[str, str | float]] = [
+        {"label": word, "score": score} for word, score in words_of(example)
+    ]
+    return {"text": example["text"], "output": words} if words else {"text": example["text"]}

@@ -1,16 +1,13 @@
-"""The figures of a card as metadata: `model-index`, which the Hub shows beside the card.
-
-Form: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
-"""
+"""The evaluation results of a card's metadata (`model-index`), which the Hub shows beside it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from mlm.checkpoint.record.reading import evaluations_of, source_names
+from mlm.checkpoint.record.reading import source_names
+from mlm.hub.card_metadata import EvaluatedDataset, EvaluationResult
+from mlm.training.card.training_json import EvaluationRecord, TrainingJson, evaluations_in
 
-TASK = {"type": "fill-mask", "name": "Masked language modelling"}
-UNNAMED = "text"  # stands for a data set that has no id on the Hub
-METRICS = (  # key of a figure, the Hub's metric, what it is called
+UNNAMED = "text"  # dataset type of texts without an id on the Hub
+METRICS = (  # key of a figure, the Hub's metric, its title
     ("loss", "loss", "loss, nats per masked token"),
     ("perplexity", "perplexity", "masked-token perplexity"),
     ("top1", "accuracy", "right {unit} ranked first"),
@@ -18,53 +15,58 @@ METRICS = (  # key of a figure, the Hub's metric, what it is called
 )
 
 
-def model_index(
-    name: str, training: Mapping[str, Any], datasets: Iterable[str]
-) -> list[dict[str, Any]]:
-    """Of the model `name` what was measured after its training, and later; [] if nothing was.
+def evaluation_results(training: TrainingJson, datasets: Iterable[str]) -> list[EvaluationResult]:
+    """Return the figures measured at the end of the training, then those measured later.
 
-    datasets: ids on the Hub that the texts are of; the first stands for the held-out ones too.
+    Args:
+        training: The content of training.json.
+        datasets: Ids on the Hub of the training texts; the first is named for the held-out texts.
     """
-    kind = next(iter(datasets), UNNAMED)
-    results = [_held_out(kind, training), *map(_evaluated, evaluations_of(training))]
-    known = [result for result in results if result["metrics"]]
-    return [{"name": name, "results": known}] if known else []
+    later = (result for record in evaluations_in(training) for result in _results_on_files(record))
+    return [*_results_on_held_out(training, next(iter(datasets), UNNAMED)), *later]
 
 
-def metrics_in(index: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The Hub's names of the metrics in an index, each once; it knows none for the loss."""
-    found = (
-        metric for model in index for result in model["results"] for metric in result["metrics"]
-    )
-    return list(dict.fromkeys(each["type"] for each in found if each["type"] != "loss"))
+def metric_types(results: Iterable[EvaluationResult]) -> list[str]:
+    """Return the Hub's names of the metrics, each once; the Hub has no name for the loss."""
+    types = dict.fromkeys(result["metric_type"] for result in results)
+    return [name for name in types if name != "loss"]
 
 
-def _held_out(kind: str, training: Mapping[str, Any]) -> dict[str, Any]:
+def _results_on_held_out(training: TrainingJson, dataset_type: str) -> list[EvaluationResult]:
     own = source_names(training, "validation")
     names = ", ".join(own or source_names(training, "train")) or "texts"
-    dataset = {
-        "name": names if own else f"held-out documents of {names}",
-        "type": kind,
-        "split": "validation",
+    dataset: EvaluatedDataset = {
+        "dataset_type": dataset_type,
+        "dataset_name": names if own else f"held-out documents of {names}",
+        "dataset_split": "validation",
     }
-    after = training.get("metrics", {}).get("after", {})
-    return {"task": dict(TASK), "dataset": dataset, "metrics": _metrics(after, "token")}
+    return _results(dataset, training.get("metrics", {}).get("after", {}), "token")
 
 
-def _evaluated(measured: Mapping[str, Any]) -> dict[str, Any]:
-    files = ", ".join(measured["files"]) or "other texts"
-    dataset = {"name": files, "type": UNNAMED, "config": f"{files}; {measured['max_seq_length']}"}
-    metrics = _metrics(measured.get("tokens", {}), "token")
-    return {
-        "task": dict(TASK),
-        "dataset": dataset,
-        "metrics": metrics + _metrics(measured.get("words", {}), "whole word"),
+def _results_on_files(record: EvaluationRecord) -> list[EvaluationResult]:
+    files = ", ".join(record["files"]) or "other texts"
+    dataset: EvaluatedDataset = {
+        "dataset_type": UNNAMED,
+        "dataset_name": files,
+        # Distinct for each evaluation: results of the same dataset and config are merged.
+        "dataset_config": f"{files}; {record['max_seq_length']}",
     }
+    tokens = _results(dataset, record.get("tokens", {}), "token")
+    return tokens + _results(dataset, record.get("words", {}), "whole word")
 
 
-def _metrics(figures: Mapping[str, Any], unit: str) -> list[dict[str, Any]]:
+def _results(
+    dataset: EvaluatedDataset, figures: Mapping[str, float], unit: str
+) -> list[EvaluationResult]:
     return [
-        {"type": metric, "value": round(figures[key], 4), "name": name.format(unit=unit)}
-        for key, metric, name in METRICS
+        {
+            **dataset,
+            "task_type": "fill-mask",
+            "task_name": "Masked language modelling",
+            "metric_type": metric,
+            "metric_name": title.format(unit=unit),
+            "metric_value": round(figures[key], 4),
+        }
+        for key, metric, title in METRICS
         if key in figures
     ]

@@ -1,42 +1,28 @@
-"""The sections of a card that say where the model is from: texts, recipe, the run itself."""
+"""The sections of a card on the model's origin: its texts, the command, the training run."""
 
 import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from mlm.checkpoint.record.reading import public_name
-from mlm.training.card.stated import stated_in
-from mlm.training.card.tables import number, table, titled
+from mlm.training.card.stated import stated_facts
+from mlm.training.card.tables import format_value, section, table
+from mlm.training.card.training_json import Corpus, TrainingJson
 from mlm.training.config import TrainingConfig
+from mlm.training.setting import default_of, settings_of
 
-FILES = ("train_file", "validation_file", "model_name_or_path", "add_words_file")
-NOT_RECIPE = {  # where the result went and how it was kept moves no weight
-    "output_dir",
-    "overwrite_output_dir",
-    "push_to_hub",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_tag",
-    "hub_space",
-    "resume_from_hub",
-    "hub_state_minutes",
-    "max_train_minutes",
-    "report_to",
-    "require_device",
-}
 SHOWN_OF_HASH = 16  # hexadecimal digits; training.json has all
 
 
-def data(training: Mapping[str, Any]) -> str:
-    """The texts: whose, under which licence, which files, how many, their fingerprint."""
+def data_section(training: TrainingJson) -> str:
+    """Return the texts: data sets and licence, files, sizes, fingerprint."""
     corpus = training.get("corpus", {})
     fingerprint = corpus.get("fingerprint")
-    return titled(
+    return section(
         "Data",
-        _whose(training),
-        _files(corpus),
-        _sizes(corpus.get("counts", {})),
+        _datasets(training),
+        _files_table(corpus),
+        _sizes_table(corpus.get("counts", {})),
         corpus.get("report_line", "").split("\n")[0],
         f"Fingerprint of the corpus as it was cleaned and cut: `{fingerprint}`."
         if fingerprint
@@ -44,21 +30,21 @@ def data(training: Mapping[str, Any]) -> str:
     )
 
 
-def _whose(training: Mapping[str, Any]) -> str:
-    stated = stated_in(training)
+def _datasets(training: TrainingJson) -> str:
+    stated = stated_facts(training)
     links = (f"[{name}](https://huggingface.co/datasets/{name})" for name in stated.datasets)
-    of = f"Texts of {', '.join(links)}." if stated.datasets else ""
+    datasets = f"Texts of {', '.join(links)}." if stated.datasets else ""
     licence = stated.dataset_licence
-    under = f"Licence of the texts: {licence}." if licence else ""
-    return " ".join(filter(None, [of, under]))
+    licensed = f"Licence of the texts: {licence}." if licence else ""
+    return " ".join(filter(None, [datasets, licensed]))
 
 
-def _files(corpus: Mapping[str, Any]) -> str:
+def _files_table(corpus: Corpus) -> str:
     rows = [
         (
             f"`{public_name(file['name'])}`",
             side,
-            number(file.get("size"), "{:,}"),
+            format_value(file.get("size"), "{:,}"),
             f"`{file['sha256'][:SHOWN_OF_HASH]}…`" if file.get("sha256") else "",
         )
         for side, files in corpus.get("made_from", {}).get("sources", {}).items()
@@ -68,66 +54,67 @@ def _files(corpus: Mapping[str, Any]) -> str:
     return table(["file", "given for", "bytes", "sha256"], rows) if rows else ""
 
 
-def _sizes(counts: Mapping[str, Any]) -> str:
+def _sizes_table(counts: Mapping[str, Mapping[str, int]]) -> str:
     rows = [
-        (side, *(number(counts[side].get(key), "{:,}") for key in ("documents", "tokens")))
+        (side, *(format_value(counts[side].get(key), "{:,}") for key in ("documents", "tokens")))
         for side in ("train", "validation")
         if side in counts
     ]
     return table(["", "documents", "tokens"], rows) if rows else ""
 
 
-def recipe(training: Mapping[str, Any]) -> str:
-    """The command that trains the same again."""
+def recipe_section(training: TrainingJson) -> str:
+    """Return the command that repeats the training; "" if its settings are not known."""
     settings = training.get("config")
     if not settings:
         return ""
     commit = training.get("base_model", {}).get("commit")
-    if commit:  # what a branch stood for then
+    if commit:  # the revision may have been a branch, which has moved since
         settings = {**settings, "model_revision": commit}
     command = " \\\n    ".join(["python scripts/train.py", *_flags(settings)])
-    return titled(
+    return section(
         "Recipe", "Settings that are not named have their defaults.", f"```sh\n{command}\n```"
     )
 
 
-def _flags(settings: Mapping[str, Any]) -> Iterable[str]:
-    """`--name value` for each setting that differs from its default, local folders left out."""
+def _flags(settings: Mapping[str, object]) -> Iterable[str]:
+    """Yield `--name value` for each setting that is not the default, without local folders."""
+    about = settings_of(TrainingConfig)
     for field in dataclasses.fields(TrainingConfig):
-        factory = field.default_factory
-        default = field.default if factory is dataclasses.MISSING else factory()
+        default = default_of(field)
         value = settings.get(field.name, default)
-        if value == default or field.name in NOT_RECIPE:
+        if value == default or not about[field.name].in_recipe:
             continue
         if value is True:
             yield f"--{field.name}"
         else:
             values = value if isinstance(value, list) else [value]
-            named = (public_name(v) if field.name in FILES else v for v in map(str, values))
-            yield f"--{field.name} {shlex.join(named)}"
+            is_path = about[field.name].path is not None
+            shown = (public_name(v) if is_path else v for v in map(str, values))
+            yield f"--{field.name} {shlex.join(shown)}"
 
 
-def run(training: Mapping[str, Any]) -> str:
-    """The hardware, what it did in which time, and with which programs."""
+def run_section(training: TrainingJson) -> str:
+    """Return the hardware of the training run, its steps and speed, and its library versions."""
     hardware, versions = training.get("hardware", {}), training.get("versions", {})
     rows = [
-        ("hardware", number(hardware.get("device"), "{}")),
-        ("replicas", number(hardware.get("replicas"), "{}")),
-        ("number format", number(hardware.get("policy"), "{}")),
-        ("steps", number(training.get("steps"), "{:,}")),
-        ("of these passed over", number(training.get("skipped_steps") or None, "{:,}")),
-        ("weights kept of step", number(training.get("best_step"), "{:,}")),
-        ("tokens per second", number(training.get("tokens_per_second"), "{:,.0f}")),
-        ("time in training steps", _duration(training.get("seconds"))),
-        ("seed", number(training.get("seed"), "{}")),
-        ("versions", ", ".join(f"{name} {of}" for name, of in versions.items())),
+        ("hardware", format_value(hardware.get("device"), "{}")),
+        ("replicas", format_value(hardware.get("replicas"), "{}")),
+        ("number format", format_value(hardware.get("policy"), "{}")),
+        ("steps", format_value(training.get("steps"), "{:,}")),
+        ("non-finite steps skipped", format_value(training.get("skipped_steps") or None, "{:,}")),
+        ("weights kept of step", format_value(training.get("best_step"), "{:,}")),
+        ("tokens per second", format_value(training.get("tokens_per_second"), "{:,.0f}")),
+        ("time in training steps", _format_duration(training.get("seconds"))),
+        ("seed", format_value(training.get("seed"), "{}")),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
     known = [(name, value) for name, value in rows if value]
-    return titled("Run", table(["", ""], known) if known else "")
+    return section("Run", table(["", ""], known) if known else "")
 
 
-def _duration(seconds: float | None) -> str:
-    """As people say it; to the second below ten minutes."""
+def _format_duration(seconds: float | None) -> str:
+    """Return a duration in hours and minutes, or in seconds below ten minutes."""
     if seconds is None:
         return ""
     if seconds < 600:

@@ -1,7 +1,7 @@
-"""The sections of a card in Markdown, in order; each "" where nothing is known.
+"""All sections of a card, in order, as Markdown; a section without known facts is "".
 
-`training` and `config` hold what record.py found fit: any part may be absent. What was measured is
-in figures.py, where it is from in origin.py; here are what it is, how to use it, and its limits.
+The measured ones are in figures.py and those on the model's origin in origin.py. Here are the
+summary, the usage and the limits.
 """
 
 import json
@@ -9,19 +9,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mlm.checkpoint.record.reading import evaluations_of, examples_of, public_name, words_of
-from mlm.training.card import figures, origin
-from mlm.training.card.stated import Stated, stated_in
-from mlm.training.card.tables import titled
+from mlm.checkpoint.record.reading import public_name, words_of
+from mlm.training.card.figures import best_words_table, evaluations_section, figures_section
+from mlm.training.card.origin import data_section, recipe_section, run_section
+from mlm.training.card.stated import StatedFacts, stated_facts
+from mlm.training.card.tables import section
+from mlm.training.card.training_json import TrainingJson, evaluations_in, examples_in
 
-SENTENCE = "I have watched this {} and it was awesome."  # where no example was tried
-SHAPE = (  # of config.json: key, what it counts
+SENTENCE = "I have watched this {} and it was awesome."  # for a card without examples
+SHAPE = (  # key of config.json, unit
     ("num_hidden_layers", "layers"),
-    ("n_layers", "layers"),  # DistilBERT's word for it
+    ("n_layers", "layers"),  # DistilBERT
     ("hidden_size", "wide"),
-    ("dim", "wide"),
+    ("dim", "wide"),  # DistilBERT
     ("vocab_size", "entries in its vocabulary"),
 )
 CONTRASTS = (
@@ -32,46 +33,60 @@ CONTRASTS = (
 
 @dataclass(frozen=True)
 class Names:
-    """title: of the card; theirs: what transformers loads it by; ours: what this project does."""
+    """Names of a model on its card.
+
+    Attributes:
+        title: Title of the card.
+        transformers: Name that `transformers` loads it by.
+        ours: Name that this project loads it by.
+    """
 
     title: str
-    theirs: str
+    transformers: str
     ours: str
 
 
 def all_sections(
     folder: Path,
     names: Names,
-    training: Mapping[str, Any],
-    config: Mapping[str, Any],
+    training: TrainingJson,
+    config: Mapping[str, object],
     mask_token: str,
 ) -> list[str]:
-    """What stands below the title, in order."""
+    """Return everything below the title, in order.
+
+    Args:
+        folder: The checkpoint folder, of which the parameters are counted.
+        names: The model's names.
+        training: The content of training.json.
+        config: The names and numbers of config.json.
+        mask_token: The tokenizer's mask token.
+    """
     return [
-        _what_it_is(folder, training, config),
-        _how_to_use(names, training, mask_token),
-        titled("Examples", figures.best_words(training)),
-        figures.figures(training),
-        figures.evaluations(training),
-        _limits(training, config),
-        origin.data(training),
-        origin.recipe(training),
-        origin.run(training),
+        _summary(folder, training, config),
+        _usage_section(names, training, mask_token),
+        section("Examples", best_words_table(training)),
+        figures_section(training),
+        evaluations_section(training),
+        _limits_section(training, config),
+        data_section(training),
+        recipe_section(training),
+        run_section(training),
     ]
 
 
-def _what_it_is(folder: Path, training: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+def _summary(folder: Path, training: TrainingJson, config: Mapping[str, object]) -> str:
     shape = [f"{config[key]:,} {name}" for key, name in SHAPE if isinstance(config.get(key), int)]
     size = _num_parameters(folder)
     if size:
         shape.append(f"{size:,} parameters")
-    kind = f" of the {config['model_type']} family" if config.get("model_type") else ""
-    said = f"A masked language model{kind}: it says which words fit a gap in a sentence."
+    family = f" of the {config['model_type']} family" if config.get("model_type") else ""
+    kind = f"A masked language model{family}: it says which words fit a gap in a sentence."
     has = f"It has {', '.join(shape)}." if shape else ""
-    return " ".join(filter(None, [said, has, _origin(training), _in_short(training)]))
+    return " ".join(filter(None, [kind, has, _origin(training), _accuracy(training)]))
 
 
-def _origin(training: Mapping[str, Any]) -> str:
+def _origin(training: TrainingJson) -> str:
     base = training.get("base_model", {})
     if repo_id := base.get("repo_id"):
         page = f"https://huggingface.co/{repo_id}"
@@ -84,24 +99,24 @@ def _origin(training: Mapping[str, Any]) -> str:
     return "It was trained from scratch on the texts below." if settings else ""
 
 
-def _in_short(training: Mapping[str, Any]) -> str:
-    """How good it is, in a sentence; on other texts than its own where that was measured."""
-    after = training.get("metrics", {}).get("after", {})
-    where, found = "On held-out documents", after
-    for measured in evaluations_of(training):
-        if "top1" in measured.get("tokens", {}):
-            files = ", ".join(f"`{public_name(name)}`" for name in measured["files"])
-            where, found = f"On other texts ({files})", measured["tokens"]
-    if not {"top1", "top5"} <= found.keys():
+def _accuracy(training: TrainingJson) -> str:
+    """Return its accuracy in a sentence: on the last other texts measured, else on its held-out."""
+    where, figures = "On held-out documents", training.get("metrics", {}).get("after", {})
+    for record in evaluations_in(training):
+        tokens = record.get("tokens", {})
+        if "top1" in tokens:
+            files = ", ".join(f"`{public_name(name)}`" for name in record["files"])
+            where, figures = f"On other texts ({files})", tokens
+    if not {"top1", "top5"} <= figures.keys():
         return ""
     return (
-        f"{where} it ranks the right token first for {found['top1']:.1%} of those it is asked "
-        f"for, and among its first five for {found['top5']:.1%}."
+        f"{where} it ranks the right token first for {figures['top1']:.1%} of those that it has to "
+        f"predict, and among its first five for {figures['top5']:.1%}."
     )
 
 
-def _how_to_use(names: Names, training: Mapping[str, Any], mask_token: str) -> str:
-    tried = examples_of(training)
+def _usage_section(names: Names, training: TrainingJson, mask_token: str) -> str:
+    tried = examples_in(training)
     sentence = tried[0]["text"] if tried else SENTENCE.format(mask_token)
     quoted = json.dumps(sentence, ensure_ascii=False)  # a Python string too, on one line
     best = ", ".join(f"{word} {score:.1%}" for word, score in words_of(tried[0])) if tried else ""
@@ -113,7 +128,7 @@ With `transformers` alone:
 ```python
 from transformers import pipeline
 
-fill_mask = pipeline("fill-mask", model="{names.theirs}")
+fill_mask = pipeline("fill-mask", model="{names.transformers}")
 fill_mask({quoted}){measured}
 ```
 
@@ -125,51 +140,56 @@ from mlm import FillMask
 FillMask.from_pretrained("{names.ours}").fill({quoted})
 ```
 
-{_page(names, stated_in(training).space)}"""
+{_page(names, stated_facts(training).space)}"""
 
 
 def _page(names: Names, space: str | None) -> str:
-    own = f"`MLM_MODEL={names.ours} python app.py`"
+    command = f"`MLM_MODEL={names.ours} python app.py`"
     if space is None:
-        return f"In a browser, on the project's own page: {own}."
+        return f"In a browser, on the project's own page: {command}."
     link = f"[{space}](https://huggingface.co/spaces/{space})"
-    return f"In a browser, with nothing to install: {link}; on your own machine: {own}."
+    return f"In a browser, with nothing to install: {link}; on your own machine: {command}."
 
 
-def _limits(training: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    contrasts = figures.best_words(training, "contrasts")
-    lines = [*_limits_of_length(training, config), *_limits_of_texts(training, stated_in(training))]
-    told = "\n".join(f"- {line}" for line in lines)
-    return titled("Limits and biases", told, *([CONTRASTS, contrasts] if contrasts else []))
+def _limits_section(training: TrainingJson, config: Mapping[str, object]) -> str:
+    contrasts = best_words_table(training, "contrasts")
+    limits = [
+        *_limits_of_length(training, config),
+        *_limits_of_texts(training, stated_facts(training)),
+    ]
+    lines = "\n".join(f"- {limit}" for limit in limits)
+    return section("Limits and biases", lines, *([CONTRASTS, contrasts] if contrasts else []))
 
 
-def _limits_of_length(training: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+def _limits_of_length(training: TrainingJson, config: Mapping[str, object]) -> list[str]:
     length = training.get("config", {}).get("max_seq_length")
     positions = config.get("max_position_embeddings")
     trained = (
         f"It was trained and measured on sequences of at most {length} tokens" if length else ""
     )
     most = f"it takes at most {positions:,} tokens" if isinstance(positions, int) else ""
-    told = "; ".join(filter(None, [trained, most]))
-    return [f"{told[0].upper()}{told[1:]}."] if told else []
+    limit = "; ".join(filter(None, [trained, most]))
+    return [f"{limit[0].upper()}{limit[1:]}."] if limit else []
 
 
-def _limits_of_texts(training: Mapping[str, Any], stated: Stated) -> list[str]:
+def _limits_of_texts(training: TrainingJson, stated: StatedFacts) -> list[str]:
     after = training.get("metrics", {}).get("after", {})
     codes = ", ".join(f"`{code}`" for code in stated.languages)
     missed = f"{1 - after['top5']:.1%}" if "top5" in after else ""
     lines = [
         f"Its texts are in {codes}; other languages were not measured." if codes else "",
-        f"Of the tokens it is asked for, {missed} are not among its first five." if missed else "",
+        f"Of the tokens that it has to predict, {missed} are not among its first five."
+        if missed
+        else "",
         "It knows how its texts speak, their errors and prejudices included; a likely word is not "
-        "a true statement, and its probabilities are no judgement on anybody.",
+        "a true statement, and its probabilities do not judge anybody.",
         "Its figures hold for texts like those it was measured on; others were not measured.",
     ]
     return [line for line in lines if line]
 
 
 def _num_parameters(folder: Path) -> int:
-    """Numbers in the weight files; 0 where there are none."""
+    """Return the count of numbers in the weight files; 0 without any."""
     from safetensors import safe_open
 
     total = 0

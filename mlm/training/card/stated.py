@@ -1,15 +1,16 @@
-"""What a card says that nobody measured: licences, languages, data sets, where to try the model.
+"""Facts on a card that cannot be measured: licences, languages, data sets, a Space of the model.
 
-It stands in training.json under `config` where a run was told it, and under `card` where it was
-said of a finished checkpoint. What the Hub would refuse is left out.
+training.json has them under `config` if the training run was given them, and under `card` if they
+were added to the finished checkpoint. Values that the Hub would refuse are left out.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE
+from mlm.training.card.training_json import TrainingJson
 
 HUB_FILE = re.compile(r"hf://datasets/([\w-]+/[\w.-]+)(?:@[^/]+)?/.+", re.ASCII)
 SETTINGS = ("language", "license", "dataset_tags", "dataset_license", "hub_space")
@@ -28,9 +29,15 @@ lgpl-lr deepfloyd-if-license llama2 gemma unknown
 
 
 @dataclass(frozen=True)
-class Stated:
-    """languages: ISO 639 codes; licence: of the weights; datasets: ids on the Hub;
-    dataset_licence: of the texts; space: owner/name of a page that serves the model.
+class StatedFacts:
+    """Facts that a person states about a model.
+
+    Attributes:
+        languages: ISO 639 codes of the texts.
+        licence: Licence of the weights.
+        datasets: Ids on the Hub of the texts.
+        dataset_licence: Licence of the texts.
+        space: Space (owner/name) that serves the model.
     """
 
     languages: tuple[str, ...]
@@ -40,36 +47,41 @@ class Stated:
     space: str | None
 
 
-def stated_in(training: Mapping[str, Any]) -> Stated:
-    """What of it training.json says in a form that the Hub takes."""
+class LicenceFields(TypedDict, total=False):
+    """The metadata fields that name a licence."""
+
+    license: str
+    license_name: str
+
+
+def stated_facts(training: TrainingJson) -> StatedFacts:
+    """Return the facts in training.json that the Hub accepts; `card` counts before `config`."""
     given = {**training.get("config", {}), **training.get("card", {})}
-    of_files = map(HUB_FILE.fullmatch, _fit(given.get("train_file"), HUB_FILE))
+    hub_files = map(HUB_FILE.fullmatch, _matching(given.get("train_file"), HUB_FILE))
     datasets = [
-        *_fit(given.get("dataset_tags"), DATASET),
-        *(found[1] for found in of_files if found),
+        *_matching(given.get("dataset_tags"), DATASET),
+        *(found[1] for found in hub_files if found),
     ]
-    return Stated(
-        tuple(dict.fromkeys(_fit(given.get("language"), LANGUAGE))),
-        next(_fit(given.get("license"), LICENCE), None),
-        tuple(dict.fromkeys(datasets)),
-        next(_fit(given.get("dataset_license"), LICENCE), None),
-        next(_fit(given.get("hub_space"), SPACE), None),
+    return StatedFacts(
+        languages=tuple(dict.fromkeys(_matching(given.get("language"), LANGUAGE))),
+        licence=next(_matching(given.get("license"), LICENCE), None),
+        datasets=tuple(dict.fromkeys(datasets)),
+        dataset_licence=next(_matching(given.get("dataset_license"), LICENCE), None),
+        space=next(_matching(given.get("hub_space"), SPACE), None),
     )
 
 
-def licence_fields(licence: str | None) -> dict[str, str]:
-    """The metadata that names a licence."""
+def licence_fields(licence: str | None) -> LicenceFields:
+    """Return the metadata fields for a licence; {} for None."""
     if licence is None:
         return {}
-    known = licence.lower()
-    return (
-        {"license": known}
-        if known in LICENCES.split()
-        else {"license": "other", "license_name": known}
-    )
+    name = licence.lower()
+    if name in LICENCES.split():
+        return {"license": name}
+    return {"license": "other", "license_name": name}
 
 
-def _fit(value: Any, pattern: re.Pattern[str]) -> Iterator[str]:
-    """Of a setting's value or values, those that match."""
+def _matching(value: object, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield the texts in a setting, one value or a list, that match the whole pattern."""
     values = value if isinstance(value, list) else [value]
     return (each for each in values if isinstance(each, str) and pattern.fullmatch(each))

@@ -1,34 +1,35 @@
-"""Markdown and numbers as all sections of a card write them."""
+"""Markdown sections and tables, and numbers in them, as all parts of a card write them."""
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
-SIGNS = re.compile(r"[\\`*_<&~$]|(?<=\])\(")  # what Markdown or HTML would take for its own
+MARKDOWN_SIGNS = re.compile(
+    r"[\\`*_<&~$]|(?<=\])\("
+)  # characters with a meaning in Markdown or HTML
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a section of the parts that are not empty; "" if all are."""
+    known = [part for part in parts if part]
+    return "\n\n".join([f"## {title}", *known]) if known else ""
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; what could end a cell is escaped."""
+    """Return a Markdown table; characters that would end a cell are escaped."""
 
-    def line(cells: Iterable[str]) -> str:
+    def join(cells: Iterable[str]) -> str:
         escaped = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
         return f"| {' | '.join(escaped)} |"
 
     heads = list(heads)
-    return "\n".join([line(heads), "|---" * len(heads) + "|", *map(line, rows)])
+    return "\n".join([join(heads), "|---" * len(heads) + "|", *map(join, rows)])
 
 
-def plain(text: str) -> str:
-    """A text that Markdown shows as it is: `<mask>` would be a tag, `*` begin an emphasis."""
-    return SIGNS.sub(r"\\\g<0>", text)
+def escape_markdown(text: str) -> str:
+    """Return a text that Markdown shows as it is: `<mask>` would be a tag, `*` an emphasis."""
+    return MARKDOWN_SIGNS.sub(r"\\\g<0>", text)
 
 
-def number(value: Any, style: str) -> str:
-    """A value in a format; "" for None."""
+def format_value(value: object, style: str) -> str:
+    """Return a value in a format, "" for None."""
     return "" if value is None else style.format(value)
-
-
-def titled(title: str, *parts: str) -> str:
-    """A section of what there is of its parts; "" without any."""
-    known = [part for part in parts if part]
-    return "\n\n".join([f"## {title}", *known]) if known else ""

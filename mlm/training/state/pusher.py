@@ -1,7 +1,7 @@
-"""States sent to the Hub while training goes on: one at a time, the newest first, never in the way.
+"""Send states to the Hub in the background: one at a time, the newest, without delaying training.
 
-A state that is to be sent is linked into state/.pushing-*, where pruning does not find it. What
-fails is told in one line and tried again with the next save.
+A state to be sent is linked into state/.pushing-*, where pruning does not find it. A failure is
+reported in one line, and the next save tries again.
 """
 
 import os
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class StatePusher:
-    """Pushes offered states to the branch of a repository, `minutes` apart, in a thread of its own.
+    """Pushes the states it is offered to a branch, `minutes` apart, in a thread of its own.
 
     Args:
         repo_id: "name" or "owner/name".
-        minutes: the least time from the beginning of one push to that of the next.
+        minutes: least time between the starts of two pushes.
         private: make a new repository private.
-        report: gets a line a push, from whichever thread it happens in; no lock is held then.
-        took: gets the seconds of each push that worked.
+        report: gets a line for each push, from any thread and without a lock held.
+        took: gets the seconds of each push that succeeded.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StatePusher:
         self._finishing = self._closed = False
 
     def offer(self, state: "TrainingState") -> None:
-        """Push this state now if it is time, or later if a push is running. Returns at once."""
+        """Push this state now if one is due, or later if a push is running. Returns at once."""
         try:
             with self._changed:
                 if self._root is None:
@@ -62,18 +62,18 @@ class StatePusher:
                 self._waiting, self._failed = copy, None
                 self._start_if_due()
         except OSError as error:
-            self._tell(self._line(state.folder, error))
+            self._report_unless_closed(self._failure_line(state.folder, error))
 
     def finish(self, timeout: float, *, push_last: bool = True) -> bool:
-        """Push what was offered last, if it was not pushed yet, and wait; then offer no more.
+        """Push the state offered last, unless it was pushed already, and wait; accept no more.
 
         Args:
-            timeout: seconds to wait at most; a push that takes longer is left to itself.
-            push_last: False only waits for the push that is running.
+            timeout: maximum number of seconds to wait; a push that takes longer is abandoned.
+            push_last: False waits only for the push that is running.
 
         Returns:
-            Whether the Hub has the state that was offered last; with push_last=False, whether no
-            push is running any more.
+            Whether the Hub has the state offered last; with push_last=False, whether the running
+            push has ended.
         """
         with self._changed:
             self._finishing = True
@@ -96,20 +96,20 @@ class StatePusher:
     # the pushing thread; what is called with the lock held says so
 
     def _start_if_due(self) -> None:
-        """Start the thread if there is something to push and none is running. Lock held."""
+        """Start the thread if a push is due and none is running. Lock held."""
         if self._worker is None and self._is_due():
             self._worker = threading.Thread(target=self._work, name="state-pusher", daemon=True)
             self._worker.start()
 
     def _is_due(self) -> bool:
-        """Whether a state waits, and its time has come. Lock held."""
+        """Return whether a state is waiting and its time has come. Lock held."""
         if self._waiting is None or self._closed:
             return False
         begun = self._begun
         return self._finishing or begun is None or time.monotonic() - begun >= self._seconds
 
     def _work(self) -> None:
-        """Push what waits, one after the other, until nothing is due."""
+        """Push waiting states, one after the other, until none is due."""
         try:
             while (folder := self._take()) is not None:
                 self._push(folder)
@@ -122,7 +122,7 @@ class StatePusher:
     def _take(self) -> Path | None:
         with self._changed:
             if not self._is_due():
-                self._worker = None  # in the same breath, so that no offer falls between
+                self._worker = None  # under the same lock, so that no offer is missed
                 return None
             folder, self._waiting = self._waiting, None
             self._begun = time.monotonic()
@@ -133,8 +133,8 @@ class StatePusher:
         try:
             best = next((other for other in folder.parent.iterdir() if other != folder), None)
             commit = push_state(folder, self._repo_id, private=self._private, best=best)
-        except Exception as error:  # whatever it is, the training is worth more
-            line = self._line(folder, error)
+        except Exception as error:  # no error of a push may end the training
+            line = self._failure_line(folder, error)
             with self._changed:
                 self._begun = None
                 if self._waiting is None:
@@ -145,9 +145,9 @@ class StatePusher:
             line = f"the state of {_step_of(folder)} is on {self._repo_id} at commit {commit[:12]}"
             _remove(folder)
             self._took(time.monotonic() - began)
-        self._tell(line)
+        self._report_unless_closed(line)
 
-    def _line(self, folder: Path, error: Exception) -> str:
+    def _failure_line(self, folder: Path, error: Exception) -> str:
         then = (
             "it is whole on this machine"
             if self._finishing
@@ -155,8 +155,8 @@ class StatePusher:
         )
         return f"could not push the state of {_step_of(folder)}: {_reason(error)}; {then}"
 
-    def _tell(self, line: str) -> None:
-        """Report a line, unless the run has ended meanwhile."""
+    def _report_unless_closed(self, line: str) -> None:
+        """Report a line, unless the run has ended."""
         if not self._closed:
             self._report(line)
 
@@ -167,9 +167,9 @@ class StatePusher:
 
 
 def _linked_copy(folder: Path, best: Path | None) -> Path:
-    """The same state in a folder .pushing-*/step-XXXXXXXX beside it, by links where they work.
+    """Copy a state to .pushing-*/step-XXXXXXXX next to it, by hard links where they work.
 
-    best: another state that goes with it, if it is there.
+    best: another state to copy with it, if it exists.
     """
     staging = Path(tempfile.mkdtemp(prefix=".pushing-", dir=folder.parent))
     try:
@@ -199,7 +199,7 @@ def _step_of(folder: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong. An error that is none of ours may quote a header, so it is only named."""
+    """Return a reason; another library's error is only named, since its text may hold a token."""
     if isinstance(error, UserError):
         return str(error)
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__

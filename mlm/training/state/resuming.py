@@ -1,4 +1,4 @@
-"""Whether a run that is started is the run whose state was saved."""
+"""Check that a run which is resumed is the run whose state was saved."""
 
 import os
 from pathlib import Path
@@ -7,18 +7,20 @@ from typing import Any
 from mlm.checkpoint.run_state import TrainingState
 from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
+from mlm.training.setting import settings_of
 
 
-def check_same_run(
-    state: TrainingState, config: dict[str, Any], fingerprint: str, *, may_differ: set[str]
-) -> None:
-    """ConfigError naming the settings in which a resumed run would not be the same run."""
-    # A state may be older than a setting.
-    before = TrainingConfig().to_dict() | state.run["config"]
+def check_same_run(state: TrainingState, config: TrainingConfig, fingerprint: str) -> None:
+    """Raise ConfigError, naming the settings, if a resumed run would not be the run of the state.
+
+    A setting that moves no weights may differ.
+    """
+    before = TrainingConfig().to_dict() | state.run["config"]  # a state may be older than a setting
+    now = config.to_dict()
     changed = [
-        f"--{name} was {before.get(name)!r} when this run was saved and is {config[name]!r} now"
-        for name in sorted(config.keys() - may_differ)
-        if _without_folder(before.get(name)) != _without_folder(config[name])
+        f"--{name} was {before.get(name)!r} when this run was saved and is {now[name]!r} now"
+        for name, about in sorted(settings_of(config).items())
+        if about.moves_weights and _last_part(before.get(name)) != _last_part(now[name])
     ]
     if state.run["fingerprint"] != fingerprint:
         changed.append(
@@ -28,12 +30,12 @@ def check_same_run(
     if changed:
         raise ConfigError(
             f"{'; '.join(changed)}; give the old ones, another --output_dir, or "
-            "--overwrite_output_dir to start anew"
+            "--overwrite_output_dir to start again"
         )
 
 
-def _without_folder(value: Any) -> Any:
-    """A local path's last part: another machine has the same files elsewhere."""
+def _last_part(value: Any) -> Any:
+    """Return the last part of a local path: another machine has the same files elsewhere."""
     if isinstance(value, str) and value.startswith((os.sep, ".", "~")):
         return Path(value).name
     return value

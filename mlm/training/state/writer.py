@@ -1,4 +1,4 @@
-"""States written in the background, so that training waits for the copies alone."""
+"""Write states in the background, so that training waits only for the copies."""
 
 import threading
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from mlm.checkpoint.run_state import Arrays, TrainingState, remove_leftovers, wr
 
 
 class StateWriter:
-    """Writes the states of one run, one at a time, in a thread of its own.
+    """Writes the states of one run, one at a time, in a thread of its own; a context manager.
 
-    What went wrong there is raised by the next `save`, `check` or `close`. Used in a `with` block.
+    An error in the thread is raised by the next `save`, `check` or `close`.
 
     Args:
-        root: the folder of the states; what killed runs left half written there is removed.
-        keep: how many of the newest to keep; the best by validation loss stays as well.
-        on_written: called in the thread with each state that is whole on disk.
+        root: folder of the states; half-written ones that killed runs left are removed.
+        keep: number of newest states to keep; the best by validation loss is kept as well.
+        on_written: called in the thread with each state once it is whole on disk.
     """
 
     def __init__(
@@ -33,20 +33,20 @@ class StateWriter:
         remove_leftovers(root)
 
     def save(self, arrays: dict[str, Arrays], run: dict[str, Any]) -> None:
-        """Hand over a state; waits only while the one before it is still being written."""
+        """Hand over a state; waits only while the previous one is still being written."""
         self.close()
-        # A daemon, so that a process that is told to end does not hang on a disk that does.
+        # A daemon thread, so that a disk that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._write, args=(arrays, run), daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what went wrong with a state that was handed over."""
+        """Raise the error of a state that was handed over, if there was one."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
     def close(self) -> None:
-        """Wait until the state in hand is whole on disk, or raise why it is not."""
+        """Wait until the last state is whole on disk; raise its error otherwise."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -72,4 +72,4 @@ class StateWriter:
         if error is None:
             self.close()
         elif self._thread is not None:
-            self._thread.join()  # the error that is on its way is the one to tell
+            self._thread.join()  # the error that ends the block is the one to report

@@ -23,7 +23,8 @@ from typing import Literal, get_args
 
 from mlm.backend.atomic_files import staging_folder
 from mlm.checkpoint.families.family import Family
-from mlm.checkpoint.weights import StoredWeights, read_headers
+from mlm.checkpoint.weight_files import read_headers
+from mlm.checkpoint.weights import StoredWeights
 from mlm.errors import UnsupportedError
 from mlm.inference.engines.litert.inputs import write_tables
 from mlm.model.encoder_config import EncoderConfig
@@ -35,6 +36,8 @@ CODE = (  # the sources that decide the bytes of a conversion
     "inference/engines/litert/*.py",
     "checkpoint/families/*.py",
     "checkpoint/weights.py",
+    "checkpoint/tensor_locations.py",
+    "checkpoint/weight_files.py",
     "checkpoint/safetensors_header.py",
 )
 SIZES = "sizes.json"

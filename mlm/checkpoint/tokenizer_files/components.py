@@ -1,14 +1,14 @@
-"""What a text goes through on its way to tokens and back: known parts with bounded settings.
+"""tokenizer.json: normalizer, pre-tokenizer, decoder and post-processor, from a list of known ones.
 
-The rules keep out patterns that take for ever on some text and replacements that make it grow.
+The rules for their settings exclude patterns that never end on some text, and replacements that
+make a text grow.
 """
 
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Any
 
-from mlm.checkpoint.strict_json import shown
+from mlm.checkpoint.strict_json import short_repr
 from mlm.checkpoint.tokenizer_files.rules import (
     ANYTHING,
     FLAG,
@@ -19,20 +19,20 @@ from mlm.checkpoint.tokenizer_files.rules import (
     Rules,
     check_fields,
     check_keys,
+    integer,
     is_text,
     one_of,
     or_null,
     text,
-    whole,
 )
 
-MOST_COMPONENTS = 32
-DEEPEST_SEQUENCE = 4
-LARGEST_CHARSMAP = 4 * 2**20  # characters of base64; SentencePiece's own has 0.3 million
-LONGEST_EXPANSION = 64  # bytes that one character becomes; 33 in Unicode's own table
+MAX_COMPONENTS = 32
+MAX_DEPTH = 4
+MAX_CHARSMAP = 4 * 2**20  # characters of base64; SentencePiece's own has 0.3 million
+MAX_EXPANSION = 64  # bytes that one character becomes; at most 33 in Unicode's table
 
-# What the converters of transformers write for these families; each takes time in proportion to
-# the text. Any other could be made to hang.
+# The patterns that the converters of transformers write for these families; each takes time in
+# proportion to the text. Other patterns could be made to hang.
 KNOWN_PATTERNS = {
     " {2,}",
     r"\s+",
@@ -52,7 +52,7 @@ KNOWN_PATTERNS = {
 }
 
 
-def _is_pattern(value: Any) -> bool:
+def _is_pattern(value: object) -> bool:
     if not isinstance(value, dict) or len(value) != 1:
         return False
     ((kind, content),) = value.items()
@@ -61,9 +61,9 @@ def _is_pattern(value: Any) -> bool:
     return kind == "String" and is_text(content, 16, shortest=1)
 
 
-def _is_charsmap(value: Any) -> bool:
-    """SentencePiece's table: the length of a trie, the trie, the strings it points to."""
-    if not isinstance(value, str) or len(value) > LARGEST_CHARSMAP:
+def _is_charsmap(value: object) -> bool:
+    """Return whether a value is SentencePiece's table: a trie's length, the trie, its strings."""
+    if not isinstance(value, str) or len(value) > MAX_CHARSMAP:
         return False
     try:
         table = base64.b64decode(value, validate=True)
@@ -72,12 +72,12 @@ def _is_charsmap(value: Any) -> bool:
     trie = int.from_bytes(table[:4], "little")
     if len(table) < 4 or trie % 4 or 4 + trie > len(table):
         return False
-    return all(len(word) <= LONGEST_EXPANSION for word in table[4 + trie :].split(b"\0"))
+    return all(len(word) <= MAX_EXPANSION for word in table[4 + trie :].split(b"\0"))
 
 
 PATTERN = Rule(_is_pattern, "a pattern that transformers writes for these families, or short text")
-CHARSMAP = Rule(_is_charsmap, f"a table of strings of at most {LONGEST_EXPANSION} bytes")
-REPLACE = {"pattern": PATTERN, "content": text(1)}  # so that no text grows
+CHARSMAP = Rule(_is_charsmap, f"a table of strings of at most {MAX_EXPANSION} bytes")
+REPLACE = {"pattern": PATTERN, "content": text(1)}  # one character at most, so that no text grows
 BYTE_LEVEL = {"add_prefix_space": FLAG, "trim_offsets": FLAG, "use_regex": FLAG}
 METASPACE = {
     "replacement": LETTER,
@@ -117,7 +117,7 @@ DECODERS: Kinds = {
     "Metaspace": METASPACE,
     "BPEDecoder": {"suffix": MARK},
     "Replace": REPLACE,
-    "Strip": {"content": LETTER, "start": whole(0, 8), "stop": whole(0, 8)},
+    "Strip": {"content": LETTER, "start": integer(0, 8), "stop": integer(0, 8)},
 }
 POST_PROCESSORS: Kinds = {
     "BertProcessing": {"sep": ANYTHING, "cls": ANYTHING},
@@ -130,7 +130,7 @@ POST_PROCESSORS: Kinds = {
     "ByteLevel": BYTE_LEVEL,
     "TemplateProcessing": {"single": ANYTHING, "pair": ANYTHING, "special_tokens": ANYTHING},
 }
-PARTS = {  # part -> its kinds, and what a sequence of them is called
+COMPONENTS = {  # component -> its kinds, and the key of the list in a sequence
     "normalizer": (NORMALIZERS, "normalizers"),
     "pre_tokenizer": (PRE_TOKENIZERS, "pretokenizers"),
     "decoder": (DECODERS, "decoders"),
@@ -138,34 +138,37 @@ PARTS = {  # part -> its kinds, and what a sequence of them is called
 }
 
 
-def checked_parts(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every normalizer, pre-tokenizer, decoder and post-processor of a tokenizer.json.
+def check_components(content: dict[str, object]) -> list[dict[str, object]]:
+    """Return every normalizer, pre-tokenizer, decoder and post-processor of a tokenizer.json.
 
-    ValueError if one is not known, has a setting out of bounds, or if there are too many.
+    Raises:
+        ValueError: one is not known or has a setting out of bounds, or there are too many.
     """
-    parts = [part for name in PARTS for part in _components(name, content.get(name))]
-    if len(parts) > MOST_COMPONENTS:
-        raise ValueError(f"it has {len(parts):,} parts; expected {MOST_COMPONENTS} at most")
-    if sum(part["type"] == "Precompiled" for part in parts) > 1:
+    found = [each for name in COMPONENTS for each in _flatten(name, content.get(name))]
+    if len(found) > MAX_COMPONENTS:
+        raise ValueError(f"it has {len(found):,} components; expected {MAX_COMPONENTS} at most")
+    if sum(component["type"] == "Precompiled" for component in found) > 1:
         raise ValueError("it has several Precompiled tables; expected one at most")
-    return parts
+    return found
 
 
-def _components(part: str, value: Any, depth: int = 1) -> Iterator[dict[str, Any]]:
-    """A normalizer, decoder, ... each of its parts where it is a sequence, all checked."""
-    kinds, plural = PARTS[part]
+def _flatten(name: str, value: object, depth: int = 1) -> Iterator[dict[str, object]]:
+    """Yield a component, or each component of a sequence, after checking it."""
+    kinds, plural = COMPONENTS[name]
     if value is None:
         return
     kind = value.get("type") if isinstance(value, dict) else None
-    if kind == "Sequence" and depth < DEEPEST_SEQUENCE:
-        check_keys(part, value, {"type", plural})
-        inner = value.get(plural)
-        if not isinstance(inner, list) or len(inner) > MOST_COMPONENTS:
-            raise ValueError(f"{part}.{plural} is no list of {MOST_COMPONENTS} parts at most")
+    if kind == "Sequence" and depth < MAX_DEPTH:
+        inner = check_keys(name, value, {"type", plural}).get(plural)
+        if not isinstance(inner, list) or len(inner) > MAX_COMPONENTS:
+            raise ValueError(
+                f"{name}.{plural} is not a list of {MAX_COMPONENTS} components at most"
+            )
         for entry in inner:
-            yield from _components(part, entry, depth + 1)
+            yield from _flatten(name, entry, depth + 1)
         return
     if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"{part} is of type {shown(kind)}; expected {', '.join(sorted(kinds))}")
-    check_fields(f"{part} {kind}", value, kinds[kind], others=("type",))
-    yield value
+        raise ValueError(
+            f"{name} is of type {short_repr(kind)}; expected {', '.join(sorted(kinds))}"
+        )
+    yield check_fields(f"{name} {kind}", value, kinds[kind], others=("type",))

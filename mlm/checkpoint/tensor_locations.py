@@ -1,0 +1,137 @@
+"""Find the tensors that config.json implies in the headers of the weight files.
+
+Names and shapes have to agree tensor for tensor. This is checked before a model is built or a value
+is read, and in the same way for headers that are read from the Hub.
+"""
+
+from collections.abc import Mapping, Set
+from typing import NamedTuple
+
+from mlm.checkpoint.families.family import Family
+from mlm.checkpoint.families.naming import Names
+from mlm.checkpoint.families.tensors import is_ignored, is_other_head, tensor_shapes
+from mlm.checkpoint.safetensors_header import FLOAT_BYTES, Header, StoredTensor
+from mlm.checkpoint.strict_json import short_repr
+from mlm.errors import CheckpointError
+from mlm.model.encoder_config import EncoderConfig, variable_shapes
+
+
+class TensorLocation(NamedTuple):
+    """A stored tensor: its file, its name in that file, and its entry in the header."""
+
+    file: str
+    name: str
+    tensor: StoredTensor
+
+    def __str__(self) -> str:
+        return f"{short_repr(self.name)} of {self.file}"
+
+
+def check_tensors(
+    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
+) -> None:
+    """Raise CheckpointError unless the files hold the tensors that the config implies.
+
+    The masked-LM head may be missing as a whole. Further tensors are allowed if the family ignores
+    them. No value is read, so it works for files that are still on the Hub.
+
+    Args:
+        headers: file name -> header, for all weight files of the checkpoint.
+        family: the checkpoint's family.
+        config: gives the names and shapes that are expected.
+        where: the checkpoint's name for the message.
+    """
+    locate_tensors(headers, family, config, where)
+
+
+def locate_tensors(
+    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
+) -> dict[str, TensorLocation]:
+    """Return the location of each tensor that the config implies, by its present name.
+
+    Older names are understood: `gamma` and `beta`, a missing `bert.` prefix, a second name. All
+    tensors are located, or all but the head's. Arguments and errors are those of check_tensors.
+    """
+    expected = tensor_shapes(family.model_type, config)
+    second_names = family.same_tensors(config)
+    known = expected.keys() | second_names.keys()
+    locations: dict[str, TensorLocation] = {}
+    for file, header in headers.items():
+        for stored_name, tensor in header.items():
+            name = _present_name(stored_name, family, known)
+            if name not in known:
+                _check_ignored(stored_name, name, family, f"{file} in {where}")
+                continue
+            location = TensorLocation(file, stored_name, tensor)
+            if name in locations:
+                raise CheckpointError(
+                    f"{where} holds {name} twice, as {locations[name]} and as {location}; fetch it "
+                    "again"
+                )
+            locations[name] = location
+            _check_shape_and_dtype(location, expected[second_names.get(name, name)], where)
+    for second, first in second_names.items():
+        if second in locations:
+            locations.setdefault(first, locations.pop(second))
+    if any(is_other_head(name) for header in headers.values() for name in header):
+        _drop_incomplete_head(locations, family.tensor_names(config))
+    _check_complete(locations, family, config, where)
+    return locations
+
+
+def _present_name(stored_name: str, family: Family, known: Set[str]) -> str:
+    """Return the name that the family has today for a tensor that may have an older one."""
+    name = stored_name
+    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    prefixed = family.prefix + name
+    if name not in known and (prefixed in known or is_ignored(family, prefixed)):
+        return prefixed
+    return name
+
+
+def _check_ignored(stored_name: str, name: str, family: Family, where: str) -> None:
+    if not is_ignored(family, name):
+        raise CheckpointError(
+            f"{where} holds {short_repr(stored_name)}, which config.json does not imply; the two "
+            "do not belong together"
+        )
+
+
+def _check_shape_and_dtype(location: TensorLocation, shape: tuple[int, ...], where: str) -> None:
+    tensor = location.tensor
+    if tensor.shape != shape:
+        raise CheckpointError(
+            f"{location} in {where} has shape {tensor.shape}; config.json implies {shape}"
+        )
+    if tensor.dtype not in FLOAT_BYTES:
+        raise CheckpointError(
+            f"{location} in {where} is {tensor.dtype}; expected weights as "
+            f"{', '.join(FLOAT_BYTES)}: save them as float32"
+        )
+
+
+def _drop_incomplete_head(locations: dict[str, TensorLocation], names: Names) -> None:
+    """Ignore a head that is not whole: a ModernBERT classifier keeps only its first layer."""
+    head = _head_tensors(names)
+    if not all(name in locations for name in head):
+        for name in head:
+            locations.pop(name, None)
+
+
+def _check_complete(
+    locations: Mapping[str, TensorLocation], family: Family, config: EncoderConfig, where: str
+) -> None:
+    names = family.tensor_names(config)
+    if extra := variable_shapes(config).keys() - names.keys():
+        raise CheckpointError(
+            f"config.json of {where} asks for {min(extra)}, which {family.model_type} does not have"
+        )
+    missing = [name for group in names.values() for name in group if name not in locations]
+    if missing and missing != _head_tensors(names):  # an encoder-only checkpoint lacks all of it
+        raise CheckpointError(f"{where} lacks the tensor {missing[0]}; fetch it again")
+
+
+def _head_tensors(names: Names) -> list[str]:
+    return [name for key, group in names.items() if key.startswith("head/") for name in group]

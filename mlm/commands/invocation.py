@@ -1,0 +1,37 @@
+"""The words that a command was started with, its errors and its exit code."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mlm.errors import UserError
+
+FAILED = 2  # exit code for bad arguments, bad data and a refusal of the Hub
+
+
+def program(name: str) -> str:
+    """Return what usage lines call a command: `mlm NAME`, or the script that was started."""
+    started = Path(sys.argv[0]).name
+    return started if started.endswith(".py") and not _is_module() else f"mlm {name}"
+
+
+def words_to_repeat(name: str) -> list[str]:
+    """Return the words that start the command again, to which its arguments are added."""
+    python = Path(sys.executable).name
+    if _is_module():
+        return [python, "-m", "mlm", name]
+    return [python, sys.argv[0]] if sys.argv[0].endswith(".py") else ["mlm", name]
+
+
+def exit_code(run: Callable[[], None]) -> int:
+    """Run a command; print a UserError in one line. Returns 0, or 2 after an error."""
+    try:
+        run()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _is_module() -> bool:
+    return Path(sys.argv[0]).name == "__main__.py"

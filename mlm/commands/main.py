@@ -1,0 +1,55 @@
+"""The command `mlm`: the first word names what to do, the rest belongs to that.
+
+mlm train --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
+mlm fill "I have watched this [MASK] and it was awesome."
+"""
+
+import sys
+from importlib import import_module
+
+COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
+    "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
+    "tokenize": "make a token store of texts, to train on",
+    "evaluate": "measure a checkpoint on texts",
+    "card": "measure a checkpoint and write the figures into its card",
+    "push": "publish a checkpoint folder on the Hugging Face Hub",
+    "fill": "fill the masks of a sentence, or of a file of sentences",
+    "serve": "open the page on one or more checkpoints",
+    "space": "make a Hugging Face Space of the page",
+}
+WIDTH = max(map(len, COMMANDS))
+USAGE = "usage: mlm [--help] [--version] COMMAND ..."
+HELP = "\n".join(
+    [
+        USAGE,
+        "",
+        "Adapt a BERT-like model to your texts, publish it, ask it.",
+        "",
+        *(f"  {name:{WIDTH}}  {about}" for name, about in COMMANDS.items()),
+        "",
+        "`mlm COMMAND --help` lists the settings of a command.",
+    ]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; `arguments` are sys.argv[1:] by default."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help"):
+        print(HELP)
+        return 0 if words else 2
+    name, *rest = words
+    if name == "--version":
+        from mlm import __version__
+
+        print(f"mlm {__version__}")
+        return 0
+    if name not in COMMANDS:
+        print(
+            f"{USAGE}\nmlm: error: {name!r} is not a command; expected one of "
+            f"{', '.join(COMMANDS)}",
+            file=sys.stderr,
+        )
+        return 2
+    command: int = import_module(f"mlm.commands.{name}").main(rest)
+    return command

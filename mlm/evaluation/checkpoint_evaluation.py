@@ -1,0 +1,161 @@
+"""Evaluate a checkpoint, given by name, on texts: masked tokens and whole masked words."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+
+from mlm import hub
+from mlm.backend import devices
+from mlm.checkpoint.folder import Checkpoint, read_checkpoint, read_training
+from mlm.data.batches.masked_batches import EvaluationBatches, evaluation_batches
+from mlm.data.tokens.token_facts import TokenFacts
+from mlm.errors import ConfigError
+from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
+from mlm.evaluation.held_out import HeldOut, HeldOutSettings, resolve_held_out, tokenize_held_out
+
+
+@dataclass(frozen=True)
+class WordFigures:
+    """Accuracy over whole masked words: a word counts if every piece of it does.
+
+    The shares are NaN if no word was masked, as with a script without spaces.
+
+    Attributes:
+        top1: Share of the words of which every piece is ranked first.
+        top5: Share of the words of which every piece is ranked among the first five.
+        num_words: Number of masked words.
+    """
+
+    top1: float
+    top5: float
+    num_words: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a checkpoint on some texts.
+
+    Attributes:
+        tokens: Metrics with single tokens masked.
+        words: Accuracy with whole words masked.
+        held_out: The texts and all settings.
+        recorded_loss: The final loss in the checkpoint's training.json if texts and settings are
+            those of its training run, else None.
+    """
+
+    tokens: Figures
+    words: WordFigures
+    held_out: HeldOut
+    recorded_loss: float | None
+
+
+def evaluate(
+    name: str | Path,
+    validation_file: Sequence[str] = (),
+    *,
+    revision: str | None = None,
+    **settings: Unpack[HeldOutSettings],
+) -> Evaluation:
+    """Measure a checkpoint on texts under the fixed protocol.
+
+    Whole words are measured in a second pass, which masks all pieces of a word together.
+
+    Args:
+        name: A folder, a Hub id, or `demo`.
+        validation_file: Files of which all texts are measured on.
+        revision: Branch, tag or commit of a Hub id.
+        **settings: Fields of HeldOut, such as `train_file` instead of validation files,
+            `text_column`, `max_seq_length` or `precision`. Defaults are those of the checkpoint's
+            training run: see held_out.py.
+
+    Raises:
+        UserError: The checkpoint, the files or the settings cannot be used.
+    """
+    folder = hub.fetch_checkpoint(name, revision).folder
+    held_out, recorded_loss = resolve_held_out(
+        read_training(folder), validation_file=tuple(validation_file), **settings
+    )
+    held_out, device = _choose_device(held_out, settings.get("precision"))
+    with device.scope():
+        checkpoint = read_checkpoint(folder, dtype=device.policy)
+    (token_scores, _), (word_scores, word_batches) = _score(checkpoint, held_out, device)
+    word_starts = TokenFacts.of(checkpoint.tokenizer).word_starts
+    return Evaluation(
+        figures_of(token_scores),
+        word_figures_of(word_scores, word_batches, word_starts),
+        held_out,
+        recorded_loss,
+    )
+
+
+def _choose_device(held_out: HeldOut, precision: str | None) -> tuple[HeldOut, devices.Device]:
+    """Return the settings and a device for their number format.
+
+    If this hardware lacks the format of the training run, and the user gave no `precision`, fp32
+    takes its place in the settings. Raises ConfigError if it lacks the user's own.
+    """
+    try:
+        return held_out, devices.choose_device(held_out.precision)
+    except ConfigError:
+        if precision is not None:
+            raise
+    return replace(held_out, precision="fp32"), devices.choose_device("fp32")
+
+
+def _score(
+    checkpoint: Checkpoint, held_out: HeldOut, device: devices.Device
+) -> list[tuple[TargetScores, EvaluationBatches]]:
+    """Return scores and batches with single tokens masked, then with whole words masked."""
+    positions, length = checkpoint.model.config.max_position_embeddings, held_out.max_seq_length
+    if length > positions:
+        raise ConfigError(
+            f"--max_seq_length is {length}, but this model takes at most {positions} tokens"
+        )
+    split = tokenize_held_out(held_out, checkpoint.tokenizer)
+    scores = []
+    for whole_words in (False, True):
+        batches = evaluation_batches(
+            split,
+            TokenFacts.of(checkpoint.tokenizer),
+            max_seq_length=length,
+            batch_size=held_out.per_device_eval_batch_size * device.num_replicas,
+            line_by_line=held_out.line_by_line,
+            max_sequences=held_out.max_eval_samples,
+            whole_word_mask=whole_words,
+        )
+        with device.scope():
+            evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
+        scores.append((evaluator.target_scores(), batches))
+    return scores
+
+
+def word_figures_of(
+    scores: TargetScores, batches: EvaluationBatches, word_starts: np.ndarray
+) -> WordFigures:
+    """Return the accuracy over whole words, each as good as its worst piece.
+
+    Args:
+        scores: Scores of all targets.
+        batches: The batches that they were computed on.
+        word_starts: (V,) bool, True for a token that begins a word. A target that does not belongs
+            to the word of the target at the position before it.
+    """
+    labels = np.concatenate([batch[1] for batch in batches])
+    positions = np.concatenate([batch[0]["masked_positions"] for batch in batches])
+    continues = np.zeros(labels.shape, bool)
+    continues[:, 1:] = (np.diff(positions) == 1) & ~word_starts[labels[:, 1:]]
+    is_target = scores.weights > 0
+    word_of_target = np.cumsum(~continues[is_target]) - 1
+    if not len(word_of_target):
+        return WordFigures(math.nan, math.nan, 0)
+    worst_rank = np.zeros(word_of_target[-1] + 1, np.int64)
+    np.maximum.at(worst_rank, word_of_target, scores.ranks[is_target])
+    return WordFigures(
+        top1=float((worst_rank < 1).mean()),
+        top5=float((worst_rank < 5).mean()),
+        num_words=len(worst_rank),
+    )

@@ -1,0 +1,28 @@
+"""The learner of a run with its optimizer and its loss metric, compiled for the device."""
+
+from typing import NamedTuple
+
+from mlm.training.preparation import Preparation
+from mlm.training.step import Learner, MeanNats
+from mlm.training.step.guarded_update import GuardedUpdate
+from mlm.training.step.optimizer import make_optimizer
+
+
+class CompiledLearner(NamedTuple):
+    """A compiled Keras model with its parts; `loss` is the mean over the steps since a reset."""
+
+    learner: Learner
+    optimizer: GuardedUpdate
+    loss: MeanNats
+
+
+def compile_learner(prepared: Preparation) -> CompiledLearner:
+    """Make learner and optimizer of a prepared run, in the scope of its device."""
+    device = prepared.device
+    with device.scope():
+        learner = Learner(prepared.model, prepared.micro_batches)
+        optimizer = make_optimizer(
+            prepared.config, prepared.total_steps, scales_loss=device.policy == "mixed_float16"
+        )
+        loss = learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
+    return CompiledLearner(learner, optimizer, loss)

@@ -1,0 +1,89 @@
+"""Write the result of a finished run: the checkpoint folder, its record and card; publish it."""
+
+import dataclasses
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlm import hub
+from mlm.checkpoint.folder import save_checkpoint
+from mlm.errors import HubError, TrainingError, one_line
+from mlm.evaluation.evaluator import Figures
+from mlm.training import card
+from mlm.training.card.examples import try_examples
+from mlm.training.config import TrainingConfig
+from mlm.training.preparation import Preparation
+from mlm.training.record import Progress, training_record
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The checkpoint folder of a run, figures before and after, its record, where it was published.
+
+    training: the content of training.json; published: None unless it was pushed.
+    """
+
+    folder: Path
+    before: Figures
+    after: Figures
+    training: dict[str, Any]
+    published: hub.Published | None = None
+
+
+def result_of(prepared: Preparation, progress: Progress, after: Figures) -> TrainingResult:
+    """Return the result of a run that has ended, nothing of which is written yet."""
+    record = training_record(prepared, progress, after)
+    before = Figures.from_dict(record["metrics"]["before"])
+    return TrainingResult(Path(prepared.config.output_dir), before, after, record)
+
+
+def write_checkpoint(
+    prepared: Preparation, result: TrainingResult, report: Callable[[str], None]
+) -> None:
+    """Write the checkpoint folder with its record and card. Raises CheckpointError."""
+    config = prepared.config
+    save_checkpoint(
+        prepared.model,
+        prepared.tokenizer,
+        result.folder,
+        hf_config=prepared.hf_config,
+        training=result.training,
+        dtype=config.save_dtype,
+    )
+    add_examples(result.folder, config, report)
+    card.write_model_card(result.folder, config.hub_model_id)
+    report(f"checkpoint: {result.folder}")
+
+
+def add_examples(folder: Path, config: TrainingConfig, report: Callable[[str], None]) -> None:
+    """Record the best words of the checkpoint, as it was saved, for the card's examples."""
+    try:
+        examples = try_examples(folder, config.example_texts)
+        card.add_measurements(folder, examples=examples)
+    except Exception as error:  # nothing in a card is worth hours of training
+        report(f"the card has no examples: {type(error).__name__}: {one_line(error)}")
+
+
+def publish(
+    result: TrainingResult, config: TrainingConfig, report: Callable[[str], None]
+) -> TrainingResult:
+    """Push the checkpoint folder; TrainingError, with the command to push it later, if it fails."""
+    repo_id, private, tag = str(config.hub_model_id), config.hub_private_repo, config.hub_tag
+    try:
+        if "/" not in repo_id:  # the card names the repository in full
+            card.name_model_card(result.folder, hub.check_push(repo_id))
+        published = hub.push_checkpoint(result.folder, repo_id, private=private, tag=tag)
+    except HubError as error:
+        command = ["python", "scripts/push.py", str(result.folder), repo_id]
+        command += ["--private"] * private + (["--tag", tag] if tag else [])
+        raise TrainingError(
+            f"{error}; the checkpoint is whole in {shlex.quote(str(result.folder))}: publish it "
+            f"with `{shlex.join(command)}`"
+        ) from None
+    named = f", tag {tag}" if tag else ""
+    report(
+        f"published {published.repo_id} at commit {published.commit[:12]}{named}: {published.url}"
+    )
+    return dataclasses.replace(result, published=published)

@@ -1,0 +1,69 @@
+"""The command `mlm`: what it finds, lists and refuses."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import mlm
+from mlm.commands.invocation import program, words_to_repeat
+from mlm.commands.main import COMMANDS, main
+from tests.support.places import ROOT
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_module_and_its_help(name, capsys):
+    command = import_module(f"mlm.commands.{name}")
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert command.main
+    assert "usage: " in capsys.readouterr().out
+
+
+def test_help_lists_the_commands(capsys):
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n  {name} " in listed for name in COMMANDS)
+    assert main([]) == 2
+
+
+def test_the_version_is_the_packages(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"mlm {mlm.__version__}\n"
+
+
+def test_an_unknown_command_is_named(capsys):
+    assert main(["trane", "--train_file", "x.csv"]) == 2
+    refusal = capsys.readouterr().err.splitlines()
+    assert len(refusal) == 2
+    assert "'trane' is not a command; expected one of train, " in refusal[1]
+
+
+def test_an_error_of_a_command_is_one_line_and_2(capsys, tmp_path):
+    assert main(["push", str(tmp_path / "absent"), "not/an/id"]) == 2
+    refusal = capsys.readouterr().err
+    assert refusal.startswith("error: ") and refusal.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("started", "usage", "again"),
+    [
+        ("/usr/local/bin/mlm", "mlm train", ["mlm", "train"]),
+        ("scripts/train.py", "train.py", ["python3", "scripts/train.py"]),
+        ("/x/mlm/__main__.py", "mlm train", ["python3", "-m", "mlm", "train"]),
+    ],
+)
+def test_a_command_names_itself_as_it_was_started(monkeypatch, started, usage, again):
+    monkeypatch.setattr(sys, "argv", [started])
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    assert program("train") == usage
+    assert words_to_repeat("train") == again
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "mlm", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == f"mlm {mlm.__version__}\n"
