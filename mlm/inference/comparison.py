@@ -1,15 +1,15 @@
-"""What two answers to one gap say differently: of two models, or to two sentences."""
+"""Words that rise and fall between two answers to one mask: of two models, or to two texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlm.errors import InputError
 from mlm.inference.fill_mask import FillMask
 
 
 class Difference(NamedTuple):
-    """A word's probability in both answers; None where a vocabulary does not have the word."""
+    """A word's probability in both answers; None if it is not in the vocabulary."""
 
     word: str
     first: float | None
@@ -17,21 +17,23 @@ class Difference(NamedTuple):
 
     @property
     def change(self) -> float:
+        """The second probability minus the first."""
         return (self.second or 0.0) - (self.first or 0.0)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, str | float | None]:
+        """Return the difference for JSON: word, first, second, change."""
         return {**self._asdict(), "change": self.change}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of one mask the words that rose most and those that fell most from first to second."""
+    """The words of one mask that rose most and fell most, from first to second."""
 
     rose: list[Difference]  # the largest change first
     fell: list[Difference]  # the largest change first
 
-    def as_dict(self) -> dict[str, Any]:
-        """`rose` and `fell`, lists of word, first, second, change."""
+    def as_dict(self) -> dict[str, list[dict[str, str | float | None]]]:
+        """Return the comparison for JSON: rose, fell."""
         return {
             "rose": [difference.as_dict() for difference in self.rose],
             "fell": [difference.as_dict() for difference in self.fell],
@@ -39,13 +41,21 @@ class Comparison:
 
 
 def compare_models(first: FillMask, second: FillMask, text: str, top_k: int) -> list[Comparison]:
-    """One text, two models: a Comparison for each mask. Raises InputError, CheckpointError."""
+    """Compare two models on one text; return a Comparison for each mask.
+
+    Raises:
+        InputError, CheckpointError: see `FillMask.word_probabilities`.
+    """
     answers = first.word_probabilities(text), second.word_probabilities(text)
     return [compare(*pair, top_k) for pair in zip(*answers, strict=True)]
 
 
 def compare_texts(model: FillMask, first: str, second: str, top_k: int) -> list[Comparison]:
-    """One model, two texts with the same number of masks. Raises InputError, CheckpointError."""
+    """Compare two texts with the same number of masks; return a Comparison for each mask.
+
+    Raises:
+        InputError: the numbers of masks differ; or see `FillMask.word_probabilities`.
+    """
     answers = model.word_probabilities(first), model.word_probabilities(second)
     if len(answers[0]) != len(answers[1]):
         raise InputError(
@@ -56,14 +66,17 @@ def compare_texts(model: FillMask, first: str, second: str, top_k: int) -> list[
 
 
 def compare(first: Mapping[str, float], second: Mapping[str, float], top_k: int) -> Comparison:
-    """The `top_k` words that rose most and fell most; words are the same whatever their capitals.
+    """Return the `top_k` words that rose most and fell most; capitals do not distinguish words.
 
-    Args: the probability of each word, before and after.
+    Args:
+        first: the probability of each word before.
+        second: the probability of each word after.
+        top_k: words on each side, at most.
     """
     named = {name.casefold(): name for name in [*first, *second]}
-    one = {name.casefold(): score for name, score in first.items()}
-    other = {name.casefold(): score for name, score in second.items()}
-    every = [Difference(name, one.get(key), other.get(key)) for key, name in named.items()]
+    before = {name.casefold(): score for name, score in first.items()}
+    after = {name.casefold(): score for name, score in second.items()}
+    every = [Difference(name, before.get(key), after.get(key)) for key, name in named.items()]
     every.sort(key=lambda difference: -difference.change)
     return Comparison(
         [difference for difference in every[:top_k] if difference.change > 0],

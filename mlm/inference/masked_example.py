@@ -1,27 +1,27 @@
-"""One text as a training step sees it: what is chosen, what is hidden, and what the model guesses.
+"""One text as a training step sees it: the target positions, the corruption, the predictions.
 
-The choosing and the corrupting are those of masking.py, which the training itself uses.
+The positions are drawn and the text is corrupted by masking.py, as in training.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from mlm.data.batches import MIN_SEQ_LENGTH
-from mlm.data.batches.masking import mask_tokens, max_targets_per_row
+from mlm.data.batches.masking import Masked, mask_tokens, max_targets_per_row
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import InputError
-from mlm.inference.engines.keras_engine import Question
+from mlm.inference.engines.engine import Question
 from mlm.inference.filling import find_masks
 from mlm.inference.masked_text import check_text
 from mlm.inference.predictor import Predictor
 from mlm.inference.ranking import best_first
 from mlm.inference.vocabulary import Vocabulary
 
-MAX_TOKENS = 128  # of a text that is drawn
-GUESSES = 3
+MAX_TOKENS = 128  # of a text
+GUESSES = 3  # for each target position
 LARGEST_SEED = 2**32 - 1
 
 Fate = Literal["mask", "random", "same"]
@@ -29,12 +29,12 @@ Fate = Literal["mask", "random", "same"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of a chosen token, and what that costs.
+    """The model's prediction at a target position.
 
-    fate: what the token became: the mask, a random word, or itself.
-    shown: what the model saw.
-    guesses: its best words and their probabilities.
-    probability: that it gave the right token.
+    fate: what the token was replaced by: the mask, a random word, or itself.
+    shown: the token that the model saw.
+    guesses: the most probable tokens and their probabilities.
+    probability: of the right token.
     rank: of the right token, from 0.
     """
 
@@ -46,13 +46,13 @@ class Prediction:
 
     @property
     def loss(self) -> float:
-        """In nats."""
+        """The cross-entropy in nats."""
         return -math.log(max(self.probability, 1e-300))
 
 
 @dataclass(frozen=True)
 class ExampleToken:
-    """A token of the text; `prediction` is None where it was not chosen."""
+    """A token of the text; `prediction` is None except at target positions."""
 
     token: str
     special: bool
@@ -61,7 +61,7 @@ class ExampleToken:
 
 @dataclass(frozen=True)
 class MaskedExample:
-    """A text, masked once."""
+    """A text that was masked once."""
 
     tokens: tuple[ExampleToken, ...]
     mlm_probability: float
@@ -69,11 +69,12 @@ class MaskedExample:
 
     @property
     def predictions(self) -> list[Prediction]:
+        """The predictions at the target positions, from left to right."""
         return [token.prediction for token in self.tokens if token.prediction]
 
     @property
     def loss(self) -> float | None:
-        """What a training step would make smaller: nats a chosen token; None if none was."""
+        """The masked-LM loss: mean cross-entropy of the targets in nats; None without targets."""
         losses = [prediction.loss for prediction in self.predictions]
         return sum(losses) / len(losses) if losses else None
 
@@ -82,25 +83,32 @@ def mask_example(
     predictor: Predictor,
     vocabulary: Vocabulary,
     facts: TokenFacts,
-    text: Any,
+    text: object,
     *,
     seed: int,
     mlm_probability: float = 0.15,
 ) -> MaskedExample:
-    """Mask a text once, as training does, and ask the model for what was chosen.
+    """Mask a text once, as training does, and predict the tokens at the target positions.
 
     Args:
-        seed: another one is another draw.
-        mlm_probability: the share of tokens to choose.
+        predictor: encodes the text and asks the model.
+        vocabulary: of the tokenizer.
+        facts: of the tokenizer.
+        text: of at most 128 tokens.
+        seed: of the draw.
+        mlm_probability: share of the tokens that become targets, in [0, 1].
+
     Raises:
-        InputError: not a text, with a mask in it, empty, or of more than 128 tokens.
-        ConfigError: a share outside [0, 1].
+        InputError: not a string, a mask in it, no words, or too many tokens.
+        ConfigError: mlm_probability is outside [0, 1].
     """
-    check_text(text)
-    ids = np.array(predictor.read(text), np.int32)
+    plain = check_text(text)
+    ids = np.array(predictor.encode(plain), np.int32)
     special = np.isin(ids, facts.special_ids)
-    if find_masks(text, vocabulary.token_str(predictor.mask_id)):
-        raise InputError("The text has a mask: the draw hides its words, write one in its place.")
+    if find_masks(plain, vocabulary.token_str(predictor.mask_id)):
+        raise InputError(
+            "The text has a mask, but the draw masks words itself: write a word in its place."
+        )
     _check_tokens(ids, special)
     masked = mask_tokens(
         ids[None],
@@ -111,17 +119,9 @@ def mask_example(
         mask_token_id=facts.mask_id,
         random_word_ids=facts.random_word_ids,
     )
-    shown = masked.masked_ids[0]
-    chosen = masked.masked_positions[0][masked.weights[0] > 0].tolist()
-    predictions: dict[int, Prediction] = {}
-    if chosen:
-        (rows,) = predictor.log_probabilities([Question(shown.tolist(), chosen)])
-        predictions = {
-            at: _prediction(vocabulary, facts, int(ids[at]), int(shown[at]), row)
-            for at, row in zip(chosen, rows, strict=True)
-        }
+    predictions = _predict_targets(predictor, vocabulary, facts, ids, masked)
     tokens = (
-        ExampleToken(_name(vocabulary, int(token_id)), bool(special[at]), predictions.get(at))
+        ExampleToken(_token_name(vocabulary, int(token_id)), bool(special[at]), predictions.get(at))
         for at, token_id in enumerate(ids)
     )
     return MaskedExample(tuple(tokens), mlm_probability, seed)
@@ -129,14 +129,33 @@ def mask_example(
 
 def _check_tokens(ids: np.ndarray, special: np.ndarray) -> None:
     if special.all():
-        raise InputError("There is no word in the text that the model knows: write a sentence.")
+        raise InputError("The text has no word that the model knows: write a sentence.")
     if len(ids) > MAX_TOKENS:
         raise InputError(
             f"The text has {len(ids)} tokens; at most {MAX_TOKENS} are drawn: shorten it."
         )
 
 
-def _prediction(
+def _predict_targets(
+    predictor: Predictor,
+    vocabulary: Vocabulary,
+    facts: TokenFacts,
+    ids: np.ndarray,
+    masked: Masked,
+) -> dict[int, Prediction]:
+    """Return the prediction at each target position of one masked row."""
+    shown = masked.masked_ids[0]
+    positions = masked.masked_positions[0][masked.weights[0] > 0].tolist()
+    if not positions:
+        return {}
+    (rows,) = predictor.log_probabilities([Question(shown.tolist(), positions)])
+    return {
+        at: _make_prediction(vocabulary, facts, int(ids[at]), int(shown[at]), row)
+        for at, row in zip(positions, rows, strict=True)
+    }
+
+
+def _make_prediction(
     vocabulary: Vocabulary, facts: TokenFacts, label: int, shown: int, row: np.ndarray
 ) -> Prediction:
     ids = vocabulary.ids[vocabulary.ids < len(row)]
@@ -144,14 +163,14 @@ def _prediction(
     fate: Fate = "mask" if shown == facts.mask_id else "same" if shown == label else "random"
     return Prediction(
         fate,
-        _name(vocabulary, shown),
-        tuple((_name(vocabulary, token_id), math.exp(row[token_id])) for token_id in best),
+        _token_name(vocabulary, shown),
+        tuple((_token_name(vocabulary, token_id), math.exp(row[token_id])) for token_id in best),
         math.exp(row[label]),
         int((row > row[label]).sum()),
     )
 
 
-def _name(vocabulary: Vocabulary, token_id: int) -> str:
-    """A token as a reader sees it; "…ing" goes on a word."""
-    joined = "…" if vocabulary.goes_on(token_id, "a") else ""
-    return joined + vocabulary.spelling([token_id])
+def _token_name(vocabulary: Vocabulary, token_id: int) -> str:
+    """Return a token as a reader sees it; "…ing" continues a word."""
+    mark = "…" if vocabulary.continues_word(token_id, "a") else ""
+    return mark + vocabulary.spelling([token_id])

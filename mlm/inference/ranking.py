@@ -1,13 +1,13 @@
-"""The highest of many scores, without sorting all of them."""
+"""The highest of many scores, without a full sort."""
 
 import numpy as np
 
 
 def best_first(scores: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the `count` highest of (N,) scores, highest first, of equal ones the first."""
+    """Return the indices of the `count` highest of (N,) scores, highest first; ties in order."""
     if count < len(scores):
-        least = np.partition(scores, len(scores) - count)[len(scores) - count]
-        among = np.flatnonzero(scores >= least)
+        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
+        contenders = np.flatnonzero(scores >= threshold)
     else:
-        among = np.arange(len(scores))
-    return among[np.argsort(-scores[among], kind="stable")][:count]
+        contenders = np.arange(len(scores))
+    return contenders[np.argsort(-scores[contenders], kind="stable")][:count]

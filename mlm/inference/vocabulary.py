@@ -1,4 +1,4 @@
-"""A tokenizer's entries as a reader sees them: words, and pieces that go on the word before."""
+"""A tokenizer's entries as a reader sees them: words, and pieces that continue a word."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,16 +10,16 @@ from mlm.data.tokens.token_facts import word_starts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-SPACE_MARKS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece write the space before a word
+SPACE_MARKS = ("Ġ", "▁")  # the space before a word in byte-level BPE and in SentencePiece
 
 
 class Vocabulary:
-    """What each id of a tokenizer is.
+    """The words and pieces behind a tokenizer's ids.
 
     Attributes:
-        ids: (N,) int64, ascending: those that a token has. An embedding may have more rows.
-        special: ids that are no words.
-        marks_spaces: a word is spelt with the space before it.
+        ids: (N,) int64, ascending: every id that has a token. An embedding may have more rows.
+        special: ids of the special tokens.
+        marks_spaces: True if a token includes the space before it.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast"):
@@ -28,17 +28,17 @@ class Vocabulary:
         self._tokens = {token_id: token for token, token_id in self._by_token.items()}
         self.ids = np.array(sorted(self._tokens))
         self.special = frozenset(tokenizer.all_special_ids)
-        # Words of their own, although spelt without the space before them.
-        self._apart = self.special | set(tokenizer.added_tokens_decoder)
+        # These never continue a word, although they do not include a space.
+        self._separate = self.special | set(tokenizer.added_tokens_decoder)
         backend = tokenizer.backend_tokenizer
         self._prefix = getattr(backend.model, "continuing_subword_prefix", None) or ""  # "##"
         self.marks_spaces = not self._prefix and any(
             token.startswith(SPACE_MARKS) for token in self._by_token
         )
-        self._undecoded = backend.decoder is None  # decode() keeps the marks
+        self._has_decoder = backend.decoder is not None  # without one, decode() keeps the marks
         mask = tokenizer.mask_token
-        apart, together = (tokenizer(f"a{s}{mask}")["input_ids"] for s in (" ", ""))
-        self._mask_eats_space = apart == together
+        apart, together = (tokenizer(f"a{space}{mask}")["input_ids"] for space in (" ", ""))
+        self._mask_strips_space = apart == together
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -47,35 +47,36 @@ class Vocabulary:
         return token in self._by_token
 
     def id_of(self, token: str) -> int:
+        """Return the id of a token. Raises KeyError."""
         return self._by_token[token]
 
     def token_str(self, token_id: int) -> str:
-        """As transformers' pipeline gives it: "##ing", " film"."""
+        """Return a token as transformers' pipeline has it: "##ing", " film"."""
         return str(self._tokenizer.decode([token_id]))
 
     def spelling(self, token_ids: list[int]) -> str:
-        """The word that some ids spell together, as a reader sees it: "ing", "film"."""
-        return self._readable(str(self._tokenizer.decode(token_ids)))
+        """Return the word that the ids spell together, as a reader sees it: "ing", "film"."""
+        return self._strip_marks(str(self._tokenizer.decode(token_ids)))
 
-    def _readable(self, decoded: str) -> str:
+    def _strip_marks(self, decoded: str) -> str:
         word = decoded.removeprefix(self._prefix).strip()
-        return word.lstrip("".join(SPACE_MARKS)) if self._undecoded else word
+        return word if self._has_decoder else word.lstrip("".join(SPACE_MARKS))
 
     def spellings(self) -> list[str]:
-        """Of each of `ids` its word, as `spelling` gives it; all at once, which is fast."""
+        """Return the `spelling` of each of `ids`; one call of the decoder, which is fast."""
         backend = self._tokenizer.backend_tokenizer
         texts = backend.decode_batch([[i] for i in self.ids.tolist()], skip_special_tokens=False)
-        return [self._readable(text) for text in texts]
+        return [self._strip_marks(text) for text in texts]
 
-    def is_piece(self, token_id: int) -> bool:
-        """Whether the token says itself that it goes on a word ("##ing")."""
+    def has_continuation_mark(self, token_id: int) -> bool:
+        """Return True if the token is marked as one that continues a word ("##ing")."""
         return bool(self._prefix) and self._tokens[token_id].startswith(self._prefix)
 
-    def goes_on(self, token_id: int, before: str) -> bool:
-        """Whether the token belongs to the word before it, without a space."""
-        if not before.strip() or token_id in self._apart:
+    def continues_word(self, token_id: int, before: str) -> bool:
+        """Return True if the token, placed after the text `before`, continues its last word."""
+        if not before.strip() or token_id in self._separate:
             return False
-        if before[-1].isspace() and not self._mask_eats_space:
+        if before[-1].isspace() and not self._mask_strips_space:
             return False
         token = self._tokens[token_id]
         if self._prefix:
@@ -84,12 +85,12 @@ class Vocabulary:
 
     @cached_property
     def starts_word(self) -> np.ndarray:
-        """(highest id + 1,) bool: True where an id begins a word."""
+        """(highest id + 1,) bool, True where an id begins a word."""
         return word_starts(self._tokenizer)
 
     @cached_property
     def has_letters(self) -> np.ndarray:
-        """(N,) bool, of `ids`: True where the entry is of letters alone and no special one."""
+        """(N,) bool, one for each of `ids`: True if the token is not special and only letters."""
         return np.array(
             [
                 spelling.isalpha() and token_id not in self.special
@@ -100,36 +101,38 @@ class Vocabulary:
 
     @cached_property
     def words(self) -> "Words":
-        """The entries, those that differ by a space or by capitals alone taken together."""
+        """The words of the vocabulary, with spellings of one word merged."""
         return Words(self)
 
 
 class Words:
-    """The different words of a vocabulary, however often it has them with a space or capitals.
+    """The distinct words of a vocabulary; spellings that differ in a space or case are merged.
 
-    Attributes: names, all different, each in the first spelling that the vocabulary has; what
-    goes on a word has "…" before it.
+    Attributes:
+        names: of each word, in the first spelling in the vocabulary; all are different. "…" comes
+            before a piece that continues a word.
     """
 
     def __init__(self, vocabulary: Vocabulary):
         self._ids = vocabulary.ids
-        self._word = np.empty(len(self._ids), np.int64)  # of each id
+        self._word_of_id = np.empty(len(self._ids), np.int64)
         self.names: list[str] = []
         known: dict[tuple[str, bool], int] = {}
-        spelt = zip(self._ids.tolist(), vocabulary.spellings(), strict=True)
-        for i, (token_id, name) in enumerate(spelt):
-            # "##ing" is another entry than "ing".
-            key = (name.casefold(), vocabulary.is_piece(token_id))
+        spellings = zip(self._ids.tolist(), vocabulary.spellings(), strict=True)
+        for i, (token_id, name) in enumerate(spellings):
+            continues = vocabulary.has_continuation_mark(token_id)
+            key = (name.casefold(), continues)  # "##ing" and "ing" are two words
             if key not in known:
                 known[key] = len(self.names)
-                self.names.append(f"…{name}" if vocabulary.is_piece(token_id) else name)
-            self._word[i] = known[key]
+                self.names.append(f"…{name}" if continues else name)
+            self._word_of_id[i] = known[key]
 
-    def members(self, word: int) -> np.ndarray:
-        """The ids that spell a word."""
-        return self._ids[self._word == word]
+    def ids_of(self, word: int) -> np.ndarray:
+        """Return the ids of a word's spellings."""
+        ids: np.ndarray = self._ids[self._word_of_id == word]
+        return ids
 
     def probabilities(self, log_probabilities: np.ndarray) -> np.ndarray:
-        """(V,) of ids -> (words,): of each word the sum of what its spellings have."""
+        """Sum the probabilities of each word's spellings: log (V,) to (words,)."""
         known = np.exp(log_probabilities[self._ids])
-        return np.bincount(self._word, known, len(self.names))
+        return np.bincount(self._word_of_id, known, len(self.names))

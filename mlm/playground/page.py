@@ -12,8 +12,8 @@ from gradio import processing_utils
 from starlette.middleware import Middleware
 
 from mlm.hub.space import TITLE
-from mlm.inference.batch_filling import MAX_BYTES
 from mlm.inference.fill_mask import FillMask
+from mlm.inference.row_reading import MAX_BYTES
 from mlm.playground import links
 from mlm.playground.choice import Choice, LoadModel
 from mlm.playground.models import Models

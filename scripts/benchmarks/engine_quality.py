@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 
 from mlm.backend.startup import load_backend
-from mlm.inference.engines.keras_engine import Engine, Question
+from mlm.inference.engines.engine import Engine, Question
 from mlm.inference.engines.litert import DType
 from mlm.inference.predictor import log_softmax
 

@@ -1,4 +1,4 @@
-"""What two answers say differently: changes that add up, words known to one side alone."""
+"""Comparisons: the words that rose and fell, words that only one side knows."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_word_that_one_side_does_not_know_has_no_probability_there():
     assert [tuple(d) for d in found.fell] == [("kino", 0.4, None)]
 
 
-def test_nothing_changed_is_nothing_to_show():
+def test_equal_answers_have_no_differences():
     assert compare({"a": 1.0}, {"a": 1.0}, 5).as_dict() == {"rose": [], "fell": []}
 
 
@@ -72,7 +72,9 @@ def test_the_probabilities_of_all_words_are_those_of_the_vocabulary(base):
     assert scores["…ing"] != scores.get("ing")
     single = {c["token_str"]: c["score"] for c in base(SENTENCE, top_k=20)}
     assert scores["movie"] == pytest.approx(single["movie"])
-    assert sum(scores.values()) < 1  # rows of the embedding without a word take their part
+    assert (
+        sum(scores.values()) < 1
+    )  # rows of the embedding without a word have some probability too
 
 
 def test_spellings_are_one_word_with_their_scores_summed():

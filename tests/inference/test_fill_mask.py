@@ -48,7 +48,7 @@ def test_scores_are_the_softmax_over_the_whole_vocabulary(fill):
     assert {c["token"]: c["score"] for c in every} == pytest.approx(
         dict(enumerate(expected[: len(every)]))
     )
-    assert sum(c["score"] for c in every) < 1  # the padding rows count, and are no words
+    assert sum(c["score"] for c in every) < 1  # the padding rows have probability but no word
 
 
 def test_several_masks_give_a_list_each_and_keep_the_other_masks(fill):
@@ -135,16 +135,16 @@ def test_a_byte_level_target_is_the_word_behind_a_space(byte_level):
         (5, "expected a word or a list of words"),
     ],
 )
-def test_targets_that_are_no_single_token(fill, targets, message):
+def test_targets_that_are_not_words(fill, targets, message):
     with pytest.raises(InputError, match=message):
         fill(SENTENCE, targets=targets)
 
 
 @pytest.mark.parametrize("name", [None, 3, "", b"demo", []])
-def test_what_cannot_be_a_name(name):
+def test_names_that_are_refused(name):
     with pytest.raises(HubError, match="names no checkpoint: give a folder, a Hub id or 'demo'"):
         FillMask.from_pretrained(name)
-    with pytest.raises(HubError, match="7 is no revision"):
+    with pytest.raises(HubError, match="7 is not a revision"):
         FillMask.from_pretrained("me/model", revision=7)
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_a_name(name):
     [
         (None, "NoneType"),
         (7, "of type int"),
-        ("", r"no mask .*\[MASK\] or ___"),
+        ("", r"no mask: .*\[MASK\] or ___"),
         ("Nothing is missing.", "no mask"),
         ("[MASK] " * 600, f"600 masks; at most {MAX_MASKS}"),
         ("the " * 200 + "[MASK]", "203 tokens .* 128"),
@@ -169,7 +169,7 @@ def test_bad_texts_get_one_clear_line(fill, text, message):
 
 
 def test_thirty_megabytes_are_refused_before_they_are_read(fill):
-    fill.checkpoint.tokenizer = None  # whoever reads the text needs it
+    fill.checkpoint.tokenizer = None  # encoding would need it
     with pytest.raises(InputError, match="30,000,000 characters"):
         fill("[MASK]" * 5_000_000)
 
@@ -180,7 +180,7 @@ def test_top_k_out_of_range(fill, top_k):
         fill(SENTENCE, top_k=top_k)
 
 
-def test_the_model_is_asked_in_few_shapes(fill):
+def test_the_model_is_called_with_few_shapes(fill):
     for words in range(1, 100):
         fill("the " * words + "[MASK] " * (words % 5 + 1), top_k=1)
     shapes = set(fill.checkpoint.model.shapes)
@@ -201,9 +201,20 @@ def test_threads_get_their_own_answers(fill):
         assert list(pool.map(fill, texts)) == expected
 
 
+def test_a_text_that_was_read_is_not_encoded_again(fill, monkeypatch):
+    text = "The ___ was [MASK]."
+    masked = fill.read(text)
+    every = [fill, fill.fill_jointly, fill.fill_whole_words, fill.word_probabilities]
+    expected = [answer(text) for answer in every]
+    monkeypatch.setattr(fill.predictor, "encode", None)
+    assert fill.read(masked) is masked
+    assert [answer(masked) for answer in every] == expected
+    assert fill([masked, masked]) == [expected[0]] * 2
+
+
 def test_a_diverged_model_is_named(fill):
     fill.checkpoint.model._liked[:] = np.nan
-    with pytest.raises(CheckpointError, match="fake answers with values that are no numbers"):
+    with pytest.raises(CheckpointError, match="fake answers with logits that are not finite"):
         fill(SENTENCE)
 
 
@@ -269,7 +280,7 @@ def test_a_folder_is_known_by_its_name_and_its_facts(real, folder):
     assert real.num_parameters == sum(int(np.prod(v.shape)) for v in variables)
 
 
-# every kind of tokenizer: no mark is shown, and the sentence reads as it should
+# every kind of tokenizer: no mark is shown, and the sentence is spelt right
 
 
 def kind(model_type: str, liked: dict[str, float] | None = None) -> FillMask:
@@ -300,7 +311,7 @@ def test_a_mark_that_decoding_leaves_is_not_shown_either(model_type):
     assert not any(mark in word for word in words for mark in "Ġ▁")
 
 
-NEW_WORD = {  # a piece that begins a word, one that goes on, and a sign, of each kind
+NEW_WORD = {  # of each kind a piece that begins a word, one that continues it, and a sign
     "bert": ("film", "##l", ","),
     "mpnet": ("film", "##l", ","),
     "roberta": ("Ġfilm", "l", ","),
@@ -321,7 +332,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize("model_type", NEW_WORD)
 @pytest.mark.parametrize(("text", "new", "joined"), WRITTEN)
-def test_the_sentence_reads_right_with_and_without_a_space(model_type, text, new, joined):
+def test_the_sentence_is_spelt_right_with_and_without_a_space(model_type, text, new, joined):
     word, rest, _ = NEW_WORD[model_type]
     fill = kind(model_type, {word: 30.0, rest: 20.0})
     first, second = fill(text, top_k=2)
@@ -329,19 +340,19 @@ def test_the_sentence_reads_right_with_and_without_a_space(model_type, text, new
 
 
 @pytest.mark.parametrize("model_type", sorted(set(NEW_WORD) - {"bert", "mpnet"}))
-def test_a_sign_is_put_on_the_word_before(model_type):
+def test_a_sign_is_joined_to_the_word_before(model_type):
     fill = kind(model_type, {",": 30.0})
     assert fill("The film ___ it was", top_k=1)[0]["sequence"] == "The film, it was"
 
 
-def test_a_script_without_spaces_gets_none():
+def test_no_space_is_added_in_a_script_without_spaces():
     assert wants_space("film", "was") and wants_space("Фильм", "был") and wants_space("in", "1999")
     assert not wants_space("我看了", "电影") and not wants_space("", "film")
     assert not wants_space("(", "film") and not wants_space("don", "'") and not wants_space("a", "")
 
 
 @pytest.mark.parametrize("setting", [{"single_word": True}, {"content": "<other>"}])
-def test_a_mask_that_the_tokenizer_does_not_find_is_named(setting):
+def test_a_mask_that_the_tokenizer_does_not_find_is_an_error(setting):
     from tokenizers import AddedToken
 
     checkpoint = fake_checkpoint(byte_level_tokenizer(), {})
@@ -375,13 +386,15 @@ def test_other_tokenizers_answer_as_the_transformers_pipeline(other_folder):
     fill = FillMask.from_pretrained(other_folder)
     theirs = transformers.pipeline("fill-mask", model=str(other_folder), device="cpu")
     for text in ("The film [MASK] was (quick).", "[MASK], the movie[MASK]!"):
-        asked = text.replace("[MASK]", fill.mask_token)
-        for one, other in zip(flat(fill(text, top_k=7)), flat(theirs(asked, top_k=7)), strict=True):
+        their_text = text.replace("[MASK]", fill.mask_token)
+        for one, other in zip(
+            flat(fill(text, top_k=7)), flat(theirs(their_text, top_k=7)), strict=True
+        ):
             assert one["score"] == pytest.approx(other["score"], abs=1e-4)
             assert (one["token"], one["token_str"]) == (other["token"], other["token_str"])
 
 
-def test_a_padding_token_in_the_text_is_refused_where_positions_pass_over_it(other_folder):
+def test_a_padding_token_in_the_text_is_refused_if_positions_skip_it(other_folder):
     fill = FillMask.from_pretrained(other_folder)
     text = f"A {fill.checkpoint.tokenizer.pad_token} film ___ was good."
     if fill.checkpoint.config.position_offset:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlm.errors import InputError
-from mlm.inference.engines.keras_engine import Question
+from mlm.inference.engines.engine import Question
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.joint_filling import JointTokens, search_jointly
 from tests.support.fake_checkpoint import fake_checkpoint
@@ -20,8 +20,8 @@ def fill(tiny_checkpoint_folder) -> FillMask:
     return FillMask.from_pretrained(tiny_checkpoint_folder)
 
 
-def given_back(fill: FillMask, question: Question, tokens) -> list[float]:
-    """The probability of each word, hidden alone, by its definition."""
+def probabilities_of(fill: FillMask, question: Question, tokens) -> list[float]:
+    """Return the probability of each word given the others, by the definition."""
     found = []
     for hidden in range(len(tokens)):
         ids = list(question.input_ids)
@@ -32,16 +32,16 @@ def given_back(fill: FillMask, question: Question, tokens) -> list[float]:
     return found
 
 
-def test_a_filling_is_scored_by_hiding_each_word_again(fill):
+def test_a_filling_is_scored_by_masking_each_word_again(fill):
     question = fill.read(TEXT).question
     for joint in search_jointly(fill.predictor, fill.vocabulary, question):
-        scores = given_back(fill, question, joint.tokens)
+        scores = probabilities_of(fill, question, joint.tokens)
         assert np.exp(joint.log_probabilities) == pytest.approx(scores, rel=1e-4)
         assert joint.score == pytest.approx(np.prod(scores) ** 0.5, rel=1e-4)
 
 
 class Agreeing:
-    """A model of two masks that like "movie great" and "film awesome", and no other pair."""
+    """A model of two masks that prefers "movie great" and "film awesome" to all other pairs."""
 
     def __init__(self, fill: FillMask):
         words = ("movie", "film", "great", "awesome")
@@ -53,7 +53,7 @@ class Agreeing:
         logits = np.full(size, -20.0)
         if other in self.partner:
             logits[self.partner[other]] = 5.0
-        else:  # alone, "movie" and "awesome" are the best: together they do not fit
+        else:  # "movie" and "awesome" are each the best on its own, but do not fit together
             liked, less = (self.movie, self.film) if first else (self.awesome, self.great)
             logits[liked], logits[less] = 1.0, 0.9
         return logits
@@ -87,7 +87,7 @@ def test_the_search_wide_enough_misses_nothing(fill):
     assert len(wide) == 600
     best = wide[0].score
     for pair in itertools.islice(itertools.product(few, few), 0, 400, 37):
-        assert np.prod(given_back(fill, question, pair)) ** 0.5 <= best * (1 + 1e-4)
+        assert np.prod(probabilities_of(fill, question, pair)) ** 0.5 <= best * (1 + 1e-4)
 
 
 def test_no_special_token_is_ever_filled_in(fill):

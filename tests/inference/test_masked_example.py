@@ -1,4 +1,4 @@
-"""One text through a training step's masking: the draw, what the model saw, PyTorch's loss."""
+"""One text through a training step's masking: the draw, the tokens shown, PyTorch's loss."""
 
 import math
 
@@ -19,7 +19,7 @@ TEXT = "I have watched this movie again and it was awesome, a great story with a
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
 def folder(request, tmp_path_factory):
-    """WordPiece and byte-level BPE under random weights."""
+    """A random checkpoint with WordPiece, and one with byte-level BPE."""
     path = tmp_path_factory.mktemp(f"tiny-{request.param}")
     return save_random_checkpoint(path, KINDS[request.param](), request.param)
 
@@ -29,7 +29,7 @@ def fake() -> FillMask:
     return FillMask(fake_checkpoint(), "fake")
 
 
-def drawn(fill: FillMask, text: str = TEXT, **changes) -> MaskedExample:
+def draw(fill: FillMask, text: str = TEXT, **changes) -> MaskedExample:
     settings = {"seed": 1, "mlm_probability": 0.5} | changes
     return mask_example(fill.predictor, fill.vocabulary, fill.token_facts, text, **settings)
 
@@ -46,7 +46,7 @@ def test_the_loss_is_what_pytorch_computes_for_the_same_masked_text(folder, monk
     monkeypatch.setattr(
         masked_example, "mask_tokens", lambda *a, **k: seen.append(whole(*a, **k)) or seen[-1]
     )
-    example = drawn(fill)
+    example = draw(fill)
     (masked,) = seen
     labels = torch.full(masked.masked_ids.shape, -100)
     rows, slots = np.nonzero(masked.weights)
@@ -60,20 +60,20 @@ def test_the_loss_is_what_pytorch_computes_for_the_same_masked_text(folder, monk
     assert len(example.predictions) == len(slots) > 3
 
 
-def test_a_seed_is_a_draw(fake):
-    assert drawn(fake) == drawn(fake)
-    assert len({str(fates(drawn(fake, seed=seed))) for seed in range(20)}) > 15
+def test_a_seed_decides_the_draw(fake):
+    assert draw(fake) == draw(fake)
+    assert len({str(fates(draw(fake, seed=seed))) for seed in range(20)}) > 15
 
 
-def test_special_tokens_are_never_chosen(fake):
+def test_special_tokens_are_never_targets(fake):
     for seed in range(30):
-        example = drawn(fake, seed=seed, mlm_probability=1.0)
+        example = draw(fake, seed=seed, mlm_probability=1.0)
         assert [t.special for t in example.tokens] == [t.prediction is None for t in example.tokens]
         assert example.tokens[0].special and example.tokens[-1].special
 
 
 def test_the_fates_are_those_of_bert(fake):
-    every = [f for seed in range(200) for f in fates(drawn(fake, seed=seed, mlm_probability=1.0))]
+    every = [f for seed in range(200) for f in fates(draw(fake, seed=seed, mlm_probability=1.0))]
     chosen = [fate for fate in every if fate]
     shares = {fate: chosen.count(fate) / len(chosen) for fate in ("mask", "random", "same")}
     error = 4 * math.sqrt(0.8 * 0.2 / len(chosen))
@@ -83,8 +83,8 @@ def test_the_fates_are_those_of_bert(fake):
     )
 
 
-def test_each_token_says_what_became_of_it(fake):
-    for token in drawn(fake, mlm_probability=1.0).tokens:
+def test_each_prediction_agrees_with_its_fate(fake):
+    for token in draw(fake, mlm_probability=1.0).tokens:
         prediction = token.prediction
         if prediction is None:
             continue
@@ -99,32 +99,32 @@ def test_each_token_says_what_became_of_it(fake):
         assert prediction.loss == pytest.approx(-math.log(prediction.probability))
 
 
-def test_where_nothing_was_chosen_there_is_no_loss(fake):
-    example = drawn(fake, mlm_probability=0.0)
+def test_there_is_no_loss_without_targets(fake):
+    example = draw(fake, mlm_probability=0.0)
     assert example.loss is None and example.predictions == []
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no word in the text"),
-        ("☃", "no word in the text"),
+        ("", "has no word that the model knows"),
+        ("☃", "has no word that the model knows"),
         ("a [MASK]", "has a mask"),
         (None, "NoneType"),
         ("the " * 126, "128 tokens"),
         ("x" * 30_000, "30,000 characters"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(fake, text, message):
+def test_texts_that_are_refused(fake, text, message):
     if "128" in message:
         long = FillMask(fake_checkpoint(max_length=400), "long")
         with pytest.raises(InputError, match="152 tokens; at most 128 are drawn"):
-            drawn(long, "the " * 150)
+            draw(long, "the " * 150)
     else:
         with pytest.raises(InputError, match=message):
-            drawn(fake, text)
+            draw(fake, text)
 
 
-def test_a_rate_that_is_none_is_refused(fake):
+def test_a_rate_outside_0_and_1_is_refused(fake):
     with pytest.raises(ConfigError):
-        drawn(fake, mlm_probability=1.5)
+        draw(fake, mlm_probability=1.5)

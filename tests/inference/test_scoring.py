@@ -51,14 +51,14 @@ def words(model: FillMask, text: str) -> list[str]:
 
 
 def brute_force(folder, text: str) -> list[list[float]]:
-    """Of each token of each word log p, by PyTorch, one token at a time."""
+    """Return the log-probability of each token of each word, by PyTorch, one token at a time."""
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     theirs = AutoModelForMaskedLM.from_pretrained(str(folder)).eval()
     read = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
     ids, special = read["input_ids"], read["special_tokens_mask"]
     found: list[list[float]] = []
     before = 0
-    for _, end in _word_spans(text):  # the space before a word is its own
+    for _, end in _word_spans(text):  # a word includes the space before it
         spans = enumerate(read["offset_mapping"])
         tokens = [i for i, (s, e) in spans if not special[i] and before < e and s < end]
         before = end
@@ -73,7 +73,7 @@ def brute_force(folder, text: str) -> list[list[float]]:
 
 
 def _word_spans(text: str) -> list[tuple[int, int]]:
-    """Runs of letters, and each mark alone: written here anew, for English only."""
+    """Find runs of letters, and each punctuation mark: a second implementation, for English."""
     spans: list[tuple[int, int]] = []
     for i, letter in enumerate(text):
         if letter.isalpha() and i and text[i - 1].isalpha():
@@ -83,7 +83,7 @@ def _word_spans(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def test_every_word_has_the_sum_of_its_pieces_as_pytorch_has_them(folder, model):
+def test_every_word_has_the_sum_of_its_pieces_by_pytorch(folder, model):
     found, expected = score(model, TEXT), brute_force(folder, TEXT)
     assert [(word.start, word.end) for word in found.words] == _word_spans(TEXT)
     assert max(len(word) for word in expected) > 2  # there are words of several pieces
@@ -97,16 +97,16 @@ def test_every_word_has_the_sum_of_its_pieces_as_pytorch_has_them(folder, model)
     assert found.perplexity == pytest.approx(math.exp(-sum(every) / len(every)), rel=1e-3)
 
 
-def test_the_guesses_are_what_is_most_probable_with_one_mask_for_the_word(model):
-    found, length = score(model, TEXT), len(model.predictor.read(TEXT))
-    gaps = {f"{TEXT[: w.start]}{model.mask_token}{TEXT[w.end :]}": w for w in found.words}
-    # SentencePiece reads "!" behind a mask otherwise than behind a word.
-    same = [gap for gap, word in gaps.items()
-            if len(model.predictor.read(gap)) == length - word.num_tokens + 1]  # fmt: skip
-    assert len(same) > 5 and {gaps[gap].num_tokens for gap in same} - {1}
-    for gap in same:
-        word = gaps[gap]
-        (known,) = model.word_probabilities(gap)
+def test_the_guesses_are_the_most_probable_with_one_mask_for_the_word(model):
+    found, length = score(model, TEXT), len(model.predictor.encode(TEXT))
+    word_of = {f"{TEXT[: w.start]}{model.mask_token}{TEXT[w.end :]}": w for w in found.words}
+    # SentencePiece encodes "!" differently after a mask and after a word.
+    same = [text for text, word in word_of.items()
+            if len(model.predictor.encode(text)) == length - word.num_tokens + 1]  # fmt: skip
+    assert len(same) > 5 and {word_of[text].num_tokens for text in same} - {1}
+    for text in same:
+        word = word_of[text]
+        (known,) = model.word_probabilities(text)
         best = sorted(known.values(), reverse=True)[:3]
         assert [guess.probability for guess in word.guesses] == pytest.approx(best, rel=1e-3)
         for guess in word.guesses:
@@ -114,18 +114,18 @@ def test_the_guesses_are_what_is_most_probable_with_one_mask_for_the_word(model)
 
 
 def test_later_pieces_are_hidden_and_earlier_ones_are_not(fake, monkeypatch):
-    asked = []
+    questions_seen = []
 
     def log_probabilities(questions):
-        asked.extend(questions)
+        questions_seen.extend(questions)
         return original(questions)
 
     original = fake.predictor.log_probabilities
     monkeypatch.setattr(fake.predictor, "log_probabilities", log_probabilities)
     score(fake, "the watching")
-    cls, the, watch, ing, sep = fake.predictor.read("the watching")
+    cls, the, watch, ing, sep = fake.predictor.encode("the watching")
     mask = fake.predictor.mask_id
-    assert [(question.input_ids, question.positions) for question in asked] == [
+    assert [(question.input_ids, question.positions) for question in questions_seen] == [
         ([cls, mask, watch, ing, sep], [1]),
         ([cls, the, mask, mask, sep], [2]),
         ([cls, the, watch, mask, sep], [3]),
@@ -142,7 +142,7 @@ def test_a_text_in_chunks_is_scored_as_at_once(model, monkeypatch, values):
         assert [g.word for g in one.guesses] == [g.word for g in other.guesses]
 
 
-def test_no_more_answers_are_held_at_once_than_is_said(fake, monkeypatch):
+def test_no_more_answers_are_held_at_once_than_allowed(fake, monkeypatch):
     sizes = []
     original = fake.predictor.log_probabilities
 
@@ -194,7 +194,7 @@ def test_words_of_a_wordpiece_are_the_readers_own(fake, text, expected):
 def test_words_of_a_byte_level_bpe_have_no_space_and_no_half_characters(byte_level, text, expected):
     assert words(byte_level, text) == expected
     found = score(byte_level, text)
-    assert found.num_tokens == len(byte_level.predictor.read(text)) - 2  # none is lost
+    assert found.num_tokens == len(byte_level.predictor.encode(text)) - 2  # every token is counted
     assert found.note is None
 
 
@@ -208,7 +208,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
-def test_spans_follow_each_other_and_leave_out_spaces_alone(fake, byte_level, model, text):
+def test_spans_follow_each_other_and_leave_out_only_spaces(fake, byte_level, model, text):
     for each in (fake, byte_level, model):
         try:
             found = score(each, text)
@@ -275,17 +275,17 @@ def test_the_answer_is_json_with_every_number(fake):
         (["film"], "of type list"),
         ("", "empty"),
         (" \n\t\u3000", "empty"),
-        ("the [MASK] film", r"gap in it \(\[MASK\]\)"),
-        ("the <mask> film", r"gap in it \(<mask>\)"),
-        ("the ___ film", "gap in it"),
-        ("\u00ad\u200b", "no word in the text"),
+        ("the [MASK] film", r"mask in it \(\[MASK\]\)"),
+        ("the <mask> film", r"mask in it \(<mask>\)"),
+        ("the ___ film", "mask in it"),
+        ("\u00ad\u200b", "The text has no words"),
         ("🎬 🎬", "No word of the text is in the vocabulary of fake"),
         ("the \ud800", "half a character"),
         ("the " * 127, "has 129 tokens and fake reads 128"),
         ("x" * 20_001, "at most 20,000"),
     ],
 )
-def test_what_cannot_be_scored_is_said_in_one_line(fake, text, message):
+def test_a_text_that_cannot_be_scored_gets_one_line(fake, text, message):
     with pytest.raises(InputError, match=message) as caught:
         score(fake, text)
     assert "\n" not in str(caught.value)

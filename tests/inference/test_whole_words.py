@@ -1,4 +1,4 @@
-"""Words of several pieces: scores against brute force, the search against all there is."""
+"""Words of several pieces: scores against the chain rule, the search against all pairs."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlm.errors import InputError
-from mlm.inference.engines.keras_engine import Question
+from mlm.inference.engines.engine import Question
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.whole_words import score_words, search_words
 from tests.support.fake_checkpoint import fake_checkpoint
@@ -22,11 +22,11 @@ def fill(tiny_checkpoint_folder) -> FillMask:
 
 
 def chain_rule(fill: FillMask, text: str, pieces: list[int]) -> float:
-    """The probability of a word, piece by piece, with the words of the model in full view."""
+    """Return the probability of a word, piece by piece, from the model's logits."""
     probability = 1.0
     for known, piece in enumerate(pieces):
         shown = [*pieces[:known], *[fill.predictor.mask_id] * (len(pieces) - known)]
-        ids = fill.predictor.read(text.replace("___", fill.mask_token))
+        ids = fill.predictor.encode(text.replace("___", fill.mask_token))
         at = ids.index(fill.predictor.mask_id)
         ids = [*ids[:at], *shown, *ids[at + 1 :]]
         logits = fill.predictor.logits([Question(ids, [at + known])])[0][0].astype(np.float64)
@@ -35,18 +35,18 @@ def chain_rule(fill: FillMask, text: str, pieces: list[int]) -> float:
 
 
 def pairs_of_pieces(fill: FillMask) -> list[tuple[int, int]]:
-    """Every word of two pieces of letters, as long as the tokenizer cuts it so."""
+    """Return words of two pieces of letters that the tokenizer splits so."""
     vocabulary = fill.vocabulary
     starts = vocabulary.starts_word[vocabulary.ids]
-    begins, goes_on = (
+    first, later = (
         vocabulary.ids[vocabulary.has_letters & kind].tolist() for kind in (starts, ~starts)
     )
-    pairs = itertools.product(begins[::7], goes_on[::7])
-    return [p for p in pairs if fill.predictor.read_plain(vocabulary.spelling(list(p))) == [*p]]
+    pairs = itertools.product(first[::7], later[::7])
+    return [p for p in pairs if fill.predictor.encode_word(vocabulary.spelling(list(p))) == [*p]]
 
 
 def long_words(fill: FillMask, count: int) -> list[str]:
-    """Words that the tokenizer cuts into two to four pieces."""
+    """Return words that the tokenizer splits into two pieces."""
     return [fill.vocabulary.spelling(list(pair)) for pair in pairs_of_pieces(fill)[:count]]
 
 
@@ -55,13 +55,13 @@ def test_a_word_of_pieces_has_the_product_of_their_probabilities(fill):
     assert len(words) == 3
     for answer in fill(SENTENCE, targets=words):
         assert answer["token_str"] in words
-        assert answer["token"] == fill.predictor.read_plain(answer["token_str"])
+        assert answer["token"] == fill.predictor.encode_word(answer["token_str"])
         assert answer["score"] == pytest.approx(
             chain_rule(fill, SENTENCE, answer["token"]), rel=1e-4
         )
 
 
-def test_words_of_one_piece_and_of_several_stand_in_one_list(fill):
+def test_words_of_one_piece_and_of_several_are_in_one_list(fill):
     whole, longer = fill(SENTENCE, top_k=1)[0], long_words(fill, 1)[0]
     answers = fill(SENTENCE, targets=[longer, whole["token_str"]])
     assert [a["token_str"] for a in answers] == [whole["token_str"], longer]
@@ -74,7 +74,7 @@ def test_each_mask_scores_its_own_word_while_the_others_stay_masks(fill):
     assert one[0]["sequence"] == f"The {word} was ___."
     assert other[0]["sequence"] == f"The ___ was {word}."
     question = fill.read(text).question
-    pieces = fill.predictor.read_plain(word)
+    pieces = fill.predictor.encode_word(word)
     for index, answer in enumerate((one, other)):
         alone = score_words(fill.predictor, question, index, [pieces])
         assert answer[0]["score"] == pytest.approx(float(np.exp(alone[0])), rel=1e-5)
@@ -90,17 +90,17 @@ def test_the_search_wide_enough_finds_the_best_word_of_two_pieces(fill):
     assert sorted(found, key=lambda word: -word.log_probability) == found
 
 
-def test_what_is_found_is_one_word_of_letters_that_the_tokenizer_cuts_so(fill):
+def test_a_found_word_is_of_letters_and_split_so_by_the_tokenizer(fill):
     (candidates,) = fill.fill_whole_words(SENTENCE, top_k=20)
     assert 0 < len(candidates) <= 20
     for candidate in candidates:
         assert candidate.word.isalpha() and 2 <= len(candidate.tokens) <= 4
-        assert fill.predictor.read_plain(candidate.word) == list(candidate.tokens)
+        assert fill.predictor.encode_word(candidate.word) == list(candidate.tokens)
         assert candidate.sequence == SENTENCE.replace("___", candidate.word)
         assert 0 < candidate.score < 1
 
 
-def test_where_there_is_no_room_for_pieces_it_is_said():
+def test_a_text_without_room_for_pieces_is_refused():
     fill = FillMask(fake_checkpoint(max_length=8), "short")
     full = "the the the the the ___"
     assert fill.fill_whole_words(full) == [[]]

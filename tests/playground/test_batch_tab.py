@@ -12,9 +12,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from mlm.errors import InputError
-from mlm.inference.batch_filling import MAX_ROWS, Row, RowResult, fill_rows, rows_of
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Candidate, Filling
+from mlm.inference.row_filling import RowResult, fill_rows
+from mlm.inference.row_reading import MAX_ROWS, Row, rows_of
 from mlm.playground.choice import Choice
 from mlm.playground.models import Models
 from mlm.playground.server.limits import MAX_BODY
@@ -71,7 +72,7 @@ def test_a_table_of_the_first_rows_and_errors_in_theirs(model):
     assert tags.seen.count("li") == 3 * batch_html.SHOWN_WORDS
     assert "I have watched this movie and it was awesome." in tags.text
     assert "The movie was movie." in tags.text
-    assert "There is no mask in the text" in tags.text
+    assert "The text has no mask" in tags.text
     assert "2 rows filled; 1 could not be, and says why." in tags.text
     assert "has an apostrophe in front" in tags.text
 
@@ -173,7 +174,7 @@ def test_lines_are_filled_without_a_file(choice, upload):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lines": ""}, "no sentence in it"),
+        ({"lines": ""}, "No sentences found"),
         ({"lines": None}, "of type NoneType"),
         ({"lines": "[MASK] " * 9000}, "63,000 characters; at most 50,000 are read here"),
         ({"lines": "[MASK]\n" * (MAX_ROWS + 1)}, "more than 1,000 rows"),

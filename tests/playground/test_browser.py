@@ -236,7 +236,7 @@ def test_a_file_of_sentences_is_filled_row_by_row(visit, pages, tmp_path):
         page.click("#mlm-batch-csv")
     written = download.value.path().read_text(encoding="utf-8-sig")
     assert download.value.suggested_filename == "rows-filled.csv"
-    assert "I have watched this movie" in written and "There is no mask" in written
+    assert "I have watched this movie" in written and "The text has no mask" in written
 
 
 def test_the_link_button_copies_the_address(visit, pages):
@@ -372,7 +372,7 @@ def test_the_last_sentences_are_kept_in_the_browser_until_they_are_forgotten(vis
 def test_an_error_takes_the_place_of_the_answer(visit, pages):
     page = visit(pages.single)
     fill(page, "Nothing is missing here.")
-    notice = page.get_by_role("alert").filter(has_text="There is no mask in the text")
+    notice = page.get_by_role("alert").filter(has_text="The text has no mask")
     notice.wait_for()
     assert page.locator(BARS).count() == 0
     fill(page, "Now [MASK] is.")

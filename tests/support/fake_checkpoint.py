@@ -24,7 +24,9 @@ class FakeModel:
 
     def __init__(self, vocab: dict[str, int], liked: dict[str, float], max_length: int):
         size = len(vocab) + PADDING_ROWS
-        self.config = SimpleNamespace(max_position_embeddings=max_length, vocab_size=size)
+        self.config = SimpleNamespace(
+            max_position_embeddings=max_length, vocab_size=size, position_offset=0, pad_token_id=0
+        )
         self.shapes: list[tuple[int, int, int]] = []
         self._liked = np.zeros(size)
         self._liked[-PADDING_ROWS:] = 3.0

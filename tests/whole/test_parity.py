@@ -11,7 +11,7 @@ from mlm.checkpoint.folder import read_checkpoint, save_checkpoint
 from mlm.errors import CheckpointError
 from mlm.inference.engines import litert
 from mlm.inference.engines.choice import open_with_engine
-from mlm.inference.engines.keras_engine import Question
+from mlm.inference.engines.engine import Question
 from mlm.inference.engines.litert import DType
 from mlm.model.encoder import MaskedLM
 

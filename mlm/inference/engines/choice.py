@@ -1,4 +1,4 @@
-"""Which engine answers for a checkpoint: the fast one where it can, Keras where it cannot."""
+"""The choice of an engine for a checkpoint: LiteRT if it can run it, Keras otherwise."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,8 @@ from mlm.checkpoint.families import family_of
 from mlm.checkpoint.folder import OpenCheckpoint, open_checkpoint, with_weights
 from mlm.errors import CheckpointError, ConfigError, UnsupportedError
 from mlm.inference.engines import litert
-from mlm.inference.engines.keras_engine import Engine, KerasEngine
+from mlm.inference.engines.engine import Engine
+from mlm.inference.engines.keras_engine import KerasEngine
 
 logger = logging.getLogger(__name__)
 
@@ -20,17 +21,18 @@ def open_with_engine(
     dtype: litert.DType = "float32",
     cache: Path | None = None,
 ) -> tuple[OpenCheckpoint, Engine]:
-    """A verified checkpoint folder and what answers for it.
+    """Open a checkpoint folder, verified, and an engine that runs it.
 
     Args:
-        engine: `litert`; `keras`, the reference, in float32; `auto`, Keras where LiteRT is not
-            installed, does not run, or has no graph for the encoder, and LiteRT elsewhere.
+        folder: the checkpoint folder.
+        engine: `litert`; `keras`, the reference, in float32; or `auto`, LiteRT, but Keras if LiteRT
+            is not installed, does not run, or does not support the encoder.
         dtype: of LiteRT's weights.
-        cache: where what LiteRT reads is kept for the next time; None for nowhere.
+        cache: the folder that keeps the converted model for LiteRT; None keeps nothing.
 
     Raises:
-        CheckpointError: the folder is not whole, or `litert` cannot answer for it.
-        ConfigError: no such engine, or no such dtype.
+        CheckpointError: the folder is not whole, or `litert` does not support it.
+        ConfigError: an unknown engine or dtype.
     """
     check_engine(engine)
     if dtype not in litert.DTYPES:
@@ -50,7 +52,7 @@ def open_with_engine(
 
 
 def check_engine(name: str) -> None:
-    """ConfigError if there is no such engine."""
+    """Raise ConfigError for an unknown engine."""
     if name not in ENGINES:
         raise ConfigError(f"engine is {name[:40]!r}; expected one of {', '.join(ENGINES)}")
 
@@ -59,11 +61,11 @@ def _open_litert(opened: OpenCheckpoint, dtype: litert.DType, cache: Path | None
     if not litert.is_installed():
         raise UnsupportedError("ai-edge-litert is not installed")
     family, reason = family_of(opened.hf_config.model_type), ""
-    for place in dict.fromkeys((cache, None)):  # a cache that is full, or not ours to write
+    for place in dict.fromkeys((cache, None)):  # the cache may be full, or not writable
         try:
             return litert.open_engine(opened.folder, family, opened.config, dtype, place)
         except ImportError as error:
             raise UnsupportedError(f"ai-edge-litert does not load: {error}") from error
         except OSError as error:
             reason = error.strerror or str(error)
-    raise UnsupportedError(f"its files cannot be made: {reason}")
+    raise UnsupportedError(f"its files cannot be written: {reason}")

@@ -1,96 +1,69 @@
-"""What answers questions about the tokens of texts: ids in, logits out.
-
-An engine is all that a Predictor knows of a model. This one asks a Keras model, and is the
-reference; litert/ has the fast one.
-"""
+"""KerasEngine: runs a Keras model, many questions of similar length at once. The reference."""
 
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlm.inference.engines.engine import Question
+
 if TYPE_CHECKING:
-    from mlm.model.encoder_config import EncoderConfig
+    from mlm.model.encoder import MaskedLM
 
-LENGTH_STEP = 32  # tokens; lengths are padded up to it, so that few graphs are traced
-TOKENS_A_CALL = 4096  # of the model: enough to keep two cores busy, little enough for a cache
-LOGITS_A_CALL = 2**23  # 32 MiB
-
-
-class Question(NamedTuple):
-    """What the model reads, and the places of it that are asked for."""
-
-    input_ids: list[int]
-    positions: list[int]
-
-
-class Engine(Protocol):
-    """A model that may be asked from several threads, and is run for one call at a time.
-
-    Attributes: config; num_parameters; kind, for people: what computes, and in which numbers.
-    """
-
-    config: "EncoderConfig"
-    num_parameters: int
-    kind: str
-
-    def logits(self, questions: Sequence[Question]) -> list[np.ndarray]:
-        """For each question (positions, V) float32; no more tokens than the model reads."""
-        ...
+LENGTH_STEP = 32  # lengths are padded to multiples of it, so that few graphs are traced
+TOKENS_PER_CALL = 4096  # of the model: enough to keep two cores busy, few enough for their caches
+LOGITS_PER_CALL = 2**23  # 32 MiB
 
 
 class KerasEngine:
-    """Asks a MaskedLM, many questions of like lengths at once."""
+    """Runs a MaskedLM; see Engine."""
 
-    def __init__(self, model):
+    def __init__(self, model: "MaskedLM"):
         self._model = model
         self.config = model.config
         self.num_parameters = int(model.count_params())
         self.kind = "Keras, float32"
-        self._pad_id = getattr(model.config, "pad_token_id", None) or 0
+        self._pad_id = model.config.pad_token_id or 0
         self._lock = threading.Lock()
         self._max_length = int(model.config.max_position_embeddings)
 
     def logits(self, questions: Sequence[Question]) -> list[np.ndarray]:
-        """See Engine."""
-        rows: list[np.ndarray] = [np.empty(0)] * len(questions)
-        for chosen in self._calls(questions):
-            asked = [questions[i] for i in chosen]
+        """Return (positions, V) float32 for each question; see Engine."""
+        answers: list[np.ndarray] = [np.empty(0)] * len(questions)
+        for indices in self._group(questions):
+            group = [questions[i] for i in indices]
             with self._lock:
-                logits = np.asarray(self._model.predict_on_batch(self._batch(asked)))
-            for i, question, values in zip(chosen, asked, logits, strict=False):
-                rows[i] = values[: len(question.positions)]
-        return rows
+                logits = np.asarray(self._model.predict_on_batch(self._make_batch(group)))
+            for i, question, rows in zip(indices, group, logits, strict=False):  # padding rows last
+                answers[i] = rows[: len(question.positions)]
+        return answers
 
-    def _calls(self, questions: Sequence[Question]) -> Iterator[list[int]]:
-        """Indices of questions of like lengths, as many as the model takes at once."""
+    def _group(self, questions: Sequence[Question]) -> Iterator[list[int]]:
+        """Yield indices of questions of similar length, as many as the model takes in one call."""
         order = sorted(range(len(questions)), key=lambda i: len(questions[i].input_ids))
         while order:
             longest = max(len(questions[i].input_ids) for i in order)
             widest = max(len(questions[i].positions) for i in order)
-            fitting = min(TOKENS_A_CALL // longest, LOGITS_A_CALL // (widest * self._num_rows))
+            num_rows = int(self.config.vocab_size)
+            fitting = min(TOKENS_PER_CALL // longest, LOGITS_PER_CALL // (widest * num_rows))
             count = 1 << max(0, fitting.bit_length() - 1)
             yield order[-count:]
             del order[-count:]
 
-    @property
-    def _num_rows(self) -> int:
-        return int(self.config.vocab_size)
-
-    def _batch(self, questions: list[Question]) -> dict[str, np.ndarray]:
-        """Model inputs, padded to one of few shapes: B and P powers of two, T in steps of 32."""
+    def _make_batch(self, questions: list[Question]) -> dict[str, np.ndarray]:
+        """Pad the inputs to one of few shapes: B and P powers of two, T a multiple of 32."""
         longest = max(len(q.input_ids) for q in questions)
         T = min(math.ceil(longest / LENGTH_STEP) * LENGTH_STEP, self._max_length)
-        B = _power_of_two(len(questions))
-        P = _power_of_two(max(len(q.positions) for q in questions))
+        B = _next_power_of_two(len(questions))
+        P = _next_power_of_two(max(len(q.positions) for q in questions))
         batch = {
             "input_ids": np.full((B, T), self._pad_id, np.int32),
             "attention_mask": np.zeros((B, T), np.int32),
             "masked_positions": np.zeros((B, P), np.int32),
         }
-        batch["attention_mask"][:, 0] = 1  # a padding row attends to something
+        batch["attention_mask"][:, 0] = 1  # a row of padding attends to something
         for i, q in enumerate(questions):
             batch["input_ids"][i, : len(q.input_ids)] = q.input_ids
             batch["attention_mask"][i, : len(q.input_ids)] = 1
@@ -98,5 +71,5 @@ class KerasEngine:
         return batch
 
 
-def _power_of_two(number: int) -> int:
+def _next_power_of_two(number: int) -> int:
     return 1 << (number - 1).bit_length()

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from mlm.inference.batch_filling import RowResult
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Candidate
+from mlm.inference.row_filling import RowResult
 from mlm.playground.tabs import render
 
 SHOWN_ROWS = 100  # the CSV has all
@@ -97,7 +97,7 @@ def _sentence(result: RowResult) -> str:
     for span, candidates in zip(result.filling.spans, result.filling.masks, strict=True):
         before = text[end : span[0]]
         best = candidates[0]
-        # Spaces as in `put_in_place`: none before a continuation, and one where it was missing.
+        # Joined to the word that it continues, or after a missing space; see `text_around_word`.
         joined = before.rstrip() if best.joined else before
         missing = " " if best.before == f"{text[: span[0]]} " else ""
         if shown + len(joined) > MAX_SENTENCE:

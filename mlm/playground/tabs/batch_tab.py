@@ -11,20 +11,18 @@ import gradio as gr
 from gradio.events import api
 
 from mlm.errors import InputError, UserError
-from mlm.inference.batch_filling import (
+from mlm.inference.fill_mask import FillMask
+from mlm.inference.row_filling import ROWS_AT_ONCE, RowResult, fill_rows
+from mlm.inference.row_reading import (
     MAX_BYTES,
     MAX_ROWS,
-    ROWS_AT_ONCE,
     SUFFIXES,
     Row,
-    RowResult,
-    fill_rows,
     read_rows,
     rows_of,
     rows_of_lines,
-    to_csv,
 )
-from mlm.inference.fill_mask import FillMask
+from mlm.inference.row_writing import to_csv
 from mlm.playground.choice import Choice
 from mlm.playground.tabs import batch_html, render
 from mlm.playground.tabs.inputs import check_top_k, top_k_slider

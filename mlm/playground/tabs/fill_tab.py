@@ -13,6 +13,7 @@ from mlm.errors import InputError, UserError
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import Candidate, Filling, JointFilling
 from mlm.inference.joint_filling import MAX_JOINT_MASKS
+from mlm.inference.masked_text import MaskedText
 from mlm.playground.choice import Choice
 from mlm.playground.models import Models
 from mlm.playground.tabs import fill_html
@@ -173,27 +174,28 @@ def _answer_column(
         unknown = [word for word in targets if word not in known]
         return Column(model, label, filling, has_targets=True, unknown_targets=unknown)
     number = check_top_k(top_k)
-    filling = ask_model(model, text, number, merge=True)
-    joint = _fill_jointly(model, filling, number)
-    longer_words = _search_longer(model, filling, number) if longer is True else None
+    masked = model.read(text)  # once for all three answers
+    filling = ask_model(model, masked, number, merge=True)
+    joint = _fill_jointly(model, masked, number)
+    longer_words = _search_longer(model, masked, number) if longer is True else None
     return Column(model, label, filling, joint=joint, longer=longer_words)
 
 
-def _fill_jointly(model: FillMask, filling: Filling, top_k: int) -> list[JointFilling]:
+def _fill_jointly(model: FillMask, masked: MaskedText, top_k: int) -> list[JointFilling]:
     """Return the best fillings of all masks together; [] for one mask, or too many."""
-    if not 2 <= len(filling.masks) <= MAX_JOINT_MASKS:
+    if not 2 <= len(masked.spans) <= MAX_JOINT_MASKS:
         return []
-    return model.fill_jointly(filling.text, min(top_k, JOINT_ANSWERS))
+    return model.fill_jointly(masked, min(top_k, JOINT_ANSWERS))
 
 
-def _search_longer(model: FillMask, filling: Filling, top_k: int) -> list[list[Candidate]]:
+def _search_longer(model: FillMask, masked: MaskedText, top_k: int) -> list[list[Candidate]]:
     """Return the best words of several pieces for each mask. Raises InputError for many masks."""
-    if len(filling.masks) > MAX_LONGER_MASKS:
+    if len(masked.spans) > MAX_LONGER_MASKS:
         raise InputError(
-            f"The text has {len(filling.masks)} masks; longer words are searched for at most "
+            f"The text has {len(masked.spans)} masks; longer words are searched for at most "
             f"{MAX_LONGER_MASKS}: hide fewer words, or do not search longer ones."
         )
-    return model.fill_whole_words(filling.text, min(top_k, model.vocab_size))
+    return model.fill_whole_words(masked, min(top_k, model.vocab_size))
 
 
 def split_words(only: object) -> list[str] | None:

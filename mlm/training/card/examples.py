@@ -29,7 +29,8 @@ def try_examples(folder: str | Path, texts: Iterable[str]) -> list[Example]:
 
 
 def _try_example(fill: FillMask, text: str) -> Example:
-    count = len(fill.read(text).spans)
+    masked = fill.read(text)
+    count = len(masked.spans)
     if count != 1:
         raise InputError(f"the example {text!r} has {count} masks; give sentences with one mask")
-    return {"text": text, "output": fill(text, top_k=min(TOP_K, fill.vocab_size))}
+    return {"text": text, "output": fill(masked, top_k=min(TOP_K, fill.vocab_size))}

@@ -1,12 +1,12 @@
-"""A checkpoint folder -> the files of this engine, made once and kept.
+"""The conversion of a checkpoint folder to the files of this engine, done once and cached.
 
     <cache>/<key>/layers_000.tflite ... head.tflite
                   word_embeddings.npy  position_embeddings.npy  attention_biases.npy
-                  sizes.json    of the others, in bytes
+                  sizes.json    of the other files, in bytes
 
-The key is that of the weight files (their paths, sizes and times), of the config, and of
-the code that converts. Only what was made here is ever read: a model of this format from the Hub
-would be input to native code that nobody checked.
+The key is a hash of the weight files' paths, sizes and times, of the config, and of the code that
+converts. Only files that were written here are read: native code would run a model file from the
+Hub unchecked.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, get_args
 
+from mlm.backend.atomic_files import staging_folder
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.weight_files import read_headers
 from mlm.checkpoint.weights import StoredWeights
@@ -31,7 +32,7 @@ from mlm.model.encoder_config import EncoderConfig
 DType = Literal["float32", "int8"]
 DTYPES = get_args(DType)
 PACKAGE = Path(__file__).resolve().parents[3]
-CODE = (  # what decides bytes
+CODE = (  # the sources that decide the bytes of a conversion
     "inference/engines/litert/*.py",
     "checkpoint/families/*.py",
     "checkpoint/weights.py",
@@ -40,48 +41,65 @@ CODE = (  # what decides bytes
     "checkpoint/safetensors_header.py",
 )
 SIZES = "sizes.json"
-UNUSED_DAYS = 30  # after which a kept conversion goes
-MAKING, KILLED_HOURS = "making-", 1  # a conversion under way, and after which it is none
+UNUSED_DAYS = 30  # after which a conversion is deleted
+STAGING_PREFIX, STAGING_HOURS = "making-", 1  # older staging folders are of killed processes
 
 
 @contextmanager
-def converted(
+def converted_checkpoint(
     folder: Path, family: Family, config: EncoderConfig, dtype: DType, cache: Path | None
 ) -> Iterator[Path]:
-    """The folder of a checkpoint's files for this engine, for as long as the block runs.
+    """Yield the folder of a checkpoint's converted files, complete while the block runs.
 
-    cache: where they are kept for the next time, None for nowhere. An engine that has opened them
-    needs them no more. Raises UnsupportedError, CheckpointError, or OSError for a full disk.
+    An engine that has opened the files does not need them any longer.
+
+    Args:
+        folder: the checkpoint folder, verified.
+        family: of the checkpoint.
+        config: the shape of its encoder.
+        dtype: of the weights.
+        cache: the folder that keeps conversions; None keeps nothing.
+
+    Raises:
+        UnsupportedError: an encoder that has no graph here, or weights that are not finite.
+        CheckpointError: the weights cannot be read.
+        OSError: the files cannot be written.
     """
     if cache is None:
         with tempfile.TemporaryDirectory(
             prefix="mlm_litert_",
-            ignore_cleanup_errors=True,  # Windows keeps what is open
-        ) as made:
-            _convert(folder, family, config, dtype, Path(made))
-            yield Path(made)
+            ignore_cleanup_errors=True,  # Windows keeps open files
+        ) as temporary:
+            _convert(folder, family, config, dtype, Path(temporary))
+            yield Path(temporary)
         return
-    kept = cache / _key(folder, config, dtype)
-    if not _is_whole(kept):
-        forget(kept)
-        _drop_unused(cache)
-        _convert_into(kept, folder, family, config, dtype)
-    with suppress(OSError):  # whole, but not ours to write
-        os.utime(kept)
-    yield kept
+    conversion = cache / _key(folder, config, dtype)
+    if not _is_whole(conversion):
+        delete_conversion(conversion)
+        _delete_unused(cache)
+        _convert_atomically(folder, family, config, dtype, conversion)
+    with suppress(OSError):  # whole, but not writable
+        os.utime(conversion)
+    yield conversion
 
 
-def _convert_into(kept: Path, folder: Path, family: Family, config, dtype: DType) -> None:
-    """At once: another process sees all of it or nothing."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=MAKING, dir=kept.parent) as beside:
-        made = Path(beside) / "made"
-        made.mkdir()
-        _convert(folder, family, config, dtype, made)
+def delete_conversion(conversion: Path) -> None:
+    """Delete a conversion, so that the next use converts again."""
+    shutil.rmtree(conversion, ignore_errors=True)
+
+
+def _convert_atomically(
+    folder: Path, family: Family, config: EncoderConfig, dtype: DType, conversion: Path
+) -> None:
+    """Convert into a staging folder, then rename it: other processes see all files or none."""
+    with staging_folder(conversion.parent, STAGING_PREFIX) as staging:
+        files = staging / "files"
+        files.mkdir()
+        _convert(folder, family, config, dtype, files)
         try:
-            made.rename(kept)
+            files.rename(conversion)
         except OSError:
-            if not _is_whole(kept):  # nobody else has made it in the meantime
+            if not _is_whole(conversion):  # no other process has converted it in the meantime
                 raise
 
 
@@ -89,60 +107,55 @@ def _convert(folder: Path, family: Family, config: EncoderConfig, dtype: DType, 
     weights = StoredWeights(folder, family, config)
     if weights.missing:
         raise UnsupportedError("a checkpoint without a masked-LM head")
-    # Not above: it brings the format's schema, which reading what is kept does without.
+    # Imported here because it loads the format's schema, which a cached conversion does not need.
     from mlm.inference.engines.litert.encoder_graph import write_encoder
 
     write_tables(to, config, weights)
-    write_encoder(to, config, weights, in_8_bits=dtype == "int8")
-    (to / SIZES).write_text(json.dumps(_sizes(to)))
-    for path in to.iterdir():  # a cut of power must not leave zeros of the right size
-        with path.open("rb+") as stream:
+    write_encoder(to, config, weights, int8=dtype == "int8")
+    (to / SIZES).write_text(json.dumps(_file_sizes(to)))
+    for path in to.iterdir():  # a power cut must not leave zeros of the right size
+        with path.open("rb+") as stream:  # Windows syncs only files that are open for writing
             os.fsync(stream.fileno())
 
 
-def _sizes(folder: Path) -> dict[str, int]:
+def _file_sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.iterdir() if path.name != SIZES}
 
 
-def _is_whole(kept: Path) -> bool:
-    """Whether a conversion is there as it was made: native code reads it as it is."""
+def _is_whole(conversion: Path) -> bool:
+    """Return True if all files have the sizes that were written; native code trusts them."""
     try:
-        return json.loads((kept / SIZES).read_text()) == _sizes(kept)
+        return bool(json.loads((conversion / SIZES).read_text()) == _file_sizes(conversion))
     except (OSError, ValueError):
         return False
 
 
-def forget(kept: Path) -> None:
-    """Have a conversion made anew the next time."""
-    shutil.rmtree(kept, ignore_errors=True)
-
-
 def _key(folder: Path, config: EncoderConfig, dtype: DType) -> str:
     files = [(folder / name).resolve() for name in read_headers(folder)]
-    states = [(str(path), *_state(path)) for path in files]
-    about = json.dumps([states, asdict(config), dtype])
-    return hashlib.sha256(about.encode() + b"".join(_code())).hexdigest()[:32]
+    versions = [(str(path), *_file_version(path)) for path in files]
+    inputs = json.dumps([versions, asdict(config), dtype])
+    return hashlib.sha256(inputs.encode() + b"".join(_code())).hexdigest()[:32]
 
 
 def _code() -> Iterator[bytes]:
-    """The sources that decide what a conversion holds."""
+    """Yield the sources that decide the bytes of a conversion."""
     for pattern in CODE:
         paths = sorted(PACKAGE.glob(pattern))
         assert paths, f"{pattern} names no file of {PACKAGE}"
         yield from (path.read_bytes() for path in paths)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    """Another for another content: a copy may keep the time of change, not that of its status."""
+def _file_version(path: Path) -> tuple[int, int, int]:
+    """Changes whenever the content may have; includes ctime, because a copy can preserve mtime."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _drop_unused(cache: Path) -> None:
-    """What no process has opened for long; one that still has it open loses nothing."""
-    for pattern, hours in (("*", UNUSED_DAYS * 24), (f"{MAKING}*", KILLED_HOURS)):
+def _delete_unused(cache: Path) -> None:
+    """Delete conversions that were not opened for long; a process that has one open keeps it."""
+    for pattern, hours in (("*", UNUSED_DAYS * 24), (f"{STAGING_PREFIX}*", STAGING_HOURS)):
         oldest = time.time() - hours * 3600
-        for kept in cache.glob(pattern):
-            with suppress(OSError):  # another process has dropped it
-                if kept.is_dir() and kept.stat().st_mtime < oldest:
-                    forget(kept)
+        for conversion in cache.glob(pattern):
+            with suppress(OSError):  # another process has deleted it
+                if conversion.is_dir() and conversion.stat().st_mtime < oldest:
+                    delete_conversion(conversion)

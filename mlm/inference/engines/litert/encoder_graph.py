@@ -1,13 +1,13 @@
 """The encoder of encoder.py as LiteRT graphs, for texts of any length without padding.
 
-Several texts follow each other as one; a bias on the scores keeps them from seeing each other.
+Several texts follow each other as one; a bias on the attention scores separates them.
 
-Some layers to a graph, and one for the last layer and the head, which are computed for the masks
-alone: LiteRT copies a file's weights into the order that its kernels want, and the fewer a file
-has, the less there is twice (model_file.py).
+Each model file holds some layers; one holds the last layer and the head, which are computed at the
+target positions only. LiteRT copies a file's weights into the order that its kernels want: with
+less in a file, less is in memory twice (model_file.py).
 
-What NumPy does as well in no time stays outside (inputs.py): the rows of the embeddings, the tables
-of the rotary positions, the biases that hide far tokens or tell distances; so do the masks' rows.
+What NumPy computes just as fast stays outside (inputs.py): the rows of the embeddings, the rotary
+tables, the biases that depend on distance, and the rows at the target positions.
 """
 
 import math
@@ -20,52 +20,57 @@ from ai_edge_litert import schema_py_generated as schema
 from mlm.checkpoint.weights import StoredWeights
 from mlm.errors import UnsupportedError
 from mlm.inference.engines.litert.graph import OPEN, Graph, Shape, Tensor
-from mlm.inference.engines.litert.inputs import ASKED, bias_name, finite_values, rotary_names
+from mlm.inference.engines.litert.inputs import TARGET, bias_name, finite_values, rotary_names
 from mlm.inference.engines.litert.model_file import HEAD, LAYERS, STATES
 from mlm.model.encoder_config import EncoderConfig, variable_shapes
 
-# Of the flatbuffer, generously: a layer's operators; an output's scale, zero point and bias.
-BYTES_A_LAYER, BYTES_AN_OUTPUT = 2**17, 32
-WEIGHTS_A_FILE = 2**25  # so many, or one layer, or the last layer and the head
+# Upper bounds for the flatbuffer: a layer's operators; an output's scale, zero point and bias.
+BYTES_PER_LAYER, BYTES_PER_OUTPUT = 2**17, 32
+WEIGHTS_PER_FILE = 2**25  # at most; or one layer, or the last layer and the head
 
 
 def write_encoder(
-    folder: Path, config: EncoderConfig, weights: StoredWeights, *, in_8_bits: bool
+    folder: Path, config: EncoderConfig, weights: StoredWeights, *, int8: bool
 ) -> None:
     """Write the model files of an encoder: LAYERS for each of `layer_groups`, and HEAD.
 
-    The first layers are given embedded (T, W), all others states (T, H), and what of `tables` of
-    Inputs they name; they give states. HEAD, the last layer and the head, is given states, those of
-    the masks (P, H) as ASKED, and what it names of `asked_tables`; it gives logits (P, V). All
-    float32. Raises UnsupportedError.
+    All inputs and outputs are float32. The first file takes embeddings (T, W), the others states
+    (T, H), and the `Inputs.tables` that they name; they return states (T, H). HEAD, the last layer
+    and the head, takes states, those at the target positions (P, H) as TARGET, and the
+    `Inputs.tables_with_targets` that it names; it returns logits (P, V).
+
+    Raises:
+        UnsupportedError: no graph for this encoder, or weights that are not finite.
     """
     check_supported(config)
     outputs = sum(shape[-1] for shape in variable_shapes(config).values())
     for number, depths in enumerate(layer_groups(config)):
         share = len(depths) / len(config.depths)
-        room = BYTES_A_LAYER * (1 + len(depths)) + int(BYTES_AN_OUTPUT * outputs * share)
+        room = BYTES_PER_LAYER * (1 + len(depths)) + int(BYTES_PER_OUTPUT * outputs * share)
         with Graph(folder / LAYERS.format(number), room) as graph:
-            layers = _Layers(graph, config, weights, in_8_bits)
+            layers = _Layers(graph, config, weights, int8)
             graph.write([layers.states(depths, embedded=number == 0)])
-    room = 2 * BYTES_A_LAYER + BYTES_AN_OUTPUT * outputs
+    room = 2 * BYTES_PER_LAYER + BYTES_PER_OUTPUT * outputs
     with Graph(folder / HEAD, room) as graph:
-        graph.write([_Head(graph, config, weights, in_8_bits).logits()])
+        graph.write([_Head(graph, config, weights, int8).logits()])
 
 
 def layer_groups(config: EncoderConfig) -> list[tuple[int, ...]]:
-    """The depths of the layers that stand in one file, for each of the files; not the last one."""
+    """Return, for each file of layers, the index of the layer at each of its depths.
+
+    The last depth is in HEAD. There is at least one file, for the embeddings.
+    """
     depths = config.depths[:-1]
-    # ALBERT's: a layer at several depths stands in one file, and in the head's once more.
-    # One file is there in any case, for the embeddings.
+    # ALBERT runs a layer at several depths: its weights are in one file, and once more in HEAD.
     if len(set(depths)) < max(len(depths), 1):
         return [depths]
     layers = (math.prod(s) for key, s in variable_shapes(config).items() if "layer_" in key)
-    each = max(WEIGHTS_A_FILE * config.num_hidden_layers // sum(layers), 1)
+    each = max(WEIGHTS_PER_FILE * config.num_hidden_layers // sum(layers), 1)
     return [depths[start : start + each] for start in range(0, len(depths), each)]
 
 
 def check_supported(config: EncoderConfig) -> None:
-    """UnsupportedError for an encoder that has no graph here."""
+    """Raise UnsupportedError for an encoder that has no graph here."""
     if config.positions == "disentangled":
         raise UnsupportedError("embeddings of distances (DeBERTa)")
     for name in (config.hidden_act, config.head_act):
@@ -73,18 +78,15 @@ def check_supported(config: EncoderConfig) -> None:
             raise UnsupportedError(f"the activation {name}")
 
 
-Outputs = tuple[int, int | None]
+OutputRange = tuple[int, int | None]  # of a dense layer: from the first to before the second
 
 
-class _Part:
-    """Puts operators of an encoder into a graph, with the encoder's weights."""
+class _Operators:
+    """Adds operators of an encoder to a graph, with the encoder's weights."""
 
-    def __init__(
-        self, graph: Graph, config: EncoderConfig, weights: StoredWeights, in_8_bits: bool
-    ):
-        self.graph, self.config, self.weights = graph, config, weights
-        self.in_8_bits = in_8_bits
-        self.made: dict[str, Tensor] = {}  # ALBERT's layers run at several depths
+    def __init__(self, graph: Graph, config: EncoderConfig, weights: StoredWeights, int8: bool):
+        self.graph, self.config, self.weights, self.int8 = graph, config, weights, int8
+        self.tensors: dict[str, Tensor] = {}  # each weight once: ALBERT runs a layer repeatedly
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         graph = self.graph
@@ -95,37 +97,37 @@ class _Part:
         x = graph.multiply(x, self.vector(f"{name}/gamma"))
         return graph.add(x, self.vector(f"{name}/beta")) if self.config.norm_bias else x
 
-    def dense(self, x: Tensor, name: str, outputs: Outputs = (0, None)) -> Tensor:
-        """A product, or some of its outputs: from the first to before the second."""
+    def dense(self, x: Tensor, name: str, outputs: OutputRange = (0, None)) -> Tensor:
+        """Add a dense layer, or some of its outputs."""
         key = f"{name}/kernel {outputs}"
-        if key not in self.made:
+        if key not in self.tensors:
             kernel = self.value(f"{name}/kernel").T
             if name.endswith("/qkv"):
-                kernel = self.scaled(kernel)
+                kernel = self.scale_queries(kernel)
             kernel = kernel[slice(*outputs)]
-            self.made[key] = self.graph.weights(kernel, in_8_bits=self.in_8_bits)
-        return self.graph.dense(x, self.made[key], self.bias(name, outputs))
+            self.tensors[key] = self.graph.weights(kernel, int8=self.int8)
+        return self.graph.dense(x, self.tensors[key], self.bias(name, outputs))
 
-    def bias(self, name: str, outputs: Outputs) -> Tensor | None:
+    def bias(self, name: str, outputs: OutputRange) -> Tensor | None:
         if f"{name}/bias" not in variable_shapes(self.config):
             return None
         key = f"{name}/bias {outputs}"
-        if key not in self.made:
+        if key not in self.tensors:
             values = self.value(f"{name}/bias")
-            values = self.scaled(values) if name.endswith("/qkv") else values
-            self.made[key] = self.graph.constant(values[slice(*outputs)])
-        return self.made[key]
+            values = self.scale_queries(values) if name.endswith("/qkv") else values
+            self.tensors[key] = self.graph.constant(values[slice(*outputs)])
+        return self.tensors[key]
 
-    def scaled(self, qkv: np.ndarray) -> np.ndarray:
-        """With the queries, the first third, multiplied by what the scores are to be."""
+    def scale_queries(self, qkv: np.ndarray) -> np.ndarray:
+        """Multiply the queries, the first third, by the scale of the attention scores."""
         scaled = np.array(qkv)
         scaled[: self.config.hidden_size] *= self.config.head_dim**-0.5
         return scaled
 
     def vector(self, key: str) -> Tensor:
-        if key not in self.made:
-            self.made[key] = self.graph.constant(self.value(key))
-        return self.made[key]
+        if key not in self.tensors:
+            self.tensors[key] = self.graph.constant(self.value(key))
+        return self.tensors[key]
 
     def value(self, key: str) -> np.ndarray:
         return finite_values(self.weights, key)
@@ -134,11 +136,11 @@ class _Part:
         return ACTIVATIONS[name](self.graph, x)
 
 
-class _Layers(_Part):
+class _Layers(_Operators):
     """Layers that follow each other."""
 
     def states(self, depths: tuple[int, ...], *, embedded: bool) -> Tensor:
-        """embedded: before them comes what belongs to the embeddings."""
+        """Add the layers; embedded: the input is embeddings, whose norm comes first."""
         if embedded:
             x = self.graph.input(STATES, (OPEN, self.config.embedding_width))
             x = self.norm(x, "embeddings/norm")
@@ -151,32 +153,36 @@ class _Layers(_Part):
         return x
 
     def table(self, name: str, shape: Shape) -> Tensor:
-        """An input of that name: see Inputs."""
-        if name not in self.made:
-            self.made[name] = self.graph.input(name, shape)
-        return self.made[name]
+        """Add an input of that name; see Inputs."""
+        if name not in self.tensors:
+            self.tensors[name] = self.graph.input(name, shape)
+        return self.tensors[name]
 
-    def layer(self, x: Tensor, index: int, asked: Tensor | None = None) -> Tensor:
-        """Of all tokens, or of those asked for alone, whose states are given besides."""
+    def layer(self, x: Tensor, index: int, targets: Tensor | None = None) -> Tensor:
+        """Add a layer for all tokens.
+
+        With `targets`, the states at the target positions, only those are computed; keys and values
+        still cover all tokens.
+        """
         graph, name = self.graph, f"layer_{index}"
-        rows = x if asked is None else asked
+        rows = x if targets is None else targets
         if self.config.norm == "post":
-            mixed = self.attention(x, asked, index)
+            mixed = self.attention(x, targets, index)
             rows = self.norm(graph.add(rows, mixed), f"{name}/attention_norm")
             return self.norm(graph.add(rows, self.mlp(rows, name)), f"{name}/mlp_norm")
-        normed, normed_asked = x, asked
-        if index:  # ModernBERT's first layer has no norm of its own
+        normed, normed_targets = x, targets
+        if index:  # ModernBERT's first layer has no attention norm
             normed = self.norm(x, f"{name}/attention_norm")
-            normed_asked = asked and self.norm(asked, f"{name}/attention_norm")
-        rows = graph.add(rows, self.attention(normed, normed_asked, index))
+            normed_targets = targets and self.norm(targets, f"{name}/attention_norm")
+        rows = graph.add(rows, self.attention(normed, normed_targets, index))
         return graph.add(rows, self.mlp(self.norm(rows, f"{name}/mlp_norm"), name))
 
-    def attention(self, x: Tensor, asked: Tensor | None, index: int) -> Tensor:
+    def attention(self, x: Tensor, targets: Tensor | None, index: int) -> Tensor:
         graph, config, name = self.graph, self.config, f"layer_{index}/attention"
-        of_query = "" if asked is None else ASKED
+        of_query = "" if targets is None else TARGET
         heads = (1, OPEN, config.num_attention_heads, config.head_dim)
         query, key, value = (
-            graph.reshape(part, heads) for part in self.projected(x, asked, f"{name}/qkv")
+            graph.reshape(part, heads) for part in self.project_qkv(x, targets, f"{name}/qkv")
         )
         if config.positions == "rotary":
             names = rotary_names(config.rotary_thetas[index])
@@ -189,17 +195,17 @@ class _Layers(_Part):
         mixed = graph.transpose(graph.matmul(graph.softmax(scores), value), (0, 2, 1, 3))
         return self.dense(graph.reshape(mixed, (OPEN, config.hidden_size)), f"{name}/output")
 
-    def projected(self, x: Tensor, asked: Tensor | None, name: str) -> list[Tensor]:
-        """Queries, keys and values, (T, H) each; queries (P, H) of what is asked for."""
-        if asked is None:
+    def project_qkv(self, x: Tensor, targets: Tensor | None, name: str) -> list[Tensor]:
+        """Add queries, keys and values, (T, H) each; with `targets`, queries (P, H)."""
+        if targets is None:
             return self.graph.split(self.dense(x, name), 3)
         hidden = self.config.hidden_size
-        others = self.graph.split(self.dense(x, name, (hidden, None)), 2)
-        return [self.dense(asked, name, (0, hidden)), *others]
+        keys_and_values = self.graph.split(self.dense(x, name, (hidden, None)), 2)
+        return [self.dense(targets, name, (0, hidden)), *keys_and_values]
 
-    def rotate(self, x: Tensor, names: tuple[str, str], of: str = "") -> Tensor:
+    def rotate(self, x: Tensor, names: tuple[str, str], prefix: str = "") -> Tensor:
         graph, shape = self.graph, (1, OPEN, 1, self.config.head_dim // 2)
-        cos, sin = (self.table(of + name, shape) for name in names)
+        cos, sin = (self.table(prefix + name, shape) for name in names)
         first, second = graph.split(x, 2)
         return graph.concatenate(
             [
@@ -218,11 +224,12 @@ class _Layers(_Part):
 
 
 class _Head(_Layers):
-    """The last layer, and from its states to logits."""
+    """The last layer, and the head from its states to logits."""
 
     def logits(self) -> Tensor:
-        x, asked = (self.table(name, (OPEN, self.config.hidden_size)) for name in (STATES, ASKED))
-        x = self.layer(x, self.config.depths[-1], asked)
+        shape = (OPEN, self.config.hidden_size)
+        x, targets = (self.table(name, shape) for name in (STATES, TARGET))
+        x = self.layer(x, self.config.depths[-1], targets)
         if self.config.norm == "pre":
             x = self.norm(x, "final_norm")
         x = self.activation(self.dense(x, "head/dense"), self.config.head_act)
@@ -231,7 +238,7 @@ class _Head(_Layers):
     def decoder(self, x: Tensor) -> Tensor:
         tied = self.config.tie_word_embeddings
         table = self.value("embeddings/word_embeddings" if tied else "head/decoder")
-        weights = self.graph.weights(table, in_8_bits=self.in_8_bits)
+        weights = self.graph.weights(table, int8=self.int8)
         bias = self.vector("head/bias") if self.config.decoder_bias else None
         return self.graph.dense(x, weights, bias)
 
@@ -277,7 +284,7 @@ def _squared_relu(graph: Graph, x: Tensor) -> Tensor:
     return graph.multiply(y, y)
 
 
-ACTIVATIONS: dict[str, Activation] = {  # as blocks.py; the others have no operator here
+ACTIVATIONS: dict[str, Activation] = {  # those of blocks.py that have operators here
     "gelu": _gelu(approximate=False),
     "gelu_python": _gelu(approximate=False),
     "gelu_10": _clipped_gelu,

@@ -1,0 +1,17 @@
+"""The Fill tab: one reading of the text for all of its answers."""
+
+from mlm.inference.fill_mask import FillMask
+from mlm.playground.tabs import fill_tab
+from tests.support.fake_checkpoint import fake_checkpoint
+
+
+def test_a_text_is_encoded_once_for_all_answers(monkeypatch):
+    model = FillMask(fake_checkpoint(), "fake")
+    encoded = []
+    encode = model.predictor.encode
+    monkeypatch.setattr(
+        model.predictor, "encode", lambda text: encoded.append(text) or encode(text)
+    )
+    html = fill_tab.answer_html([(model, "")], "The [MASK] was ___.", 5, longer=True)
+    assert 'role="alert"' not in html
+    assert encoded == ["The [MASK] was [MASK]."]
