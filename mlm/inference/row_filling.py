@@ -31,19 +31,29 @@ class _CountedRow(NamedTuple):
 
 
 def fill_rows(
-    model: FillMask, rows: Sequence[Row], top_k: int, *, merge: bool = False
+    model: FillMask,
+    rows: Sequence[Row],
+    top_k: int,
+    *,
+    merge: bool = False,
+    limited: bool = True,
 ) -> Iterator[RowResult]:
     """Yield one result for each row, in order, as soon as it is known.
 
     Args:
         model: fills the rows.
-        rows: of any number; at most MAX_ANSWER characters are answered.
+        rows: of any number.
         top_k: words for each mask, at least 1; at most those of the model are returned.
         merge: see FillMask.answer.
+        limited: True answers at most MAX_ANSWER characters; the rows beyond have an error.
     """
     top_k = min(top_k, model.vocab_size)
-    counted = (_CountedRow(row, _count_masks(row, model.mask_token)) for row in rows)
-    for chunk in _chunks(_refuse_beyond_budget(counted, top_k)):
+    counted: Iterator[_CountedRow] = (
+        _CountedRow(row, _count_masks(row, model.mask_token)) for row in rows
+    )
+    if limited:
+        counted = _refuse_beyond_budget(counted, top_k)
+    for chunk in _chunks(counted):
         texts = [row.text for row in chunk if row.error is None]
         answers = iter(_answer(model, texts, top_k, merge))
         for row in chunk:

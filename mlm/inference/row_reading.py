@@ -51,7 +51,11 @@ class _Record(NamedTuple):
 
 
 def read_rows(
-    path: str | Path, text_column: str | None = None, mask_token: str = "[MASK]"
+    path: str | Path,
+    text_column: str | None = None,
+    mask_token: str = "[MASK]",
+    *,
+    limited: bool = True,
 ) -> Table:
     """Read the rows of a .csv, .tsv or .txt file in UTF-8, with or without a byte order mark.
 
@@ -63,6 +67,7 @@ def read_rows(
         text_column: None chooses the column in which most cells hold a mask; if none does, the one
             that text_column.py finds.
         mask_token: the model's own.
+        limited: False reads a file of any size: not for what a visitor sends.
 
     Raises:
         InputError: another kind of file, too large, too many rows, not UTF-8, no such column.
@@ -74,11 +79,14 @@ def read_rows(
             f"The file is called {_quote(path.name)}; expected a name that ends in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
         )
-    text = _decode(_read_bytes(path))
+    text = _decode(_read_bytes(path, MAX_BYTES if limited else None))
+    most = MAX_ROWS if limited else None
     if suffix == ".txt":
-        return Table([], None, rows_of_lines(text))
-    records = islice(_records(text, _find_separator(text, SEPARATORS[suffix])), MAX_ROWS + 2)
-    return _make_table(list(records), text_column, mask_token)
+        return Table([], None, _rows_of_lines(text, most))
+    records = _records(text, _find_separator(text, SEPARATORS[suffix]))
+    if most is not None:
+        records = islice(records, most + 2)
+    return _make_table(list(records), text_column, mask_token, most)
 
 
 def rows_of_lines(text: object) -> list[Row]:
@@ -91,8 +99,13 @@ def rows_of_lines(text: object) -> list[Row]:
         raise InputError(f"The lines are of type {type(text).__name__}; expected a text.")
     if len(text) > MAX_BYTES:
         raise InputError(f"The text has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
+    return _rows_of_lines(text, MAX_ROWS)
+
+
+def _rows_of_lines(text: str, most: int | None) -> list[Row]:
     lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
-    return _check_count(Row(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    rows = (Row(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return _check_count(rows, most)
 
 
 def rows_of(texts: Sequence[object]) -> list[Row]:
@@ -100,28 +113,28 @@ def rows_of(texts: Sequence[object]) -> list[Row]:
     return [Row(number, text) for number, text in enumerate(texts, 1)]
 
 
-def _check_count(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows; raise InputError if there are none or too many."""
-    first = list(islice(rows, MAX_ROWS + 1))
+def _check_count(rows: Iterable[Row], most: int | None) -> list[Row]:
+    """Return the rows; raise InputError for an empty list or more than `most`."""
+    first = list(rows if most is None else islice(rows, most + 1))
     if not first:
         raise InputError("No sentences found: write one a line, each with a [MASK].")
-    if len(first) > MAX_ROWS:
+    if most is not None and len(first) > most:
         raise InputError(
-            f"There are more than {MAX_ROWS:,} rows; at most {MAX_ROWS:,} are filled at once: "
+            f"There are more than {most:,} rows; at most {most:,} are filled at once: "
             "split the file."
         )
     return first
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, most: int | None) -> bytes:
     try:
         with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+            content = stream.read(-1 if most is None else most + 1)
     except OSError:
         raise InputError(f"The file {_quote(path.name)} cannot be opened: give it again.") from None
-    if len(content) > MAX_BYTES:
+    if most is not None and len(content) > most:
         raise InputError(
-            f"The file has more than {MAX_BYTES:,} bytes, which is the most that is read: split it."
+            f"The file has more than {most:,} bytes, which is the most that is read: split it."
         )
     return content
 
@@ -151,7 +164,7 @@ def _find_separator(text: str, allowed: str) -> str:
 def _records(text: str, separator: str) -> Iterator[_Record]:
     """Yield the rows that are not blank; one with unmatched quotes has an error and no cells."""
     # The limit is the whole process's; a larger cell is to be one bad row, not a failure.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES, len(text)))
     lines = io.StringIO(text, newline="").readlines()
     at, number = 0, 0
     while at < len(lines):
@@ -168,13 +181,15 @@ def _records(text: str, separator: str) -> Iterator[_Record]:
             yield _Record(number, cells)
 
 
-def _make_table(records: list[_Record], text_column: str | None, mask_token: str) -> Table:
+def _make_table(
+    records: list[_Record], text_column: str | None, mask_token: str, most: int | None
+) -> Table:
     columns, records = _split_header(records, mask_token)
     if len(columns) > MAX_COLUMNS:
         raise InputError(f"The file has {len(columns):,} columns; at most {MAX_COLUMNS} are read.")
     column = _choose_text_column(columns, records, text_column, mask_token)
     index = columns.index(column)
-    rows = _check_count(_make_row(record, columns, index) for record in records)
+    rows = _check_count((_make_row(record, columns, index) for record in records), most)
     return Table(columns, column, rows)
 
 
