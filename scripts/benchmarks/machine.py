@@ -23,7 +23,7 @@ def cpu_instructions() -> list[str]:
 
 @lru_cache
 def gpu_name() -> str | None:
-    """Return the driver's name of the first NVIDIA GPU, or None if there is no GPU."""
+    """Return the driver's name of the first NVIDIA GPU, or None without one."""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -20,7 +20,7 @@ class TokenScores(TypedDict):
 
 
 class Measurement(TypedDict, total=False):
-    """What a task of ours.py or peers.py prints as JSON.
+    """The figures that a task of ours.py or peers.py prints as JSON.
 
     seconds: of the task; result: compared with the other side's; first, start: seconds from the
     start of the process to the first answer, or to the end of the first training step; megabytes:
