@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("url")
     parser.add_argument("file", type=Path, help="a .png")
     parser.add_argument("--width", type=int, default=1280, help="in pixels; default: 1280")
-    parser.add_argument("--height", type=int, default=0, help="in pixels; default: 0, the whole page")
+    parser.add_argument(
+        "--height", type=int, default=0, help="in pixels; default: 0, the whole page"
+    )
     parser.add_argument("--dark", action="store_true", help="the dark theme")
     args = parser.parse_args()
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
