@@ -1,12 +1,12 @@
-# make demo    the whole story: adapt, publish, pull back, try it in the browser
-# make test    what has to pass before a change goes in; `make check` for style and types
-# make test-space    start the page as a Space does, on the Space's own Python and requirements
-# make bench         ours against what people would otherwise use
-# make test-kaggle   the training half and Kaggle's notebook on the oldest versions supported
+# make demo          adapt the bundled model, publish it, pull it back, try it in the browser
+# make test          the tests that every change has to pass; `make check` for style and types
+# make test-space    start the page as a Space does, on a Space's Python and requirements
+# make bench         measure this project against what people would otherwise use
+# make test-kaggle   test training and Kaggle's notebook on the oldest supported versions
 #
-# Everything is installed into .venv, once: a stamp file says what is there already.
+# Everything is installed into .venv once; stamp files record the installed requirements.
 
-# TensorFlow has no wheels yet for a Python newer than 3.13.
+# TensorFlow has no wheels for Python versions after 3.13 yet.
 PYTHON_FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(PYTHON_FITS)' 2>/dev/null && echo $$python && break; done)
@@ -14,7 +14,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-input
 SERVE ?= 1
-# Some tests are long: whoever is done with theirs takes over others.
+# A worker without tests takes over those of others, because some tests are long.
 TEST_WORKERS ?= -n 2 --dist worksteal
 HUB_MODEL_ID ?=
 SPACE_VENV := .venv-space
@@ -48,7 +48,7 @@ test: $(VENV)/.installed-dev
 	@bash scripts/install_test_programs.sh
 	@$(RUN) -m pytest $(TEST_WORKERS)
 
-# A Space adds gradio's extras and the package spaces to its requirements by itself.
+# A Space itself adds gradio's extras and the package spaces to its requirements.
 test-space: $(VENV)/.installed-dev
 	rm -rf $(SPACE_VENV)
 	$(SPACE_PYTHON) -m venv $(SPACE_VENV)

@@ -3,7 +3,7 @@
     python scripts/check_reference.py bert-base-uncased
     python scripts/check_reference.py runs/download --model roberta-base --reference_file ref.json
 
-Exit codes: 0 all agree to 1e-3; 1 some do not; 2 bad arguments or a checkpoint that cannot be read.
+Exit codes: 0 all agree to 0.001; 1 some do not; 2 bad arguments, or an unreadable checkpoint.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("folder", type=Path, help="a checkpoint folder of a published model")
     parser.add_argument(
-        "--model", help="its name, such as roberta-base; default: found in the folder"
+        "--model", help="the model's name, e.g. roberta-base; default: found in the folder"
     )
     parser.add_argument(
         "--reference_file",
@@ -46,10 +46,10 @@ def check(given: argparse.Namespace) -> bool:
     if given.reference_file is None and not path.is_file():
         raise ConfigError(
             "no file of published numbers was found: give one with --reference_file FILE; "
-            "docs/data.md says which there is"
+            "docs/data.md describes one"
         )
     if not given.folder.is_dir():
-        raise ConfigError(f"{given.folder} is not a folder: give one that holds a checkpoint")
+        raise ConfigError(f"{given.folder} is not a folder: give a checkpoint folder")
     published = read_published_numbers(path)
     model, named_by = given.model, "--model"
     if model is None:

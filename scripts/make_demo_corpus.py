@@ -1,13 +1,12 @@
-"""Write the demo's little corpus: 4,000 short texts about a dish, an instrument or a trip.
+"""Write the demo's small corpus: 4,000 short texts about a dish, an instrument or a trip.
 
     python scripts/make_demo_corpus.py       # writes mlm/bundled/corpus.csv, always the same bytes
 
-`make demo` adapts a model of film reviews to these texts, so they speak of anything but films.
-Every text is drawn from the tables and sentences below and from nowhere else. A text is about one
-scene: the words of a table's row go together (soup is hot or thick and boiled in a pot; a violin
-has strings and a bow), so there is something to learn beyond the sentences themselves. Nouns are
-everyday words on purpose: they are single pieces in a small vocabulary, hence words that a mask
-can be filled with.
+`make demo` adapts a model of film reviews to these texts, so none of them is about films. Texts are
+drawn only from the tables and sentences below. Each is about one scene. The words in a row of a
+table belong together (soup is hot or thick and boiled in a pot; a violin has strings and a bow), so
+that there is more to learn than the sentences. The nouns are everyday words: they are single tokens
+even in a small vocabulary, so a mask can be filled with them.
 """
 
 import csv
@@ -20,9 +19,9 @@ from pathlib import Path
 OUTPUT = Path(__file__).resolve().parents[1] / "mlm" / "bundled" / "corpus.csv"
 NUM_TEXTS = 4000
 SEED = 7
-MIN_WORDS, MAX_WORDS = 20, 60  # a text, in words
+MIN_WORDS, MAX_WORDS = 20, 60  # of a text
 
-# Columns are split at "|", alternatives inside a cell at ",". The first column names the row.
+# "|" separates columns, "," the alternatives in a cell. The first column is the row's name.
 DISHES = """
 name    | form   | portion                                | good                     | fault           | cooked                                  | taste                     | side
 soup    | mass   | a bowl of soup                         | hot, thick, rich         | salty, thin     | boiled in a big pot                     | pepper, onion, cream      | bread, cheese
@@ -99,7 +98,7 @@ PACKING = {
 BREAKFAST = ("bread", "eggs", "cheese", "ham")
 SWEETS = ("cake", "pie", "ice cream", "fruit", "chocolate", "cheese")
 
-# Used by any scene: a name in braces stands for one of its phrases, which may hold names again.
+# For all scenes: a name in braces is replaced by one of its phrases, which may have names, too.
 PHRASES = """
 name       | phrase
 when       | last night, on Sunday, last week, on Friday, in the summer, yesterday
@@ -123,7 +122,7 @@ bed        | a small {lodging}, a cheap {lodging}, an old {lodging}, a lovely {l
 mood       | tired but happy, very happy, hungry and tired, a little sad to leave
 """
 
-# A text is an opening, one or both of two kinds of detail, and perhaps a close, all of one scene.
+# A text is an opening, one or both of two kinds of detail, and perhaps a close, of one scene.
 DISH_SENTENCES = {
     "opening": [
         "I ordered the {dish} and {it} {was} {tasty}.",
@@ -229,16 +228,17 @@ TRIP_SENTENCES = {
     ],
 }
 
-Row = dict[str, list[str]]
+Phrases = dict[str, list[str]]  # name -> alternatives
 
 
 def main() -> None:
+    """Write the corpus."""
     OUTPUT.write_bytes(corpus_csv().encode("utf-8"))
     print(f"{OUTPUT}: {NUM_TEXTS} texts, {OUTPUT.stat().st_size / 1e6:.2f} MB")
 
 
 def corpus_csv() -> str:
-    """The whole file: columns id,text; lines end with a bare newline. Same text on every call."""
+    """Return the content of the file: columns id,text; lines end with a bare newline."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "text"])
@@ -247,13 +247,13 @@ def corpus_csv() -> str:
 
 
 def make_texts(count: int, rng: random.Random) -> list[str]:
-    """`count` different texts of MIN_WORDS..MAX_WORDS words, the three subjects in turn."""
+    """Return `count` different texts of MIN_WORDS..MAX_WORDS words, the subjects in turn."""
     subjects = [
         (DISH_SENTENCES, dish_scene),
         (MUSIC_SENTENCES, music_scene),
         (TRIP_SENTENCES, trip_scene),
     ]
-    texts: dict[str, None] = {}  # a set that keeps its order
+    texts: dict[str, None] = {}  # an ordered set
     while len(texts) < count:
         sentences, draw_scene = subjects[len(texts) % len(subjects)]
         text = write_text(sentences, draw_scene(rng), rng)
@@ -262,27 +262,29 @@ def make_texts(count: int, rng: random.Random) -> list[str]:
     return list(texts)
 
 
-def write_text(sentences: dict[str, list[str]], scene: Row, rng: random.Random) -> str:
+def write_text(sentences: dict[str, list[str]], scene: Phrases, rng: random.Random) -> str:
+    """Return a text about a scene; sentences: the templates of each kind."""
     opening, *details, close = sentences.values()
-    kept = [details[i] for i in sorted(rng.sample(range(len(details)), rng.randint(1, 2)))]
-    kinds = [opening, *kept, *([close] if rng.random() < 0.6 else [])]
-    chosen = [rng.choice(kind) for kind in kinds]
-    return " ".join(finish_sentence(expand(sentence, scene, rng)) for sentence in chosen)
+    used = [details[i] for i in sorted(rng.sample(range(len(details)), rng.randint(1, 2)))]
+    kinds = [opening, *used, *([close] if rng.random() < 0.6 else [])]
+    templates = [rng.choice(kind) for kind in kinds]
+    return " ".join(finish_sentence(expand(template, scene, rng)) for template in templates)
 
 
-def expand(template: str, scene: Row, rng: random.Random) -> str:
-    """Replace each `{name}` by one of its phrases, the scene's before the common ones."""
+def expand(template: str, scene: Phrases, rng: random.Random) -> str:
+    """Replace each `{name}` by one of its phrases; those of the scene come first."""
     phrases = common_phrases() | scene
     return re.sub(r"\{(\w+)\}", lambda m: expand(rng.choice(phrases[m[1]]), scene, rng), template)
 
 
 def finish_sentence(sentence: str) -> str:
-    """Set "an" before a vowel and a capital at the start."""
+    """Write "an" before a vowel, and the first letter as a capital."""
     sentence = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", sentence)
     return sentence[0].upper() + sentence[1:]
 
 
-def dish_scene(rng: random.Random) -> Row:
+def dish_scene(rng: random.Random) -> Phrases:
+    """Draw the phrases of a text about a dish."""
     dish = rng.choice(read_table(DISHES))
     name = dish["name"][0]
     taste, taste2 = rng.sample(dish["taste"], 2)
@@ -291,7 +293,7 @@ def dish_scene(rng: random.Random) -> Row:
     return {
         **dish,
         **person(rng),
-        **number(dish["form"]),
+        **agreement(dish["form"]),
         "dish": [name],
         "taste": [taste],
         "taste2": [taste2],
@@ -304,7 +306,8 @@ def dish_scene(rng: random.Random) -> Row:
     }
 
 
-def music_scene(rng: random.Random) -> Row:
+def music_scene(rng: random.Random) -> Phrases:
+    """Draw the phrases of a text about an instrument."""
     first, second = rng.sample(read_table(INSTRUMENTS), 2)
     sound, sound2 = rng.sample(first["sound"], 2)
     player = person(rng)
@@ -312,10 +315,10 @@ def music_scene(rng: random.Random) -> Row:
     return {
         **first,
         **player,
-        **number(first["form"]),
+        **agreement(first["form"]),
         "inst": first["name"],
         "inst2": second["name"],
-        "was2": number(second["form"])["was"],
+        "was2": agreement(second["form"])["was"],
         "sound": [sound],
         "sound2": [sound2],
         "sound_of2": second["sound"],
@@ -325,7 +328,8 @@ def music_scene(rng: random.Random) -> Row:
     }
 
 
-def trip_scene(rng: random.Random) -> Row:
+def trip_scene(rng: random.Random) -> Phrases:
+    """Draw the phrases of a text about a trip."""
     place, place2 = rng.sample(read_table(PLACES), 2)
     name, other = rng.sample(place["vehicle"], 2)
     vehicle = next(row for row in read_table(VEHICLES) if row["name"] == [name])
@@ -349,26 +353,27 @@ def trip_scene(rng: random.Random) -> Row:
     }
 
 
-def person(rng: random.Random) -> Row:
-    """Somebody, and the pronouns that go with them."""
+def person(rng: random.Random) -> Phrases:
+    """Draw a person, with the pronouns."""
     row = rng.choice(read_table(PEOPLE))
     return {**row, "who": [rng.choice(row["who"])]}
 
 
 @cache
-def common_phrases() -> Row:
+def common_phrases() -> Phrases:
+    """Return the phrases that all scenes use."""
     return {row["name"][0]: row["phrase"] for row in read_table(PHRASES)}
 
 
-def number(form: list[str]) -> Row:
-    """Words that agree with a noun: "eggs" are plural, the rest take the singular."""
+def agreement(form: list[str]) -> Phrases:
+    """Return the pronouns and verb that agree with a noun: plural as "eggs", else singular."""
     if form == ["plural"]:
         return {"it": ["they"], "was": ["were"], "them": ["them"]}
     return {"it": ["it"], "was": ["was"], "them": ["it"]}
 
 
-def read_table(table: str) -> list[Row]:
-    """One dict a row: column name to its alternatives."""
+def read_table(table: str) -> list[Phrases]:
+    """Return a dict for each row: column name -> alternatives."""
     header, *lines = [line.split("|") for line in table.strip().splitlines()]
     names = [name.strip() for name in header]
     return [

@@ -1,23 +1,24 @@
-"""Ours against what people would otherwise use, on the same work: `make bench`.
+"""Measure this project against what people would otherwise use, on the same work: `make bench`.
 
     python scripts/benchmarks/bench.py [ROW ...] [--runs 5] [--output bench.md]
 
-Each row runs its two sides in turn, A B A B, each time as a process of its own with as many
-threads, and gives the medians, the spread and the ratio (the peer's time / ours). A row whose sides
-do not agree in what they found is a failure, and so is one on a machine that has something else to
-do: PyTorch, whose threads wait for each other, is then slower tenfold.
+Each row runs its two sides in turn, A B A B, each run in a process of its own and with the same
+number of threads. It prints the medians, the spread and the ratio (the peer's time / ours). A row
+fails if the results of its sides do not agree, or if the machine has other work: PyTorch, whose
+threads wait for each other, is then ten times slower.
 
-Models of the BERT-base shape have random weights and the real vocabulary; texts are IMDB's. The
+Models of the BERT-base shape have random weights and the real vocabulary; the texts are IMDB's. The
 folder that MLM_SHARED_DATA names has tokenizers/bert-base-uncased-vocab.txt and
 imdb/{train,unsup,test_4k}.csv.gz with a column text. The peers need `pip install 'mlm[bench]'`.
 
-What the page takes for an answer has weights in 8 bits, the peers' in 32; fill-*-int8 are against
-8 bits, fill-32-float32 is in 32 here too. The peers compute the logits of all tokens, ours those of
-masks. What ours makes of a checkpoint once, before its first answer ever, is in no row.
-train-small and learn-small are in bf16 where the processor multiplies in it, else in fp32, and
-there is no train-base-bf16 without: PyTorch is then several times slower in it than in fp32.
-train-base-gpu is there with an NVIDIA GPU and JAX for it, of the CUDA that PyTorch has
-(`pip install "jax[cuda13]"`), against torch.compile; it has not been run on a GPU yet.
+Our fill-* rows use 8-bit weights, as the page does, and their peers float32; the peers of
+fill-*-int8 use 8 bits too, and fill-32-float32 has float32 on both sides. The peers compute the
+logits of all tokens, we those of the masks. The conversion of a checkpoint before its first answer
+ever is not measured.
+train-small and learn-small use bf16 if the processor multiplies in it, else fp32. Without such a
+processor train-base-bf16 is left out: PyTorch is then several times slower in bf16 than in fp32.
+train-base-gpu, against torch.compile, needs an NVIDIA GPU and JAX for the CUDA version of PyTorch
+(`pip install "jax[cuda13]"`); it has not been run on a GPU yet.
 """
 
 import argparse
@@ -32,17 +33,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from machine import (
+    becomes_idle,
+    cpu_instructions,
+    cpu_seconds_of_others,
     gpu_name,
-    instructions,
-    is_idle,
-    seconds_of_others,
-    taken_by_other_machines,
+    stolen_seconds,
 )
 from material import IMDB, VOCABULARY, Material
-from rows import ROWS, Row
+from rows import ROWS, Arguments, Device, Row
+from timing import Measurement
 
 from mlm.backend.hardware import available_cpus, cpu_name
 
@@ -61,121 +62,131 @@ LIBRARIES = (
     "minicons",
     "numpy",
 )
-# Of the time that a run took, which others may have worked in it.
-MOST_OF_OTHERS = 0.05
+MOST_OF_OTHERS = 0.05  # of a run's time, in which other processes may work
 
 
-class Failed(Exception):
-    """A row that gives no figure, and why."""
+class BenchmarkError(Exception):
+    """The reason why a row has no figures."""
 
 
 @dataclass
-class Measured:
-    """What both sides of each row told, by what they were asked."""
+class Measurements:
+    """The measurements of both sides by task and arguments, and the peak speed of each device."""
 
-    made: Material
-    told: dict[str, list[Any]] = field(default_factory=dict)
-    peaks: dict[str, float] = field(default_factory=dict)
+    material: Material
+    pairs: dict[str, list[tuple[Measurement, Measurement]]] = field(default_factory=dict)
+    peaks: dict[Device, float] = field(default_factory=dict)
 
     def figures(self, row: Row, runs: int) -> tuple[list[float], list[float]]:
-        """Of both sides, A B A B. Rows that differ in the figure alone share the runs."""
-        arguments = row.arguments(self.made)
+        """Return a row's figures of both sides, run A B A B.
+
+        Rows that differ only in the figure share the runs.
+        """
+        arguments = row.arguments(self.material)
         key = json.dumps([row.task, row.peer, row.on, row.ours, arguments])
-        if key not in self.told:
-            if row.task == "fill":  # makes what later starts read
-                run(self.made, "ours.py", row.task, arguments | row.ours)
-            self.told[key] = [both(row, self.made, arguments) for _ in range(runs)]
-        ours, theirs = zip(*self.told[key], strict=True)
+        if key not in self.pairs:
+            if row.task == "fill":  # converts the checkpoint, which later runs then read
+                run(self.material, "ours.py", row.task, {**arguments, **row.ours})
+            self.pairs[key] = [run_both(row, self.material, arguments) for _ in range(runs)]
+        ours, theirs = zip(*self.pairs[key], strict=True)
         return [us[row.figure] for us in ours], [them[row.figure] for them in theirs]
 
-    def peak(self, on: str) -> float:
-        """Billions of operations a second in a product: of the CPU in fp32, of a GPU in bf16."""
+    def peak(self, on: Device) -> float:
+        """Return billions of operations a second in a matrix product: CPU in fp32, GPU in bf16."""
         if on not in self.peaks:
             task = {"cpu": "product_peak", "gpu": "gpu_product_peak"}[on]
-            self.peaks[on] = run(self.made, "peers.py", task, {}, on)["result"]
+            self.peaks[on] = run(self.material, "peers.py", task, {}, on)["result"]
         return self.peaks[on]
 
 
-def both(row: Row, made: Material, arguments: dict[str, Any]) -> tuple[Any, Any]:
-    """What each side tells of doing it once."""
-    us = run(made, "ours.py", row.task, arguments | row.ours, row.on)
-    them = run(made, "peers.py", row.peer, arguments, row.on)
+def run_both(row: Row, material: Material, arguments: Arguments) -> tuple[Measurement, Measurement]:
+    """Run each side once. Raises BenchmarkError if the results do not agree."""
+    us = run(material, "ours.py", row.task, {**arguments, **row.ours}, row.on)
+    them = run(material, "peers.py", row.peer, arguments, row.on)
     if not row.agree(us["result"], them["result"]):
-        raise Failed(f"the sides do not agree: {us['result']} and {them['result']}")
+        raise BenchmarkError(f"the sides do not agree: {us['result']} and {them['result']}")
     return us, them
 
 
 def run(
-    made: Material, file: str, task: str, arguments: dict[str, Any], on: str = "cpu"
-) -> dict[str, Any]:
-    """One side once."""
-    if not is_idle():
-        raise Failed("something else keeps the machine busy")
-    asked = [sys.executable, str(HERE / file), task, json.dumps(arguments)]
-    environ = os.environ | environment(made, on)
-    started, before = time.perf_counter(), seconds_of_others()
-    done = subprocess.run(asked, capture_output=True, text=True, env=environ)
-    others = seconds_of_others() - before
+    material: Material, file: str, task: str, arguments: Arguments, on: Device = "cpu"
+) -> Measurement:
+    """Run a task of one side in a process of its own.
+
+    Raises:
+        BenchmarkError: the task fails, or other processes use the machine.
+    """
+    if not becomes_idle():
+        raise BenchmarkError("other processes keep the machine busy")
+    command = [sys.executable, str(HERE / file), task, json.dumps(arguments)]
+    environ = os.environ | environment_variables(material, on)
+    started, before = time.perf_counter(), cpu_seconds_of_others()
+    done = subprocess.run(command, capture_output=True, text=True, env=environ)
+    others = cpu_seconds_of_others() - before
     if done.returncode:
-        raise Failed(f"{file} {task}: {done.stderr[-2000:]}")
+        raise BenchmarkError(f"{file} {task}: {done.stderr[-2000:]}")
     if others > 0.5 + MOST_OF_OTHERS * (time.perf_counter() - started):
-        raise Failed(f"something else worked for {others:.1f} s beside {file} {task}")
-    return json.loads(done.stdout.splitlines()[-1])
+        raise BenchmarkError(f"other processes worked for {others:.1f} s during {file} {task}")
+    measurement: Measurement = json.loads(done.stdout.splitlines()[-1])
+    return measurement
 
 
-def environment(made: Material, on: str) -> dict[str, str]:
-    """As many threads for both sides, and the GPU, which both take where they see it, or none."""
+def environment_variables(material: Material, on: Device) -> dict[str, str]:
+    """Return the same number of threads for both sides, and the GPU or none."""
     devices = {
         "cpu": {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
         "gpu": {"KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": "0"},
     }
     return {
-        "HF_ASSETS_CACHE": str(made.folder / "assets"),
+        "HF_ASSETS_CACHE": str(material.folder / "assets"),
         "OMP_NUM_THREADS": str(available_cpus()),
         **devices[on],
     }
 
 
-def table(names: list[str], runs: int) -> Iterator[tuple[str, bool]]:
-    """Lines, and whether each is as it should be."""
-    for each in (*heading(runs), f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"):
-        yield each, True
-    before = taken_by_other_machines()
-    with tempfile.TemporaryDirectory() as folder:
-        measured = Measured(Material(Path(folder)))
-        for name in names:
-            row = ROWS[name]
-            try:
-                yield line(name, row, measured.figures(row, runs), measured.peak(row.on)), True
-            except Failed as failure:
-                yield f"| {name} | failed: {' '.join(str(failure).split())} |", False
-    for on, peak in measured.peaks.items():
-        yield f"\nPeak of the {on}, in a product of matrices: {peak:,.0f} GFLOP/s", True
-    taken = taken_by_other_machines() - before
-    yield f"\nTaken from this machine by others on the same hardware: {taken:.0f} s", True
-
-
-def heading(runs: int) -> Iterator[str]:
-    """What is measured with and on."""
-    found = {name: version_of(name) for name in LIBRARIES}
-    yield ", ".join(f"{name} {known}" for name, known in found.items() if known)
-    yield f"{cpu_name()}, {', '.join(instructions())}; {gpu_name() or 'no GPU'}"
-    yield f"{available_cpus()} threads, {runs} runs of each side; medians\n"
-
-
 COLUMNS = "row", "ours", "peer", "ratio", "to reach", "precision", "spread", "of the peak"
 
 
-def line(name: str, row: Row, figures: tuple[list[float], list[float]], peak: float) -> str:
+def table(names: list[str], runs: int) -> Iterator[tuple[str, bool]]:
+    """Yield lines of Markdown, each with False if it reports a failed row."""
+    for line in (*heading(runs), f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"):
+        yield line, True
+    before = stolen_seconds()
+    with tempfile.TemporaryDirectory() as folder:
+        measurements = Measurements(Material(Path(folder)))
+        for name in names:
+            row = ROWS[name]
+            try:
+                figures = measurements.figures(row, runs)
+                yield format_row(name, row, figures, measurements.peak(row.on)), True
+            except BenchmarkError as error:
+                yield f"| {name} | failed: {' '.join(str(error).split())} |", False
+    for on, peak in measurements.peaks.items():
+        yield f"\nPeak of the {on}, in a matrix product: {peak:,.0f} GFLOP/s", True
+    stolen = stolen_seconds() - before
+    yield f"\nCPU time taken by other virtual machines on the same hardware: {stolen:.0f} s", True
+
+
+def heading(runs: int) -> Iterator[str]:
+    """Yield the versions of the libraries, the hardware, and the number of runs."""
+    versions = {name: version_of(name) for name in LIBRARIES}
+    yield ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    yield f"{cpu_name()}, {', '.join(cpu_instructions())}; {gpu_name() or 'no GPU'}"
+    yield f"{available_cpus()} threads, {runs} runs of each side; medians\n"
+
+
+def format_row(name: str, row: Row, figures: tuple[list[float], list[float]], peak: float) -> str:
+    """Return a row of the table; figures: of our side and of the peer, in the order of the runs."""
     us, them = map(statistics.median, figures)
-    spread = ", ".join(f"{min(each):.3g}-{max(each):.3g}" for each in figures)
-    # With 16 or 8 bits it may be more than all of the peak in fp32.
+    spread = ", ".join(f"{min(side):.3g}-{max(side):.3g}" for side in figures)
+    # With 16 or 8 bits it may exceed the peak, which is in fp32.
     share = f"{row.operations / us / peak / 1e9:.0%}" if row.operations else ""
-    told = f"{us:.3g} | {them:.3g} | {them / us:.2f} | {row.wanted}"
-    return f"| {name} | {told} | {row.precision} | {spread} | {share} |"
+    medians = f"{us:.3g} | {them:.3g} | {them / us:.2f} | {row.wanted}"
+    return f"| {name} | {medians} | {row.precision} | {spread} | {share} |"
 
 
 def version_of(library: str) -> str | None:
+    """Return the version of an installed library, or None."""
     try:
         return version(library)
     except PackageNotFoundError:
@@ -183,25 +194,27 @@ def version_of(library: str) -> str | None:
 
 
 def main(arguments: list[str]) -> None:
+    """Print the table, and write it to --output; exit with 1 if a row fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=5, help="of each side; default: 5")
     parser.add_argument("--output", type=Path, help="a file for the table")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.rows) - ROWS.keys())
     if unknown:
-        parser.error(f"there is no row {unknown[0]} here; there are {', '.join(ROWS)}")
+        parser.error(f"{unknown[0]} is not a row; expected some of {', '.join(ROWS)}")
     missing = [str(file) for file in (VOCABULARY, *IMDB.values()) if not file.is_file()]
     if missing:
-        parser.error(f"there is no {missing[0]}; name the folder of the texts in MLM_SHARED_DATA")
-    told = []
-    for each in table(given.rows or list(ROWS), given.runs):
-        print(each[0], flush=True)
-        told.append(each)
+        parser.error(f"{missing[0]} was not found; name the folder of the texts in MLM_SHARED_DATA")
+    lines: list[str] = []
+    all_passed = True
+    for line, passed in table(given.rows or list(ROWS), given.runs):
+        print(line, flush=True)
+        lines.append(line)
+        all_passed &= passed
         if given.output:  # line by line: a row may take half an hour
-            text = "".join(f"{told_line}\n" for told_line, _ in told)
-            given.output.write_text(text, encoding="utf-8")
-    if not all(fine for _, fine in told):
+            given.output.write_text("".join(f"{each}\n" for each in lines), encoding="utf-8")
+    if not all_passed:
         raise SystemExit(1)
 
 

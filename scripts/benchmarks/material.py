@@ -1,6 +1,6 @@
-"""What is measured on: texts of IMDB, and models of random weights with the real vocabulary.
+"""The benchmarks' data: IMDB texts, and models of random weights with the real vocabulary.
 
-MLM_SHARED_DATA names the folder of both; docs/data.md says where the files are from.
+MLM_SHARED_DATA names the folder of the texts and the vocabulary; docs/data.md has their sources.
 """
 
 import os
@@ -8,14 +8,13 @@ import tempfile
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("MLM_SHARED_DATA", ROOT.parent / "shared" / "data"))
 IMDB = {name: DATA / "imdb" / f"{name}.csv.gz" for name in ("train", "unsup", "test_4k")}
 VOCABULARY = DATA / "tokenizers" / "bert-base-uncased-vocab.txt"
 
-BASE: dict[str, int] = {}  # the shape that a BERT's config has where it says nothing
+BASE: dict[str, int] = {}  # the default shape of a BERT config
 SMALL = {
     "hidden_size": 256,
     "num_hidden_layers": 4,
@@ -30,23 +29,24 @@ WORDS = (
 
 @dataclass
 class Material:
-    """What is worked on, made when it is first asked for."""
+    """Models and texts of a run of the benchmarks; models are made at their first use."""
 
     folder: Path
-    made: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
     def model(self, name: str, shape: dict[str, int]) -> str:
-        if name not in self.made:
-            self.made[name] = make_model(self.folder / name, shape)
-        return self.made[name]
+        """Return the folder of a model of this name; `shape` has the sizes of its config."""
+        if name not in self.models:
+            self.models[name] = make_model(self.folder / name, shape)
+        return self.models[name]
 
     def sentence(self, tokens: int) -> str:
-        """Of so many tokens, [CLS] and [SEP] among them; each word of WORDS is one."""
+        """Return a text of `tokens` tokens, [CLS] and [SEP] included: a token a word of WORDS."""
         first, others = WORDS.split(), cycle(WORDS.replace("[MASK]", "film").split())
         return " ".join(islice([*first, *islice(others, tokens)], tokens - 2))
 
     def reviews(self, count: int) -> list[str]:
-        """First sentences of IMDB's held-out reviews, of 5 to 40 words."""
+        """Return the first sentences, of 5 to 40 words, of IMDB's held-out reviews."""
         import csv
         import gzip
         import re
@@ -57,7 +57,7 @@ class Material:
         return fit[:count]
 
     def held_out(self, model: str) -> str:
-        """128 masked sequences of held-out reviews, as arrays."""
+        """Write 128 masked sequences of held-out reviews to an .npz file and return its path."""
         import numpy as np
 
         from mlm.checkpoint.tokenizer import load_tokenizer
@@ -66,9 +66,9 @@ class Material:
         from mlm.evaluation.held_out import resolve_held_out, tokenize_held_out
 
         tokenizer = load_tokenizer(model)
-        asked, _ = resolve_held_out(None, validation_file=(str(IMDB["test_4k"]),))
+        texts, _ = resolve_held_out(None, validation_file=(str(IMDB["test_4k"]),))
         ((inputs, labels, weights), *_) = evaluation_batches(
-            tokenize_held_out(asked, tokenizer),
+            tokenize_held_out(texts, tokenizer),
             TokenFacts.of(tokenizer),
             max_seq_length=128,
             batch_size=128,
@@ -77,18 +77,23 @@ class Material:
             whole_word_mask=False,
         )
         path = self.folder / "held_out.npz"
-        chosen: dict[str, Any] = {n: inputs[n] for n in ("input_ids", "masked_positions")}
-        np.savez(path, labels=labels, real=weights > 0, **chosen)
+        np.savez(
+            path,
+            input_ids=inputs["input_ids"],
+            masked_positions=inputs["masked_positions"],
+            labels=labels,
+            real=weights > 0,
+        )
         return str(path)
 
 
 def make_model(folder: Path, shape: dict[str, int]) -> str:
-    """A BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
+    """Save a BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
     import shutil
 
     from mlm.backend.startup import load_backend
 
-    # Where there is a GPU, it is all for those that are measured.
+    # If there is a GPU, all of its memory is for the processes that are measured.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     load_backend()
     import keras
@@ -101,8 +106,8 @@ def make_model(folder: Path, shape: dict[str, int]) -> str:
     with tempfile.TemporaryDirectory() as vocabulary:
         shutil.copy(VOCABULARY, Path(vocabulary) / "vocab.txt")
         tokenizer = load_tokenizer(vocabulary)
-    about = {"vocab_size": len(tokenizer), **special_token_ids("bert", tokenizer), **shape}
-    hf_config = new_config("bert", **about)
+    sizes = {"vocab_size": len(tokenizer), **special_token_ids("bert", tokenizer), **shape}
+    hf_config = new_config("bert", **sizes)
     keras.utils.set_random_seed(1)
     model = MaskedLM(encoder_config_of(hf_config))
     model.build()

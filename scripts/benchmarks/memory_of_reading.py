@@ -1,9 +1,9 @@
-"""Peak memory of building a token store from 10,000 and from 1,000,000 rows: it should not grow.
+"""Peak memory of building a token store from 10,000 and from 1,000,000 rows; it must not grow.
 
     python scripts/benchmarks/memory_of_reading.py [--rows 10000 1000000] [--format csv parquet]
 
-Writes synthetic rows (a fifth are repeats) to a temporary folder, then reads, cleans, splits and
-tokenises them, each time in a process of its own, and prints that process's peak.
+Writes synthetic rows (a fifth are repeats) to a temporary folder. Reads, cleans, splits and
+tokenizes them in a process of its own, and prints the peak memory of that process.
 
 On two busy cores: 149 MiB and 163 MiB as CSV, 129 MiB and 148 MiB as Parquet of one row group.
 """
@@ -20,8 +20,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 STEMS = ("ka", "lo", "mi", "ne", "ru", "so", "ta", "vi")
 WORDS = [stem + end for stem in STEMS for end in ("ben", "dor", "fil", "gam", "hus")]
 
@@ -35,7 +33,7 @@ def synthetic_texts(rows: int) -> Iterator[str]:
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """Write the texts as CSV or Parquet, in pieces."""
+    """Write the texts as CSV or Parquet; the suffix of `path` decides."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,8 +48,8 @@ def write_rows(path: Path, rows: int) -> None:
         writer.write_table(pa.table({"text": list(texts)}, schema), row_group_size=rows)
 
 
-def build(path: Path) -> tuple[float, float, str]:
-    """Build the store; peak resident memory in MiB, seconds, the report."""
+def build_store(path: Path) -> tuple[float, float, str]:
+    """Build a token store; return the peak resident memory in MiB, the seconds and the report."""
     from mlm.data.tokens.corpus import build_token_store
     from mlm.data.tokens.wordpiece import train_tokenizer
 
@@ -66,20 +64,22 @@ def build(path: Path) -> tuple[float, float, str]:
 
 
 def main() -> None:
-    """Print a line for every format and number of rows."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print a line for each format and number of rows."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--format", nargs="+", choices=["csv", "parquet"], default=["csv"])
     arguments = parser.parse_args()
-    # A spawned process, one a job: neither the writing nor the job before counts as its memory.
+    # A new process for each call: neither writing nor an earlier call counts as its memory.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for kind in arguments.format:
+        for suffix in arguments.format:
             for rows in arguments.rows:
                 with tempfile.TemporaryDirectory() as folder:
-                    path = Path(folder) / f"rows.{kind}"
+                    path = Path(folder) / f"rows.{suffix}"
                     pool.apply(write_rows, (path, rows))
-                    peak, seconds, report = pool.apply(build, (path,))
-                print(f"{rows:>9,} rows of {kind}: peak {peak:,.0f} MiB, {seconds:.1f} s; {report}")
+                    peak, seconds, report = pool.apply(build_store, (path,))
+                print(
+                    f"{rows:>9,} rows of {suffix}: peak {peak:,.0f} MiB, {seconds:.1f} s; {report}"
+                )
 
 
 if __name__ == "__main__":

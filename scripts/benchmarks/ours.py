@@ -1,8 +1,8 @@
-"""Our half of the benchmarks: one task in a process of its own; bench.py runs it.
+"""Our side of the benchmarks: one task in a process of its own, which bench.py starts.
 
     python scripts/benchmarks/ours.py fill '{"model": "FOLDER", "sentences": ["..."], "times": 20}'
 
-The last line printed is {"seconds": ..., "result": ...}.
+The last line printed is a Measurement of timing.py as JSON.
 """
 
 import json
@@ -16,89 +16,97 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 import numpy as np
-from timing import peak_mb, since_process_start, timed, words
+from timing import (
+    Measurement,
+    peak_megabytes,
+    seconds_since_process_start,
+    time_calls,
+    token_scores,
+)
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.inference.engines.litert import DType
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.predictor import log_softmax
 
+Settings = dict[str, Any]  # of a TrainingConfig
 
-def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") -> dict[str, Any]:
-    """Fill-mask of one sentence, or of many at once; the best words."""
+
+def fill(model: str, sentences: list[str], times: int, dtype: DType = "int8") -> Measurement:
+    """Fill the masks of one sentence, or of many in one call; the result is the best words."""
     fill_mask = FillMask.from_pretrained(model, dtype=dtype)
-    asked: Any = sentences if len(sentences) > 1 else sentences[0]
-    fill_mask(asked, 5)
-    first = since_process_start()
-    seconds, found = timed(lambda: fill_mask(asked, 5), times)
-    answers = found if len(sentences) > 1 else [found]
+    text = sentences if len(sentences) > 1 else sentences[0]
+    fill_mask(text, 5)
+    first = seconds_since_process_start()
+    seconds, answer = time_calls(lambda: fill_mask(text, 5), times)
+    answers = answer if len(sentences) > 1 else [answer]
     return {
         "seconds": seconds,
-        "first": first,  # answer, since the process started
-        "result": [words(answer) for answer in answers],
-        "megabytes": peak_mb(),
+        "first": first,
+        "result": [token_scores(answer) for answer in answers],
+        "megabytes": peak_megabytes(),
     }
 
 
-def score(model: str, sentences: list[str], dtype: DType = "int8") -> dict[str, Any]:
-    """Pseudo-log-likelihood of each sentence."""
+def score(model: str, sentences: list[str], dtype: DType = "int8") -> Measurement:
+    """Compute the pseudo-log-likelihood of each sentence."""
     fill_mask = FillMask.from_pretrained(model, dtype=dtype)
-    seconds, found = timed(
+    seconds, scores = time_calls(
         lambda: [fill_mask.score(s).pseudo_log_likelihood for s in sentences], 1, warm_up=0
     )
-    return {"seconds": seconds, "result": found}
+    return {"seconds": seconds, "result": scores}
 
 
-def serve(model: str, **asked: Any) -> dict[str, Any]:
-    """What `ask` finds of a page that this process serves, and the memory that the page took."""
+def serve(model: str, sentence: str, clients: int, seconds: float) -> Measurement:
+    """Serve the page in this process and `ask` it from another; megabytes are the page's."""
     from mlm.playground.page import build_playground, launch_options
     from mlm.playground.server.limits import RateLimit
 
     page = build_playground([FillMask.from_pretrained(model, dtype="int8")])
     options = launch_options()
-    before = options["app_kwargs"]["middleware"]
-    before[:] = [each for each in before if each.cls is not RateLimit]  # all of these are one
+    middleware = options["app_kwargs"]["middleware"]  # without the limit: all clients have one IP
+    middleware[:] = [each for each in middleware if each.cls is not RateLimit]
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
-    # In a process of their own: Python's lock is this one's for the page.
-    command = [sys.executable, __file__, "ask", json.dumps({"address": address, **asked})]
+    # The clients run in another process, because the GIL of this one belongs to the page.
+    arguments = {"address": address, "sentence": sentence, "clients": clients, "seconds": seconds}
+    command = [sys.executable, __file__, "ask", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     page.close()
-    return json.loads(done.stdout.splitlines()[-1]) | {"megabytes": peak_mb()}
+    measurement: Measurement = json.loads(done.stdout.splitlines()[-1])
+    return {**measurement, "megabytes": peak_megabytes()}
 
 
-def ask(address: str, sentence: str, clients: int, seconds: float) -> dict[str, Any]:
-    """Questions a second that a page answers so many who each ask again at once.
+def ask(address: str, sentence: str, clients: int, seconds: float) -> Measurement:
+    """Count the questions a second that a page answers to clients that ask without a pause.
 
-    By plain HTTP, as README's programs do: gradio_client takes longer than the page for itself.
+    Plain HTTP, as in the examples of the README: gradio_client is slower than the page itself.
     """
     import httpx
 
     call = f"{address}gradio_api/call/fill_mask"
 
-    def answered(client: httpx.Client, end: float) -> int:
+    def ask_until(client: httpx.Client, end: float) -> int:
         count = 0
         while time.monotonic() < end:
             event = client.post(call, json={"data": [sentence, 5]}).json()["event_id"]
-            told = client.get(f"{call}/{event}").text
-            if not told.startswith("event: complete"):
-                raise SystemExit(f"the page answers {told[:200]!r}")
+            answer = client.get(f"{call}/{event}").text
+            if not answer.startswith("event: complete"):
+                raise SystemExit(f"the page answers {answer[:200]!r}")
             count += 1
         return count
 
-    asking = [httpx.Client(timeout=60) for _ in range(clients)]
+    connections = [httpx.Client(timeout=60) for _ in range(clients)]
     with ThreadPoolExecutor(clients) as threads:
-        for lasting in (2.0, seconds):  # the first is to warm up
-            begun = time.monotonic()
-            count = sum(threads.map(answered, asking, repeat(begun + lasting)))
-            taken = time.monotonic() - begun
-    return {"seconds": taken, "result": count / taken}
+        for duration in (2.0, seconds):  # the first is a warm-up
+            started = time.monotonic()
+            count = sum(threads.map(ask_until, connections, repeat(started + duration)))
+            elapsed = time.monotonic() - started
+    return {"seconds": elapsed, "result": count / elapsed}
 
 
-def tokens(model: str, files: list[str]) -> dict[str, Any]:
-    """Texts to a store that batches are cut from."""
+def tokens(model: str, files: list[str]) -> Measurement:
+    """Build a token store of the texts; the result is its number of tokens."""
     from mlm.checkpoint.tokenizer import load_tokenizer
     from mlm.data.tokens.corpus import build_token_store
 
@@ -111,8 +119,11 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
     return {"seconds": seconds, "result": sum(count["tokens"] for count in counts.values())}
 
 
-def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, Any]:
-    """Steps of a training as train.py makes them; the first two are not counted."""
+def train(settings: Settings, times: int, on: str = "cpu") -> Measurement:
+    """Make training steps as train.py does; the first two do not count for the seconds of a step.
+
+    The result is the loss of the first step and the mean loss of the later ones.
+    """
     load_backend()
     from mlm.backend.input_pipeline import fed
     from mlm.training.config import TrainingConfig
@@ -122,31 +133,32 @@ def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, An
 
     def make_steps(first: int, count: int) -> float:
         steps = fed(TrainingDataset(prepared.batches, first, first + count))
-        return learner.fit(steps, verbose=0, shuffle=False).history["nats"][0]
+        return float(learner.fit(steps, verbose=0, shuffle=False).history["nats"][0])
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
         if prepared.device.kind != on:
-            raise SystemExit(f"{prepared.device.name} is what there is, where a {on} is asked for")
+            raise SystemExit(f"expected a {on}, but the device is {prepared.device.name}")
         learner = compile_learner(prepared).learner
         first = make_steps(0, 1)
-        start = since_process_start()
+        start = seconds_since_process_start()
         second = make_steps(1, 1)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         others = make_steps(2, times)
-        seconds = (time.perf_counter() - begun) / times
+        seconds = (time.perf_counter() - started) / times
     return {
         "seconds": seconds,
-        "result": [first, (second + times * others) / (1 + times)],  # losses: first, later mean
-        "start": start,  # of the process, to the end of the first step
-        "megabytes": peak_mb(),
+        "result": [first, (second + times * others) / (1 + times)],
+        "start": start,
+        "megabytes": peak_megabytes(),
     }
 
 
-def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
-    """Until the loss on masked sequences that are held out is so low, looked at every few steps.
+def learn(settings: Settings, held_out: str, loss: float, every: int) -> Measurement:
+    """Train until the held-out loss is at most `loss`, evaluated after each `every` steps.
 
-    Looking is not counted.
+    held_out: the file of Material.held_out. The seconds are without the evaluations. The result is
+    the loss and the number of steps.
     """
     load_backend()
     from mlm.backend.input_pipeline import fed
@@ -170,17 +182,17 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
         learner = compile_learner(prepared).learner
-        step, reached, looked = 0, float("inf"), 0.0
+        step, reached, evaluating = 0, float("inf"), 0.0
         while reached > loss and step < prepared.total_steps:
             steps = TrainingDataset(prepared.batches, step, step + every)
             learner.fit(fed(steps), verbose=0, shuffle=False)
-            begun = time.perf_counter()
+            started = time.perf_counter()
             step, reached = step + every, held_out_loss()
-            looked += time.perf_counter() - begun
-    return {"seconds": since_process_start() - looked, "result": [reached, step]}
+            evaluating += time.perf_counter() - started
+    return {"seconds": seconds_since_process_start() - evaluating, "result": [reached, step]}
 
 
-TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+TASKS: dict[str, Callable[..., Measurement]] = {
     "fill": fill,
     "score": score,
     "serve": serve,

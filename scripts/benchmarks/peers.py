@@ -1,9 +1,10 @@
-"""What people would otherwise use, on the same work; bench.py runs it, in the peers' environment.
+"""The peers' side of the benchmarks: one task in a process of its own, which bench.py starts.
 
     python scripts/benchmarks/peers.py fill '{"model": "FOLDER", "sentences": ["..."], "times": 20}'
 
-PyTorch's transformers for filling and training as its run_mlm.py sets it up, datasets for
-preparing, minicons for scoring, ONNX Runtime with dynamic int8 weights.
+The peers are what people would otherwise use: transformers on PyTorch for filling, and for training
+as its run_mlm.py does it; datasets for tokens; minicons for scores; ONNX Runtime with dynamic int8
+weights. The last line printed is a Measurement of timing.py as JSON.
 """
 
 import json
@@ -12,39 +13,61 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from timing import peak_mb, since_process_start, timed, words
+from timing import (
+    Measurement,
+    peak_megabytes,
+    seconds_since_process_start,
+    time_calls,
+    token_scores,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import (
+        PreTrainedTokenizerBase,
+        Trainer,
+        TrainerCallback,
+        TrainerControl,
+        TrainerState,
+        TrainingArguments,
+    )
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 THREADS = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)  # PyTorch's number too
 
+Settings = dict[str, Any]  # of a TrainingConfig, most of which TrainingArguments has by that name
+Rows = dict[str, list[list[int]]]
 
-def fill(model: str, sentences: list[str], times: int) -> dict[str, Any]:
+
+def fill(model: str, sentences: list[str], times: int) -> Measurement:
+    """Fill the masks of one sentence, or of many in one call, by a fill-mask pipeline."""
     from transformers import pipeline
 
-    fill_mask = pipeline("fill-mask", model=model)
+    fill_mask: Callable[..., Any] = pipeline("fill-mask", model=model)
     many = len(sentences) > 1
-    asked: Any = sentences if many else sentences[0]
+    text = sentences if many else sentences[0]
     options = {"batch_size": 16} if many else {}
-    fill_mask(asked, top_k=5, **options)
-    first = since_process_start()
-    seconds, found = timed(lambda: fill_mask(asked, top_k=5, **options), times)
-    answers = found if many else [found]
+    fill_mask(text, top_k=5, **options)
+    first = seconds_since_process_start()
+    seconds, answer = time_calls(lambda: fill_mask(text, top_k=5, **options), times)
+    answers = answer if many else [answer]
     return {
         "seconds": seconds,
-        "first": first,  # answer, since the process started
-        "result": [words(answer) for answer in answers],
-        "megabytes": peak_mb(),
+        "first": first,
+        "result": [token_scores(answer) for answer in answers],
+        "megabytes": peak_megabytes(),
     }
 
 
-def fill_int8(model: str, sentences: list[str], times: int) -> dict[str, Any]:
-    """One sentence by ONNX Runtime, weights in int8; tokenizing and the softmax are in it.
+def fill_int8(model: str, sentences: list[str], times: int) -> Measurement:
+    """Fill the mask of one sentence by ONNX Runtime with int8 weights.
 
-    Weights scaled by channel were slower, and its optimizer for BERT changed nothing (2026-11).
+    The time includes tokenization and softmax. Scales per channel were slower, and the optimizer
+    of ONNX Runtime for BERT changed nothing (2026-11).
     """
     import numpy as np
     import onnxruntime
@@ -55,56 +78,57 @@ def fill_int8(model: str, sentences: list[str], times: int) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForMaskedLM.from_pretrained(model).eval()
     with tempfile.TemporaryDirectory() as folder:
-        whole, small = f"{folder}/model.onnx", f"{folder}/int8.onnx"
+        float32, int8 = f"{folder}/model.onnx", f"{folder}/int8.onnx"
         example = tokenizer(sentences[0], return_tensors="pt")
         names = ["input_ids", "attention_mask"]
         axes = {name: {0: "rows", 1: "tokens"} for name in [*names, "logits"]}
         torch.onnx.export(
-            network, tuple(example[name] for name in names), whole, input_names=names,
+            network, tuple(example[name] for name in names), float32, input_names=names,
             output_names=["logits"], dynamic_axes=axes, dynamo=False,
         )  # fmt: skip
-        quantize_dynamic(whole, small, weight_type=QuantType.QInt8)
+        quantize_dynamic(float32, int8, weight_type=QuantType.QInt8)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
-        session = onnxruntime.InferenceSession(small, options)
+        session = onnxruntime.InferenceSession(int8, options)
 
-        def answer() -> list[dict[str, Any]]:
+        def answer() -> list[dict[str, float]]:
             inputs = tokenizer(sentences[0], return_tensors="np")
             (logits,) = session.run(None, {name: inputs[name] for name in names})
-            at = int(np.flatnonzero(inputs["input_ids"][0] == tokenizer.mask_token_id)[0])
-            row = logits[0, at] - logits[0, at].max()
-            shares = np.exp(row) / np.exp(row).sum()
-            return [{"token": int(i), "score": float(shares[i])} for i in np.argsort(-shares)[:5]]
+            mask = int(np.flatnonzero(inputs["input_ids"][0] == tokenizer.mask_token_id)[0])
+            row = logits[0, mask] - logits[0, mask].max()
+            scores = np.exp(row) / np.exp(row).sum()
+            return [{"token": int(i), "score": float(scores[i])} for i in np.argsort(-scores)[:5]]
 
-        seconds, found = timed(answer, times)
-    return {"seconds": seconds, "result": [words(found)], "megabytes": peak_mb()}
+        seconds, words = time_calls(answer, times)
+    return {"seconds": seconds, "result": [token_scores(words)], "megabytes": peak_megabytes()}
 
 
-def score(model: str, sentences: list[str]) -> dict[str, Any]:
+def score(model: str, sentences: list[str]) -> Measurement:
+    """Compute the pseudo-log-likelihood of each sentence by minicons."""
     from minicons import scorer
     from transformers import PreTrainedTokenizerBase
 
-    # minicons calls it by the name that it had until transformers 5.
-    base: Any = PreTrainedTokenizerBase
-    base.batch_encode_plus = base.__call__
+    # minicons uses the name that the method had until transformers 5.
+    tokenizer_class: Any = PreTrainedTokenizerBase
+    tokenizer_class.batch_encode_plus = tokenizer_class.__call__
 
-    masked = scorer.MaskedLMScorer(model, "cpu")
-    seconds, found = timed(
+    masked_lm = scorer.MaskedLMScorer(model, "cpu")
+    seconds, scores = time_calls(
         lambda: [
             float(value)
             for sentence in sentences
-            for value in masked.sequence_score(
+            for value in masked_lm.sequence_score(
                 [sentence], reduction=lambda x: x.sum(0).item(), PLL_metric="within_word_l2r"
             )
         ],
         1,
         warm_up=0,
     )
-    return {"seconds": seconds, "result": found}
+    return {"seconds": seconds, "result": scores}
 
 
-def tokens(model: str, files: list[str]) -> dict[str, Any]:
-    """What grouped() takes, from the files on."""
+def tokens(model: str, files: list[str]) -> Measurement:
+    """Tokenize files for training; the result is the number of tokens."""
     from datasets import load_dataset
     from transformers import AutoTokenizer
 
@@ -112,104 +136,147 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
         texts = load_dataset("csv", data_files=files, cache_dir=cache)["train"]
-        rows = grouped(texts, tokenizer, 128)
+        rows = tokenize_and_group(texts, tokenizer, 128)
         seconds = time.perf_counter() - started
         return {"seconds": seconds, "result": len(rows) * 128}
 
 
-def grouped(texts, tokenizer, length: int):
-    """run_mlm.py's tokenization and group_texts, with a process for each thread of ours."""
-    cut = texts.map(
+def tokenize_and_group(
+    texts: "Dataset", tokenizer: "PreTrainedTokenizerBase", length: int
+) -> "Dataset":
+    """Do what tokenize_function and group_texts of run_mlm.py do, in THREADS processes.
+
+    Returns sequences of `length` tokens; the last tokens of a group are dropped.
+    """
+    tokenized = texts.map(
         lambda rows: tokenizer(rows["text"], return_special_tokens_mask=True),
         batched=True, num_proc=THREADS, remove_columns=texts.column_names,
     )  # fmt: skip
 
-    def group(rows: dict[str, list]) -> dict[str, list]:
-        joined = {name: [i for row in parts for i in row] for name, parts in rows.items()}
-        whole = len(joined["input_ids"]) // length * length
+    def group(rows: Rows) -> Rows:
+        joined = {name: [i for row in lists for i in row] for name, lists in rows.items()}
+        end = len(joined["input_ids"]) // length * length
         return {
-            name: [ids[i : i + length] for i in range(0, whole, length)]
+            name: [ids[i : i + length] for i in range(0, end, length)]
             for name, ids in joined.items()
         }
 
-    return cut.map(group, batched=True, num_proc=THREADS)
+    return tokenized.map(group, batched=True, num_proc=THREADS)
 
 
-def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, Any]:
-    """Steps of training as run_mlm.py makes them; the first two are not counted."""
+def train(settings: Settings, times: int, on: str = "cpu") -> Measurement:
+    """Make training steps as run_mlm.py does; the first two do not count for the seconds of a step.
+
+    The result is the loss of the first step and the mean loss of the later ones.
+    """
     import torch
     from transformers import TrainerCallback
 
-    ends: dict[int, float] = {}  # of steps, since the process started
+    ends: dict[int, float] = {}  # of steps, since the start of the process
     losses: list[float] = []
 
     class Clock(TrainerCallback):
-        def on_step_end(self, args, state, control, **options):
+        def on_step_end(
+            self,
+            args: "TrainingArguments",
+            state: "TrainerState",
+            control: "TrainerControl",
+            **kwargs: object,
+        ) -> None:
             if on == "gpu" and state.global_step in (1, 2, 2 + times):
                 torch.cuda.synchronize()
-            ends[state.global_step] = since_process_start()
+            ends[state.global_step] = seconds_since_process_start()
 
-        def on_log(self, args, state, control, logs=None, **options):
-            losses.append(logs.get("loss"))
+        def on_log(
+            self,
+            args: "TrainingArguments",
+            state: "TrainerState",
+            control: "TrainerControl",
+            logs: dict[str, float] | None = None,
+            **kwargs: object,
+        ) -> None:
+            losses.append((logs or {}).get("loss", float("nan")))
 
-    # Logged is the mean since the last time.
+    # The logged loss is the mean since the last log.
     options = {"max_steps": 2 + times, "logging_steps": 2 + times, "logging_first_step": True}
     with tempfile.TemporaryDirectory() as folder:
-        trainer_of(settings, folder, Clock(), on, logging_strategy="steps", **options).train()
+        make_trainer(settings, folder, Clock(), on, logging_strategy="steps", **options).train()
     return {
         "seconds": (ends[2 + times] - ends[2]) / times,
-        "result": losses[:2],  # the first, and the mean of the others
+        "result": losses[:2],
         "start": ends[1],
-        "megabytes": peak_mb(),
+        "megabytes": peak_megabytes(),
     }
 
 
-def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> dict[str, Any]:
-    """Until the loss on masked sequences that are held out is so low, looked at every few steps.
+def learn(settings: Settings, held_out: str, loss: float, every: int) -> Measurement:
+    """Train until the held-out loss is at most `loss`, evaluated after each `every` steps.
 
-    Looking is not counted.
+    held_out: the file of Material.held_out. The seconds are without the evaluations. The result is
+    the loss and the number of steps.
     """
     import numpy as np
     import torch
     from transformers import TrainerCallback
 
-    arrays, reached, looked = np.load(held_out), [float("inf"), 0], [0.0]
+    arrays = np.load(held_out)
     in_bf16 = settings["precision"] == "bf16"
-    ids = torch.from_numpy(arrays["input_ids"]).long()
-    chosen = torch.from_numpy(arrays["masked_positions"]).long()
+    input_ids = torch.from_numpy(arrays["input_ids"]).long()
+    masked_positions = torch.from_numpy(arrays["masked_positions"]).long()
     labels, real = torch.from_numpy(arrays["labels"]).long(), torch.from_numpy(arrays["real"])
 
-    def held_out_loss(network) -> float:
+    def target_logits(
+        network: torch.nn.Module, ids: torch.Tensor, positions: torch.Tensor
+    ) -> torch.Tensor:
+        logits: torch.Tensor = network(input_ids=ids).logits
+        return logits.gather(1, positions[..., None].expand(-1, -1, logits.shape[-1]))
+
+    def held_out_loss(network: torch.nn.Module) -> float:
         network.eval()
+        batches = zip(torch.split(input_ids, 32), torch.split(masked_positions, 32), strict=True)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, in_bf16):
-            found = [
-                network(input_ids=rows).logits.gather(
-                    1, places[..., None].expand(-1, -1, network.config.vocab_size)
-                )
-                for rows, places in zip(ids.split(32), chosen.split(32), strict=True)
-            ]
+            rows = [target_logits(network, ids, positions) for ids, positions in batches]
         network.train()
-        logits = torch.cat(found).float()[real]
+        logits = torch.cat(rows).float()[real]
         return float(torch.nn.functional.cross_entropy(logits, labels[real]))
 
-    class Watch(TrainerCallback):
-        def on_step_end(self, args, state, control, model=None, **options):
+    class StopAtLoss(TrainerCallback):
+        reached = float("inf")
+        step = 0
+        evaluating = 0.0  # seconds
+
+        def on_step_end(
+            self,
+            args: "TrainingArguments",
+            state: "TrainerState",
+            control: "TrainerControl",
+            model: torch.nn.Module | None = None,
+            **kwargs: object,
+        ) -> None:
+            assert model is not None, "the Trainer passes its model"
             if state.global_step % every == 0:
-                begun = time.perf_counter()
-                reached[:] = [held_out_loss(model), state.global_step]
-                looked.append(time.perf_counter() - begun)
-                control.should_training_stop = reached[0] <= loss
+                started = time.perf_counter()
+                self.reached, self.step = held_out_loss(model), state.global_step
+                self.evaluating += time.perf_counter() - started
+                control.should_training_stop = self.reached <= loss
 
+    stop = StopAtLoss()
     with tempfile.TemporaryDirectory() as folder:
-        trainer_of(settings, folder, Watch()).train()
-    return {"seconds": since_process_start() - sum(looked), "result": reached}
+        make_trainer(settings, folder, stop).train()
+    seconds = seconds_since_process_start() - stop.evaluating
+    return {"seconds": seconds, "result": [stop.reached, stop.step]}
 
 
-def trainer_of(settings: dict[str, Any], folder: str, callback, on: str = "cpu", **options: Any):
-    """transformers.Trainer as run_mlm.py sets it up: AdamW, dynamic masking, no padding.
+def make_trainer(
+    settings: Settings,
+    folder: str,
+    callback: "TrainerCallback",
+    on: str = "cpu",
+    **options: str | int,
+) -> "Trainer":
+    """Return a Trainer as run_mlm.py sets it up: AdamW, dynamic masking, no padding.
 
-    on: `cpu`, or `gpu`, where torch.compile is used;
-    options: of TrainingArguments, beside what the settings say.
+    on: `cpu`, or `gpu`, which also uses torch.compile; options: more of TrainingArguments.
     """
     from datasets import load_dataset
     from transformers import (
@@ -223,37 +290,37 @@ def trainer_of(settings: dict[str, Any], folder: str, callback, on: str = "cpu",
     tokenizer = AutoTokenizer.from_pretrained(settings["model_name_or_path"])
     network = AutoModelForMaskedLM.from_pretrained(settings["model_name_or_path"])
     texts = load_dataset("csv", data_files=settings["train_file"], cache_dir=folder)["train"]
-    data = grouped(texts, tokenizer, settings["max_seq_length"])
+    sequences = tokenize_and_group(texts, tokenizer, settings["max_seq_length"])
     ours = {"train_file", "model_name_or_path", "max_seq_length", "precision", "lr_scheduler_type"}
-    asked = {name: value for name, value in settings.items() if name not in ours}
-    asked |= {"logging_strategy": "no"} | options
-    if on == "gpu":  # what is known to keep it busy
-        asked |= {
+    others = {name: value for name, value in settings.items() if name not in ours}
+    others |= {"logging_strategy": "no"} | options
+    if on == "gpu":  # settings that are known to keep a GPU busy
+        others |= {
             "torch_compile": True,
             "dataloader_num_workers": 4,
             "logging_nan_inf_filter": False,
         }
     arguments = TrainingArguments(
         folder, bf16=settings["precision"] == "bf16", lr_scheduler_type="constant_with_warmup",
-        use_cpu=on == "cpu", report_to="none", save_strategy="no", disable_tqdm=True, **asked,
+        use_cpu=on == "cpu", report_to="none", save_strategy="no", disable_tqdm=True, **others,
     )  # fmt: skip
     collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
     return Trainer(
-        network, arguments, train_dataset=data, data_collator=collator, callbacks=[callback]
+        network, arguments, train_dataset=sequences, data_collator=collator, callbacks=[callback]
     )
 
 
-def product_peak() -> dict[str, Any]:
-    """Billions of operations a second in a product of two matrices of float32, by NumPy."""
+def product_peak() -> Measurement:
+    """Measure GFLOP/s of a matrix product in float32, by NumPy."""
     import numpy as np
 
     a = np.random.default_rng(0).random((2048, 2048), np.float32)
-    seconds, _ = timed(lambda: a @ a, 10)
+    seconds, _ = time_calls(lambda: a @ a, 10)
     return {"seconds": seconds, "result": 2 * 2048**3 / seconds / 1e9}
 
 
-def gpu_product_peak() -> dict[str, Any]:
-    """The same in bf16 on the GPU."""
+def gpu_product_peak() -> Measurement:
+    """Measure GFLOP/s of a matrix product in bf16 on the GPU, by PyTorch."""
     import torch
 
     a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
@@ -262,11 +329,11 @@ def gpu_product_peak() -> dict[str, Any]:
         a @ a
         torch.cuda.synchronize()
 
-    seconds, _ = timed(product, 20)
+    seconds, _ = time_calls(product, 20)
     return {"seconds": seconds, "result": 2 * 8192**3 / seconds / 1e9}
 
 
-TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+TASKS: dict[str, Callable[..., Measurement]] = {
     "fill": fill,
     "fill_int8": fill_int8,
     "score": score,

@@ -1,81 +1,108 @@
-"""The rows of bench.py: what both sides do, and which ratio is to be reached."""
+"""The rows of bench.py: the work of both sides, and the ratio to reach."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import Any
+from typing import Literal
 
+import numpy as np
 from machine import FASTEST, gpu_name
 from material import BASE, IMDB, ROOT, SMALL, Material
+from numpy.typing import ArrayLike
+from timing import Result, TokenScores
 
 from mlm.data.batches.masking import max_targets_per_row
 
 BUNDLED = ROOT / "mlm" / "bundled" / "imdb_modernbert"
 BASE_SIZES = (12, 768)  # layers and hidden size
 VOCABULARY_SIZE = 30_522
-LEARNED = 7.0  # nats: how often each word occurs is known then
+LEARNED = 7.0  # nats: the model knows the frequency of each word
+
+Arguments = Mapping[str, object]  # of a task of ours.py or peers.py, written as JSON
+Device = Literal["cpu", "gpu"]
+Figure = Literal["seconds", "first", "start", "megabytes"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What both sides do.
+    """A task of both sides.
 
-    arguments: of both, ours: of our side besides; wanted: the ratio to reach; precision: of both
-    sides, or ours and theirs; agree: whether what they found is the same; figure: what is compared;
-    operations: multiplications and additions in the products of matrices that the work needs;
-    on: `cpu` or `gpu`.
+    arguments: of both sides; ours: more arguments of our side; wanted: the ratio to reach;
+    precision: of both sides, or ours and theirs; agree: returns whether both results are the same;
+    figure: what is compared; operations: multiplications and additions in the matrix products that
+    the task needs.
     """
 
     task: str
     peer: str
-    arguments: Callable[[Material], dict[str, Any]]
+    arguments: Callable[[Material], Arguments]
     wanted: float
     precision: str
-    agree: Callable[[Any, Any], bool]
-    figure: str = "seconds"
+    agree: Callable[[Result, Result], bool]
+    figure: Figure = "seconds"
     operations: float | None = None
-    on: str = "cpu"
-    ours: dict[str, Any] = field(default_factory=dict)
+    on: Device = "cpu"
+    ours: Arguments = field(default_factory=dict)
 
 
 def operations(sizes: tuple[int, int], sequences: int, length: int, slots: float) -> float:
-    """Of a pass forwards; one backwards takes twice as many."""
+    """Return the operations of a forward pass; a backward pass takes twice as many.
+
+    sizes: layers and hidden size; slots: target positions in a sequence.
+    """
     layers, hidden = sizes
-    a_token = layers * (2 * 12 * hidden**2 + 2 * 2 * length * hidden)
-    a_slot = 2 * hidden * (hidden + VOCABULARY_SIZE)
-    return sequences * (length * a_token + slots * a_slot)
+    per_token = layers * (2 * 12 * hidden**2 + 2 * 2 * length * hidden)
+    per_slot = 2 * hidden * (hidden + VOCABULARY_SIZE)
+    return sequences * (length * per_token + slots * per_slot)
 
 
-def close(tolerance: float) -> Callable[[Any, Any], bool]:
-    import numpy as np
+def all_close(ours: ArrayLike, theirs: ArrayLike, tolerance: float) -> bool:
+    """Return whether all numbers agree to a relative tolerance."""
+    return np.allclose(ours, theirs, rtol=tolerance, atol=0)
 
-    return lambda ours, theirs: np.allclose(ours, theirs, rtol=tolerance, atol=0)
+
+def close_to(tolerance: float) -> Callable[[Result, Result], bool]:
+    """Return a comparison of numbers with a relative tolerance."""
+    return lambda ours, theirs: all_close(ours, theirs, tolerance)
 
 
-def same_words(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
-    """Of each five, three are common to both; with random weights the rest are nearly as likely."""
+def same_words(ours: Sequence[TokenScores], theirs: Sequence[TokenScores]) -> bool:
+    """Return whether scores agree to 20 % and three of five best words are common on average.
+
+    With random weights the other words are nearly as probable.
+    """
     pairs = list(zip(ours, theirs, strict=True))
     common = [len({*us["token"]} & {*them["token"]}) for us, them in pairs]
-    shares = close(0.2)([us["score"] for us, _ in pairs], [them["score"] for _, them in pairs])
-    return shares and sum(common) >= 3 * len(common)
+    return scores_agree(pairs, 0.2) and sum(common) >= 3 * len(common)
 
 
-def exactly_the_same_words(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
-    """Both in float32."""
+def exactly_the_same_words(ours: Sequence[TokenScores], theirs: Sequence[TokenScores]) -> bool:
+    """Return whether all words are the same and scores agree to 0.1 %, as float32 on both sides."""
     pairs = list(zip(ours, theirs, strict=True))
-    shares = close(1e-3)([us["score"] for us, _ in pairs], [them["score"] for _, them in pairs])
-    return shares and all(us["token"] == them["token"] for us, them in pairs)
+    return scores_agree(pairs, 1e-3) and all(us["token"] == them["token"] for us, them in pairs)
 
 
-def both_learn(ours: list[float], theirs: list[float]) -> bool:
-    """Of the first step's loss and the mean of later ones."""
-    return close(0.03)(ours, theirs) and max(ours[1] - ours[0], theirs[1] - theirs[0]) < -0.1
+def scores_agree(pairs: Sequence[tuple[TokenScores, TokenScores]], tolerance: float) -> bool:
+    """Return whether the scores of all pairs of answers agree to a relative tolerance."""
+    ours, theirs = ([answer["score"] for answer in side] for side in zip(*pairs, strict=True))
+    return all_close(ours, theirs, tolerance)
+
+
+def both_learn(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Return whether both lose more than 0.1 nats and agree to 3 %.
+
+    Each side gives the loss of its first step and the mean loss of the later ones.
+    """
+    falls = (ours[1] - ours[0], theirs[1] - theirs[0])
+    return all_close(ours, theirs, 0.03) and max(falls) < -0.1
 
 
 def fill_row(tokens: int, wanted: float, dtype: str = "int8", peer: str = "fill") -> Row:
-    def arguments(made: Material) -> dict[str, Any]:
-        sentences = [made.sentence(tokens)]
-        return {"model": made.model("base", BASE), "sentences": sentences, "times": 20}
+    """Return the row of one sentence with a mask; dtype: of our weights."""
+
+    def arguments(material: Material) -> Arguments:
+        sentences = [material.sentence(tokens)]
+        return {"model": material.model("base", BASE), "sentences": sentences, "times": 20}
 
     needed = operations(BASE_SIZES, 1, tokens, 1)
     precision = f"{dtype} / {'int8' if peer == 'fill_int8' else 'float32'}"
@@ -86,26 +113,30 @@ def fill_row(tokens: int, wanted: float, dtype: str = "int8", peer: str = "fill"
     )  # fmt: skip
 
 
-def answer_row(model: Callable[[Material], str], wanted: float, figure: str) -> Row:
-    def arguments(made: Material) -> dict[str, Any]:
-        return {"model": model(made), "sentences": [made.sentence(16)], "times": 1}
+def answer_row(model: Callable[[Material], str], wanted: float, figure: Figure) -> Row:
+    """Return the row of a process that starts and answers once."""
+
+    def arguments(material: Material) -> Arguments:
+        return {"model": model(material), "sentences": [material.sentence(16)], "times": 1}
 
     return Row("fill", "fill", arguments, wanted, "int8 / float32", same_words, figure)
 
 
-def many(made: Material) -> dict[str, Any]:
-    texts = made.reviews(64)
-    hidden = [" ".join(["[MASK]", *text.split()[1:]]) for text in texts]
-    return {"model": made.model("base", BASE), "sentences": hidden, "times": 3}
+def many_sentences(material: Material) -> Arguments:
+    """Return the arguments of 64 sentences of mixed length, each with its first word masked."""
+    masked = [" ".join(["[MASK]", *text.split()[1:]]) for text in material.reviews(64)]
+    return {"model": material.model("base", BASE), "sentences": masked, "times": 3}
 
 
 def train_row(
-    shape: dict[str, int], rows: int, precision: str, wanted: float, figure: str = "seconds"
+    shape: dict[str, int], rows: int, precision: str, wanted: float, figure: Figure = "seconds"
 ) -> Row:
-    def arguments(made: Material) -> dict[str, Any]:
+    """Return the row of training steps of `rows` sequences of 128 tokens."""
+
+    def arguments(material: Material) -> Arguments:
         settings = {
             "train_file": [str(IMDB["test_4k"])],
-            "model_name_or_path": made.model("small" if shape else "base", shape),
+            "model_name_or_path": material.model("small" if shape else "base", shape),
             "max_seq_length": 128,
             "per_device_train_batch_size": rows,
             "max_steps": 100,
@@ -126,19 +157,20 @@ def train_row(
 
 
 def gpu_row() -> Row:
+    """Return the row of training steps on an NVIDIA GPU."""
     row = train_row(BASE, 256, "bf16", 1.0)
 
-    def arguments(made: Material) -> dict[str, Any]:
-        return row.arguments(made) | {"times": 30, "on": "gpu"}
+    def arguments(material: Material) -> Arguments:
+        return {**row.arguments(material), "times": 30, "on": "gpu"}
 
     return replace(row, arguments=arguments, on="gpu")
 
 
 def learn_row() -> Row:
-    """From the same random weights to the same loss on the same masked sequences."""
+    """Return the row of training from the same random weights to the same held-out loss."""
 
-    def arguments(made: Material) -> dict[str, Any]:
-        model = made.model("small", SMALL)
+    def arguments(material: Material) -> Arguments:
+        model = material.model("small", SMALL)
         settings = {
             "train_file": [str(IMDB["train"])],
             "model_name_or_path": model,
@@ -151,16 +183,17 @@ def learn_row() -> Row:
             "lr_scheduler_type": "constant",
             "precision": FASTEST,
         }
-        held_out = made.held_out(model)
+        held_out = material.held_out(model)
         return {"settings": settings, "held_out": held_out, "loss": LEARNED, "every": 10}
 
-    def agree(us: list[float], them: list[float]) -> bool:
+    def agree(us: Sequence[float], them: Sequence[float]) -> bool:
         return max(us[0], them[0]) <= LEARNED
 
     return Row("learn", "learn", arguments, 2.5, FASTEST, agree)
 
 
 def has_gpu_for_jax() -> bool:
+    """Return whether there are an NVIDIA GPU and an installed JAX."""
     return gpu_name() is not None and find_spec("jax") is not None
 
 
@@ -174,13 +207,13 @@ ROWS = {
     "tokens": Row(
         "tokens",
         "tokens",
-        lambda made: {
-            "model": made.model("small", SMALL),
+        lambda material: {
+            "model": material.model("small", SMALL),
             "files": [str(IMDB["train"]), str(IMDB["unsup"])],
         },
         2.0,
         "",
-        close(0.1),  # ours leaves out markup and what comes twice
+        close_to(0.1),  # ours drops markup and repeated texts
     ),
     "fill-16": fill_row(16, 6.0),
     "fill-32": fill_row(32, 6.0),
@@ -189,16 +222,19 @@ ROWS = {
     "fill-16-int8": fill_row(16, 1.15, peer="fill_int8"),
     "fill-32-int8": fill_row(32, 1.15, peer="fill_int8"),
     "fill-128-int8": fill_row(128, 1.15, peer="fill_int8"),
-    "fill-64-sentences": Row("fill", "fill", many, 4.0, "int8 / float32", same_words),
+    "fill-64-sentences": Row("fill", "fill", many_sentences, 4.0, "int8 / float32", same_words),
     "score-100": Row(
         "score",
         "score",
-        lambda made: {"model": made.model("base", BASE), "sentences": made.reviews(100)},
+        lambda material: {
+            "model": material.model("base", BASE),
+            "sentences": material.reviews(100),
+        },
         4.0,
         "int8 / float32",
-        close(2e-3),
+        close_to(2e-3),
     ),
-    "answer-demo": answer_row(lambda made: str(BUNDLED), 2.0, "first"),
-    "answer-base": answer_row(lambda made: made.model("base", BASE), 2.0, "first"),
-    "memory-base": answer_row(lambda made: made.model("base", BASE), 3.0, "megabytes"),
+    "answer-demo": answer_row(lambda _: str(BUNDLED), 2.0, "first"),
+    "answer-base": answer_row(lambda material: material.model("base", BASE), 2.0, "first"),
+    "memory-base": answer_row(lambda material: material.model("base", BASE), 3.0, "megabytes"),
 }

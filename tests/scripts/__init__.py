@@ -1,1 +1,1 @@
-"""Tests of scripts/ that no whole story runs."""
+"""Tests of the scripts that tests/whole does not run."""

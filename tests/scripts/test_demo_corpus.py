@@ -1,4 +1,4 @@
-"""The demo's corpus: mlm/bundled has what the script writes, and it reads like English."""
+"""The demo's corpus: mlm/bundled has the file that the script writes, and it is good English."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 
 from scripts import make_demo_corpus as maker
 
-# By sound, not by letter; kept apart from the script's own rule.
+# "an" goes by sound, not by letter; independent of the script's own rule.
 AN_IN_SPITE_OF_LETTER = {"hour", "honest", "heir"}
 A_IN_SPITE_OF_LETTER = {"one", "used", "useful", "unique", "university", "european"}
 
@@ -32,13 +32,13 @@ def test_another_seed_gives_other_texts(texts):
     assert maker.make_texts(20, random.Random(maker.SEED + 1)) != texts[:20]
 
 
-def test_file_has_an_id_and_a_text_a_row_and_stays_small(rows):
+def test_each_row_has_an_id_and_a_text_and_the_file_is_small(rows):
     assert [row["id"] for row in rows] == [str(i) for i in range(1, maker.NUM_TEXTS + 1)]
     assert set(rows[0]) == {"id", "text"}
     assert maker.OUTPUT.stat().st_size < 1_000_000
 
 
-def test_no_text_comes_twice(texts):
+def test_all_texts_differ(texts):
     assert len(set(texts)) == len(texts)
 
 
@@ -48,7 +48,7 @@ def test_texts_have_two_to_four_sentences_and_20_to_60_words(texts):
         assert 20 <= len(text.split()) <= 60, text
 
 
-def test_nothing_is_about_films(texts):
+def test_no_text_is_about_films(texts):
     film = re.compile(r"\b(movie|film|cinema|actor|actress|director|screen|plot|scene)", re.I)
     assert [text for text in texts if film.search(text)] == []
 
@@ -61,7 +61,7 @@ def test_sentences_begin_with_a_capital(texts):
     assert [text for text in texts if re.search(r"(?:^|\. )[^A-Z]", text)] == []
 
 
-def test_a_and_an_stand_before_the_right_sounds(texts):
+def test_a_and_an_go_by_sound(texts):
     wrong = set()
     for article, word in re.findall(r"\b(an?) (\w+)", " ".join(texts), re.I):
         vowel = word[0].lower() in "aeiou" or word.lower() in AN_IN_SPITE_OF_LETTER
@@ -82,7 +82,7 @@ def test_a_and_an_stand_before_the_right_sounds(texts):
         (r"\b(it|he|she) were\b|\bthey was\b", "pronoun and verb"),
         (r"\b(he|she|who) (play|practice|want|like)\b", "third person without s"),
         (r"\bI (wants|likes|plays)\b", "first person with s"),
-        (r"\b(\w+) \1\b", "a word twice"),
+        (r"\b(\w+) \1\b", "repeated word"),
     ],
 )
 def test_words_agree(texts, wrong, why):

@@ -1,4 +1,4 @@
-"""scripts/demo.py: the story from end to end on a tiny checkpoint, and its parts."""
+"""scripts/demo.py: all steps on a tiny checkpoint, and its functions."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from scripts import demo
 
 @pytest.fixture
 def environment():
-    """What the demo sets for its process ends with the test."""
+    """Return the environment, which is restored after the test."""
     before = dict(os.environ)
     yield os.environ
     os.environ.clear()
@@ -24,7 +24,7 @@ def environment():
 
 
 class FixedModel:
-    """Stands for a FillMask; knows five words."""
+    """A FillMask with fixed answers."""
 
     def __init__(self, *words: str):
         self.words = words
@@ -37,15 +37,15 @@ class FixedModel:
         ]
 
 
-def run_demo(*arguments: str) -> subprocess.CompletedProcess:
+def run_script(*arguments: str) -> subprocess.CompletedProcess:
     env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     command = [sys.executable, str(demo.ROOT / "scripts" / "demo.py"), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
 
 
-def test_the_whole_story_but_the_page(tiny_checkpoint_folder, tmp_path):
+def test_all_steps_but_the_page(tiny_checkpoint_folder, tmp_path):
     output = tmp_path / "adapted"
-    done = run_demo(
+    done = run_script(
         *("--no_serve", "--max_steps", "4"),
         *("--model_name_or_path", str(tiny_checkpoint_folder), "--output_dir", str(output)),
     )
@@ -60,7 +60,7 @@ def test_the_whole_story_but_the_page(tiny_checkpoint_folder, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_what_a_user_can_mend_is_one_line_and_exit_code_2(environment, tmp_path, capsys):
+def test_a_user_error_is_one_line_and_exit_code_2(environment, tmp_path, capsys):
     arguments = ["--no_serve", "--model_name_or_path", str(tmp_path), "--output_dir"]
     assert demo.main([*arguments, str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
@@ -75,7 +75,7 @@ def test_the_recipe_is_valid_and_its_files_exist_from_anywhere(monkeypatch, tmp_
     assert (config.push_to_hub, config.hub_model_id) == (True, "me/model")
 
 
-def test_the_recipe_works_for_the_training_script_too():
+def test_the_training_script_accepts_the_recipe():
     settings = yaml.safe_load(demo.RECIPE.read_text(encoding="utf-8"))
     config = TrainingConfig.from_dict(settings)
     assert not config.push_to_hub
@@ -92,7 +92,7 @@ def test_the_command_line_overrides_the_recipe():
 
 def test_without_an_id_the_hub_is_the_stand_in(environment, tmp_path):
     environment |= {"HF_TOKEN": "hf_mine", "HF_HUB_OFFLINE": "1", "NO_PROXY": "example.org"}
-    with demo.the_hub(None, tmp_path) as hub_model_id:
+    with demo.open_hub(None, tmp_path) as hub_model_id:
         assert hub_model_id == demo.STAND_IN_ID
         assert environment["HF_ENDPOINT"].startswith("http://127.0.0.1:")
         assert environment["HF_TOKEN"] == demo.STAND_IN_TOKEN  # never the user's own
@@ -100,15 +100,15 @@ def test_without_an_id_the_hub_is_the_stand_in(environment, tmp_path):
         assert environment["NO_PROXY"] == "example.org,127.0.0.1"
 
 
-def test_with_an_id_the_hub_is_the_one_of_the_environment(environment, tmp_path):
+def test_with_an_id_the_hub_is_that_of_the_environment(environment, tmp_path):
     environment["HF_TOKEN"] = "hf_mine"
     before = dict(environment)
-    with demo.the_hub("me/model", tmp_path) as hub_model_id:
+    with demo.open_hub("me/model", tmp_path) as hub_model_id:
         assert hub_model_id == "me/model"
         assert dict(environment) == before
 
 
-def test_words_stand_side_by_side_in_columns():
+def test_words_are_side_by_side_in_columns():
     before = FixedModel("movie", "film", "show", "one", "it")
     after = FixedModel("soup", "pasta", "bread", "unbelievablylong", "cake")
     lines = demo.comparison("I ordered the [MASK].", before, after).splitlines()
@@ -120,18 +120,16 @@ def test_words_stand_side_by_side_in_columns():
     }
 
 
-def test_what_fails_after_the_training_is_one_line_and_exit_code_1(
-    environment, capsys, monkeypatch
-):
+def test_a_failure_after_the_training_is_one_line_and_exit_code_1(environment, capsys, monkeypatch):
     def fail(args, workspace):
         raise TrainingError("the page cannot be served: no port is free")
 
     def interrupt(args, workspace):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "perform", fail)
+    monkeypatch.setattr(demo, "run_demo", fail)
     assert demo.main([]) == 1
     assert capsys.readouterr().err == "error: the page cannot be served: no port is free\n"
-    monkeypatch.setattr(demo, "perform", interrupt)
+    monkeypatch.setattr(demo, "run_demo", interrupt)
     assert demo.main([]) == 1
     assert capsys.readouterr().err == "\nstopped\n"

@@ -1,4 +1,4 @@
-"""The main job as a person runs it: the script, a signal, the script again, the Hub, an answer."""
+"""The main job as a user runs it: train, interrupt, resume, publish, pull, answer."""
 
 import os
 import re
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:De
 
 @pytest.fixture
 def hub_environment(tmp_path):
-    """A Hub on loopback, and the environment of a process that knows of no other."""
+    """Run a Hub on loopback; return the environment of a process that uses it."""
     with LocalHub(tmp_path / "hub", token=TOKEN) as hub:
         yield os.environ | {
             "HF_ENDPOINT": hub.url,
@@ -55,7 +55,7 @@ def command(corpus: Path, output: Path, *more: str) -> list[str]:
 
 
 def interrupt_at(process: subprocess.Popen, text: str) -> str:
-    """Read what a process prints up to a text, send it Ctrl-C, and return the rest."""
+    """Read the output of a process up to a text, send it Ctrl-C, and return the rest."""
     for line in process.stdout:
         if text in line:
             process.send_signal(signal.SIGINT)
@@ -65,7 +65,9 @@ def interrupt_at(process: subprocess.Popen, text: str) -> str:
     return process.communicate(timeout=120)[0]
 
 
-def test_train_stop_go_on_publish_pull_answer(small_corpus, tmp_path, hub_environment, monkeypatch):
+def test_train_interrupt_resume_publish_pull_answer(
+    small_corpus, tmp_path, hub_environment, monkeypatch
+):
     publishing = ("--push_to_hub", "--hub_model_id", REPO, "--hub_tag", "v1")
     publishing += ("--license", "mit", "--language", "en", "--dataset_tags", "me/texts")
     run = command(small_corpus, tmp_path / "run", *publishing)
@@ -90,8 +92,8 @@ def test_train_stop_go_on_publish_pull_answer(small_corpus, tmp_path, hub_enviro
     assert pulled.revision is not None
     by_revision = FillMask.from_pretrained(REPO, "v1")
     assert (by_revision.revision, by_revision.licence) == (pulled.revision, "mit")
-    kept = FillMask.from_pretrained(tmp_path / "run")
-    assert pulled(SENTENCE) == by_revision(SENTENCE) == kept(SENTENCE)
+    local = FillMask.from_pretrained(tmp_path / "run")
+    assert pulled(SENTENCE) == by_revision(SENTENCE) == local(SENTENCE)
     assert pulled(SENTENCE)[0]["sequence"].startswith("I watched this")
     check_card(pulled.checkpoint.folder)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -99,7 +101,7 @@ def test_train_stop_go_on_publish_pull_answer(small_corpus, tmp_path, hub_enviro
 
 
 def check_card(folder: Path) -> None:
-    """What a stranger finds beside the weights that they pulled."""
+    """Check the card and the picture that were published with the weights."""
     card = ModelCard.load(folder / "README.md")
     assert (card.data.language, card.data.datasets) == (["en"], ["me/texts"])
     assert {result.metric_type for result in card.data.eval_results} >= {"perplexity", "accuracy"}
@@ -111,18 +113,18 @@ def check_card(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "code", "said"),
+    ("more", "code", "message"),
     [
         (("--train_file", "no/such.csv"), 2, "no/such.csv"),
         (("--learning_rate", "fast"), 2, "--learning_rate"),
         (("--push_to_hub", "--hub_model_id", REPO), 2, "token"),
     ],
 )
-def test_bad_arguments_end_with_2_and_a_line(
-    more, code, said, small_corpus, tmp_path, hub_environment
+def test_bad_arguments_give_exit_code_2_and_one_line(
+    more, code, message, small_corpus, tmp_path, hub_environment
 ):
     environment = {k: v for k, v in hub_environment.items() if k != "HF_TOKEN"}
-    environment["HF_HOME"] = str(tmp_path / "home")  # where nobody has logged in
+    environment["HF_HOME"] = str(tmp_path / "home")  # without a login
     ended = subprocess.run(
         command(small_corpus, tmp_path / "run", *more),
         env=environment,
@@ -132,6 +134,6 @@ def test_bad_arguments_end_with_2_and_a_line(
         check=False,
     )
     assert ended.returncode == code
-    assert said in ended.stderr.splitlines()[-1]
+    assert message in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "run" / "model.safetensors").exists()

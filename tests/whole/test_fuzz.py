@@ -1,7 +1,7 @@
 """Thousands of mutations of a valid checkpoint's header, config and index, in a bounded process.
 
-Each is accepted, and then consistent, or refused with the one error type: nothing else is raised,
-nothing hangs, and memory does not grow. A mutation is a function of its number alone.
+Each mutation is accepted, and then consistent, or refused with a CheckpointError. No other error is
+raised, nothing hangs, and memory does not grow. A mutation depends only on its number.
 
     MLM_FUZZ_ROUNDS=50 python -m pytest tests/whole/test_fuzz.py -s     50 times as many
 """
@@ -19,21 +19,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.places import ROOT
 
+if TYPE_CHECKING:
+    from mlm.model.encoder_config import EncoderConfig
+
 ROUNDS = int(os.environ.get("MLM_FUZZ_ROUNDS", "1"))
 CASES = {"header": 5000, "config": 4500, "index": 1000}  # in a round
 SECONDS_A_CASE = 5  # of processor time
 MOST_GROWTH = 64  # MB of resident memory, all cases together
-MORE_ADDRESSES = 512 * 1024**2  # bytes beyond what the libraries have when they are loaded
+MORE_ADDRESSES = 512 * 1024**2  # bytes of address space beyond that of the loaded libraries
 
 
 @pytest.mark.timeout(300 * ROUNDS)
-def test_whatever_a_stranger_writes_is_read_or_refused():
+def test_every_mutation_is_read_or_refused():
     done = subprocess.run(
         [sys.executable, __file__],
         cwd=ROOT,
@@ -79,7 +82,7 @@ TOKENS = (
 )  # fmt: skip
 
 
-# The other families' own defaults are a model that is known here.
+# The defaults of the other families are supported models.
 DEBERTA = {
     "relative_attention": True,
     "position_biased_input": False,
@@ -91,7 +94,7 @@ DEBERTA = {
 
 
 def some_value(dice: random.Random, depth: int = 0) -> Any:
-    """Any JSON value, mostly of the kinds that readers stumble on."""
+    """Return any JSON value, mostly of the kinds that are hard for readers."""
     kind = dice.randrange(9 if depth < 7 else 6)
     if kind < 2:
         return dice.choice(NUMBERS)
@@ -107,7 +110,7 @@ def some_value(dice: random.Random, depth: int = 0) -> Any:
 
 
 def containers(value: Any) -> Iterator[Any]:
-    """The value and all in it that hold others."""
+    """Yield the value and all lists and dicts inside it."""
     if isinstance(value, dict | list):
         yield value
         for entry in value.values() if isinstance(value, dict) else value:
@@ -141,7 +144,7 @@ def mutate_structure(value: Any, dice: random.Random) -> None:
 
 
 def mutate_bytes(content: bytes, dice: random.Random) -> bytes:
-    """Change one place of a text: a bit, a piece dropped, doubled, put in or another token."""
+    """Change one place of a text: flip a bit, or drop, double, insert or replace a piece."""
     start = dice.randrange(len(content) + 1)
     end = min(len(content), start + dice.choice((1, 1, 2, 5, 40, 400)))
     change = dice.randrange(6)
@@ -160,7 +163,7 @@ def mutate_bytes(content: bytes, dice: random.Random) -> bytes:
 
 
 def mutate(content: bytes, dice: random.Random) -> bytes:
-    """One to three mutations of a JSON text, of its structure or of its bytes."""
+    """Apply one to three mutations to the structure or the bytes of a JSON text."""
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
         if dice.random() < 0.6:
             try:
@@ -175,7 +178,7 @@ def mutate(content: bytes, dice: random.Random) -> bytes:
 
 
 def large(dice: random.Random, size: int) -> bytes:
-    """As much as may be read, of what takes most room once it is parsed."""
+    """Return `size` bytes of a JSON text that takes much memory once it is parsed."""
     unit, opening, closing = dice.choice(
         [
             (b"[],", b"[", b"0]"),
@@ -195,10 +198,10 @@ def large(dice: random.Random, size: int) -> bytes:
     return opening + body + closing
 
 
-# Readers: each takes a case's dice and returns whether the case was accepted
+# Readers: each case takes its random generator and returns True if the input is accepted
 
 
-def header_reader(config: Any) -> Callable[[random.Random], bool]:
+def header_reader(config: "EncoderConfig") -> Callable[[random.Random], bool]:
     import numpy as np
     from safetensors import deserialize
     from safetensors.numpy import save
@@ -208,15 +211,16 @@ def header_reader(config: Any) -> Callable[[random.Random], bool]:
     from mlm.checkpoint.tensor_locations import check_tensors
 
     shapes = tensor_shapes("bert", config)
-    whole = save({n: np.zeros(s, "float32") for n, s in shapes.items()}, {"format": "pt"})
-    (length,) = struct.unpack("<Q", whole[:8])
-    valid, data = whole[8 : 8 + length], whole[8 + length :]
+    file = save({n: np.zeros(s, "float32") for n, s in shapes.items()}, {"format": "pt"})
+    (length,) = struct.unpack("<Q", file[:8])
+    valid, data = file[8 : 8 + length], file[8 + length :]
 
     def case(dice: random.Random) -> bool:
         size = dice.choice((MAX_HEADER_BYTES, MAX_HEADER_BYTES // 3))
         header = large(dice, size) if dice.random() < 0.01 else mutate(valid, dice)
-        said = len(header) if dice.random() < 0.9 else dice.choice((*range(20), 2**63, 2**64 - 1))
-        content = struct.pack("<Q", said) + header + data
+        wrong = (*range(20), 2**63, 2**64 - 1)
+        declared = len(header) if dice.random() < 0.9 else dice.choice(wrong)
+        content = struct.pack("<Q", declared) + header + data
         if dice.random() < 0.1:
             content = content[: dice.randrange(len(content))]
         read = read_header(lambda start, count: content[start : start + count], len(content), "it")
@@ -224,7 +228,7 @@ def header_reader(config: Any) -> Callable[[random.Random], bool]:
         assert {name: list(t.shape) for name, t in read.items()} == {
             name: t["shape"] for name, t in by_library.items()
         }
-        assert sum(t.end - t.begin for t in read.values()) == len(content) - 8 - said
+        assert sum(t.end - t.begin for t in read.values()) == len(content) - 8 - declared
         check_tensors({"model.safetensors": read}, family_of("bert"), config, "it")
         assert all(read[name].shape == shape for name, shape in shapes.items() if name in read)
         return True
@@ -277,21 +281,21 @@ def index_reader() -> Callable[[random.Random], bool]:
 
 
 class HungError(BaseException):
-    """A case that took too long; no Exception, so that no reader can swallow it."""
+    """A case that took too long; not an Exception, so that a reader cannot catch it."""
 
 
-def hung(*_: Any) -> None:
+def raise_hung_error(*_: object) -> None:
     raise HungError
 
 
 def memory(of: str) -> float:
-    """VmRSS, what this process holds now, or VmHWM, the most it held since forget_peak; in MB."""
+    """Return in MB what this process holds (VmRSS), or its peak since forget_peak (VmHWM)."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith(of))
 
 
 def forget_peak() -> None:
-    """The peak so far is that of the imports, which would hide what comes after."""
+    """Reset VmHWM: the peak of the imports would hide later ones."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -302,7 +306,7 @@ def bound_memory() -> None:
 
 
 def run(reader: str, case: Callable[[random.Random], bool], count: int) -> dict[str, int]:
-    """The outcomes of a reader's first `count` cases."""
+    """Return the outcomes of a reader's first `count` cases."""
     from mlm.errors import CheckpointError
 
     outcomes: Counter[str] = Counter()
@@ -331,7 +335,7 @@ def main() -> None:
     from mlm.checkpoint.families import encoder_config_of, new_config
 
     logging.disable()
-    signal.signal(signal.SIGPROF, hung)
+    signal.signal(signal.SIGPROF, raise_hung_error)
     shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 6}
     tiny = new_config("bert", vocab_size=11, hidden_size=4, max_position_embeddings=8, **shape)
     with tempfile.TemporaryDirectory() as folder:
@@ -341,11 +345,11 @@ def main() -> None:
             "index": index_reader(),
         }
         for reader, case in cases.items():
-            run(reader, case, 50)  # what is loaded late is loaded now
+            run(reader, case, 50)  # triggers late imports
         forget_peak()
         before, begun = memory("VmRSS"), time.process_time()
         bound_memory()
-        report: dict[str, Any] = {
+        report: dict[str, object] = {
             reader: run(reader, case, CASES[reader] * ROUNDS) for reader, case in cases.items()
         }
     report["growth in MB"] = round(memory("VmHWM") - before, 1)

@@ -1,4 +1,4 @@
-"""SIGKILL at twenty moments of one run: it ends as the run does that was let alone."""
+"""A run killed by SIGKILL at twenty moments ends exactly as an uninterrupted run does."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ COMMIT = "huggingface_hub.HfApi.create_commit"
 
 
 def moments() -> list[list]:
-    """Six inside steps, four inside saves, and so on; where exactly is drawn anew each day."""
+    """Return the moments of the kills; PYTEST_SEED draws those inside steps and saves."""
     draw = random.Random(os.environ.get("PYTEST_SEED", "20"))
     inside_steps = [[STEP, draw.randint(1, 9), "during", draw.random() * 0.05] for _ in range(6)]
     inside_saves = [[SAVE, draw.randint(1, 12), "before", 0] for _ in range(4)]
@@ -46,7 +46,7 @@ def moments() -> list[list]:
 
 
 def run(settings: dict, killed_at: list) -> list:
-    """[moment, exit code] of each attempt; -9 is SIGKILL."""
+    """Return [moment, exit code] of each attempt; -9 is SIGKILL."""
     done = subprocess.run(
         [sys.executable, str(PROGRAM), json.dumps(settings), json.dumps(killed_at)],
         stdout=subprocess.PIPE,
@@ -57,7 +57,7 @@ def run(settings: dict, killed_at: list) -> list:
 
 
 def hashes(output: Path) -> dict[str, str]:
-    """sha256 of the weights and of the last state's model and optimizer."""
+    """Return the sha256 of the weights and of the last state's model and optimizer."""
     last = max((output / "state").glob("step-*"))
     files = [output / "model.safetensors", *sorted(last.glob("*.safetensors"))]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} | {
@@ -75,7 +75,7 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.mark.timeout(900)  # 22 trainings
-def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(hub, small_corpus, tmp_path):
+def test_a_run_killed_twenty_times_ends_as_an_uninterrupted_one(hub, small_corpus, tmp_path):
     settings = {
         "train_file": [str(small_corpus)],
         "model_type": "bert",  # has dropout
@@ -93,8 +93,8 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(hub, small_corpus,
         "precision": "fp32",
         "push_to_hub": True,
     }
-    straight = {"output_dir": str(tmp_path / "straight"), "hub_model_id": "me/straight"}
-    assert run(settings | straight, []) == [[None, 0]]
+    uninterrupted = {"output_dir": str(tmp_path / "straight"), "hub_model_id": "me/straight"}
+    assert run(settings | uninterrupted, []) == [[None, 0]]
     killed = {"output_dir": str(tmp_path / "killed"), "hub_model_id": "me/killed"}
     attempts = run(settings | killed, moments())
     assert [code for _, code in attempts] == [-9] * 20 + [0], attempts
@@ -103,6 +103,6 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(hub, small_corpus,
         json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8"))
         for name in ("killed", "straight")
     ]
-    for part in ("loss_curve", "validation_curve", "metrics", "steps"):
-        assert records[0][part] == records[1][part]
+    for key in ("loss_curve", "validation_curve", "metrics", "steps"):
+        assert records[0][key] == records[1][key]
     print(f"killed {len(moments())} times; both ended with {hashes(tmp_path / 'killed')}")

@@ -44,7 +44,7 @@ SMALL_OF = {
     "roberta": {"pad_token_id": 1},
     "xlm-roberta": {"pad_token_id": 1},
 }
-# What each family is tried with, beside its defaults; ModernBERT spells some of it differently.
+# Settings to test each family with; ModernBERT has other names for some of them.
 VARIANTS = {
     "defaults": {},
     "wide init": {"initializer_range": 0.3},
@@ -59,7 +59,7 @@ VARIANTS_OF = {
     "albert": VARIANTS | {"one group": {"num_hidden_groups": 1}},
     "deberta-v2": VARIANTS
     | {
-        "all distances": {"position_buckets": -1},
+        "no buckets": {"position_buckets": -1},
         "segments": {"type_vocab_size": 2},
         "one head": {"num_attention_heads": 1},
         "few buckets": {"position_buckets": 2, "max_relative_positions": 4},
@@ -92,12 +92,12 @@ VARIANTS_OF = {
         "untied": {"tie_word_embeddings": False},
         "no decoder bias": {"decoder_bias": False},
     },
-    "mpnet": VARIANTS | {"a larger table": {"relative_attention_num_buckets": 40}},
+    "mpnet": VARIANTS | {"more buckets": {"relative_attention_num_buckets": 40}},
     "roberta": VARIANTS | {"another padding id": {"pad_token_id": 4}},
 }
 
 
-# The published base size, but for the vocabulary: 250,000 rows of an embedding prove nothing more.
+# The published base size, except for the vocabulary: more rows of an embedding prove nothing.
 BASE_SIZE = {"vocab_size": 120}
 BASE_SIZE_OF = {
     "albert": {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
@@ -116,7 +116,7 @@ BASE_SIZE_OF = {
     "mpnet": {"max_position_embeddings": 514},
 }
 ENGINE_TOLERANCES: dict[DType, float] = {"float32": TOLERANCE, "int8": 0.15}
-BASE_LENGTH = 512  # the longest of most; ModernBERT takes 8192
+BASE_LENGTH = 512  # the maximum of most families; ModernBERT's is 8192
 
 
 def small_settings(family: str, variant: str) -> dict:
@@ -134,7 +134,7 @@ CASES = {
 
 
 def torch_model(model_type: str, settings: dict):
-    """A random PyTorch model with every bias and norm moved away from its 0 or 1."""
+    """Return a random PyTorch model whose biases and norms are not exactly 0 or 1."""
     torch.manual_seed(3)
     config = new_config(model_type, **settings)
     config._attn_implementation = "eager"
@@ -147,7 +147,10 @@ def torch_model(model_type: str, settings: dict):
 
 
 def padded_batch(config, longest: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Three sequences, as long as the config allows, half of that, and two tokens."""
+    """Return ids and mask of three sequences: `longest` tokens, half as many, and two.
+
+    longest: by default the maximum of the config.
+    """
     length = longest or encoder_config_of(config).max_position_embeddings
     random = np.random.default_rng(0)
     input_ids = random.integers(5, config.vocab_size, (3, length)).astype("int32")
@@ -181,7 +184,7 @@ def largest_difference(ours, theirs, attention_mask) -> float:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_checkpoint_saved_there_gives_the_same_logits_here(name, tmp_path, small_tokenizer):
+def test_a_checkpoint_of_transformers_gives_the_same_logits_here(name, tmp_path, small_tokenizer):
     model_type, settings = CASES[name]
     theirs = torch_model(model_type, settings)
     theirs.save_pretrained(tmp_path)
@@ -213,12 +216,12 @@ def test_the_fast_engine_gives_the_same_logits(name, tmp_path, small_tokenizer):
         Question(ids[:length].tolist(), list(range(length)))
         for ids, length in zip(input_ids, lengths, strict=True)
     ]
-    for ours, whole, length in zip(engine.logits(questions), expected, lengths, strict=True):
-        np.testing.assert_allclose(ours, whole[:length], atol=TOLERANCE, rtol=0)
+    for ours, padded, length in zip(engine.logits(questions), expected, lengths, strict=True):
+        np.testing.assert_allclose(ours, padded[:length], atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_checkpoint_saved_here_loads_there_whole(name, tmp_path, small_tokenizer):
+def test_transformers_loads_every_tensor_of_our_checkpoint(name, tmp_path, small_tokenizer):
     model_type, settings = CASES[name]
     hf_config = new_config(model_type, **settings)
     keras.utils.set_random_seed(5)
@@ -237,18 +240,18 @@ def test_a_checkpoint_saved_here_loads_there_whole(name, tmp_path, small_tokeniz
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_there_and_back_is_bit_identical(name, tmp_path, small_tokenizer):
+def test_a_round_trip_is_bit_identical(name, tmp_path, small_tokenizer):
     from safetensors.numpy import load_file
 
     model_type, settings = CASES[name]
-    torch_model(model_type, settings).save_pretrained(tmp_path / "there")
-    small_tokenizer.save_pretrained(tmp_path / "there")
-    read = read_checkpoint(tmp_path / "there")
-    save_checkpoint(read.model, read.tokenizer, tmp_path / "back", hf_config=read.hf_config)
-    before = load_file(tmp_path / "there" / "model.safetensors")
-    after = load_file(tmp_path / "back" / "model.safetensors")
+    torch_model(model_type, settings).save_pretrained(tmp_path / "theirs")
+    small_tokenizer.save_pretrained(tmp_path / "theirs")
+    read = read_checkpoint(tmp_path / "theirs")
+    save_checkpoint(read.model, read.tokenizer, tmp_path / "ours", hf_config=read.hf_config)
+    before = load_file(tmp_path / "theirs" / "model.safetensors")
+    after = load_file(tmp_path / "ours" / "model.safetensors")
     second_names = family_of(model_type).same_tensors(read.model.config)
-    for second, first in second_names.items():  # where there are two, the second is idle there
+    for second, first in second_names.items():  # transformers ignores the second of two names
         if second in before:
             before[second] = before[first]
     assert before.keys() == after.keys()
