@@ -2,9 +2,12 @@
 
 import argparse
 import dataclasses
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mlm.training.setting import Setting, default_of, settings_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -20,7 +23,9 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return f"{action.option_strings[0]} {values}"
 
 
-def settings_parser(config_class: Any, **options: Any) -> argparse.ArgumentParser:
+def settings_parser(
+    config_class: "type[DataclassInstance]", **options: Any
+) -> argparse.ArgumentParser:
     """Return `transformers.HfArgumentParser` for a config class, its settings in their groups.
 
     options: as argparse.ArgumentParser takes them.
@@ -38,7 +43,7 @@ def given_settings(arguments: list[str]) -> set[str]:
     return {flag.removeprefix("--").replace("-", "_") for flag in flags}
 
 
-def _groups(config_class: Any) -> list[Any]:
+def _groups(config_class: "type[DataclassInstance]") -> list[Any]:
     """Return a dataclass for each group: HfArgumentParser makes an argument group of each.
 
     It hands all metadata of a field to argparse, so these fields have their help alone.

@@ -7,8 +7,9 @@ import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.batches import MIN_SEQ_LENGTH
 from mlm.errors import ConfigError
 from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE, TAG
@@ -281,11 +282,11 @@ class TrainingConfig:
         check_values(self)
         check_rules(self)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return the settings as plain values, the reverse of `from_dict`."""
         return dataclasses.asdict(self)
 
-    def to_public_dict(self) -> dict[str, Any]:
+    def to_public_dict(self) -> JsonObject:
         """Return the settings with local paths reduced to their last part."""
         settings = settings_of(self)
         return {
@@ -296,7 +297,7 @@ class TrainingConfig:
         }
 
     @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
+    def from_dict(cls, settings: JsonObject) -> "TrainingConfig":
         """Make a config of plain values, such as a recipe's; ConfigError names an unknown field."""
         unknown = sorted(set(settings) - set(settings_of(cls)), key=str)
         if unknown:
@@ -304,10 +305,15 @@ class TrainingConfig:
         return cls(**settings)
 
 
-def _without_folder(value: Any, *, local: bool) -> Any:
+def _without_folder(value: object, *, local: bool) -> object:
     """Reduce a path, or each of a list, to its last part; a URL stays, so does a Hub id."""
     if isinstance(value, list):
         return [_without_folder(each, local=local) for each in value]
-    if not value or "://" in value or not (local or Path(value).expanduser().is_dir()):
+    if (
+        not isinstance(value, str)
+        or not value
+        or "://" in value
+        or not (local or Path(value).expanduser().is_dir())
+    ):
         return value
     return Path(value).name

@@ -1,7 +1,6 @@
 """The initial checkpoint of a run: the one that is named, or a new model and a new tokenizer."""
 
 from pathlib import Path
-from typing import Any
 
 from mlm import hub
 from mlm.checkpoint.families import encoder_config_of, new_config, special_token_ids
@@ -13,7 +12,7 @@ from mlm.training.config_overrides import parse_config_overrides
 
 def load_initial_checkpoint(
     config: TrainingConfig, policy: str
-) -> tuple[Checkpoint, dict[str, Any] | None]:
+) -> tuple[Checkpoint, dict[str, str | None] | None]:
     """Return the checkpoint to train, with the words of `add_words_file`, and its origin.
 
     policy: Keras dtype policy of the model. The origin is `repo_id` and `commit` for the record,

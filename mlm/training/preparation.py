@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlm.backend import processes
 from mlm.backend.devices import Device, choose_device
@@ -18,7 +18,7 @@ from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
     from mlm.model.encoder import MaskedLM
 
@@ -36,8 +36,8 @@ class Preparation:
     device: Device
     model: "MaskedLM"
     tokenizer: "PreTrainedTokenizerFast"
-    hf_config: Any
-    base_model: dict[str, Any] | None
+    hf_config: "PreTrainedConfig"
+    base_model: dict[str, str | None] | None
     store: TokenStore
     batches: MaskedBatches
     evaluation_batches: EvaluationBatches

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import keras
 from tqdm import tqdm
@@ -23,7 +22,7 @@ class StepCounter(keras.callbacks.Callback):
         self.steps = 0
         self._bar, self._stop = bar, stop
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, object] | None = None) -> None:
         """Count one step."""
         self.steps += 1
         self._bar.update(1)

@@ -1,12 +1,12 @@
 """A recipe: a YAML file of settings, as `--config` reads it."""
 
 from pathlib import Path
-from typing import Any
 
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.errors import ConfigError, one_line
 
 
-def read_recipe(path: str | Path) -> dict[str, Any]:
+def read_recipe(path: str | Path) -> JsonObject:
     """Return the settings of a recipe, field names and values. Raises ConfigError."""
     import yaml
 

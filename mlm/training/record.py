@@ -1,9 +1,9 @@
 """The progress of a run, and the record of a finished one: training.json."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlm.backend.hardware import versions
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.evaluation.evaluator import Figures
 from mlm.training.preparation import Preparation
 
@@ -49,7 +49,7 @@ class Progress:
         return self.step * tokens_per_step / max(1e-9, self.seconds)
 
 
-def training_record(prepared: Preparation, progress: Progress, after: Figures) -> dict[str, Any]:
+def training_record(prepared: Preparation, progress: Progress, after: Figures) -> JsonObject:
     """Return what training.json holds: settings, corpus, figures, curves, hardware, versions."""
     config = prepared.config
     record = {

@@ -5,10 +5,10 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlm import hub
 from mlm.checkpoint.folder import save_checkpoint
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.errors import HubError, TrainingError, one_line
 from mlm.evaluation.evaluator import Figures
 from mlm.training import card
@@ -28,7 +28,7 @@ class TrainingResult:
     folder: Path
     before: Figures
     after: Figures
-    training: dict[str, Any]
+    training: JsonObject
     published: hub.Published | None = None
 
 

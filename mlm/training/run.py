@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -20,6 +19,7 @@ from mlm.checkpoint.run_state import (
     snapshot,
     state_of_step,
 )
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
 from mlm.evaluation.evaluator import Evaluator, Figures
@@ -268,7 +268,7 @@ class TrainingRun:
             partial(snapshot, self._prepared.model, self._optimizer), self._run_facts()
         )
 
-    def _run_facts(self) -> dict[str, Any]:
+    def _run_facts(self) -> JsonObject:
         """Return what a state holds besides its arrays."""
         return {
             "step": self.progress.step,

@@ -10,9 +10,12 @@ import math
 import re
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from mlm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Bounds(NamedTuple):
@@ -74,7 +77,7 @@ def setting(default: Any, help_text: str, group: str, **about: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def settings_of(config_class: Any) -> dict[str, Setting]:
+def settings_of(config_class: "DataclassInstance | type[DataclassInstance]") -> dict[str, Setting]:
     """Return name -> Setting of a config class, in the order of its fields."""
     return {field.name: field.metadata["setting"] for field in dataclasses.fields(config_class)}
 
@@ -86,7 +89,7 @@ def default_of(field: "dataclasses.Field[Any]") -> Any:
     return field.default
 
 
-def check_values(config: Any) -> None:
+def check_values(config: "DataclassInstance") -> None:
     """Raise ConfigError if a setting alone has a wrong type or a value that cannot work."""
     # Not the fields' own `type`: HfArgumentParser narrows those in place.
     kinds = get_type_hints(type(config))
@@ -99,7 +102,7 @@ def check_values(config: Any) -> None:
             _check_form(name, value, about.form)
 
 
-def _check_type(name: str, value: Any, kind: Any) -> None:
+def _check_type(name: str, value: object, kind: object) -> None:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise ConfigError(f"--{name} is {value!r}; expected one of {', '.join(get_args(kind))}")
@@ -108,18 +111,18 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
         raise ConfigError(f"--{name} is {value!r}; expected {spelled}{_hint(value, kind)}")
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _fits(value: object, kind: object) -> bool:
     """Return whether a value has the type of a field; a whole number is a float as well."""
     if get_origin(kind) is UnionType:
         return any(_fits(value, member) for member in get_args(kind))
     if get_origin(kind) is list:
         return isinstance(value, list) and all(_fits(v, get_args(kind)[0]) for v in value)
     if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) is int or (type(value) is float and math.isfinite(value))
     return type(value) is kind
 
 
-def _hint(value: Any, kind: Any) -> str:
+def _hint(value: object, kind: object) -> str:
     if get_origin(kind) is list:
         return f", in a recipe [{value}]"
     if kind is float and isinstance(value, str):
@@ -127,7 +130,7 @@ def _hint(value: Any, kind: Any) -> str:
     return ""
 
 
-def _check_form(name: str, value: Any, form: Form) -> None:
+def _check_form(name: str, value: object, form: Form) -> None:
     for text in value if isinstance(value, list) else [value]:
-        if text is not None and not form.pattern.fullmatch(text):
+        if isinstance(text, str) and not form.pattern.fullmatch(text):
             raise ConfigError(f"--{name} is {text!r}; expected {form.expected}")

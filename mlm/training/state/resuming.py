@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from mlm.checkpoint.run_state import TrainingState
 from mlm.errors import ConfigError
@@ -34,7 +33,7 @@ def check_same_run(state: TrainingState, config: TrainingConfig, fingerprint: st
         )
 
 
-def _last_part(value: Any) -> Any:
+def _last_part(value: object) -> object:
     """Return the last part of a local path: another machine has the same files elsewhere."""
     if isinstance(value, str) and value.startswith((os.sep, ".", "~")):
         return Path(value).name

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mlm.backend import processes
 from mlm.checkpoint.run_state import Arrays
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.training.config import TrainingConfig
 from mlm.training.progress import write_line
 from mlm.training.state.pusher import StatePusher
@@ -53,7 +53,7 @@ class StateSaver:
             if pusher:
                 pusher.finish(PUSH_TIMEOUT, push_last=needs_last_state())
 
-    def save(self, snapshot: Callable[[], dict[str, Arrays]], run: dict[str, Any]) -> None:
+    def save(self, snapshot: Callable[[], dict[str, Arrays]], run: JsonObject) -> None:
         """Take a snapshot and hand it to the writer; `run` is what else belongs to the state."""
         if not processes.is_first():
             return

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from mlm.checkpoint.run_state import Arrays, TrainingState, remove_leftovers, write_state
+from mlm.checkpoint.strict_json import JsonObject
 
 
 class StateWriter:
@@ -32,7 +33,7 @@ class StateWriter:
         self._error: Exception | None = None
         remove_leftovers(root)
 
-    def save(self, arrays: dict[str, Arrays], run: dict[str, Any]) -> None:
+    def save(self, arrays: dict[str, Arrays], run: JsonObject) -> None:
         """Hand over a state; waits only while the previous one is still being written."""
         self.close()
         # A daemon thread, so that a disk that hangs does not keep the process from ending.
@@ -52,7 +53,7 @@ class StateWriter:
             self._thread = None
         self.check()
 
-    def _write(self, arrays: dict[str, Arrays], run: dict[str, Any]) -> None:
+    def _write(self, arrays: dict[str, Arrays], run: JsonObject) -> None:
         try:
             state = write_state(self._root, arrays, run, keep=self._keep)
             if self._on_written is not None:
