@@ -151,17 +151,17 @@ def test_an_empty_second_text_is_ignored(models, other):
 def test_an_error_of_one_text_takes_its_place(models):
     elements = Elements(score_tab.answer_html(models, "the movie", "the ___"))
     assert len(elements.texts("article")) == 2 and elements.texts(class_="mlm-verdict") == []
-    assert "gap" in elements.texts(role="alert")[0] and len(elements.texts(role="alert")) == 1
+    assert "mask in it" in elements.texts(role="alert")[0] and len(elements.texts(role="alert")) == 1
 
 
 @pytest.mark.parametrize(
     ("text", "other", "message"),
     [
         ("", "", "empty"),
-        ("the [MASK]", "", "gap"),
+        ("the [MASK]", "", "mask in it"),
         (None, "", "NoneType"),
         ({"a": 1}, ["b"], "type dict; .* type list"),
-        ("the ___", "the ___", "^[^.]*gap[^.]*[.]$"),
+        ("the ___", "the ___", "^[^.]*mask in it[^.]*[.]$"),
         ("the movie " * 100, "", "202 tokens"),
     ],
 )
@@ -224,5 +224,5 @@ def test_the_real_client_gets_what_the_model_gives(pages, model):
     client = Client(pages.single, verbose=False)
     assert client.predict(TEXT, api_name="/score") == score_tab.ask_model(model, TEXT).as_dict()
     for text in ("the [MASK]", "", None, "the " * 300):
-        with pytest.raises(AppError, match=r"gap|empty|NoneType|302 tokens"):
+        with pytest.raises(AppError, match=r"mask in it|empty|NoneType|302 tokens"):
             client.predict(text, api_name="/score")
