@@ -494,6 +494,7 @@ def test_what_a_visitor_asks_for_is_asked_as_the_visitor(folder, tmp_path, monke
 
 def test_nothing_of_a_visitors_model_stays(tiny_checkpoint_folder, tmp_path, monkeypatch):
     push_checkpoint(tiny_checkpoint_folder, REPO, private=True)
+    FillMask.from_pretrained(tiny_checkpoint_folder)  # libraries make folders when first imported
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = sorted(tmp_path.rglob("*"))
     model = FillMask.from_hub(REPO, READ_TOKEN)

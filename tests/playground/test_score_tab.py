@@ -151,7 +151,9 @@ def test_an_empty_second_text_is_ignored(models, other):
 def test_an_error_of_one_text_takes_its_place(models):
     elements = Elements(score_tab.answer_html(models, "the movie", "the ___"))
     assert len(elements.texts("article")) == 2 and elements.texts(class_="mlm-verdict") == []
-    assert "mask in it" in elements.texts(role="alert")[0] and len(elements.texts(role="alert")) == 1
+    assert (
+        "mask in it" in elements.texts(role="alert")[0] and len(elements.texts(role="alert")) == 1
+    )
 
 
 @pytest.mark.parametrize(
