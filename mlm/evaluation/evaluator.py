@@ -16,7 +16,7 @@ from keras import ops
 
 from mlm import hub
 from mlm.backend import devices, processes
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.folder import Checkpoint, read_checkpoint, read_training
 from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.batches.masked_batches import (
@@ -79,7 +79,7 @@ class LabelScorer(keras.Model):
         # Counted from the words that are no better, so that a label that is no number ranks last.
         no_better = ops.sum(ops.cast(logits <= of_label, "int32"), axis=-1)
         ranks = self.masked_lm.config.vocab_size - no_better
-        return {"nats": processes.whole(nats), "ranks": processes.whole(ranks)}
+        return {"nats": processes.replicate(nats), "ranks": processes.replicate(ranks)}
 
 
 class _LabelledBatches(keras.utils.PyDataset):
@@ -108,7 +108,9 @@ class Evaluator:
 
     def slot_scores(self) -> SlotScores:
         """What the model makes of every slot."""
-        scores = self._scorer.predict(fed(_LabelledBatches(self._batches)), verbose=0)
+        scores = self._scorer.predict(
+            make_input_pipeline(_LabelledBatches(self._batches)), verbose=0
+        )
         weights = np.concatenate([batch[2] for batch in self._batches])
         return SlotScores(scores["nats"], scores["ranks"], weights)
 

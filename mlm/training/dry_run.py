@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.training.config import TrainingConfig
 from mlm.training.preparation import Preparation, prepare
 from mlm.training.step import Learner
@@ -53,7 +53,9 @@ def _time_steps(ready: Preparation) -> tuple[float, float]:
 
     def seconds_of(steps: int) -> float:
         started = time.monotonic()
-        learner.fit(fed(TrainingDataset(ready.batches, 0, steps)), verbose=0, shuffle=False)
+        learner.fit(
+            make_input_pipeline(TrainingDataset(ready.batches, 0, steps)), verbose=0, shuffle=False
+        )
         return time.monotonic() - started
 
     first, steps = seconds_of(1), TIMED_STEPS

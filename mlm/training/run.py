@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mlm.backend import processes
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.run_state import (
     TrainingState,
     newest_state,
@@ -227,7 +227,7 @@ class TrainingRun:
         progress, started = self.progress, time.monotonic()
         self.nats.carry(progress.unfinished_mean)
         counter = StepCounter(bar, self.stop)
-        steps = fed(TrainingDataset(self.ready.batches, progress.step, end))
+        steps = make_input_pipeline(TrainingDataset(self.ready.batches, progress.step, end))
         self.learner.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started

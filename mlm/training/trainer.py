@@ -94,7 +94,7 @@ def _ended(run: TrainingRun) -> TrainingResult:
     record = training_record(run.ready, run.progress, after)
     before = Figures.from_dict(record["metrics"]["before"])
     result = TrainingResult(Path(run.config.output_dir), before, after, record)
-    processes.part()
+    processes.leave_cluster()
     return processes.only_first(lambda: _left(run, result)) or result
 
 

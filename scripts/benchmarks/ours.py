@@ -114,7 +114,7 @@ def tokens(model: str, files: list[str]) -> dict[str, Any]:
 def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, Any]:
     """Steps of a training as train.py makes them; the first two are not counted."""
     load_backend()
-    from mlm.backend.input_pipeline import fed
+    from mlm.backend.input_pipeline import make_input_pipeline
     from mlm.training.config import TrainingConfig
     from mlm.training.preparation import prepare
     from mlm.training.step import Learner
@@ -122,7 +122,7 @@ def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, An
     from mlm.training.step.optimizer import make_optimizer
 
     def make_steps(first: int, count: int) -> float:
-        steps = fed(TrainingDataset(ready.batches, first, first + count))
+        steps = make_input_pipeline(TrainingDataset(ready.batches, first, first + count))
         return learner.fit(steps, verbose=0, shuffle=False).history["nats"][0]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -152,7 +152,7 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
     Looking is not counted.
     """
     load_backend()
-    from mlm.backend.input_pipeline import fed
+    from mlm.backend.input_pipeline import make_input_pipeline
     from mlm.training.config import TrainingConfig
     from mlm.training.preparation import prepare
     from mlm.training.step import Learner
@@ -179,7 +179,7 @@ def learn(settings: dict[str, Any], held_out: str, loss: float, every: int) -> d
         step, reached, looked = 0, float("inf"), 0.0
         while reached > loss and step < ready.total_steps:
             steps = TrainingDataset(ready.batches, step, step + every)
-            learner.fit(fed(steps), verbose=0, shuffle=False)
+            learner.fit(make_input_pipeline(steps), verbose=0, shuffle=False)
             begun = time.perf_counter()
             step, reached = step + every, held_out_loss()
             looked += time.perf_counter() - begun

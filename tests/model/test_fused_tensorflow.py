@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.families import encoder_config_of
 from mlm.model.blocks import ACTIVATIONS
 from mlm.model.encoder import MaskedLM
@@ -180,7 +180,7 @@ def losses(family: str, policy: str, way: Elementwise | None) -> list[float]:
         model.use_elementwise(way)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     steps = [TrainingDataset(line_by_line(config.vocab_size), step, step + 1) for step in range(4)]
-    fits = [learner.fit(fed(step), verbose=0, shuffle=False) for step in steps]
+    fits = [learner.fit(make_input_pipeline(step), verbose=0, shuffle=False) for step in steps]
     return [fit.history["nats"][0] for fit in fits]
 
 
@@ -201,7 +201,7 @@ def test_what_is_alike_is_compiled_once(family, functions):
     learner = Learner(model)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     batches = line_by_line(config.vocab_size)
-    learner.fit(fed(TrainingDataset(batches, 0, 1)), verbose=0, shuffle=False)
+    learner.fit(make_input_pipeline(TrainingDataset(batches, 0, 1)), verbose=0, shuffle=False)
     assert len(learner.elementwise._compiled) == functions
 
 

@@ -102,7 +102,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     """Losses, final weights, and figures of one run, as the trainer does it."""
     import keras
 
-    from mlm.backend.input_pipeline import fed
+    from mlm.backend.input_pipeline import make_input_pipeline
     from mlm.checkpoint.folder import read_checkpoint
     from mlm.checkpoint.weights import variables_by_name
     from mlm.evaluation.evaluator import Evaluator
@@ -123,7 +123,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
         learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
     batches, losses, compiled = Batches(len(start.tokenizer), poisoned, shorter), [], []
     for step in range(STEPS):
-        steps = fed(TrainingDataset(batches, step, step + 1))
+        steps = make_input_pipeline(TrainingDataset(batches, step, step + 1))
         losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
         compiled.append(len(COMPILATIONS))
     evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.families import encoder_config_of
 from mlm.model.encoder import MaskedLM
 from mlm.training.step import Learner
@@ -24,7 +24,7 @@ def trained(parts: int, jit_compile: bool) -> list[np.ndarray]:
     learner = Learner(model, parts)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
     batches = line_by_line(config.vocab_size)
-    learner.fit(fed(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
+    learner.fit(make_input_pipeline(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
     return [np.asarray(keras.ops.convert_to_tensor(value)) for value in model.trainable_variables]
 
 

@@ -6,9 +6,10 @@ LossScaleOptimizer asks the first replica alone whether a gradient is finite.
 
 from typing import TYPE_CHECKING
 
+import keras
 from keras import ops
 
-from mlm.backend.replicas import backend_name, global_norm, sum_over_replicas, update_if
+from mlm.backend.replicas import global_norm, sum_over_replicas, update_if
 
 FIRST_LOSS_SCALE = 2.0**15
 STEPS_TO_DOUBLE = 2000  # finite ones in a row, before fp16's loss scale is tried twice as large
@@ -73,7 +74,7 @@ class GuardedUpdate(Optimizer):
     def apply(self, grads, trainable_variables=None):
         grads = [None if grad is None else ops.convert_to_tensor(grad) for grad in grads]
         grads, factor, finite = self._global_gradient(grads)
-        if backend_name() == "jax":  # stateless_apply chooses between the old values and these
+        if keras.backend.backend() == "jax":  # stateless_apply selects the old or the new values
             super().apply(_scaled(grads, factor), trainable_variables)
             self._count_finite()
             return
@@ -90,8 +91,6 @@ class GuardedUpdate(Optimizer):
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """JAX: both outcomes are computed, one is kept; XLA makes one pass of it."""
-        import keras
-
         mapping = list(zip(self.variables, optimizer_variables, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             *_, finite = self._global_gradient(grads)
@@ -142,8 +141,6 @@ def _scaled(grads: list, factor) -> list:
 
 
 def _constant(value: float):
-    import keras
-
     return keras.initializers.Constant(value)
 
 
