@@ -101,7 +101,7 @@ class Evaluator:
     """Scores a model on one set of evaluation batches, as often as asked."""
 
     def __init__(self, masked_lm, batches: EvaluationBatches, *, jit_compile: bool = False):
-        masked_lm.compile_elementwise()
+        masked_lm.compile_fused_ops()
         self._scorer = LabelScorer(masked_lm)
         self._scorer.compile(jit_compile=jit_compile)
         self._batches = batches

@@ -95,7 +95,7 @@ class TrainingRun:
             self.optimizer = make_optimizer(
                 self.config, self.total_steps, scales_loss=device.policy == "mixed_float16"
             )
-            self.nats = self.learner.compile_for_training(
+            self.mean_loss = self.learner.compile_for_training(
                 self.optimizer, jit_compile=device.jit_compile
             )
             self.evaluator = Evaluator(
@@ -115,7 +115,7 @@ class TrainingRun:
         self.report(f"going on from step {state.step} ({state.folder})")
         policy = self.ready.device.policy
         if state.run.get("policy", policy) != policy:
-            self.optimizer.begin_loss_scale()
+            self.optimizer.reset_loss_scale()
             self.report(
                 f"until here it was computed in {state.run['policy']}, from here on in {policy}: "
                 "the same run, but not to the last digit"
@@ -225,20 +225,20 @@ class TrainingRun:
 
     def _train_until(self, end: int, bar) -> None:
         progress, started = self.progress, time.monotonic()
-        self.nats.carry(progress.unfinished_mean)
+        self.mean_loss.carry(progress.unfinished_mean)
         counter = StepCounter(bar, self.stop)
         steps = make_input_pipeline(TrainingDataset(self.ready.batches, progress.step, end))
         self.learner.fit(steps, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started
         self._look_for_skipped()
-        progress.unfinished_mean = self.nats.sums()
+        progress.unfinished_mean = self.mean_loss.sums()
         if progress.step == end:
             self._log(bar)
 
     def _look_for_skipped(self) -> None:
         """Say which step was passed over; TrainingError if that was one too many."""
-        count, last = self.optimizer.skipped()
+        count, last = self.optimizer.read_skipped()
         if count == self.progress.skipped_steps:
             return
         self.progress.skipped_steps = count
@@ -254,8 +254,8 @@ class TrainingRun:
 
     def _log(self, bar) -> None:
         progress = self.progress
-        loss, progress.unfinished_mean = float(self.nats.result()), None
-        if not self.nats.sums()[1]:
+        loss, progress.unfinished_mean = float(self.mean_loss.result()), None
+        if not self.mean_loss.sums()[1]:
             return  # every step since the last point was passed over
         progress.loss_curve.append([progress.step, round(loss, 5)])
         speed = progress.tokens_per_second(self.ready.batches.tokens_per_step)

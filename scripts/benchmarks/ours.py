@@ -123,7 +123,7 @@ def train(settings: dict[str, Any], times: int, on: str = "cpu") -> dict[str, An
 
     def make_steps(first: int, count: int) -> float:
         steps = make_input_pipeline(TrainingDataset(ready.batches, first, first + count))
-        return learner.fit(steps, verbose=0, shuffle=False).history["nats"][0]
+        return learner.fit(steps, verbose=0, shuffle=False).history["cross_entropy"][0]
 
     with tempfile.TemporaryDirectory() as folder:
         ready = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
