@@ -1,21 +1,24 @@
-"""Errors that a user can mend: one line each, raised anywhere, caught once in the entry points.
+"""Errors that a user can fix. Each is one line, raised anywhere and caught once per entry point.
 
 UserError
-├── ConfigError       a setting, or two settings together, that cannot work
+├── ConfigError       a setting, or a combination of settings, that cannot work
 ├── CorpusError       texts that cannot be read, or that leave nothing to train on
-├── CheckpointError   a checkpoint folder that is not whole or not of a known family
-├── HubError          the Hub said no, or cannot be reached
-├── TrainingError     a run that had begun and cannot go on
+├── CheckpointError   a checkpoint folder that is incomplete or not of a known family
+├── HubError          the Hub refused a request, or cannot be reached
+├── TrainingError     a run that had begun and cannot continue
 └── InputError        a sentence that cannot be filled
 """
 
 
 class UserError(ValueError):
-    """What was received, what was expected, what to do, in one line. Scripts exit with 2."""
+    """A mistake that a user can fix: what was received, what was expected, what to do, in one line.
+
+    Scripts exit with 2.
+    """
 
 
 class ConfigError(UserError):
-    """A setting, or two settings together, that cannot work."""
+    """A setting, or a combination of settings, that cannot work."""
 
 
 class CorpusError(UserError):
@@ -23,15 +26,15 @@ class CorpusError(UserError):
 
 
 class CheckpointError(UserError):
-    """A checkpoint folder that is not whole or not of a known family."""
+    """A checkpoint folder that is incomplete or not of a known family."""
 
 
 class HubError(UserError):
-    """The Hub said no, or cannot be reached."""
+    """The Hub refused a request, or cannot be reached."""
 
 
 class TrainingError(UserError):
-    """A run that had begun and cannot go on; scripts exit with 1, what was saved is named."""
+    """A run that had begun and cannot continue. Scripts name what was saved and exit with 1."""
 
 
 class InputError(UserError):
@@ -39,7 +42,7 @@ class InputError(UserError):
 
 
 class UnsupportedError(Exception):
-    """An encoder that an engine has no graph for; why, in a few words. Another answers then."""
+    """An encoder that an engine cannot run, with the reason. Another engine is used then."""
 
 
 def one_line(error: object, limit: int = 200) -> str:

@@ -1,4 +1,7 @@
-"""Write beside, then rename: whoever looks sees the old file or folder, or the whole new one."""
+"""Atomic replacement of files and folders: write beside the target, then rename.
+
+A reader sees the old file or folder, or the complete new one, and nothing in between.
+"""
 
 import os
 import shutil
@@ -10,20 +13,21 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file so that its old content stays until the new one is whole. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    """Write a file; its old content stays until the new content is complete. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        beside.replace(path)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def staging_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Make a temporary folder inside `parent`, itself made if need be, and remove it at the end.
+    """Make a temporary folder inside `parent`, and remove it at the end of the block.
 
-    A killed process leaves its folder behind: see `remove_leftovers`. Raises OSError.
+    Makes `parent` too if it does not exist. A killed process leaves its folder behind: see
+    `remove_leftovers`. Raises OSError.
     """
     parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -34,9 +38,9 @@ def staging_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, folder: Path, prefix: str) -> None:
-    """Rename `new` to `folder`; a folder that is there is moved aside first, then removed.
+    """Rename `new` to `folder`; an existing folder is moved aside first, then removed.
 
-    prefix: of the temporary folder beside `folder` that takes the old one. Raises OSError.
+    prefix: of the temporary folder, beside `folder`, that takes the old one. Raises OSError.
     """
     if not folder.exists():
         new.replace(folder)
@@ -57,7 +61,7 @@ def remove_leftovers(parent: Path, prefix: str) -> None:
 
 
 def sync_to_disk(path: Path) -> None:
-    """Wait until a file, or the list of a folder's files, is on the disk. Raises OSError."""
+    """Wait until a file, or a folder's list of files, is on the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

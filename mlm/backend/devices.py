@@ -5,22 +5,23 @@ The model is written in Keras and runs on either backend (`KERAS_BACKEND=tensorf
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlm.backend.hardware import cpu_has_bf16, cpu_name, has_signs_of_a_tpu, is_installed
-from mlm.backend.replicas import backend_name
 from mlm.errors import ConfigError, one_line
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 @dataclass(frozen=True)
 class Device:
-    """The hardware a run uses.
+    """The hardware of a run, and how to compute on it.
 
-    kind: cpu, gpu or tpu; policy: a Keras dtype policy; reason: why that one, for people;
-    jit_compile: what `Model.compile` is told; strategy: a tf.distribute strategy or None;
-    one_shape: whether all batches have to have the same one.
+    kind: cpu, gpu or tpu. policy: a Keras dtype policy. reason: of that policy, for people.
+    jit_compile: the argument of `Model.compile`. one_shape: if True, all batches need one shape.
     """
 
     kind: str
@@ -29,11 +30,11 @@ class Device:
     policy: str
     reason: str
     jit_compile: bool
-    strategy: Any = None
+    strategy: "tf.distribute.Strategy | None" = None
     one_shape: bool = False
 
-    def scope(self) -> AbstractContextManager:
-        """The context in which model and optimizer are made."""
+    def scope(self) -> AbstractContextManager[object]:
+        """Return the context in which model and optimizer are created."""
         return self.strategy.scope() if self.strategy is not None else nullcontext()
 
     def __str__(self) -> str:
@@ -42,11 +43,14 @@ class Device:
 
 
 def choose_device(precision: str = "auto") -> Device:
-    """The accelerators that the Keras backend sees, or the CPU; `precision` as in TrainingConfig.
+    """Return the accelerators that the Keras backend sees, or the CPU.
 
     Several GPUs (or, for tests, several logical CPUs) are used together, data-parallel.
+    precision: as in TrainingConfig. Raises ConfigError.
     """
-    backend = backend_name()
+    import keras
+
+    backend = keras.backend.backend()
     if backend == "tensorflow":
         return _tensorflow_device(precision)
     if backend == "jax":
@@ -55,15 +59,17 @@ def choose_device(precision: str = "auto") -> Device:
 
 
 def check_required_device(kind: str) -> None:
-    """ConfigError unless what `choose_device` finds is of this kind, `gpu` or `tpu`, or `any`."""
+    """Raise ConfigError if `choose_device` does not find this kind (gpu, tpu, or any)."""
     if kind == "any":
         return
+    import keras
+
     device = choose_device()
     if device.kind != kind:
         raise ConfigError(
-            f"--require_device {kind}, but {backend_name()} sees only {device.name} here: start "
-            f"this machine with a {kind.upper()}, or leave --require_device out; KERAS_BACKEND "
-            "chooses between tensorflow and jax"
+            f"--require_device {kind}, but {keras.backend.backend()} sees only {device.name} here: "
+            f"start this machine with a {kind.upper()}, or leave --require_device out; "
+            "KERAS_BACKEND chooses between tensorflow and jax"
         )
 
 
@@ -91,7 +97,7 @@ def _tensorflow_device(precision: str) -> Device:
 
 
 def _tensorflow_tpu(precision: str) -> Device:
-    """For whoever has tensorflow-tpu. Not run on hardware yet: see README."""
+    """Start a TPU with tensorflow-tpu. Not run on hardware yet: see README."""
     import tensorflow as tf
 
     try:
@@ -100,11 +106,11 @@ def _tensorflow_tpu(precision: str) -> Device:
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         reason = one_line(error)
         raise ConfigError(
-            f"TensorFlow cannot start the TPU ({reason}); KERAS_BACKEND=jax is the other way"
+            f"TensorFlow cannot start the TPU ({reason}); set KERAS_BACKEND=jax to use JAX instead"
         ) from None
     strategy = tf.distribute.TPUStrategy(resolver)
-    policy, reason = _chosen(precision, "bf16", "a TPU multiplies in bf16")
-    # Under TPUStrategy everything is compiled as it is, once.
+    policy, reason = _policy(precision, "bf16", "a TPU multiplies in bf16")
+    # TPUStrategy compiles the whole step by itself, so without jit_compile and for one shape.
     replicas = strategy.num_replicas_in_sync
     return Device("tpu", "TPU", replicas, policy, reason, False, strategy, one_shape=True)
 
@@ -123,16 +129,17 @@ def _jax_device(precision: str) -> Device:
         policy, reason = _cpu_policy(precision, fast_bf16=False)
         return Device("cpu", cpu_name(), len(devices), policy, reason, True)
     if first.platform == "tpu":
-        policy, reason = _chosen(precision, "bf16", "a TPU multiplies in bf16")
+        policy, reason = _policy(precision, "bf16", "a TPU multiplies in bf16")
         return Device("tpu", first.device_kind, len(devices), policy, reason, True)
     major, minor = (int(part) for part in str(first.compute_capability).split("."))
     policy, reason = _gpu_policy(precision, (major, minor))
     return Device("gpu", first.device_kind, len(devices), policy, reason, True)
 
 
-def _chosen(precision: str, best: str, reason: str) -> tuple[str, str]:
+def _policy(precision: str, best: str, reason: str) -> tuple[str, str]:
+    """Return the dtype policy and its reason: `best` and `reason` if `precision` is auto."""
     if precision != "auto":
-        return POLICIES[precision], "as asked for"
+        return POLICIES[precision], "as requested"
     return POLICIES[best], reason
 
 
@@ -140,15 +147,15 @@ def _cpu_policy(precision: str, *, fast_bf16: bool) -> tuple[str, str]:
     if precision == "fp16":
         raise ConfigError("--precision fp16 needs a GPU; on a CPU choose fp32, bf16 or auto")
     if fast_bf16:
-        return _chosen(precision, "bf16", "this processor multiplies in bf16")
-    return _chosen(precision, "fp32", "this processor gains nothing from bf16")
+        return _policy(precision, "bf16", "this processor multiplies in bf16")
+    return _policy(precision, "fp32", "this processor gains nothing from bf16")
 
 
 def _gpu_policy(precision: str, capability: tuple[int, int] | None) -> tuple[str, str]:
     if capability is None:
-        return _chosen(precision, "fp32", "a GPU of unknown kind")
+        return _policy(precision, "fp32", "the kind of this GPU is not known")
     if capability >= (8, 0):
-        return _chosen(precision, "bf16", "this GPU multiplies in bf16")
+        return _policy(precision, "bf16", "this GPU multiplies in bf16")
     if capability >= (6, 0):
-        return _chosen(precision, "fp16", "this GPU has fp16 but no bf16")
-    return _chosen(precision, "fp32", "this GPU has neither fp16 nor bf16")
+        return _policy(precision, "fp16", "this GPU has fp16 but no bf16")
+    return _policy(precision, "fp32", "this GPU has neither fp16 nor bf16")

@@ -1,4 +1,4 @@
-"""The machine as the operating system shows it: processors, signs of a TPU, installed libraries."""
+"""The machine as seen without a backend: processors, signs of a TPU, installed libraries."""
 
 import math
 import os
@@ -7,22 +7,20 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mlm.backend.replicas import backend_name
-
-# What Kaggle, Colab and Cloud TPU machines set; TensorFlow itself sets others that begin alike.
+# Set on Kaggle, Colab and Cloud TPU machines. TensorFlow itself sets others with the same prefix.
 TPU_VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_WORKER_ID", "TPU_WORKER_HOSTNAMES", "TPU_NAME")
-# The names under which TensorFlow is installed: its own, a Space's and Kaggle's, a Cloud TPU's.
+# TensorFlow's distributions: the usual one, that of Spaces and Kaggle, that of Cloud TPUs.
 TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
 
 
 def has_signs_of_a_tpu() -> bool:
-    """True if device nodes or the environment speak of a TPU."""
+    """Return True if device nodes or environment variables indicate a TPU."""
     nodes = (*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*"))
     return bool(nodes) or any(name in os.environ for name in TPU_VARIABLES)
 
 
 def is_installed(distribution: str) -> bool:
-    """True if a distribution of this name is installed."""
+    """Return True if a distribution of this name is installed."""
     try:
         version(distribution)
     except PackageNotFoundError:
@@ -31,7 +29,7 @@ def is_installed(distribution: str) -> bool:
 
 
 def available_cpus() -> int:
-    """How many this process may use: those of its affinity, fewer where a container says so."""
+    """Return how many CPUs this process may use, by its affinity and its container's quota."""
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
@@ -44,24 +42,26 @@ def available_cpus() -> int:
 
 
 def versions() -> dict[str, str]:
-    """The versions that a training record names."""
+    """Return the versions that a training record names, and the Keras backend in use."""
+    import keras
+
     found = {"python": platform.python_version()}
     for name in ("keras", *TENSORFLOWS, "jax", "transformers", "numpy", "tokenizers"):
         if is_installed(name):
             found[name] = version(name)
-    found["backend"] = backend_name()
+    found["backend"] = keras.backend.backend()
     return found
 
 
 @lru_cache
 def cpu_has_bf16() -> bool:
-    """True if the processor has bf16 products (AVX-512 BF16 or AMX)."""
+    """Return True if the processor multiplies in bf16 (AVX-512 BF16 or AMX)."""
     flags = _cpu_field("flags").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def cpu_name() -> str:
-    """Model and number of usable cores."""
+    """Return the processor's model and number of usable cores."""
     model = _cpu_field("model name") or platform.processor() or platform.machine()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{model}, {cores} cores"

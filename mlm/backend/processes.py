@@ -1,33 +1,37 @@
-"""The processes that train one model together, one for each machine of a cluster. JAX alone has it.
+r"""The processes of a cluster that train one model together, one for each machine. JAX only.
 
-All run the same command. Each computes its own rows of every batch; the first alone reads texts,
-writes files and talks to the Hub. They see the same storage where --output_dir lies.
+All run the same command. Each computes its own rows of every batch; only the first reads texts,
+writes files and talks to the Hub. All see the same storage at --output_dir.
 
-    on machine i of 2    KERAS_DISTRIBUTION_JOB_ADDRESSES=10.0.0.1:1234 \\
-                         KERAS_DISTRIBUTION_NUM_PROCESSES=2 KERAS_DISTRIBUTION_PROCESS_ID=i \\
+    on machine i of 2    KERAS_DISTRIBUTION_JOB_ADDRESSES=10.0.0.1:1234 \
+                         KERAS_DISTRIBUTION_NUM_PROCESSES=2 KERAS_DISTRIBUTION_PROCESS_ID=i \
                          python scripts/train.py --distributed ...
 
-On TPU pods, GKE and SLURM, and under Open MPI, JAX knows all of that by itself.
+On TPU pods, GKE and SLURM, and under Open MPI, JAX finds all of that by itself.
 """
 
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from mlm.errors import ConfigError, TrainingError, one_line
 
+if TYPE_CHECKING:
+    import numpy as np
+    from keras import KerasTensor  # for the backend's own tensors
+
 T = TypeVar("T")
 
-PATIENCE = 7 * 24 * 3600 * 1000  # milliseconds; of a process that is gone JAX itself tells
+TIMEOUT_MS = 7 * 24 * 3600 * 1000  # JAX itself reports a process that has died
 FAILED = "failed"
 _rounds = itertools.count()
 
 
-def join() -> None:
-    """Meet the other processes; to be called before anything is computed.
+def join_cluster() -> None:
+    """Connect to the other processes; to be called before anything is computed.
 
-    ConfigError if the backend is not JAX, or if nothing says who the others are.
+    Raises ConfigError if the backend is not JAX, or if the other processes are not known.
     """
     import keras
 
@@ -42,51 +46,71 @@ def join() -> None:
     except (RuntimeError, ValueError) as error:
         reason = one_line(error)
         raise ConfigError(
-            f"--distributed, but the other processes cannot be met ({reason}): set "
+            f"--distributed, but the other processes cannot be reached ({reason}): set "
             "KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES and "
             "KERAS_DISTRIBUTION_PROCESS_ID, or start it under SLURM, MPI or on a TPU pod"
         ) from None
 
 
+def leave_cluster() -> None:
+    """Let this process compute by itself from here on, on its own devices."""
+    if count() > 1:
+        import keras
+
+        keras.distribution.set_distribution(None)
+
+
 def count() -> int:
-    """How many processes train together; 1 for a run that is alone."""
-    return _distributed().process_count() if _distributed() else 1
+    """Return the number of processes that train together; 1 outside a cluster."""
+    if not _in_cluster():
+        return 1
+    import jax
+
+    return int(jax.process_count())
 
 
 def index() -> int:
-    """Which of them this is, from 0."""
-    return _distributed().process_index() if _distributed() else 0
+    """Return the index of this process, from 0."""
+    if not _in_cluster():
+        return 0
+    import jax
+
+    return jax.process_index()
 
 
 def is_first() -> bool:
+    """Return whether this process reads the texts, writes the files and talks to the Hub."""
     return index() == 0
 
 
-def _distributed() -> Any:
-    """JAX, once the processes have joined; None for a run that is alone."""
+def _in_cluster() -> bool:
     import keras
 
     if keras.backend.backend() != "jax":
-        return None
+        return False
     import jax
 
-    return jax if jax.distributed.is_initialized() else None
+    return jax.distributed.is_initialized()
 
 
-def own_rows(batch: Any) -> Any:
-    """Of arrays (B, ...) of a global batch, in tuples or dicts, the rows that are computed here."""
+def own_rows(batch: T) -> T:
+    """Return the rows of a global batch that this process computes.
+
+    batch: an array (B, ...), or arrays in nested tuples or dicts.
+    """
     if count() == 1:
         return batch
     if isinstance(batch, dict):
-        return {name: own_rows(part) for name, part in batch.items()}
+        return cast(T, {name: own_rows(value) for name, value in batch.items()})
     if isinstance(batch, tuple):
-        return tuple(own_rows(part) for part in batch)
-    rows = len(batch) // count()
-    return batch[index() * rows : (index() + 1) * rows]
+        return cast(T, tuple(own_rows(value) for value in batch))
+    array = cast("np.ndarray", batch)
+    rows = len(array) // count()
+    return cast(T, array[index() * rows : (index() + 1) * rows])
 
 
-def whole(tensor: Any) -> Any:
-    """Inside a program: a tensor (B, ...) of which every process can read all rows."""
+def replicate(tensor: "KerasTensor") -> "KerasTensor":
+    """Return the tensor with all its rows on every process. Inside a compiled function."""
     if count() == 1:
         return tensor
     import keras
@@ -96,54 +120,65 @@ def whole(tensor: Any) -> Any:
     return keras.distribution.distribute_tensor(tensor, layout)
 
 
-def told_by_all(value: str) -> list[str]:
-    """What each process says here, in their order; waits for the slowest.
+def gather_from_all(value: str) -> list[str]:
+    """Return the value of each process, in the order of the processes; waits for the slowest.
 
-    To be called by all of them, at the same place of the program. It goes by JAX's coordination
-    service and not by the devices: those give up waiting after seconds on some kinds of them.
+    All processes have to call it, at the same point of the program. It uses JAX's coordination
+    service, not the devices: on some kinds of device a collective times out after seconds.
     """
     if count() == 1:
         return [value]
-    from jax._src.distributed import global_state  # as Orbax does: JAX shows it nowhere else
+    from jax._src.distributed import global_state  # as Orbax does: JAX has no public name for it
 
-    client: Any = global_state.client
+    client = global_state.client
+    assert client is not None  # the process has joined
     number = next(_rounds)
     client.key_value_set(f"mlm/{number}/{index()}", value)
-    return [client.blocking_key_value_get(f"mlm/{number}/{i}", PATIENCE) for i in range(count())]
+    return [client.blocking_key_value_get(f"mlm/{number}/{i}", TIMEOUT_MS) for i in range(count())]
 
 
 def any_of(flag: bool) -> bool:
-    """Whether it holds in any process."""
-    return "True" in told_by_all(str(bool(flag)))
+    """Return whether `flag` is true in any process."""
+    return "True" in gather_from_all(str(bool(flag)))
 
 
-def check_same(what: str, value: str, mend: str) -> None:
-    """ConfigError where the processes do not agree in something: they would train apart."""
-    told = told_by_all(value)
-    other = next((i for i, each in enumerate(told) if each != told[0]), None)
+def check_same(what: str, value: str, remedy: str) -> None:
+    """Raise ConfigError if the processes have different values: they would train apart.
+
+    what, remedy: for the message, the name of the value and what to do.
+    """
+    values = gather_from_all(value)
+    other = next((i for i, each in enumerate(values) if each != values[0]), None)
     if other is not None:
         raise ConfigError(
-            f"process 0 has {what} {told[0][:100]}, process {other} has {told[other][:100]}: {mend}"
+            f"process 0 has {what} {values[0][:100]}, process {other} has {values[other][:100]}: "
+            f"{remedy}"
         )
 
 
 @contextmanager
 def first_before_others() -> Iterator[None]:
-    """What the first process writes here, the others find; TrainingError if it failed."""
+    """Run the block in the first process, then in the others, which find what it wrote.
+
+    Raises TrainingError in the others if the first failed.
+    """
     if not is_first():
-        _check_first()
+        _wait_for_first()
     try:
         yield
     except BaseException:
         if is_first():
-            told_by_all(FAILED)
+            gather_from_all(FAILED)
         raise
     if is_first():
-        told_by_all("done")
+        gather_from_all("done")
 
 
 def only_first(call: Callable[[], T]) -> T | None:
-    """The call's result in the first process, which the others wait for; TrainingError there."""
+    """Call in the first process only, and return the result there; the others wait, for None.
+
+    Raises TrainingError in the others if the first failed.
+    """
     result = None
     with first_before_others():
         if is_first():
@@ -151,14 +186,6 @@ def only_first(call: Callable[[], T]) -> T | None:
     return result
 
 
-def _check_first() -> None:
-    if told_by_all("waiting")[0] == FAILED:
-        raise TrainingError("the first process failed; its own line says why")
-
-
-def part() -> None:
-    """From here on this process computes for itself alone."""
-    if count() > 1:
-        import keras
-
-        keras.distribution.set_distribution(None)
+def _wait_for_first() -> None:
+    if gather_from_all("waiting")[0] == FAILED:
+        raise TrainingError("the first process failed; see its own error message")

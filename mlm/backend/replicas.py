@@ -1,21 +1,24 @@
-"""Arithmetic over the replicas of a training step, in the terms of the Keras backend."""
+"""Reductions over the replicas of a training step, in the terms of the Keras backend.
+
+To be called inside a training step only.
+"""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from keras import KerasTensor  # for the backend's own tensors
 
 
-def backend_name() -> str:
-    """`tensorflow` or `jax`, as Keras was told (TensorFlow if it was told nothing)."""
+def sum_over_replicas(tensors: "list[KerasTensor]") -> "tuple[list[KerasTensor], int]":
+    """Return each tensor summed over the replicas, and the number of replicas summed over.
+
+    On JAX one program sees all devices, so a gradient is global already and the number is 1.
+    """
     import keras
 
-    return keras.backend.backend()
-
-
-def sum_over_replicas(tensors: list) -> tuple[list, int]:
-    """Inside a training step: each tensor summed over the replicas, and how many those are.
-
-    On JAX a gradient is global already: one program sees all devices.
-    """
-    if backend_name() != "tensorflow":
+    if keras.backend.backend() != "tensorflow":
         return tensors, 1
     import tensorflow as tf
 
@@ -25,46 +28,57 @@ def sum_over_replicas(tensors: list) -> tuple[list, int]:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors), context.num_replicas_in_sync
 
 
-def global_norm(tensors: list):
-    """Inside a training step: the norm of all values together, float32."""
-    if backend_name() == "tensorflow":  # one operator each, and no squares in memory
+def global_norm(tensors: "list[KerasTensor]") -> "KerasTensor":
+    """Return the L2 norm of all values of all tensors together, () float32."""
+    from keras import backend, ops
+
+    if backend.backend() == "tensorflow":  # one operator a tensor, and no squares in memory
         import tensorflow as tf
 
         return tf.linalg.global_norm(tensors)
-    from keras import ops
-
     squares = [ops.sum(ops.square(ops.cast(tensor, "float32"))) for tensor in tensors]
     return ops.sqrt(sum(squares[1:], start=squares[0]))
 
 
-def update_if(condition, update: Callable, skip: Callable, *gradients: list) -> None:
-    """Inside a TensorFlow training step: `update(*gradients)` if the condition holds, or `skip()`.
+def update_if(
+    condition: "tf.Tensor",
+    update: Callable[..., None],
+    skip: Callable[[], None],
+    *gradients: "list[tf.Tensor]",
+) -> None:
+    """Call `update(*gradients)` if the condition holds, else `skip()`. TensorFlow only.
 
-    The condition is the same on every replica. With several, the branch is taken outside of them:
-    an update talks to the other replicas, which TensorFlow has no way to do inside a branch, but
-    on a TPU, whose replicas are one program.
+    The condition is the same on every replica. With several replicas the branch is outside the
+    replica context: an update communicates with the other replicas, which TensorFlow cannot do
+    inside a branch. On a TPU it can, because the replicas are one program.
     """
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    alone = context is None or context.num_replicas_in_sync == 1
-    if alone or isinstance(context.strategy, tf.distribute.TPUStrategy):
-        tf.cond(condition, lambda: _done(update, *gradients), lambda: _done(skip))
+    is_single = context is None or context.num_replicas_in_sync == 1
+    if is_single or isinstance(context.strategy, tf.distribute.TPUStrategy):
+        tf.cond(condition, _branch(update, *gradients), _branch(skip))
         return
 
-    def outside(strategy, condition, *gradients):
-        first = strategy.experimental_local_results(condition)[0]
-        replicas = strategy.extended
-        tf.cond(
-            first,
-            lambda: _done(replicas.call_for_each_replica, update, args=gradients),
-            lambda: _done(skip),
-        )
+    def across_replicas(
+        strategy: "tf.distribute.Strategy",
+        condition: "tf.distribute.DistributedValues",
+        *gradients: "list[tf.distribute.DistributedValues]",
+    ) -> None:
+        of_first = strategy.experimental_local_results(condition)[0]
+        call_for_each = strategy.extended.call_for_each_replica
+        tf.cond(of_first, _branch(call_for_each, update, args=gradients), _branch(skip))
 
-    context.merge_call(outside, args=(condition, *gradients))
+    context.merge_call(across_replicas, args=(condition, *gradients))
 
 
-def _done(call: Callable, *arguments, **options) -> bool:
-    """True after the call: both branches of a condition have to give back the same."""
-    call(*arguments, **options)
-    return True
+def _branch(
+    call: Callable[..., object], *arguments: object, **options: object
+) -> Callable[[], bool]:
+    """Return a branch for `tf.cond`: both branches must return the same structure, here True."""
+
+    def branch() -> bool:
+        call(*arguments, **options)
+        return True
+
+    return branch

@@ -1,4 +1,4 @@
-"""Start a process: choose and import the Keras backend, quietly; keep out what is not needed."""
+"""Start a process: choose the Keras backend and import it quietly, without PyTorch."""
 
 import gc
 import os
@@ -13,22 +13,22 @@ from mlm.backend.hardware import available_cpus, has_signs_of_a_tpu, is_installe
 
 
 def load_backend(*, distributed: bool = False) -> None:
-    """Import Keras and its backend without TensorFlow's greetings or transformers' advice.
+    """Import Keras and its backend without TensorFlow's log lines or transformers' advice.
 
-    Entry points call this first. The backend is KERAS_BACKEND's; where that says nothing, JAX if it
-    alone sees a TPU. What Python raises is raised; only the file descriptor is muted.
+    Entry points call this first. KERAS_BACKEND chooses the backend; if it is not set, JAX is chosen
+    if only JAX sees a TPU. Exceptions propagate: only the file descriptor of stderr is muted.
 
-    distributed: with the other processes of a cluster, which takes JAX, and are met here.
+    distributed: join the other processes of a cluster; needs JAX.
     """
     if "KERAS_BACKEND" not in os.environ and (distributed or only_jax_sees_a_tpu()):
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow uses its fast products by itself only where the processor has 8 or 16 bit ones.
+    # By default TensorFlow uses oneDNN only on processors with 8-bit or 16-bit products.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # By itself it counts the machine's, also where a container may use fewer.
+    # By default it counts the machine's CPUs, even if a container may use fewer.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(available_cpus()))
     keep_pytorch_out()
-    with muted_stderr(), no_garbage():
+    with muted_stderr(), garbage_collection_off():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -36,40 +36,40 @@ def load_backend(*, distributed: bool = False) -> None:
 
             tf.config.list_physical_devices()
     if distributed:
-        processes.join()
+        processes.join_cluster()
 
 
 @contextmanager
-def no_garbage() -> Iterator[None]:
-    """Around imports: nothing that they make is looked at for being garbage, then or later.
+def garbage_collection_off() -> Iterator[None]:
+    """Disable the garbage collector during heavy imports and freeze what they allocate.
 
-    Python would look through all of TensorFlow's modules a dozen times while they are imported, and
-    again whenever a graph is traced.
+    Otherwise it would scan all of TensorFlow's modules a dozen times during the import, and again
+    whenever a graph is traced.
     """
-    looked = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        if looked:
+        if was_enabled:
             gc.enable()
 
 
 def keep_pytorch_out() -> None:
-    """Have PyTorch look absent in this process, unless it is there already.
+    """Make PyTorch appear absent in this process, unless it is already imported.
 
-    transformers imports it wherever it is installed. That takes seconds, and Triton, which comes
-    with its builds for GPUs, crashes beside TensorFlow 2.20.
+    transformers imports it if it is installed. That takes seconds, and Triton, which PyTorch's
+    builds for GPUs bring, crashes beside TensorFlow 2.20.
     """
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def only_jax_sees_a_tpu() -> bool:
-    """Whether this is a machine like Kaggle's with a TPU: JAX's is there, TensorFlow's is not.
+    """Return whether JAX sees a TPU and tensorflow-tpu is not installed, as on Kaggle.
 
-    JAX is asked only where something speaks of a TPU: elsewhere it would take hold of a GPU.
+    JAX is imported only if there are signs of a TPU: elsewhere it would claim a GPU.
     """
     if not has_signs_of_a_tpu() or is_installed("tensorflow-tpu") or find_spec("jax") is None:
         return False
@@ -77,24 +77,24 @@ def only_jax_sees_a_tpu() -> bool:
 
     try:
         with muted_stderr():
-            return jax.devices()[0].platform == "tpu"
-    except RuntimeError:  # the sign of a TPU that is not ours
+            return bool(jax.devices()[0].platform == "tpu")
+    except RuntimeError:  # there are signs of a TPU, but this process may not use it
         return False
 
 
-_stderr_lock = threading.RLock()  # two at once might each keep what the other one has muted
+_stderr_lock = threading.RLock()  # else two threads could restore each other's muted descriptor
 
 
 @contextmanager
 def muted_stderr() -> Iterator[None]:
-    """Nothing that libraries in C++ say on the error stream gets out of this block."""
+    """Discard what C++ libraries write to stderr inside the block."""
     with _stderr_lock:
         sys.stderr.flush()
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
+        stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(null)

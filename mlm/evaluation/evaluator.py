@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from mlm.backend import processes
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE, EvaluationBatches
 from mlm.errors import CorpusError
 
@@ -97,8 +97,8 @@ class LabelScorer(keras.Model):
         not_better = ops.sum(ops.cast(logits <= label_logits, "int32"), axis=-1)
         ranks = self.masked_lm.config.vocab_size - not_better
         return {
-            "cross_entropy": processes.whole(cross_entropy),
-            "ranks": processes.whole(ranks),
+            "cross_entropy": processes.replicate(cross_entropy),
+            "ranks": processes.replicate(ranks),
         }
 
 
@@ -123,14 +123,16 @@ class Evaluator:
     def __init__(
         self, masked_lm: "MaskedLM", batches: EvaluationBatches, *, jit_compile: bool = False
     ) -> None:
-        masked_lm.compile_elementwise()
+        masked_lm.compile_fused_ops()
         self._scorer = LabelScorer(masked_lm)
         self._scorer.compile(jit_compile=jit_compile)
         self._batches = batches
 
     def target_scores(self) -> TargetScores:
         """Return the cross-entropy and rank of every label."""
-        scores = self._scorer.predict(fed(_LabelledBatches(self._batches)), verbose=0)
+        scores = self._scorer.predict(
+            make_input_pipeline(_LabelledBatches(self._batches)), verbose=0
+        )
         weights = np.concatenate([batch[2] for batch in self._batches])
         return TargetScores(scores["cross_entropy"], scores["ranks"], weights)
 

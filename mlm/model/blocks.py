@@ -1,4 +1,4 @@
-"""What the layers are made of: activations by their transformers names, dense layers, norms."""
+"""Building blocks of the layers: activations by their transformers names, dense layers, norms."""
 
 import keras
 from keras import ops
@@ -7,6 +7,7 @@ from mlm.model.encoder_config import EncoderConfig
 
 
 def exact_gelu(x):
+    """Return GELU(x) by the error function, as BERT has it."""
     return ops.gelu(x, approximate=False)
 
 
@@ -14,7 +15,7 @@ def _tanh_gelu(x):
     return ops.gelu(x, approximate=True)
 
 
-ACTIVATIONS = {  # as transformers names them; several names are one function
+ACTIVATIONS = {  # transformers' names; several of them name one function
     "gelu": exact_gelu,
     "gelu_python": exact_gelu,
     "gelu_10": lambda x: ops.clip(exact_gelu(x), -10.0, 10.0),
@@ -40,11 +41,12 @@ ACTIVATIONS = {  # as transformers names them; several names are one function
 
 
 def normal(std: float) -> keras.initializers.Initializer:
-    """First weights; a new one for each layer: one instance would give all of them the same."""
+    """Return an initializer for one layer: shared by several, it gives all the same weights."""
     return keras.initializers.TruncatedNormal(stddev=std) if std else keras.initializers.Zeros()
 
 
 def dense(units: int, std: float, *, bias: bool, dtype, name: str) -> keras.layers.Dense:
+    """Return a Dense layer with weights of this standard deviation."""
     return keras.layers.Dense(
         units,
         use_bias=bias,
@@ -55,6 +57,7 @@ def dense(units: int, std: float, *, bias: bool, dtype, name: str) -> keras.laye
 
 
 def layer_norm(config: EncoderConfig, dtype, name: str) -> keras.layers.LayerNormalization:
+    """Return a LayerNormalization with the family's epsilon, and its bias if it has one."""
     return keras.layers.LayerNormalization(
         epsilon=config.layer_norm_eps, center=config.norm_bias, dtype=dtype, name=name
     )

@@ -1,7 +1,7 @@
 """The encoder: token ids in, logits at the masked positions out. Keras 3, any backend.
 
-The layers are in layers.py; here they are put together, with what all of them share: which tokens
-may see which, and the tables of the rotary positions.
+It connects the layers of layers.py and computes what all of them share: the attention biases and
+the tables of the rotary positions.
 """
 
 import keras
@@ -9,23 +9,15 @@ import numpy as np
 from keras import ops
 
 from mlm.errors import ConfigError
-from mlm.model.attention import RelativeEmbeddings, RelativePositions
+from mlm.model.attention import RelativeBias, RelativeEmbeddings
 from mlm.model.blocks import layer_norm
 from mlm.model.encoder_config import MASKED_OUT, EncoderConfig
-from mlm.model.fused import Elementwise, compiled_elementwise
+from mlm.model.fused import PointwiseOps, make_fused_ops
 from mlm.model.layers import Embeddings, EncoderLayer, PredictionHead
-
-# Added to an attention score that may not count, twice at most. Finite in every number format, so
-# that no row is NaN: float16 ends at 65504.
 
 
 class MaskedLM(keras.Model):
-    """An encoder with its masked-LM head, both of which end with the asked positions alone.
-
-    Call with a dict of `input_ids` (B, T) int, `masked_positions` (B, P) int in [0, T) and,
-    where some of the sequences are padded, `attention_mask` (B, T), 1 for a real token.
-    Returns logits (B, P, V) float32.
-    """
+    """Encoder with a masked-LM head; the last layer and the head compute masked positions only."""
 
     def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="masked_lm"):
         super().__init__(dtype=dtype, name=name)
@@ -39,35 +31,36 @@ class MaskedLM(keras.Model):
         self.relative_positions = _relative_positions(config, policy, seed)
         self.final_norm = layer_norm(config, policy, "final_norm") if config.norm == "pre" else None
         self.head = PredictionHead(config, dtype=policy)
-        self.elementwise = Elementwise()
-        self.call_layer = _call_layer  # a backend may know a way that is traced faster
+        self.pointwise_ops = PointwiseOps()
+        self.call_layer = _call_layer  # training replaces it on TensorFlow, to trace faster
 
     def build(self, input_shape=None) -> None:
+        """Create all weights; no shape is needed."""
         self.embeddings.build((None, None))
         for layer in (self.relative_positions, *self.encoder_layers, self.final_norm, self.head):
             if layer is not None:
                 layer.build((None, self.config.hidden_size))
         self.built = True
 
-    def compile_elementwise(self) -> Elementwise:
-        """Have what lies between the products of the layers compiled: for many batches of a shape.
+    def compile_fused_ops(self) -> PointwiseOps:
+        """Fuse the operations other than matmuls, for many batches of few shapes; return them.
 
-        Training and evaluation both do, so that their figures are the same to the last digit.
+        Training and evaluation both do so, so that their figures are equal to the last digit.
         """
-        if type(self.elementwise) is Elementwise:
-            self.use_elementwise(compiled_elementwise())
-        return self.elementwise
+        if type(self.pointwise_ops) is PointwiseOps:
+            self.use_pointwise_ops(make_fused_ops())
+        return self.pointwise_ops
 
-    def use_elementwise(self, way: Elementwise) -> None:
-        """Have it computed in this way."""
-        self.elementwise = way
+    def use_pointwise_ops(self, pointwise_ops: PointwiseOps) -> None:
+        """Use this implementation in all layers."""
+        self.pointwise_ops = pointwise_ops
         for layer in self.encoder_layers:
-            layer.use_elementwise(way)
+            layer.use_pointwise_ops(pointwise_ops)
 
     def freeze_lower_layers(self, count: int) -> None:
-        """Training leaves the embeddings and the `count` lowest layers as they are; 0: nothing.
+        """Exclude the embeddings and the `count` lowest layers from training; 0 excludes nothing.
 
-        Raises ConfigError: there are not so many, or they are run at other depths as well (ALBERT).
+        Raises ConfigError if there are fewer layers, or if they run at other depths too (ALBERT).
         """
         config = self.config
         if count > config.num_hidden_layers:
@@ -76,8 +69,8 @@ class MaskedLM(keras.Model):
             )
         if count and len(config.depths) > config.num_hidden_layers:
             raise ConfigError(
-                f"--freeze_layers is {count}, but the layers of this model are run at several "
-                "depths; leave it out"
+                f"--freeze_layers is {count}, but the layers of this model run at several depths; "
+                "leave it out"
             )
         lowest = (self.embeddings, self.relative_positions, *self.encoder_layers[:count])
         for layer in lowest if count else ():
@@ -85,16 +78,21 @@ class MaskedLM(keras.Model):
                 layer.trainable = False
 
     def call(self, inputs, training=False):
-        # On several replicas Keras builds a model from the mean of its batches: float ids.
+        """Return the logits at the masked positions, (B, P, V) float32.
+
+        inputs: dict of `input_ids` (B, T) int, `masked_positions` (B, P) int in [0, T) and, if some
+        sequences are padded, `attention_mask` (B, T), 1 for a real token.
+        """
+        # On several replicas Keras builds a model from the mean of its batches, with float ids.
         input_ids = ops.cast(inputs["input_ids"], "int32")
         length = ops.shape(input_ids)[1]
         x = self.embeddings(input_ids, training=training)
         biases = self._attention_biases(inputs.get("attention_mask"), length)
         rotary = self._rotary_tables(length)
-        distances = None
+        relative_embeddings = None
         if self.config.positions == "disentangled":
-            distances = self.relative_positions(length=length, training=training)
-        asked = ops.cast(inputs["masked_positions"], "int32")
+            relative_embeddings = self.relative_positions(length=length, training=training)
+        target_positions = ops.cast(inputs["masked_positions"], "int32")
         last = len(self.config.depths) - 1
         for depth, index in enumerate(self.config.depths):
             layer = self.encoder_layers[index]
@@ -104,17 +102,18 @@ class MaskedLM(keras.Model):
                 x,
                 bias=bias,
                 rotary=rotary[index],
-                distances=distances,
+                relative_embeddings=relative_embeddings,
                 length=length,
-                asked=asked if depth == last else None,
+                target_positions=target_positions if depth == last else None,
                 training=training,
             )
         x = x if self.final_norm is None else self.final_norm(x)
         logits = self.head(x, self.embeddings.word_embeddings)
-        return ops.reshape(logits, (-1, ops.shape(asked)[1], self.config.vocab_size))
+        num_targets = ops.shape(target_positions)[1]
+        return ops.reshape(logits, (-1, num_targets, self.config.vocab_size))
 
     def _attention_biases(self, attention_mask, length):
-        """For each distinct window, what to add to the scores; None where all may be seen."""
+        """Return the bias on the attention scores for each distinct window; None for no bias."""
         padding = None
         if attention_mask is not None:
             hidden = 1.0 - ops.cast(attention_mask, "float32")
@@ -130,6 +129,7 @@ class MaskedLM(keras.Model):
         return biases
 
     def _rotary_tables(self, length):
+        """Return (cos, sin) for each layer, or None for each."""
         config = self.config
         if config.positions != "rotary":
             return [None] * config.num_hidden_layers
@@ -145,15 +145,16 @@ def _call_layer(layer, x, **arguments):
 
 
 def _relative_positions(config: EncoderConfig, policy, seed: int):
-    """The layer that knows of distances, None where the layers need none."""
+    """Return the layer for relative positions, or None if the model has none."""
     if config.positions == "disentangled":
         return RelativeEmbeddings(config, dtype=policy, seed=seed)
     if config.relative_attention_num_buckets:
-        return RelativePositions(config, dtype=policy)
+        return RelativeBias(config, dtype=policy)
     return None
 
 
 def _rotary_table(length, head_dim: int, theta: float, dtype: str):
+    """Return cos and sin, each (T, 1, D/2)."""
     frequencies = theta ** (-np.arange(0, head_dim, 2, dtype="float32") / head_dim)
     positions = ops.cast(ops.arange(length), "float32")
     angles = positions[:, None] * frequencies[None]
@@ -161,7 +162,7 @@ def _rotary_table(length, head_dim: int, theta: float, dtype: str):
 
 
 def _outside_window(length, window: int):
-    """(1, 1, T, T): 0 where two tokens are at most `window` apart, MASKED_OUT beyond."""
+    """Return (1, 1, T, T): 0 if two tokens are at most `window` apart, else MASKED_OUT."""
     position = ops.arange(length)
     distance = ops.abs(position[:, None] - position[None, :])
     return (MASKED_OUT * ops.cast(distance > window, "float32"))[None, None]

@@ -1,12 +1,12 @@
 """EncoderConfig: the shape of an encoder, whatever its family. Plain numbers, no library.
 
-What families differ in:
+Differences between the families:
 
     BERT, RoBERTa, XLM-R, CamemBERT   learned positions, norm after each sub-layer, plain MLP
     DistilBERT                        the same without segments
     ELECTRA, ALBERT                   embeddings narrower than the layers; ALBERT's layers shared
-    MPNet                             learned positions, and a bias by distance on the scores
-    DeBERTa-v2, DeBERTa-v3            embeddings of distances, projected anew in each layer
+    MPNet                             learned positions, and a score bias by relative position
+    DeBERTa-v2, DeBERTa-v3            embeddings of relative positions, projected in each layer
     ModernBERT                        rotary positions, norm before, gated MLP, local attention
 """
 
@@ -16,9 +16,11 @@ from typing import Literal
 
 Shape = tuple[int, ...]
 
-MASKED_OUT = -3e4  # added to the attention score of a token that is not to be seen
+# Added to the attention scores of hidden tokens, at most twice. Finite in every number format, so
+# that no row is NaN: float16 ends at 65504.
+MASKED_OUT = -3e4
 
-# Those that blocks.py computes; here, because it takes Keras to have them.
+# The keys of blocks.ACTIVATIONS; here, because importing blocks.py imports Keras.
 ACTIVATION_NAMES = frozenset(
     {
         "gelu",
@@ -50,15 +52,16 @@ ACTIVATION_NAMES = frozenset(
 class EncoderConfig:
     """The shape of an encoder with its masked-LM head; lengths in tokens, rates in [0, 1].
 
-    embedding_size: the width of the token embeddings and of the head, None for hidden_size.
-    project_embeddings: whether a dense layer takes the embeddings to hidden_size.
-    max_position_embeddings: the longest sequence; `position_offset` more rows stand before it.
-    layer_order: the layer that is run at each depth; None for each layer once.
-    attention_windows: a layer's half window (a token sees that many to each side), None for all.
-    rotary_thetas: a layer's rotary base; used with `positions="rotary"` only.
-    relative_attention_num_buckets: rows of the table of biases by distance; 0 for no such bias.
-    position_buckets, max_relative_positions: with `positions="disentangled"`, how many distances
-    to each side have an embedding (0: each one up to the second), and where they end.
+    embedding_size: width of the token embeddings and of the head, None for hidden_size.
+    project_embeddings: whether a dense layer projects the embeddings to hidden_size.
+    max_position_embeddings: the longest sequence; `position_offset` more rows precede its rows.
+    layer_order: the layer to run at each depth; None for each layer once.
+    attention_windows: half window of each layer (tokens seen to each side), None for all tokens.
+    rotary_thetas: rotary base of each layer; used with `positions="rotary"` only.
+    relative_attention_num_buckets: rows of the table of biases by relative position; 0 for none.
+    position_buckets, max_relative_positions: with `positions="disentangled"`, the number of
+        relative positions to each side that have an embedding (0: one for each up to the second),
+        and the largest relative position.
     """
 
     vocab_size: int
@@ -99,27 +102,29 @@ class EncoderConfig:
 
     @property
     def head_dim(self) -> int:
+        """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
     @property
     def embedding_width(self) -> int:
+        """Width of the token embeddings and of the head."""
         return self.embedding_size or self.hidden_size
 
     @property
-    def distance_span(self) -> int:
-        """Embeddings of distances to each side."""
+    def relative_span(self) -> int:
+        """Number of relative positions to each side that have an embedding."""
         return self.position_buckets or self.max_relative_positions
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """The index of the layer at each depth."""
+        """Index of the layer at each depth."""
         return self.layer_order or tuple(range(self.num_hidden_layers))
 
 
 def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
-    """The name and shape of every variable that a MaskedLM of this shape has.
+    """Return the name and shape of every variable of a MaskedLM of this shape.
 
-    Known before the model is built, so that a checkpoint that does not fit costs no memory.
+    Computed without a model, so that a checkpoint that does not fit is refused before it is built.
     """
     hidden, width = config.hidden_size, config.embedding_width
     shapes = _embedding_shapes(config)
@@ -127,7 +132,7 @@ def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
         buckets = config.relative_attention_num_buckets
         shapes["relative_positions/relative_attention_bias"] = (buckets, config.num_attention_heads)
     if config.positions == "disentangled":
-        shapes["relative_positions/embeddings"] = (2 * config.distance_span, hidden)
+        shapes["relative_positions/embeddings"] = (2 * config.relative_span, hidden)
         shapes |= _norm("relative_positions/norm", hidden, config)
     for index in range(config.num_hidden_layers):
         shapes |= _layer_shapes(f"layer_{index}", config, first=index == 0)
@@ -143,7 +148,7 @@ def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
 
 
 def num_parameters(config: EncoderConfig) -> int:
-    """Numbers that a MaskedLM of this shape learns."""
+    """Return the number of parameters of a MaskedLM of this shape."""
     return sum(math.prod(shape) for shape in variable_shapes(config).values())
 
 

@@ -1,7 +1,7 @@
-"""The encoder's layers, in the order a token passes them. Keras 3, any backend.
+"""The encoder's layers, in the order of the data flow. Keras 3, any backend.
 
-Hidden states run as (B*T, H) through the dense layers: a two-dimensional product is the fastest
-that every backend has, and its weight gradient is one product as well.
+Dense layers get hidden states as (B*T, H): a two-dimensional matmul is the fastest on every
+backend, and its weight gradient is one matmul as well.
 """
 
 import keras
@@ -10,13 +10,13 @@ from keras import ops
 from mlm.model.attention import SelfAttention, gather_positions
 from mlm.model.blocks import ACTIVATIONS, dense, layer_norm, normal
 from mlm.model.encoder_config import EncoderConfig
-from mlm.model.fused import Elementwise
+from mlm.model.fused import PointwiseOps
 
 
 class Embeddings(keras.layers.Layer):
-    """Token (+ position + segment) embeddings, normalised: ids (B, T) -> hidden (B*T, H).
+    """Token (+ position + segment) embeddings, normalised.
 
-    Positions count from the left; a family that starts behind its padding id has an offset.
+    Positions count from the left, from `position_offset` on: RoBERTa's begin after its padding id.
     """
 
     def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="embeddings"):
@@ -32,6 +32,7 @@ class Embeddings(keras.layers.Layer):
             )
 
     def build(self, input_shape):
+        """Create the tables of embeddings, the norm and the projection."""
         config = self.config
         self.word_embeddings = self._table(config.vocab_size, "word_embeddings")
         if config.positions == "learned":
@@ -51,6 +52,7 @@ class Embeddings(keras.layers.Layer):
         return self.add_weight(shape=shape, initializer=initializer, name=name)
 
     def call(self, input_ids, training=False):
+        """Return the hidden states (B*T, H) of ids (B, T)."""
         config = self.config
         x = ops.take(self.word_embeddings, input_ids, axis=0)
         if config.positions == "learned":
@@ -64,12 +66,12 @@ class Embeddings(keras.layers.Layer):
 
 
 class FeedForward(keras.layers.Layer):
-    """The MLP of one layer, gated (`act(a) * b`) or plain: (B*T, H) -> (B*T, H)."""
+    """The MLP of one layer, gated (`act(a) * b`) or plain."""
 
     def __init__(self, config: EncoderConfig, *, dtype=None, name="mlp"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
-        self.elementwise = Elementwise()
+        self.pointwise_ops = PointwiseOps()
         width, policy = config.intermediate_size, self.dtype_policy
         self.input_dense = dense(
             width * (2 if config.gated_mlp else 1),
@@ -87,26 +89,24 @@ class FeedForward(keras.layers.Layer):
         )
 
     def build(self, input_shape):
+        """Create the weights of both dense layers."""
         self.input_dense.build((None, self.config.hidden_size))
         self.output_dense.build((None, self.config.intermediate_size))
 
     def call(self, x, training=False):
+        """Transform hidden states (B*T, H) to (B*T, H)."""
         act, gated = ACTIVATIONS[self.config.hidden_act], self.config.gated_mlp
-        x = self.elementwise.activate(act, self.input_dense(x), gated=gated, training=training)
+        x = self.pointwise_ops.activate(act, self.input_dense(x), gated=gated, training=training)
         return self.output_dense(x)
 
 
 class EncoderLayer(keras.layers.Layer):
-    """Attention and MLP, each with its residual, normed before (`pre`) or after (`post`).
-
-    Call: as SelfAttention. Of `asked` positions alone all is computed but the keys and the values,
-    which are those of all tokens.
-    """
+    """Attention and MLP, each with a residual, normed before (`pre`) or after (`post`)."""
 
     def __init__(self, config: EncoderConfig, index: int, *, dtype=None, seed: int = 0):
         super().__init__(dtype=dtype, name=f"layer_{index}")
         policy = self.dtype_policy
-        self.elementwise = Elementwise()
+        self.pointwise_ops = PointwiseOps()
         self.pre_norm = config.norm == "pre"
         self.hidden_size = config.hidden_size
         self.attention = SelfAttention(config, dtype=policy, seed=seed)
@@ -124,12 +124,13 @@ class EncoderLayer(keras.layers.Layer):
             for which, rate in enumerate((config.attention_output_dropout, config.mlp_dropout))
         )
 
-    def use_elementwise(self, way: Elementwise) -> None:
-        """Have this way of computing what lies between the products."""
+    def use_pointwise_ops(self, pointwise_ops: PointwiseOps) -> None:
+        """Use this implementation of the operations other than matmuls."""
         for layer in (self, self.attention, self.mlp):
-            layer.elementwise = way
+            layer.pointwise_ops = pointwise_ops
 
     def build(self, input_shape):
+        """Create the weights of both sub-layers and their norms."""
         for layer in (self.attention, self.mlp, self.attention_norm, self.mlp_norm):
             layer.build((None, self.hidden_size))
 
@@ -138,38 +139,46 @@ class EncoderLayer(keras.layers.Layer):
         x,
         bias=None,
         rotary=None,
-        distances=None,
+        relative_embeddings=None,
         length=None,
-        asked=None,
+        target_positions=None,
         training=False,
     ):
+        """Return the hidden states (B*T, H), or of target positions (B*P, H).
+
+        Arguments as of SelfAttention. With `target_positions`, only those positions are computed;
+        keys and values still cover all tokens.
+        """
+
         def attend(y):
             return self.attention(
                 y,
                 bias=bias,
                 rotary=rotary,
-                distances=distances,
+                relative_embeddings=relative_embeddings,
                 length=length,
-                asked=asked,
+                target_positions=target_positions,
                 training=training,
             )
 
-        def think(y):
+        def feed_forward(y):
             return self.mlp(y, training=training)
 
         def add(x, y, dropout, norm=None):
-            return self.elementwise.drop_add(x, y, dropout, norm, training=training)
+            return self.pointwise_ops.drop_add_norm(x, y, dropout, norm, training=training)
 
-        rows = x if asked is None else gather_positions(x, asked, length)
+        rows = x
+        if target_positions is not None:
+            rows = gather_positions(x, target_positions, length)
         if self.pre_norm:
             rows = add(rows, attend(self.attention_norm(x)), self.attention_dropout)
-            return add(rows, think(self.mlp_norm(rows)), self.mlp_dropout)
+            return add(rows, feed_forward(self.mlp_norm(rows)), self.mlp_dropout)
         rows = add(rows, attend(x), self.attention_dropout, self.attention_norm)
-        return add(rows, think(rows), self.mlp_dropout, self.mlp_norm)
+        return add(rows, feed_forward(rows), self.mlp_dropout, self.mlp_norm)
 
 
 class PredictionHead(keras.layers.Layer):
-    """Hidden states at the masked positions (N, H) -> logits (N, V), float32."""
+    """Dense layer, activation and norm, then the decoder, tied to the word embeddings or not."""
 
     def __init__(self, config: EncoderConfig, *, dtype=None, name="head"):
         super().__init__(dtype=dtype, name=name)
@@ -185,6 +194,7 @@ class PredictionHead(keras.layers.Layer):
         self.norm = layer_norm(config, policy, "norm")
 
     def build(self, input_shape):
+        """Create the weights; with tied embeddings the decoder has a bias at most."""
         config = self.config
         self.dense.build((None, config.hidden_size))
         self.norm.build((None, config.embedding_width))
@@ -198,6 +208,7 @@ class PredictionHead(keras.layers.Layer):
             )
 
     def call(self, x, word_embeddings):
+        """Return the logits (N, V) float32 of hidden states (N, H)."""
         x = self.norm(ACTIVATIONS[self.config.head_act](self.dense(x)))
         table = word_embeddings if self.config.tie_word_embeddings else self.decoder
         logits = ops.matmul(x, ops.transpose(ops.cast(table, x.dtype)))

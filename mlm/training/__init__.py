@@ -4,7 +4,7 @@ config.py              every setting: setting.py (what a setting is), config_rul
                        between settings), config_overrides.py, recipe_file.py
 trainer.py             the story of a training, from top to bottom
 preparation.py         model, texts and batches: initial_checkpoint.py, added_words.py
-learner.py             the compiled model of a run; step/ is one update of it
+compiled_learner.py    the compiled model of a run; step/ is one update of it
 run.py                 the steps: record.py (progress), progress.py (the bar), event_log.py,
                        stopping.py, state/ (save and resume)
 result.py              the checkpoint folder, its record and its card (card/), published

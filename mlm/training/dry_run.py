@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
+from mlm.training.compiled_learner import compile_learner
 from mlm.training.config import TrainingConfig
-from mlm.training.learner import compile_learner
 from mlm.training.preparation import Preparation, prepare
 from mlm.training.step.dataset import TrainingDataset
 
@@ -46,7 +46,11 @@ def _time_steps(prepared: Preparation) -> tuple[float, float]:
 
     def seconds_of(steps: int) -> float:
         started = time.monotonic()
-        learner.fit(fed(TrainingDataset(prepared.batches, 0, steps)), verbose=0, shuffle=False)
+        learner.fit(
+            make_input_pipeline(TrainingDataset(prepared.batches, 0, steps)),
+            verbose=0,
+            shuffle=False,
+        )
         return time.monotonic() - started
 
     first, steps = seconds_of(1), TIMED_STEPS

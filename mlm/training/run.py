@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mlm.backend import processes
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.run_state import (
     TrainingState,
     newest_state,
@@ -23,8 +23,8 @@ from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
 from mlm.evaluation.evaluator import Evaluator, Figures
+from mlm.training.compiled_learner import compile_learner
 from mlm.training.event_log import EventLog
-from mlm.training.learner import compile_learner
 from mlm.training.preparation import Preparation
 from mlm.training.progress import StepCounter, progress_bar, write_line
 from mlm.training.record import Progress
@@ -74,7 +74,7 @@ class TrainingRun:
         self._report(f"resuming from step {state.step} ({state.folder})")
         policy = self._prepared.device.policy
         if state.run.get("policy", policy) != policy:
-            self._optimizer.begin_loss_scale()
+            self._optimizer.reset_loss_scale()
             self._report(
                 f"computed in {state.run['policy']} until here, in {policy} from here on: "
                 "the same run, but not to the last digit"
@@ -141,7 +141,7 @@ class TrainingRun:
         progress, started = self.progress, time.monotonic()
         self._loss.carry(progress.unfinished_mean)
         counter = StepCounter(bar, self._stop)
-        batches = fed(TrainingDataset(self._prepared.batches, progress.step, end))
+        batches = make_input_pipeline(TrainingDataset(self._prepared.batches, progress.step, end))
         self._learner.fit(batches, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started
@@ -152,7 +152,7 @@ class TrainingRun:
 
     def _check_skipped_steps(self) -> None:
         """Report a non-finite step that was skipped; TrainingError if it is one too many."""
-        count, last = self._optimizer.skipped()
+        count, last = self._optimizer.read_skipped()
         if count == self.progress.skipped_steps:
             return
         self.progress.skipped_steps = count

@@ -69,7 +69,7 @@ def _train(
             run.train_to_end()
         with interrupted_by_signals():
             result = result_of(prepared, run.progress, run.final_figures())
-            processes.part()
+            processes.leave_cluster()
             return processes.only_first(lambda: _finish(prepared, states, result, report)) or result
     except UserError as error:
         raise TrainingError(str(error)) from None

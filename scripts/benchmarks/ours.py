@@ -125,15 +125,15 @@ def train(settings: Settings, times: int, on: str = "cpu") -> Measurement:
     The result is the loss of the first step and the mean loss of the later ones.
     """
     load_backend()
-    from mlm.backend.input_pipeline import fed
+    from mlm.backend.input_pipeline import make_input_pipeline
+    from mlm.training.compiled_learner import compile_learner
     from mlm.training.config import TrainingConfig
-    from mlm.training.learner import compile_learner
     from mlm.training.preparation import prepare
     from mlm.training.step.dataset import TrainingDataset
 
     def make_steps(first: int, count: int) -> float:
-        steps = fed(TrainingDataset(prepared.batches, first, first + count))
-        return float(learner.fit(steps, verbose=0, shuffle=False).history["nats"][0])
+        steps = make_input_pipeline(TrainingDataset(prepared.batches, first, first + count))
+        return float(learner.fit(steps, verbose=0, shuffle=False).history["cross_entropy"][0])
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)
@@ -161,9 +161,9 @@ def learn(settings: Settings, held_out: str, loss: float, every: int) -> Measure
     the loss and the number of steps.
     """
     load_backend()
-    from mlm.backend.input_pipeline import fed
+    from mlm.backend.input_pipeline import make_input_pipeline
+    from mlm.training.compiled_learner import compile_learner
     from mlm.training.config import TrainingConfig
-    from mlm.training.learner import compile_learner
     from mlm.training.preparation import prepare
     from mlm.training.step.dataset import TrainingDataset
 
@@ -185,7 +185,7 @@ def learn(settings: Settings, held_out: str, loss: float, every: int) -> Measure
         step, reached, evaluating = 0, float("inf"), 0.0
         while reached > loss and step < prepared.total_steps:
             steps = TrainingDataset(prepared.batches, step, step + every)
-            learner.fit(fed(steps), verbose=0, shuffle=False)
+            learner.fit(make_input_pipeline(steps), verbose=0, shuffle=False)
             started = time.perf_counter()
             step, reached = step + every, held_out_loss()
             evaluating += time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""mlm.backend.atomic_files: old or new, never half of it."""
+"""Atomic replacement: a reader sees the old content or the new, never half of it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mlm.backend.atomic_files import (
 )
 
 
-def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
+def test_a_file_is_replaced_and_no_temporary_file_is_left(tmp_path):
     path = tmp_path / "card.md"
     replace_file(path, "old ä")
     replace_file(path, b"new")
@@ -20,7 +20,7 @@ def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_old_file_stays_where_the_new_one_cannot_be_written(tmp_path, monkeypatch):
+def test_the_old_file_stays_if_the_new_one_cannot_be_written(tmp_path, monkeypatch):
     path = tmp_path / "card.md"
     path.write_text("old")
 
@@ -35,7 +35,7 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_written(tmp_path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_staging_folder_goes_however_its_block_ends(tmp_path):
+def test_a_staging_folder_is_removed_after_an_error(tmp_path):
     parent = tmp_path / "not" / "there"
     with pytest.raises(ZeroDivisionError), staging_folder(parent, ".making-") as staging:
         (staging / "file").touch()
@@ -45,7 +45,7 @@ def test_a_staging_folder_goes_however_its_block_ends(tmp_path):
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_folder_takes_the_place_of_another(tmp_path, is_there):
+def test_a_folder_replaces_another(tmp_path, is_there):
     old, new = tmp_path / "state", tmp_path / "new"
     if is_there:
         old.mkdir()

@@ -1,4 +1,4 @@
-"""Which number format the hardware gets, and what people are told of it."""
+"""Devices: the number format for each kind of hardware, and training on several replicas."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ from mlm.errors import ConfigError
 from tests.support.places import ROOT, SUPPORT
 from tests.support.replica_run import DEVICES, FIRST_LOSS_SCALE
 
-pytestmark = pytest.mark.timeout(600)  # replica_run.py compiles much, on a slow machine for minutes
+pytestmark = pytest.mark.timeout(600)  # replica_run.py compiles for minutes on a slow machine
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,11 @@ pytestmark = pytest.mark.timeout(600)  # replica_run.py compiles much, on a slow
     [
         (True, "auto", "mixed_bfloat16", "multiplies in bf16"),
         (False, "auto", "float32", "gains nothing from bf16"),
-        (True, "fp32", "float32", "as asked for"),
-        (False, "bf16", "mixed_bfloat16", "as asked for"),
+        (True, "fp32", "float32", "as requested"),
+        (False, "bf16", "mixed_bfloat16", "as requested"),
     ],
 )
-def test_a_processor_gets_the_format_it_is_fast_in(
-    has_bf16, precision, policy, reason, monkeypatch
-):
+def test_a_processor_gets_its_fastest_format(has_bf16, precision, policy, reason, monkeypatch):
     monkeypatch.setattr(devices, "cpu_has_bf16", lambda: has_bf16)
     device = choose_device(precision)
     assert (device.kind, device.num_replicas, device.policy) == ("cpu", 1, policy)
@@ -58,10 +56,10 @@ def test_fp16_on_a_processor_is_refused():
 )
 def test_a_gpu_gets_the_format_of_its_generation(capability, policy):
     assert devices._gpu_policy("auto", capability)[0] == policy
-    assert devices._gpu_policy("fp32", capability) == ("float32", "as asked for")
+    assert devices._gpu_policy("fp32", capability) == ("float32", "as requested")
 
 
-def test_a_backend_that_is_not_known_is_refused(monkeypatch):
+def test_an_unknown_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(ConfigError, match="KERAS_BACKEND is 'torch'; tensorflow and jax"):
         choose_device()
@@ -81,9 +79,9 @@ def test_bf16_is_read_from_the_processors_flags(info, expected, monkeypatch):
     assert hardware.cpu_has_bf16.__wrapped__() is expected
 
 
-def test_a_device_says_what_it_is():
-    one = Device("cpu", "Xeon, 2 cores", 1, "float32", "as asked for", False)
-    assert str(one) == "Xeon, 2 cores, float32 (as asked for)"
+def test_a_device_as_text():
+    one = Device("cpu", "Xeon, 2 cores", 1, "float32", "as requested", False)
+    assert str(one) == "Xeon, 2 cores, float32 (as requested)"
     several = Device("gpu", "T4", 2, "mixed_float16", "no bf16", True)
     assert str(several) == "2 x T4, mixed_float16 (no bf16)"
 
@@ -97,7 +95,7 @@ def test_the_record_names_versions_and_backend():
 
 
 def test_pytorch_stays_out_of_the_process():
-    """It is installed, and transformers would import it."""
+    """PyTorch is installed, and transformers would import it."""
     assert importlib.util.find_spec("torch")
     program = (
         "import sys\nfrom mlm.commands import train\n"
@@ -115,7 +113,11 @@ def test_pytorch_stays_out_of_the_process():
 
 @pytest.fixture
 def a_machine(monkeypatch):
-    """a_machine(sign, jax_sees, distributions): of a TPU's traces, what is there."""
+    """Return a function that simulates a machine.
+
+    sign: whether there are signs of a TPU. jax_sees: the platform of JAX's first device, None for
+    an error. distributions: installed packages.
+    """
 
     def make(sign: bool, jax_sees: str | None, distributions: tuple[str, ...] = ()) -> None:
         def jax_devices():
@@ -126,7 +128,7 @@ def a_machine(monkeypatch):
         monkeypatch.setattr(hardware.Path, "glob", lambda path, pattern: iter(()))
         monkeypatch.setattr(startup, "is_installed", lambda name: name in distributions)
         monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=jax_devices, __spec__=1))
-        monkeypatch.setenv("KERAS_BACKEND", "")  # so that what is set in between goes again
+        monkeypatch.setenv("KERAS_BACKEND", "")  # so that the variable is removed after the test
         monkeypatch.delenv("KERAS_BACKEND")
         if sign:
             monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-8")
@@ -141,10 +143,10 @@ def a_machine(monkeypatch):
         ((True, "tpu", ("tensorflow-tpu",)), False),
         ((True, "cpu"), False),
         ((True, None), False),
-        ((False, "tpu"), False),  # JAX is not asked
+        ((False, "tpu"), False),  # JAX is not imported
     ],
 )
-def test_jax_is_chosen_where_it_alone_sees_a_tpu(a_machine, machine, chosen):
+def test_jax_is_chosen_if_only_jax_sees_a_tpu(a_machine, machine, chosen):
     a_machine(*machine)
     assert startup.only_jax_sees_a_tpu() is chosen
     startup.load_backend()
@@ -152,24 +154,24 @@ def test_jax_is_chosen_where_it_alone_sees_a_tpu(a_machine, machine, chosen):
 
 
 def test_tensorflow_takes_as_many_threads_as_a_container_may(monkeypatch):
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that what there was comes back
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that the old value comes back
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
     monkeypatch.setattr(startup, "available_cpus", lambda: 3)
     startup.load_backend()
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
     monkeypatch.setattr(startup, "available_cpus", lambda: 5)
-    startup.load_backend()  # what somebody has said stays
+    startup.load_backend()  # a value that is set stays
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
 
 
-def test_a_tpu_that_is_required_and_not_there():
+def test_a_required_tpu_that_is_missing_is_an_error():
     devices.check_required_device("any")
     with pytest.raises(ConfigError, match=r"^--require_device tpu, but tensorflow sees only .*TPU"):
         devices.check_required_device("tpu")
 
 
 def replica_runs(backend: str, checkpoint_folder: Path) -> dict:
-    """What replica_run.py prints: the same run on one device and on several."""
+    """Return the output of replica_run.py: the same run on one device and on several."""
     program = [sys.executable, str(SUPPORT / "replica_run.py")]
     done = subprocess.run(
         [*program, str(checkpoint_folder), backend],
@@ -228,7 +230,7 @@ def test_nothing_is_compiled_after_the_first_step(jax_runs):
 
 
 def test_the_whole_step_lowers_for_a_tpu():
-    """What a TPU lacks is found here; that it runs there is not said by this."""
+    """Find operations that a TPU lacks. This does not prove that the step runs on one."""
     program = [sys.executable, str(SUPPORT / "lowered_step.py")]
     printed = subprocess.run(program, stdout=subprocess.PIPE, check=True, timeout=280).stdout
     steps = json.loads(printed)
@@ -236,11 +238,11 @@ def test_the_whole_step_lowers_for_a_tpu():
     for name, step in steps.items():
         assert (step["platforms"], step["devices"]) == (["tpu"], 8), name
         assert step["products"] > 20, name
-        # How arrays lie on the devices is said by calls; everything else is plain StableHLO.
+        # Calls only shard arrays over the devices; everything else is plain StableHLO.
         assert set(step["calls"]) <= {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 
 
-def test_clipping_acted_on_what_the_replicas_agree_in(tensorflow_runs):
+def test_clipping_used_the_gradient_of_all_replicas(tensorflow_runs):
     free, clipped = (tensorflow_runs[name]["losses"] for name in ("one, not clipped", "one"))
     assert free[0] == clipped[0]
     assert min(abs(a - b) for a, b in zip(free[1:], clipped[1:], strict=True)) > 1e-3
@@ -255,7 +257,7 @@ def test_micro_batches_give_the_step_of_the_whole_batch(runs, devices):
     assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)
 
 
-def test_a_poisoned_batch_is_passed_over_on_every_replica(runs):
+def test_a_non_finite_step_is_skipped_on_every_replica(runs):
     one, several = runs["one, poisoned"], runs["several, poisoned"]
     assert one["skipped"] == several["skipped"] == [1, 2]
     assert one["losses"][:2] == pytest.approx(runs["one"]["losses"][:2], abs=1e-5)

@@ -1,4 +1,4 @@
-"""Two processes on this machine train one model, through the real script and JAX's own cluster."""
+"""Two processes on this machine train one model, with the real script and JAX's own cluster."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.support.places import ROOT
 STEPS = 12
 PATIENCE = 240  # seconds
 
-pytestmark = pytest.mark.timeout(600)  # of JAX; on a slow machine
+pytestmark = pytest.mark.timeout(600)  # JAX compiles, on a slow machine
 
 
 def command(corpus: Path, model: Path, output: Path, *more: str) -> list[str]:
@@ -44,8 +44,8 @@ def command(corpus: Path, model: Path, output: Path, *more: str) -> list[str]:
     return [sys.executable, str(ROOT / "scripts" / "train.py"), *words, *more]
 
 
-def started(asked: list[str], index: int, count: int, port: int = 0) -> subprocess.Popen:
-    """One process of `count`, with so many devices that there are four in all."""
+def start_process(program: list[str], index: int, count: int, port: int = 0) -> subprocess.Popen:
+    """Start one process of `count`, with its share of four devices."""
     cluster = {
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
         "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
@@ -60,18 +60,18 @@ def started(asked: list[str], index: int, count: int, port: int = 0) -> subproce
     }
     together = ["--distributed"] if count > 1 else []
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([*asked, *together], env=environment, **pipes)
+    return subprocess.Popen([*program, *together], env=environment, **pipes)
 
 
-def two(asked: list[str]) -> list[subprocess.Popen]:
+def start_two(program: list[str]) -> list[subprocess.Popen]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return [started(asked, index, 2, port) for index in range(2)]
+    return [start_process(program, index, 2, port) for index in range(2)]
 
 
-def ended(running: list[subprocess.Popen]) -> list[tuple[int, str]]:
-    """Exit code and output of each; none is left behind."""
+def wait_for_all(running: list[subprocess.Popen]) -> list[tuple[int, str]]:
+    """Return the exit code and output of each process, and kill any that still runs."""
     try:
         outputs = [each.communicate(timeout=PATIENCE)[0] for each in running]
     finally:
@@ -93,94 +93,96 @@ def record(output: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def whole_run(tmp_path_factory, small_corpus, tiny_bert_folder):
-    """A run of two processes that nothing happened to: its folder, and what each of them said."""
-    output = tmp_path_factory.mktemp("whole")
-    both = ended(two(command(small_corpus, tiny_bert_folder, output)))
+def uninterrupted_run(tmp_path_factory, small_corpus, tiny_bert_folder):
+    """Return the folder of an uninterrupted run of two processes, and the output of each."""
+    output = tmp_path_factory.mktemp("uninterrupted")
+    both = wait_for_all(start_two(command(small_corpus, tiny_bert_folder, output)))
     assert [code for code, _ in both] == [0, 0], both
     return output, [text for _, text in both]
 
 
 @pytest.fixture
-def whole(whole_run):
-    return whole_run[0]
+def uninterrupted(uninterrupted_run):
+    return uninterrupted_run[0]
 
 
-def test_two_processes_train_as_one(whole, tmp_path, small_corpus, tiny_bert_folder):
-    alone = started(command(small_corpus, tiny_bert_folder, tmp_path / "one"), 0, 1)
-    [(code, text)] = ended([alone])
+def test_two_processes_train_as_one(uninterrupted, tmp_path, small_corpus, tiny_bert_folder):
+    alone = start_process(command(small_corpus, tiny_bert_folder, tmp_path / "one"), 0, 1)
+    [(code, text)] = wait_for_all([alone])
     assert code == 0, text
-    one, both = record(tmp_path / "one"), record(whole)
+    one, both = record(tmp_path / "one"), record(uninterrupted)
     for curve in ("loss_curve", "validation_curve"):
         np.testing.assert_allclose(both[curve], one[curve], atol=2e-5)
     assert both["metrics"]["after"] == pytest.approx(one["metrics"]["after"], rel=1e-5)
     weights = load_file(tmp_path / "one" / "model.safetensors")
-    for name, value in load_file(whole / "model.safetensors").items():
+    for name, value in load_file(uninterrupted / "model.safetensors").items():
         np.testing.assert_allclose(value, weights[name], atol=1e-5, err_msg=name)
 
 
-def test_the_first_alone_speaks(whole_run):
-    _, (spoken, silent) = whole_run
-    assert "checkpoint: " in spoken and "checkpoint: " not in silent
+def test_only_the_first_process_reports(uninterrupted_run):
+    _, (first, second) = uninterrupted_run
+    assert "checkpoint: " in first and "checkpoint: " not in second
 
 
-def test_a_run_that_is_stopped_and_killed_goes_on_to_the_same_weights(
-    whole, tmp_path, small_corpus, tiny_bert_folder
+def test_a_run_that_is_stopped_and_killed_resumes_to_the_same_weights(
+    uninterrupted, tmp_path, small_corpus, tiny_bert_folder
 ):
-    asked = command(small_corpus, tiny_bert_folder, tmp_path)
-    running = two(asked)
+    program = command(small_corpus, tiny_bert_folder, tmp_path)
+    running = start_two(program)
     wait_for_new_state(tmp_path, running)
-    running[1].send_signal(signal.SIGTERM)  # to one of them: all end in order
-    assert [code for code, _ in ended(running)] == [3, 3]
-    running = two(asked)
+    running[1].send_signal(signal.SIGTERM)  # sent to one process: both have to stop in order
+    assert [code for code, _ in wait_for_all(running)] == [3, 3]
+    running = start_two(program)
     wait_for_new_state(tmp_path, running)
-    for each in running:  # the one that is left would wait for the other for a while
+    for each in running:  # else the survivor would wait for the other
         each.send_signal(signal.SIGKILL)
-    assert [code for code, _ in ended(running)] == [-signal.SIGKILL] * 2
-    for code, text in ended(two(asked)):
+    assert [code for code, _ in wait_for_all(running)] == [-signal.SIGKILL] * 2
+    for code, text in wait_for_all(start_two(program)):
         assert code == 0, text
     name = "model.safetensors"
-    assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
-    assert record(tmp_path)["loss_curve"] == record(whole)["loss_curve"]
+    assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes()
+    assert record(tmp_path)["loss_curve"] == record(uninterrupted)["loss_curve"]
 
 
-def test_without_a_cluster_it_is_said_in_a_line(tmp_path, small_corpus, tiny_bert_folder):
-    asked = [*command(small_corpus, tiny_bert_folder, tmp_path), "--distributed"]
-    for backend, told in (("jax", "other processes cannot be met"), ("tensorflow", "needs JAX")):
+def test_without_a_cluster_the_error_is_one_line(tmp_path, small_corpus, tiny_bert_folder):
+    program = [*command(small_corpus, tiny_bert_folder, tmp_path), "--distributed"]
+    messages = {"jax": "other processes cannot be reached", "tensorflow": "needs JAX"}
+    for backend, message in messages.items():
         environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-        done = subprocess.run(asked, env=environment, capture_output=True, text=True)
+        done = subprocess.run(program, env=environment, capture_output=True, text=True)
         assert done.returncode == 2
         assert done.stderr.strip().splitlines()[-1].startswith("error: --distributed")
-        assert told in done.stderr and "Traceback" not in done.stderr
+        assert message in done.stderr and "Traceback" not in done.stderr
 
 
-# of a run that is alone, and of what another process told
+# The functions of mlm.backend.processes, in this process
 
 
-def test_a_run_that_is_alone_has_all_rows_and_waits_for_nobody():
+def test_outside_a_cluster_a_process_has_all_rows_and_waits_for_nobody():
     batch = ({"input_ids": np.zeros((4, 2))}, np.zeros(4))
     assert processes.own_rows(batch) is batch
     assert (processes.count(), processes.index(), processes.is_first()) == (1, 0, True)
-    assert processes.told_by_all("a") == ["a"] and processes.any_of(True)
+    assert processes.gather_from_all("a") == ["a"]
+    assert processes.any_of(True)
     assert processes.only_first(lambda: 7) == 7
     processes.check_same("a step", "3", "wait")
 
 
-def test_each_process_has_its_rows(monkeypatch):
+def test_each_process_computes_its_own_rows(monkeypatch):
     monkeypatch.setattr(processes, "count", lambda: 2)
     monkeypatch.setattr(processes, "index", lambda: 1)
     inputs, labels = processes.own_rows(({"input_ids": np.arange(8).reshape(4, 2)}, np.arange(4)))
     assert inputs["input_ids"].tolist() == [[4, 5], [6, 7]] and labels.tolist() == [2, 3]
 
 
-def test_processes_that_do_not_agree_are_told(monkeypatch):
-    monkeypatch.setattr(processes, "told_by_all", lambda value: [value, "4"])
+def test_processes_with_different_values_are_an_error(monkeypatch):
+    monkeypatch.setattr(processes, "gather_from_all", lambda value: [value, "4"])
     with pytest.raises(ConfigError, match=r"process 0 has step 3, process 1 has 4: mend it"):
         processes.check_same("step", "3", "mend it")
 
 
-def test_when_the_first_fails_the_others_end(monkeypatch):
+def test_if_the_first_process_fails_the_others_end(monkeypatch):
     monkeypatch.setattr(processes, "index", lambda: 1)
-    monkeypatch.setattr(processes, "told_by_all", lambda value: [processes.FAILED, value])
+    monkeypatch.setattr(processes, "gather_from_all", lambda value: [processes.FAILED, value])
     with pytest.raises(TrainingError, match="the first process failed"):
         processes.only_first(lambda: 7)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.families import encoder_config_of
 from mlm.checkpoint.weights import variables_by_name
 from mlm.data.batches.dynamic_padding import trim_padding, trimmed_sizes
@@ -113,7 +113,9 @@ def weights_after(config, batches, how: str) -> dict[str, np.ndarray]:
         for step in range(STEPS):
             learner.train_on_batch(*batches.batch_at(step))
     elif how == "trimmed":
-        learner.fit(fed(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
+        learner.fit(
+            make_input_pipeline(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False
+        )
     return {
         name: np.asarray(keras.ops.convert_to_tensor(variable))
         for name, variable in variables_by_name(model).items()

@@ -1,4 +1,4 @@
-"""MaskedLM by itself: what may change its logits and what may not."""
+"""MaskedLM: padding, windows, target positions and dropout change only what they should."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ FAMILIES = {"rotary, pre-norm": CONFIG, "learned, post-norm": POST_NORM}
 LENGTH = 12
 
 
-def made(config: EncoderConfig, dtype: str = "float32") -> MaskedLM:
+def make_model(config: EncoderConfig, dtype: str = "float32") -> MaskedLM:
     keras.utils.set_random_seed(1)
     model = MaskedLM(config, dtype=dtype)
     model.build()
@@ -41,12 +41,12 @@ def made(config: EncoderConfig, dtype: str = "float32") -> MaskedLM:
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request):
-    return made(FAMILIES[request.param])
+    return make_model(FAMILIES[request.param])
 
 
 @pytest.fixture(scope="module")
 def one_layer():
-    return made(
+    return make_model(
         dataclasses.replace(
             CONFIG, num_hidden_layers=1, attention_windows=(None,), rotary_thetas=(10000.0,)
         )
@@ -75,10 +75,10 @@ def test_padding_changes_nothing_for_real_tokens(model):
     actual = logits(model, padded, attention_mask=attention_mask)[:, :LENGTH]
     np.testing.assert_allclose(actual, expected, atol=2e-5)
     unmasked = logits(model, padded)[:, :LENGTH]
-    assert np.abs(unmasked - expected).max() > 0.1  # else the mask would be idle
+    assert np.abs(unmasked - expected).max() > 0.1  # else the mask has no effect
 
 
-def test_a_mask_of_ones_is_no_mask(model):
+def test_a_mask_of_ones_changes_nothing(model):
     input_ids = some_ids()
     ones = np.ones_like(input_ids)
     np.testing.assert_allclose(
@@ -86,7 +86,7 @@ def test_a_mask_of_ones_is_no_mask(model):
     )
 
 
-def test_asking_for_some_positions_gives_the_rows_of_all(model):
+def test_some_target_positions_give_the_rows_of_all(model):
     input_ids = some_ids()
     positions = np.array([[0, 11, 5], [5, 5, 0], [7, 1, 10]], "int32")
     everywhere = logits(model, input_ids)
@@ -104,12 +104,14 @@ def test_one_token_and_one_position(model):
 
 
 @pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES)
-def test_a_window_hides_what_is_beyond_it(config):
-    narrow = dataclasses.replace(config, attention_windows=(2, 2))  # two layers reach 4 tokens
+def test_a_window_hides_tokens_beyond_it(config):
+    narrow = dataclasses.replace(
+        config, attention_windows=(2, 2)
+    )  # two layers together reach 4 tokens
     input_ids = some_ids(rows=1)
     changed = input_ids.copy()
     changed[0, 0] = 4
-    for windows, model in ((2, made(narrow)), (None, made(config))):
+    for windows, model in ((2, make_model(narrow)), (None, make_model(config))):
         change = np.abs(logits(model, changed) - logits(model, input_ids)).max(axis=-1)[0]
         assert (change[:5] > 1e-3).all()
         if windows:
@@ -118,12 +120,14 @@ def test_a_window_hides_what_is_beyond_it(config):
             assert (change[5:] > 1e-3).all()
 
 
-def test_padding_far_from_any_token_is_no_nan_in_float16():
-    # The window leaves the last pads nothing to look at, and float16 ends at 65504.
+def test_padding_far_from_any_token_is_not_nan_in_float16():
+    # The last pads see no token within the window, and float16 ends at 65504.
     narrow = dataclasses.replace(CONFIG, attention_windows=(2, None))
     attention_mask = (np.arange(LENGTH) < 4).astype("int32") * np.ones((3, 1), "int32")
-    exact = logits(made(narrow), some_ids(), attention_mask=attention_mask)[:, :4]
-    rough = logits(made(narrow, "mixed_float16"), some_ids(), attention_mask=attention_mask)[:, :4]
+    exact = logits(make_model(narrow), some_ids(), attention_mask=attention_mask)[:, :4]
+    rough = logits(make_model(narrow, "mixed_float16"), some_ids(), attention_mask=attention_mask)[
+        :, :4
+    ]
     assert rough.dtype == np.float32
     np.testing.assert_allclose(rough, exact, atol=0.03 * np.abs(exact).max())
 
@@ -132,8 +136,8 @@ def test_padding_far_from_any_token_is_no_nan_in_float16():
     "rate",
     ["embedding_dropout", "attention_dropout", "attention_output_dropout", "mlp_dropout"],
 )
-def test_each_dropout_acts_in_training_alone_and_differs_each_time(rate, one_layer):
-    dropping = made(dataclasses.replace(one_layer.config, **{rate: 0.5}))
+def test_each_dropout_acts_only_in_training_and_differs_each_time(rate, one_layer):
+    dropping = make_model(dataclasses.replace(one_layer.config, **{rate: 0.5}))
     input_ids = some_ids()
     plain = logits(one_layer, input_ids)
     np.testing.assert_allclose(logits(dropping, input_ids), plain, atol=1e-6)
@@ -142,7 +146,7 @@ def test_each_dropout_acts_in_training_alone_and_differs_each_time(rate, one_lay
     assert np.abs(first - second).max() > 0.1
 
 
-def test_no_two_matrices_start_alike(model):
+def test_no_two_matrices_have_equal_initial_values(model):
     matrices = [v.numpy() for v in model.trainable_variables if v.ndim == 2]
     by_shape: dict[tuple, list[np.ndarray]] = {}
     for matrix in matrices:
@@ -154,5 +158,8 @@ def test_no_two_matrices_start_alike(model):
 
 
 def test_an_untied_decoder_is_a_matrix_of_its_own():
-    tied, untied = made(CONFIG), made(dataclasses.replace(CONFIG, tie_word_embeddings=False))
+    tied, untied = (
+        make_model(CONFIG),
+        make_model(dataclasses.replace(CONFIG, tie_word_embeddings=False)),
+    )
     assert untied.count_params() - tied.count_params() == 50 * 16

@@ -2,8 +2,8 @@
 
     python tests/support/lowered_step.py
 
-Prints JSON: for each step the platform, the number of devices, of products of matrices, and what it
-calls that is not of StableHLO itself, which a TPU need not have.
+Prints JSON: for each step the platform, the number of devices and of matmuls, and the custom calls,
+which are outside StableHLO, so that a TPU may lack them.
 """
 
 import json
@@ -60,7 +60,7 @@ STEPS = [  # family, optimizer, micro-batches
 
 
 def batch() -> tuple:
-    """Every kind of input that a step can get, a padded one included."""
+    """Return a batch with all inputs of a step, the attention mask included."""
     rng = np.random.default_rng(0)
     inputs = {
         "input_ids": rng.integers(5, VOCABULARY, (ROWS, LENGTH)).astype("int32"),
@@ -71,11 +71,12 @@ def batch() -> tuple:
     return inputs, labels, np.full((ROWS, SLOTS), 1 / (ROWS * SLOTS), "float32")
 
 
-def lowered(family: str, optim: str, parts: int, device) -> dict:
+def lower_step(family: str, optim: str, micro_batches: int, device) -> dict:
+    """Lower one training step for a TPU, and return what main prints for it."""
     config = new_config(family, **SHAPE, **SETTINGS.get(family, {}))
     model = MaskedLM(encoder_config_of(config), dtype=device.policy)
     model.build()
-    learner = Learner(model, parts)
+    learner = Learner(model, micro_batches)
     optimizer = make_optimizer(TrainingConfig(optim=optim), 10)
     learner.compile_for_training(optimizer, jit_compile=True)
     data = batch()
@@ -101,4 +102,4 @@ def lowered(family: str, optim: str, parts: int, device) -> dict:
 
 if __name__ == "__main__":
     eight = choose_device("bf16")
-    print(json.dumps({" ".join(map(str, step)): lowered(*step, eight) for step in STEPS}))
+    print(json.dumps({" ".join(map(str, step)): lower_step(*step, eight) for step in STEPS}))

@@ -1,7 +1,7 @@
-"""A slow plain-NumPy BERT and ModernBERT masked LM in float64, read straight from a checkpoint.
+"""Plain-NumPy BERT and ModernBERT masked LMs in float64, read directly from a checkpoint.
 
-One sequence at a time, nothing padded, nothing batched, a head at a time: shares no line with the
-encoder that it checks. Tensors are used under PyTorch's names and in its layout.
+Slow: one sequence and one head at a time, without padding. Shares no code with the encoder that it
+checks. Tensors keep PyTorch's names and layouts.
 
 Source: Devlin et al. 2019, Warner et al. 2024, and the modelling files of transformers.
 """
@@ -17,21 +17,24 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def gelu(x):
+    """Return the exact GELU."""
     return x * (1 + _erf(x / math.sqrt(2))) / 2
 
 
 def softmax(x):
-    shares = np.exp(x - x.max(-1, keepdims=True))
-    return shares / shares.sum(-1, keepdims=True)
+    """Return the softmax over the last axis."""
+    exponentials = np.exp(x - x.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def log_softmax(x):
+    """Return the logarithm of the softmax over the last axis."""
     x = x - x.max(-1, keepdims=True)
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 
 class PlainMaskedLM:
-    """logits(ids): ids (T,) of one sequence without padding -> (T, V) float64."""
+    """A masked LM of the family that the checkpoint's config names."""
 
     def __init__(self, folder: Path):
         self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -39,21 +42,22 @@ class PlainMaskedLM:
         self.tensors = {name: value.astype(np.float64) for name, value in stored.items()}
 
     def logits(self, ids: np.ndarray) -> np.ndarray:
+        """Return the logits (T, V) float64 of one sequence (T,) without padding."""
         of_family = {"bert": self._bert, "modernbert": self._modernbert}
         return of_family[self.config["model_type"]](ids)
 
-    def label_nats(self, inputs: dict, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(B, P) float64: what each label of a batch costs, 0 in a slot of weight 0."""
-        nats = np.zeros(labels.shape)
+    def cross_entropy(self, inputs: dict, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the cross-entropy of each label of a batch, (B, P) float64; 0 at weight 0."""
+        losses = np.zeros(labels.shape)
         for row, ids in enumerate(inputs["input_ids"]):
             length = int(inputs["attention_mask"][row].sum())
-            log_shares = log_softmax(self.logits(ids[:length]))
+            log_probabilities = log_softmax(self.logits(ids[:length]))
             for slot in np.flatnonzero(weights[row]):
                 position = inputs["masked_positions"][row, slot]
-                nats[row, slot] = -log_shares[position, labels[row, slot]]
-        return nats
+                losses[row, slot] = -log_probabilities[position, labels[row, slot]]
+        return losses
 
-    # The pieces
+    # Operations that both families share
 
     def _linear(self, x, name: str):
         bias = self.tensors.get(f"{name}.bias", 0.0)
@@ -64,8 +68,8 @@ class PlainMaskedLM:
         normed = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
         return normed * self.tensors[f"{name}.weight"] + self.tensors.get(f"{name}.bias", 0.0)
 
-    def _mix(self, query, key, value, may_see):
-        """Attention of (T, H) arrays; may_see (T, T) bool."""
+    def _attend(self, query, key, value, may_see):
+        """Return the attention of (T, H) arrays; may_see (T, T) bool."""
         heads = self.config["num_attention_heads"]
         mixed = []
         for q, k, v in zip(*(np.split(x, heads, -1) for x in (query, key, value)), strict=True):
@@ -88,7 +92,7 @@ class PlainMaskedLM:
                 self._linear(x, f"{name}.attention.self.{part}")
                 for part in ("query", "key", "value")
             ]
-            mixed = self._linear(self._mix(*parts, everything), f"{name}.attention.output.dense")
+            mixed = self._linear(self._attend(*parts, everything), f"{name}.attention.output.dense")
             x = self._norm(x + mixed, f"{name}.attention.output.LayerNorm", epsilon)
             wide = gelu(self._linear(x, f"{name}.intermediate.dense"))
             wide = self._linear(wide, f"{name}.output.dense")
@@ -106,8 +110,8 @@ class PlainMaskedLM:
             normed = self._norm(x, f"{name}.attn_norm", epsilon) if index else x
             query, key, value = np.split(self._linear(normed, f"{name}.attn.Wqkv"), 3, -1)
             theta = config["rope_parameters"][kind]["rope_theta"]
-            query, key = self._rotated(query, theta), self._rotated(key, theta)
-            mixed = self._mix(query, key, value, self._window(len(ids), kind))
+            query, key = self._rotate(query, theta), self._rotate(key, theta)
+            mixed = self._attend(query, key, value, self._window(len(ids), kind))
             x = x + self._linear(mixed, f"{name}.attn.Wo")
             normed = self._norm(x, f"{name}.mlp_norm", epsilon)
             inner, gate = np.split(self._linear(normed, f"{name}.mlp.Wi"), 2, -1)
@@ -120,8 +124,8 @@ class PlainMaskedLM:
         reach = length if kind == "full_attention" else self.config["local_attention"] // 2
         return distance <= reach
 
-    def _rotated(self, x, theta: float):
-        """Each pair (d, d + D/2) of a head turned by position * theta**(-2d/D)."""
+    def _rotate(self, x, theta: float):
+        """Rotate each pair (d, d + D/2) of a head by position * theta**(-2d/D)."""
         heads = []
         for head in np.split(x, self.config["num_attention_heads"], -1):
             half = head.shape[-1] // 2

@@ -1,10 +1,10 @@
-"""One tiny training on one device and on several of them, as JSON on standard output.
+"""A tiny training run on one device and on several, as JSON on standard output.
 
     python tests/support/replica_run.py CHECKPOINT_FOLDER tensorflow|jax
 
-The devices are logical CPUs, two on TensorFlow and eight on JAX, as a TPU v5e-8 has cores; they see
-parts of the batches that the one device sees whole. A process of its own, because devices and
-backend are fixed before anything else is done.
+The devices are logical CPUs, two on TensorFlow and eight on JAX, like the cores of a TPU v5e-8.
+Each sees a part of the batches that the single device sees whole. It is a process of its own,
+because devices and backend are fixed before anything else runs.
 """
 
 import dataclasses
@@ -16,14 +16,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 STEPS, ROWS, LENGTH, SLOTS = 5, 16, 16, 6
-COMPILATIONS: list[float] = []  # of JAX
+COMPILATIONS: list[float] = []  # seconds of each compilation by JAX
 DEVICES = {"tensorflow": 2, "jax": 8}
-FIRST_LOSS_SCALE = 1024.0  # which does not overflow here
-# An epsilon this large keeps AdamW from undoing a wrong scale of the gradient.
+FIRST_LOSS_SCALE = 1024.0  # does not overflow here
+# With a smaller epsilon AdamW would cancel a wrong scale of the gradient.
 SETTINGS = {"learning_rate": 0.05, "warmup_steps": 2, "adam_epsilon": 0.1, "max_grad_norm": 0.2}
 
 
 def prepare(backend: str) -> None:
+    """Set the backend and its logical devices."""
     os.environ |= {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if backend == "jax":
@@ -37,7 +38,7 @@ def prepare(backend: str) -> None:
 
 
 def count_compilations() -> None:
-    """From here on each program that XLA compiles is in COMPILATIONS, as seconds."""
+    """Append the seconds of each program that XLA compiles from here on to COMPILATIONS."""
     import jax
 
     def note(event: str, seconds: float, **_) -> None:
@@ -48,7 +49,7 @@ def count_compilations() -> None:
 
 
 def batch_at(step: int, vocab_size: int):
-    """Of 6 slots a row, the first half of the rows uses all and the second half one."""
+    """Return a batch; the first half of its rows has 6 target positions each, the second half 1."""
     import numpy as np
 
     rng = np.random.default_rng(step)
@@ -67,7 +68,7 @@ def batch_at(step: int, vocab_size: int):
 
 
 class Batches:
-    """What TrainingDataset asks of a run's batches."""
+    """The attributes of MaskedBatches that TrainingDataset uses."""
 
     is_padded = True
 
@@ -76,6 +77,7 @@ class Batches:
         self.sizes = [(LENGTH - 4, SLOTS), (LENGTH, SLOTS)][0 if shorter else 1 :]
 
     def batch_at(self, step: int):
+        """Return a step's batch, with a NaN at the poisoned step, every second one shorter."""
         inputs, labels, weights = batch_at(step, self.vocab_size)
         if step == self.poisoned:
             weights[-1, 0] = float("nan")  # in a row of the last replica
@@ -85,7 +87,7 @@ class Batches:
 
 
 def held_out(tokenizer):
-    """Evaluation batches over random tokens; the last batch is filled up."""
+    """Return evaluation batches over random tokens; the last batch is filled up."""
     import numpy as np
 
     from mlm.data.batches.masked_batches import evaluation_batches
@@ -99,10 +101,10 @@ def held_out(tokenizer):
 
 
 def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
-    """Losses, final weights, and figures of one run, as the trainer does it."""
+    """Train as the trainer does, and return losses, final weights and figures."""
     import keras
 
-    from mlm.backend.input_pipeline import fed
+    from mlm.backend.input_pipeline import make_input_pipeline
     from mlm.checkpoint.folder import read_checkpoint
     from mlm.checkpoint.weights import variables_by_name
     from mlm.evaluation.evaluator import Evaluator
@@ -123,8 +125,8 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
         learner.compile_for_training(optimizer, jit_compile=device.jit_compile)
     batches, losses, compiled = Batches(len(start.tokenizer), poisoned, shorter), [], []
     for step in range(STEPS):
-        steps = fed(TrainingDataset(batches, step, step + 1))
-        losses += learner.fit(steps, verbose=0, shuffle=False).history["nats"]
+        steps = make_input_pipeline(TrainingDataset(batches, step, step + 1))
+        losses += learner.fit(steps, verbose=0, shuffle=False).history["cross_entropy"]
         compiled.append(len(COMPILATIONS))
     evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)
     return {
@@ -142,21 +144,22 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
 
 
 def main(folder: str, backend: str) -> None:
+    """Print the results of all runs."""
     prepare(backend)
     from mlm.backend.devices import Device, choose_device
     from mlm.backend.startup import load_backend
-    from mlm.training.step import guarded_update
+    from mlm.training.step import safe_update
 
     load_backend()
 
-    def one(policy: str = "float32") -> Device:
+    def one_cpu(policy: str = "float32") -> Device:
         return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")
 
-    runs = {  # before `choose_device`, which on JAX spreads over all devices what comes after it
-        "one": train_on(one(), folder),
-        "one, in parts": train_on(one(), folder, parts=4),
-        "one, poisoned": train_on(one(), folder, poisoned=2),
-        "one, shorter": train_on(one(), folder, shorter=True),
+    runs = {  # before `choose_device`, which on JAX distributes all later runs over all devices
+        "one": train_on(one_cpu(), folder),
+        "one, in parts": train_on(one_cpu(), folder, parts=4),
+        "one, poisoned": train_on(one_cpu(), folder, poisoned=2),
+        "one, shorter": train_on(one_cpu(), folder, shorter=True),
     }
     several = choose_device("fp32")
     runs |= {
@@ -167,10 +170,10 @@ def main(folder: str, backend: str) -> None:
         "several, shorter, in parts": train_on(several, folder, parts=2, shorter=True),
     }
     if backend == "tensorflow":
-        guarded_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
-        runs["one, not clipped"] = train_on(one(), folder, max_grad_norm=0.0)
+        safe_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
+        runs["one, not clipped"] = train_on(one_cpu(), folder, max_grad_norm=0.0)
         half = dataclasses.replace(several, policy="mixed_float16")
-        runs["one, fp16, poisoned"] = train_on(one("mixed_float16"), folder, poisoned=2)
+        runs["one, fp16, poisoned"] = train_on(one_cpu("mixed_float16"), folder, poisoned=2)
         runs["several, fp16, poisoned"] = train_on(half, folder, poisoned=2)
     json.dump(runs, sys.stdout)
 

@@ -1,4 +1,4 @@
-"""One operator for Adam: the numbers of Keras' own step, weights, moments and decay."""
+"""The fused AdamW update gives the numbers of Keras' own: weights, moments and decay."""
 
 import keras
 import numpy as np
@@ -7,11 +7,11 @@ import pytest
 from mlm.training.step.optimizer import AdamW
 
 if keras.backend.backend() != "tensorflow":
-    pytest.skip("TensorFlow's own operator", allow_module_level=True)
+    pytest.skip("tests an operator of TensorFlow", allow_module_level=True)
 
 
-def trained(optimizer_class, weight_decay: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Weights and moments after five steps of given gradients."""
+def train(optimizer_class, weight_decay: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return weights and moments after five steps with given gradients."""
     random = np.random.default_rng(0)
     weights = [keras.Variable(random.normal(size=shape), dtype="float32") for shape in ((7, 5), 3)]
     optimizer = optimizer_class(
@@ -26,16 +26,16 @@ def trained(optimizer_class, weight_decay: float) -> tuple[list[np.ndarray], lis
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_numbers_are_those_of_keras(weight_decay):
-    ours, theirs = (trained(kind, weight_decay) for kind in (AdamW, keras.optimizers.AdamW))
+def test_the_numbers_are_those_of_keras(weight_decay):
+    ours, theirs = (train(kind, weight_decay) for kind in (AdamW, keras.optimizers.AdamW))
     assert len(ours[1]) == len(theirs[1]) == 4
     for one, other in zip(ours[0] + ours[1], theirs[0] + theirs[1], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
-def test_several_devices_take_keras_own(monkeypatch):
+def test_several_devices_use_keras_own_update(monkeypatch):
     from mlm.training.step import tensorflow as step
 
     monkeypatch.setattr(step, "is_on_one_device", lambda: False)
-    monkeypatch.setattr(step, "adamw_update", None)  # would fail if it were called
-    assert len(trained(AdamW, 0.0)[0]) == 2
+    monkeypatch.setattr(step, "adamw_update", None)  # a call would fail
+    assert len(train(AdamW, 0.0)[0]) == 2

@@ -1,4 +1,4 @@
-"""The loss is what it says: against plain NumPy in float64, and against transformers' own."""
+"""Loss and gradients are right: compared with plain NumPy in float64, and with transformers."""
 
 import math
 
@@ -45,7 +45,7 @@ def folders(tmp_path_factory, small_tokenizer):
 
 @pytest.fixture(scope="module")
 def split(small_tokenizer) -> Split:
-    """Documents of 1 to 40 tokens: some fill a sequence, some are padded, some have no choice."""
+    """Documents of 1 to 40 tokens: some fill a sequence, some are padded or have no target."""
     texts = small_texts()[:40]
     lines = [text[: 3 + 7 * (index % 9)] for index, text in enumerate(texts)] + texts[:4] * 2
     documents = [
@@ -60,7 +60,7 @@ def split(small_tokenizer) -> Split:
 @pytest.fixture(scope="module")
 def batches(split, small_tokenizer):
     """Training batches of three steps."""
-    made = MaskedBatches(
+    masked = MaskedBatches(
         split,
         TokenFacts.of(small_tokenizer),
         max_seq_length=LENGTH,
@@ -68,11 +68,11 @@ def batches(split, small_tokenizer):
         seed=5,
         line_by_line=True,
     )
-    return [made.batch_at(step) for step in range(STEPS)]
+    return [masked.batch_at(step) for step in range(STEPS)]
 
 
-def test_the_batches_are_the_hard_ones(batches):
-    """Padded, with rows without a chosen token, and unequal numbers in the others."""
+def test_the_batches_are_difficult(batches):
+    """Sequences are padded, and have no, one or several chosen tokens."""
     chosen = np.concatenate([(weights > 0).sum(1) for *_, weights in batches])
     assert {0, 1, 2} <= set(chosen.tolist())
     for inputs, _, weights in batches:
@@ -82,7 +82,7 @@ def test_the_batches_are_the_hard_ones(batches):
 
 @pytest.fixture(scope="module")
 def training_figures(folders, batches):
-    """Family -> the loss and the metric `nats` that training reports of each batch."""
+    """Family -> the loss and the metric `cross_entropy` that training reports for each batch."""
     return {family: figures_of_steps(folder, batches) for family, folder in folders.items()}
 
 
@@ -97,9 +97,9 @@ def figures_of_steps(folder, batches) -> list[dict[str, float]]:
 
 
 def largest_difference(figures, expected) -> float:
-    """Of loss and metric from what each batch should give, relative."""
+    """Return the largest relative difference of loss and metric from the expected loss."""
     pairs = zip(figures, expected, strict=True)
-    return max(abs(float(of[name]) / e - 1) for of, e in pairs for name in ("loss", "nats"))
+    return max(abs(float(f[name]) / e - 1) for f, e in pairs for name in ("loss", "cross_entropy"))
 
 
 @pytest.mark.parametrize("family", PLAIN)
@@ -107,40 +107,40 @@ def test_the_training_loss_is_the_mean_over_chosen_tokens(
     family, folders, batches, training_figures
 ):
     plain = PlainMaskedLM(folders[family])
-    expected = [plain.label_nats(*batch).sum() / np.count_nonzero(batch[2]) for batch in batches]
+    expected = [plain.cross_entropy(*batch).sum() / np.count_nonzero(batch[2]) for batch in batches]
     worst = largest_difference(training_figures[family], expected)
     print(f"{family}: largest relative difference of a training loss {worst:.1e}")
     assert worst < 2e-6
 
 
 @pytest.mark.parametrize("family", PLAIN)
-def test_the_evaluators_figures_are_those_of_plain_numpy(family, folders, split, small_tokenizer):
+def test_the_evaluators_figures_match_plain_numpy(family, folders, split, small_tokenizer):
     facts = TokenFacts.of(small_tokenizer)
     batches = evaluation_batches(
         split, facts, max_seq_length=LENGTH, batch_size=7, line_by_line=True
     )
     plain = PlainMaskedLM(folders[family])
-    nats = np.concatenate([plain.label_nats(*batch)[batch[2] > 0] for batch in batches])
+    losses = np.concatenate([plain.cross_entropy(*batch)[batch[2] > 0] for batch in batches])
     figures = Evaluator(read_checkpoint(folders[family]).model, batches).figures()
-    print(f"{family}: loss {figures.loss:.9f}, plain {nats.mean():.9f}")
-    assert figures.num_tokens == len(nats) > 50
-    assert figures.loss == pytest.approx(nats.mean(), rel=2e-6)
+    print(f"{family}: loss {figures.loss:.9f}, plain {losses.mean():.9f}")
+    assert figures.num_tokens == len(losses) > 50
+    assert figures.loss == pytest.approx(losses.mean(), rel=2e-6)
     assert figures.perplexity == math.exp(figures.loss)
 
 
-def their_labels(inputs, labels, weights) -> torch.Tensor:
-    """(B, T): the label at each chosen position, -100 elsewhere."""
+def labels_at_positions(inputs, labels, weights) -> torch.Tensor:
+    """Return (B, T): the label at each chosen position, -100 elsewhere, as transformers has it."""
     at_positions = np.full(inputs["input_ids"].shape, -100)
     rows, slots = np.nonzero(weights)
     at_positions[rows, inputs["masked_positions"][rows, slots]] = labels[rows, slots]
     return torch.from_numpy(at_positions)
 
 
-def their_loss(model, inputs, labels, weights) -> torch.Tensor:
+def loss_of_transformers(model, inputs, labels, weights) -> torch.Tensor:
     return model(
         input_ids=torch.from_numpy(inputs["input_ids"]).long(),
         attention_mask=torch.from_numpy(inputs["attention_mask"]).long(),
-        labels=their_labels(inputs, labels, weights),
+        labels=labels_at_positions(inputs, labels, weights),
     ).loss
 
 
@@ -148,23 +148,23 @@ def their_loss(model, inputs, labels, weights) -> torch.Tensor:
 def test_transformers_computes_the_same_loss(family, folders, batches, training_figures):
     theirs = transformers.AutoModelForMaskedLM.from_pretrained(folders[family]).eval()
     with torch.no_grad():
-        expected = [float(their_loss(theirs, *batch)) for batch in batches]
+        expected = [float(loss_of_transformers(theirs, *batch)) for batch in batches]
     worst = largest_difference(training_figures[family], expected)
     print(f"{family}: largest relative difference from transformers' loss {worst:.1e}")
     assert worst < 2e-6
 
 
 class GradientKeeper(keras.optimizers.Optimizer):
-    """Moves nothing; keeps what it is asked to move by. Runs eagerly only."""
+    """Keeps the gradients and updates nothing. Runs eagerly only."""
 
     def apply(self, grads, trainable_variables=None):
         self.kept = [np.asarray(keras.ops.convert_to_numpy(gradient)) for gradient in grads]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_gradient_is_pytorchs(family, folders, batches, tmp_path):
+def test_every_gradient_matches_pytorch(family, folders, batches, tmp_path):
     theirs = transformers.AutoModelForMaskedLM.from_pretrained(folders[family]).train()
-    their_loss(theirs, *batches[0]).backward()
+    loss_of_transformers(theirs, *batches[0]).backward()
     keeper, learner = (
         GradientKeeper(learning_rate=0.0),
         Learner(read_checkpoint(folders[family]).model),
@@ -172,7 +172,7 @@ def test_every_gradient_is_pytorchs(family, folders, batches, tmp_path):
     learner.compile_for_training(keeper, jit_compile=False)
     learner.run_eagerly = True
     learner.train_on_batch(*batches[0])
-    # A checkpoint that holds the gradients has them in PyTorch's names and layouts.
+    # Saved as a checkpoint, the gradients get PyTorch's names and layouts.
     for variable, gradient in zip(learner.trainable_variables, keeper.kept, strict=True):
         variable.assign(gradient)
     path = tmp_path / "gradients.safetensors"
@@ -183,7 +183,7 @@ def test_every_gradient_is_pytorchs(family, folders, batches, tmp_path):
     differences = {
         name: np.abs(ours[name] - gradient).max() / np.abs(gradient).max()
         for name, gradient in expected.items()
-        if not name.endswith("key.bias")  # zero but for rounding: it moves all scores of a row
+        if not name.endswith("key.bias")  # zero except for rounding: it shifts all scores of a row
     }
     worst = max(differences, key=differences.get)
     print(f"{family}: largest relative difference of a gradient {differences[worst]:.1e} ({worst})")

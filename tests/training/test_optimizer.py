@@ -1,4 +1,4 @@
-"""The optimizer's arithmetic: schedule, clipping, weight decay, which variable gets what."""
+"""The optimizer: schedule, clipping, weight decay, Muon's variables, skipped steps."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import torch
 
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.training.config import TrainingConfig
-from mlm.training.step import guarded_update
+from mlm.training.step import safe_update
 from mlm.training.step.optimizer import Muon, WarmupThenDecay, make_optimizer
 
 RATE = 0.1
@@ -34,8 +34,8 @@ def optimizer_for(total_steps: int = 10, **changes):
     return make_optimizer(TrainingConfig(**(settings | changes)), total_steps)
 
 
-def stepped(optimizer, gradients, steps: int = 1) -> list[np.ndarray]:
-    """The values of the START variables after some steps with the same gradients."""
+def values_after(optimizer, gradients, steps: int = 1) -> list[np.ndarray]:
+    """Return the values of the START variables after some steps with the same gradients."""
     values = variables()
     optimizer.build(values)
     for _ in range(steps):
@@ -61,7 +61,7 @@ def test_the_learning_rate_of_each_step(kind, expected):
     assert float(again(7)) == float(schedule(7))
 
 
-def test_without_warm_up_the_first_step_has_the_peak():
+def test_without_warm_up_the_first_step_has_the_peak_rate():
     schedule = WarmupThenDecay(2.0, warmup_steps=0, total_steps=4)
     assert [float(schedule(step)) for step in range(5)] == [2.0, 1.5, 1.0, 0.5, 0.0]
 
@@ -74,7 +74,7 @@ def test_without_warm_up_the_first_step_has_the_peak():
         ({"warmup_steps": 5, "warmup_ratio": 0.2}, RATE / 5),
     ],
 )
-def test_warm_up_in_steps_goes_before_its_share(changes, first):
+def test_warmup_steps_override_the_ratio(changes, first):
     assert float(optimizer_for(20, **changes).learning_rate) == pytest.approx(first)
 
 
@@ -87,32 +87,32 @@ def test_clipping_scales_all_gradients_by_one_factor(largest):
     gradients = [*map(keras.ops.convert_to_tensor, GRADIENTS), None]
     summed, found, finite = optimizer._global_gradient(gradients)
     assert finite
-    clipped = guarded_update._scaled(summed, found)
+    clipped = safe_update._scale(summed, found)
     assert clipped.pop() is None
     for actual, gradient in zip(clipped, GRADIENTS, strict=True):
         np.testing.assert_allclose(actual.numpy(), gradient * factor, rtol=1e-6)
 
 
 @pytest.mark.parametrize("optim", ["adamw", "muon"])
-def test_weight_decay_is_for_matrices_alone(optim):
+def test_weight_decay_applies_to_matrices_only(optim):
     nothing = [np.zeros_like(gradient) for gradient in GRADIENTS]
-    kernel, *others = stepped(optimizer_for(optim=optim, weight_decay=0.25), nothing)
+    kernel, *others = values_after(optimizer_for(optim=optim, weight_decay=0.25), nothing)
     np.testing.assert_allclose(kernel, START["dense/kernel"] * (1 - RATE * 0.25), rtol=1e-6)
     for actual, before in zip(others, list(START.values())[1:], strict=True):
         np.testing.assert_array_equal(actual, before)
 
 
-def test_no_weight_decay_leaves_everything():
+def test_without_weight_decay_nothing_changes():
     nothing = [np.zeros_like(gradient) for gradient in GRADIENTS]
     for actual, before in zip(
-        stepped(optimizer_for(weight_decay=0.0), nothing), START.values(), strict=True
+        values_after(optimizer_for(weight_decay=0.0), nothing), START.values(), strict=True
     ):
         np.testing.assert_array_equal(actual, before)
 
 
-def test_three_steps_are_those_of_pytorchs_adamw():
+def test_three_steps_match_pytorchs_adamw():
     settings = {"adam_beta1": 0.8, "adam_beta2": 0.95, "adam_epsilon": 1e-7, "weight_decay": 0.25}
-    ours = stepped(optimizer_for(**settings, max_grad_norm=2.0), GRADIENTS, steps=3)
+    ours = values_after(optimizer_for(**settings, max_grad_norm=2.0), GRADIENTS, steps=3)
     theirs = [torch.nn.Parameter(torch.from_numpy(value.copy())) for value in START.values()]
     groups = [
         {"params": theirs[:1], "weight_decay": 0.25},
@@ -129,7 +129,7 @@ def test_three_steps_are_those_of_pytorchs_adamw():
 
 
 @pytest.mark.parametrize("folder", ["tiny_checkpoint_folder", "tiny_bert_folder"])
-def test_muon_has_the_matrices_inside_the_layers_and_no_other(folder, request):
+def test_muon_updates_only_the_matrices_inside_the_layers(folder, request):
     model = read_checkpoint(request.getfixturevalue(folder)).model
     optimizer = optimizer_for(optim="muon")
     assert isinstance(optimizer, Muon)
@@ -142,17 +142,17 @@ def test_muon_has_the_matrices_inside_the_layers_and_no_other(folder, request):
     assert muons == {f"layer_{index}/{name}/kernel" for index in range(2) for name in kernels}
 
 
-def test_muon_moves_a_matrix_along_all_its_directions():
+def test_muon_moves_a_matrix_in_all_directions():
     gradients = [np.array([[100.0, 0.0], [0.0, 1.0]], "float32"), *GRADIENTS[1:]]
-    kernel, *_ = stepped(optimizer_for(optim="muon", weight_decay=0.0), gradients)
+    kernel, *_ = values_after(optimizer_for(optim="muon", weight_decay=0.0), gradients)
     moved = np.linalg.svd(START["dense/kernel"] - kernel, compute_uv=False)
-    # Orthogonal but for the five Newton-Schulz steps, then scaled by 0.2 * sqrt(2).
+    # Orthogonal up to the error of five Newton-Schulz steps, then scaled by 0.2 * sqrt(2).
     assert moved == pytest.approx(RATE * 0.2 * np.sqrt(2), rel=0.35)
 
 
 @pytest.mark.parametrize("optim", ["adamw", "muon"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
-def test_a_step_that_is_not_finite_moves_the_counters_alone(optim, poison):
+def test_a_non_finite_step_changes_only_the_counters(optim, poison):
     optimizer, values = optimizer_for(optim=optim), variables()
     optimizer.build(values)
     optimizer.apply([keras.ops.convert_to_tensor(g) for g in GRADIENTS], values)
@@ -167,7 +167,7 @@ def test_a_step_that_is_not_finite_moves_the_counters_alone(optim, poison):
 
 
 def test_loss_scaling_falls_on_overflow_and_rises_after_many_finite_steps(monkeypatch):
-    monkeypatch.setattr(guarded_update, "STEPS_TO_DOUBLE", 3)
+    monkeypatch.setattr(safe_update, "STEPS_TO_DOUBLE", 3)
     values, plain = variables(), variables()
     config = TrainingConfig(learning_rate=RATE, lr_scheduler_type="constant", max_grad_norm=1.0)
     scaling, unscaled = make_optimizer(config, 10, scales_loss=True), make_optimizer(config, 10)
@@ -178,7 +178,7 @@ def test_loss_scaling_falls_on_overflow_and_rises_after_many_finite_steps(monkey
     overflowed = [np.full_like(gradient, np.inf) for gradient in GRADIENTS]
     scaling.apply([keras.ops.convert_to_tensor(g) for g in overflowed], values)
     assert float(scaling.loss_scale) == first / 2
-    assert int(scaling.skipped_steps) == 0  # as it is meant to be: the scale was too large
+    assert int(scaling.skipped_steps) == 0  # on purpose: the scale was too large
     for variable, before in zip(values, START.values(), strict=True):
         np.testing.assert_array_equal(variable.numpy(), before)
     unscaled.iterations.assign(1)
@@ -190,8 +190,8 @@ def test_loss_scaling_falls_on_overflow_and_rises_after_many_finite_steps(monkey
     assert (int(scaling.finite_steps), int(scaling.iterations)) == (0, 4)
 
 
-def test_what_overflows_without_any_scale_left_is_counted(monkeypatch):
-    monkeypatch.setattr(guarded_update, "FIRST_LOSS_SCALE", 2.0)
+def test_an_overflow_at_loss_scale_1_is_counted(monkeypatch):
+    monkeypatch.setattr(safe_update, "FIRST_LOSS_SCALE", 2.0)
     values = variables()
     optimizer = make_optimizer(TrainingConfig(skip_bad_steps=5), 10, scales_loss=True)
     optimizer.build(values)
@@ -202,7 +202,7 @@ def test_what_overflows_without_any_scale_left_is_counted(monkeypatch):
     assert (int(optimizer.skipped_steps), int(optimizer.last_skipped_step)) == (2, 2)
 
 
-def test_of_too_many_skipped_steps_the_first_one_is_told():
+def test_the_first_skipped_step_beyond_the_allowed_is_kept():
     values = variables()
     optimizer = make_optimizer(TrainingConfig(skip_bad_steps=1), 10)
     optimizer.build(values)
@@ -210,15 +210,15 @@ def test_of_too_many_skipped_steps_the_first_one_is_told():
     good = [keras.ops.convert_to_tensor(g) for g in GRADIENTS]
     for gradient in (good, bad, good, bad, good, bad):
         optimizer.apply(gradient, values)
-    assert optimizer.skipped() == (3, 3)  # step 3, counted from 0, is the second
+    assert optimizer.read_skipped() == (3, 3)  # step 3, counted from 0, is the second
 
 
 @pytest.mark.parametrize(("scales", "scale"), [(False, 1.0), (True, 2.0**15)])
-def test_a_state_of_another_number_format_begins_with_its_own_loss_scale(scales, scale):
+def test_the_loss_scale_is_reset_after_a_state_of_another_number_format(scales, scale):
     values = variables()
     optimizer = make_optimizer(TrainingConfig(), 10, scales_loss=scales)
     optimizer.build(values)
     optimizer.loss_scale.assign(77.0)
     optimizer.finite_steps.assign(9)
-    optimizer.begin_loss_scale()
+    optimizer.reset_loss_scale()
     assert (float(optimizer.loss_scale), int(optimizer.finite_steps)) == (scale, 0)

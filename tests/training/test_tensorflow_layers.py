@@ -1,10 +1,10 @@
-"""Layers traced once: the same step as layers traced one by one, dropout and all."""
+"""Layers that share a traced graph give the same step as layers traced one by one."""
 
 import keras
 import numpy as np
 import pytest
 
-from mlm.backend.input_pipeline import fed
+from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.families import encoder_config_of
 from mlm.model.encoder import MaskedLM
 from mlm.training.step import Learner
@@ -16,8 +16,8 @@ from tests.data.test_dynamic_padding import line_by_line
 STEPS = 3
 
 
-def trained(family: str, *, shared: bool, frozen: int = 0, policy: str = "float32") -> Learner:
-    """Some steps with dropout; `shared` False calls each layer itself."""
+def train(family: str, *, shared: bool, frozen: int = 0, policy: str = "float32") -> Learner:
+    """Train some steps with dropout. shared: whether layers share a graph."""
     keras.utils.set_random_seed(7)
     config = encoder_config_of(small_config(family, initializer_range=0.1))
     model = MaskedLM(config, dtype=policy)
@@ -28,12 +28,12 @@ def trained(family: str, *, shared: bool, frozen: int = 0, policy: str = "float3
         model.call_layer = lambda layer, x, **arguments: layer(x, **arguments)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     batches = line_by_line(config.vocab_size)
-    learner.fit(fed(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
+    learner.fit(make_input_pipeline(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
     return learner
 
 
 def values(learner: Learner) -> list[np.ndarray]:
-    """Of weights and of dropout's seeds."""
+    """Return the values of the weights and of the dropouts' seeds."""
     variables = learner.masked_lm.variables
     return [np.asarray(keras.ops.convert_to_tensor(variable)) for variable in variables]
 
@@ -51,10 +51,10 @@ def values(learner: Learner) -> list[np.ndarray]:
     ],
 )
 def test_a_step_is_the_same(family, options):
-    shared, apart = (trained(family, shared=each, **options) for each in (True, False))
+    shared, separate = (train(family, shared=each, **options) for each in (True, False))
     exact = 1e-5 if options.get("policy") is None else 1e-3  # bf16 has 8 bits
     for variable, one, other in zip(
-        shared.masked_lm.variables, values(shared), values(apart), strict=True
+        shared.masked_lm.variables, values(shared), values(separate), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=0, atol=exact, err_msg=variable.path)
     seeds = [value for value in values(shared) if value.dtype == np.int64]
@@ -66,8 +66,8 @@ def test_a_step_is_the_same(family, options):
     ("family", "options", "graphs"),
     [("bert", {}, 1), ("bert", {"frozen": 1}, 2), ("modernbert", {}, 2), ("albert", {}, 1)],
 )
-def test_layers_that_are_built_alike_share_a_graph(family, options, graphs):
-    learner = trained(family, shared=True, **options)
+def test_layers_of_equal_shape_share_a_graph(family, options, graphs):
+    learner = train(family, shared=True, **options)
     shared = learner.masked_lm.call_layer
     assert isinstance(shared, SharedLayerGraphs)
     assert len(shared._graphs) == graphs

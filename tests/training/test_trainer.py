@@ -121,7 +121,7 @@ def test_how_to_publish_later_is_said_as_it_was_asked(
 def test_a_person_is_told_device_texts_and_figures(finished):
     _, lines = finished
     assert lines[0].startswith("device: ")
-    assert "(as asked for)" in lines[0]
+    assert "(as requested)" in lines[0]
     assert "384 rows read from 1 file" in lines[1]
     assert sum("masked-token perplexity" in line for line in lines) == 3
 

@@ -1,4 +1,4 @@
-"""The training batches as Keras takes them; apart from batches.py, which must not import Keras."""
+"""The batches of a run as a Keras dataset; mlm/data/batches/ does not import Keras."""
 
 import keras
 
@@ -10,10 +10,9 @@ from mlm.data.batches.masked_batches import MaskedBatches
 class TrainingDataset(keras.utils.PyDataset):
     """Steps `start_step` to `stop_step - 1` of a run, one batch each, as (x, y, sample_weight).
 
-    Of a batch what is not padding in all of its rows, and the rows that this process computes,
-    which are all where it is alone.
-
-    Item i is batch start_step + i, so call `fit` with shuffle=False: Keras would reorder the steps.
+    A batch is cut to the columns that are not padding in every row, and in a cluster to the rows
+    of this process. Item i is batch start_step + i, so call `fit` with shuffle=False: Keras would
+    reorder the steps.
     """
 
     def __init__(self, batches: MaskedBatches, start_step: int, stop_step: int):
@@ -24,7 +23,7 @@ class TrainingDataset(keras.utils.PyDataset):
 
     @property
     def lengths_vary(self) -> bool:
-        """Whether batches may differ in all but their number of rows."""
+        """Return whether batches may have different lengths; the number of rows is constant."""
         return len(self._batches.sizes) > 1
 
     def __len__(self) -> int:

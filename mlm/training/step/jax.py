@@ -1,22 +1,22 @@
-"""The loop over micro-batches on JAX, whose program sees all devices."""
-
-from typing import Any
+"""The loop over micro-batches on JAX, where one program sees all devices."""
 
 import jax
 import keras
 
 
-def train_step(learner, state, data) -> tuple[dict[str, Any], tuple]:
-    """One update; `data` is (inputs, labels, weights) of the global batch.
+def train_step(
+    learner: keras.Model, state: tuple, data: tuple
+) -> tuple[dict[str, jax.Array], tuple]:
+    """Make one update; `data` is (inputs, labels, weights) of the global batch.
 
     state: Keras' (trainable, non-trainable, optimizer, metrics) values. Returns metrics and state.
     """
     trainable, others, optimizer_values, metrics = state
     gradient_of = jax.value_and_grad(learner.compute_loss_and_updates, has_aux=True)
 
-    def add_gradients(carried, part):
-        others, metrics, sums = carried
-        inputs, labels, weights = part
+    def add_gradients(carry, micro_batch):
+        others, metrics, sums = carry
+        inputs, labels, weights = micro_batch
         (_, (_, logits, others, metrics)), gradients = gradient_of(
             trainable,
             others,
@@ -27,12 +27,12 @@ def train_step(learner, state, data) -> tuple[dict[str, Any], tuple]:
             training=True,
             optimizer_variables=optimizer_values,
         )
-        metrics = _counted(learner, metrics, inputs, labels, logits, weights)
+        metrics = _updated_metrics(learner, metrics, inputs, labels, logits, weights)
         return (others, metrics, jax.tree.map(jax.numpy.add, sums, gradients)), None
 
     start = (others, metrics, jax.tree.map(jax.numpy.zeros_like, trainable))
-    parts = _micro_batches(data, learner.gradient_accumulation_steps)
-    (others, metrics, sums), _ = jax.lax.scan(add_gradients, start, parts)
+    micro_batches = _split(data, learner.gradient_accumulation_steps)
+    (others, metrics, sums), _ = jax.lax.scan(add_gradients, start, micro_batches)
     trainable, optimizer_values = learner.optimizer.stateless_apply(
         optimizer_values, sums, trainable
     )
@@ -42,14 +42,14 @@ def train_step(learner, state, data) -> tuple[dict[str, Any], tuple]:
     return results, (trainable, others, optimizer_values, metrics)
 
 
-def _micro_batches(data, count: int):
-    """Every count-th row in one micro-batch, so that each device keeps the rows that it has."""
+def _split(data: tuple, count: int) -> tuple:
+    """Return micro-batches of every count-th row, so that each device keeps the rows it has."""
     return jax.tree.map(
         lambda rows: rows.reshape(-1, count, *rows.shape[1:]).swapaxes(0, 1), tuple(data)
     )
 
 
-def _counted(learner, metrics, inputs, labels, logits, weights) -> list:
+def _updated_metrics(learner, metrics, inputs, labels, logits, weights) -> list:
     mapping = zip(learner.metrics_variables, metrics, strict=True)
     with keras.StatelessScope(state_mapping=list(mapping)) as scope:
         learner.compute_metrics(inputs, labels, logits, weights)

@@ -1,23 +1,23 @@
 """The optimizer of a run: AdamW or Muon, decoupled weight decay, warm-up and decay."""
 
 import math
-from typing import Any
 
 import keras
 from keras import ops
 
 from mlm.backend.replicas import update_if
 from mlm.training.config import TrainingConfig
-from mlm.training.step.guarded_update import GuardedUpdate
+from mlm.training.step.safe_update import SafeUpdate
 
-# What no weight decay applies to: biases and the scales of the norms.
+# Variables without weight decay: biases and the scales of the norms.
 NO_DECAY = ("bias", "beta", "gamma")
 
 
 @keras.saving.register_keras_serializable("mlm")
 class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly over `warmup_steps`, then falls to 0 at `total_steps`, or stays.
+    """Learning-rate schedule with warm-up: rises linearly, then falls to 0 or stays constant.
 
+    kind: linear, cosine or constant, for the steps from `warmup_steps` to `total_steps`.
     The first update already has 1/warmup_steps of the peak, the last one more than 0.
     """
 
@@ -27,18 +27,20 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
 
     def __call__(self, step):
+        """Return the learning rate of a step, counted from 0."""
         step = ops.cast(step, "float32")
         rising = (step + 1.0) / max(1, self.warmup_steps)
-        left = (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
-        left = ops.clip(left, 0.0, 1.0)
+        remaining = (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
+        remaining = ops.clip(remaining, 0.0, 1.0)
         falling = {
             "constant": 1.0,
-            "cosine": 0.5 * (1.0 - ops.cos(math.pi * left)),
-            "linear": left,
+            "cosine": 0.5 * (1.0 - ops.cos(math.pi * remaining)),
+            "linear": remaining,
         }[self.kind]
         return self.peak * ops.minimum(rising, falling)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, float | str]:
+        """Return the constructor's arguments, for Keras to save."""
         return {
             "peak": self.peak,
             "warmup_steps": self.warmup_steps,
@@ -47,35 +49,35 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-class AdamW(GuardedUpdate, keras.optimizers.AdamW):
-    """Keras' AdamW, guarded; on one TensorFlow device its update is one pass over memory."""
+class AdamW(SafeUpdate, keras.optimizers.AdamW):
+    """Keras' AdamW with safe updates; on one TensorFlow device, one pass over memory."""
 
-    def _apply_where(self, finite, grads, factor, variables):
+    def _apply_if_finite(self, finite, grads, factor, variables):
         if keras.backend.backend() == "tensorflow":
             from mlm.training.step.tensorflow import adamw_update, is_on_one_device
 
             if is_on_one_device():
                 variables = variables or self._trainable_variables
                 adamw_update(self, grads, variables, factor=factor, finite=finite)
-                update_if(finite, self._count, self._skip)
+                update_if(finite, self._count_step, self._skip_step)
                 return
-        super()._apply_where(finite, grads, factor, variables)
+        super()._apply_if_finite(finite, grads, factor, variables)
 
-    def _count(self) -> None:
+    def _count_step(self) -> None:
         self.iterations.assign(self.iterations + 1)
-        self._count_finite()
+        self._note_finite_step()
 
 
-class Muon(GuardedUpdate, keras.optimizers.Muon):
-    """Keras' Muon (Jordan et al. 2024; scaled as in Liu et al. 2025), guarded too."""
+class Muon(SafeUpdate, keras.optimizers.Muon):
+    """Keras' Muon (Jordan et al. 2024; scaled as in Liu et al. 2025) with safe updates."""
 
 
 def make_optimizer(
     config: TrainingConfig, total_steps: int, *, scales_loss: bool = False
 ) -> keras.optimizers.Optimizer:
-    """The optimizer that a TrainingConfig describes, for a run of `total_steps` updates.
+    """Return the optimizer of a TrainingConfig, for a run of `total_steps` updates.
 
-    `scales_loss`: fp16's loss scaling.
+    scales_loss: whether to use fp16's loss scaling.
     """
     warmup = config.warmup_steps or round(config.warmup_ratio * total_steps)
     schedule = WarmupThenDecay(
@@ -102,6 +104,6 @@ def make_optimizer(
         )
     optimizer.max_grad_norm = config.max_grad_norm
     optimizer.scales_loss = scales_loss
-    optimizer.most_skipped_steps = config.skip_bad_steps
+    optimizer.max_skipped_steps = config.skip_bad_steps
     optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return optimizer

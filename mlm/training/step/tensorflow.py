@@ -1,19 +1,20 @@
-"""The loop over micro-batches on TensorFlow, inside each replica."""
+"""The loop over micro-batches on TensorFlow, inside each replica, and a fused AdamW update."""
 
-from typing import Any
+from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 
-def train_step(learner, data) -> dict[str, Any]:
-    """One update; `data` is (inputs, labels, weights) of one replica. Returns the metrics."""
+def train_step(learner: keras.Model, data: tuple) -> dict[str, tf.Tensor]:
+    """Make one update; `data` is (inputs, labels, weights) of one replica. Returns the metrics."""
     count = learner.gradient_accumulation_steps
     variables = learner.trainable_variables
 
     def add_gradients(index, *sums):
-        part = tf.nest.map_structure(lambda rows: _every(rows, index, count), data)
-        gradients = _gradients(learner, variables, *part)
-        return index + 1, *(total + part for total, part in zip(sums, gradients, strict=True))
+        micro_batch = tf.nest.map_structure(lambda rows: _every(rows, index, count), data)
+        gradients = _gradients(learner, variables, *micro_batch)
+        return index + 1, *(total + each for total, each in zip(sums, gradients, strict=True))
 
     _, *sums = tf.while_loop(
         lambda index, *_: index < count,
@@ -26,23 +27,30 @@ def train_step(learner, data) -> dict[str, Any]:
 
 
 def _every(rows: tf.Tensor, index: tf.Tensor, count: int) -> tf.Tensor:
-    """rows[index::count], which XLA does not compile where the index is no constant."""
+    """Return rows[index::count]; XLA compiles that slice only if the index is constant."""
     parts = tf.reshape(rows, tf.concat([[-1, count], tf.shape(rows)[1:]], axis=0))
     return tf.gather(parts, index, axis=1)
 
 
 def is_on_one_device() -> bool:
-    """Whether a step has all of every variable to itself."""
+    """Return whether there is one replica, so that a step may update the variables directly."""
     return not tf.distribute.has_strategy()
 
 
-def adamw_update(optimizer, gradients, variables, *, factor, finite) -> None:
-    """What Keras' AdamW does to float32 variables, by one operator each instead of a dozen.
+def adamw_update(
+    optimizer: keras.optimizers.AdamW,
+    gradients: Sequence[tf.Tensor | None],
+    variables: Sequence[keras.Variable],
+    *,
+    factor: tf.Tensor,
+    finite: tf.Tensor,
+) -> None:
+    """Update float32 variables as Keras' AdamW does, with one operator each instead of a dozen.
 
-    gradients, variables: in step; the moments are the optimizer's own, changed in place as well.
-    factor: what the gradients are multiplied by. finite: whether they are; else nothing moves,
-    for a rate of 0 and moments that keep all they have. A condition around the update would take
-    each variable in, and that of BERT-base half a second to be made.
+    gradients, variables: pairs; the optimizer's moments are updated in place too.
+    factor: () float32, multiplies the gradients.
+    finite: () bool. If False, the update is a no-op (learning rate 0, betas 1). A tf.cond around
+    the update would capture every variable: half a second of tracing for BERT-base.
     """
     step = tf.cast(optimizer.iterations + 1, tf.float32)
     rate = tf.where(finite, tf.cast(optimizer.learning_rate, tf.float32), 0.0)
@@ -71,11 +79,11 @@ def adamw_update(optimizer, gradients, variables, *, factor, finite) -> None:
         )
 
 
-def _gradients(learner, variables, inputs, labels, weights) -> list:
+def _gradients(learner, variables, inputs, labels, weights) -> list[tf.Tensor]:
     with tf.GradientTape() as tape:
         logits = learner(inputs, training=True)
         loss = learner.compute_loss(inputs, labels, logits, weights, training=True)
         loss = learner.optimizer.scale_loss(loss)
     learner.compute_metrics(inputs, labels, logits, weights)
-    found = tape.gradient(loss, [variable.value for variable in variables])
-    return [tf.convert_to_tensor(gradient) for gradient in found]
+    gradients = tape.gradient(loss, [variable.value for variable in variables])
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -3,17 +3,18 @@
 from typing import NamedTuple
 
 from mlm.training.preparation import Preparation
-from mlm.training.step import Learner, MeanNats
-from mlm.training.step.guarded_update import GuardedUpdate
+from mlm.training.step.learner import Learner
+from mlm.training.step.loss import MeanCrossEntropy
 from mlm.training.step.optimizer import make_optimizer
+from mlm.training.step.safe_update import SafeUpdate
 
 
 class CompiledLearner(NamedTuple):
     """A compiled Keras model with its parts; `loss` is the mean over the steps since a reset."""
 
     learner: Learner
-    optimizer: GuardedUpdate
-    loss: MeanNats
+    optimizer: SafeUpdate
+    loss: MeanCrossEntropy
 
 
 def compile_learner(prepared: Preparation) -> CompiledLearner:
