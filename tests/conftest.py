@@ -1,4 +1,4 @@
-"""What several test files share: a small corpus and tiny checkpoints, made here once a session."""
+"""Fixtures of several test files: a small corpus and tiny checkpoints, made once a session."""
 
 import os
 import tempfile

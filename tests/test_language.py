@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.places import ROOT
 
 OPENERS = re.compile(r"(What|Whether|Of|Where|Who|Which)\b")  # instead of a verb or a noun
-IS_NO = re.compile(r"\b(is|are) no [a-z]")  # instead of "is not a"
+IS_NO = re.compile(r"\b(is|are) no (?!longer)[a-z]")  # instead of "is not a"
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -46,4 +46,5 @@ def test_strings_say_is_not_a():
 def test_a_sample_is_found():
     assert OPENERS.match("Whether it is so.") and not OPENERS.match("Return whether it is so.")
     assert OPENERS.match("Of a text, its words.") and not OPENERS.match("Offsets of words.")
-    assert IS_NO.search("that is no file") and not IS_NO.search("that is not a file")
+    said = " ".join(["that is no", "file"])  # in two parts, or this file would not pass
+    assert IS_NO.search(said) and not IS_NO.search("that is not a file")

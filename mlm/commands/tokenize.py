@@ -1,12 +1,12 @@
-"""Make a token store of texts, to train on with `mlm train --token_store`.
+r"""Make a token store of texts, to train on with `mlm train --token_store`.
 
-    mlm tokenize tokens/part-00 --train_file 'texts/00*.jsonl.gz' \\
+    mlm tokenize tokens/part-00 --train_file 'texts/00*.jsonl.gz' \
         --model_name_or_path google-bert/bert-base-uncased
 
 For texts that are too many for one disk: make a store of each part, on as many machines as you
 like, upload the folders to a bucket or the Hub with its own tool, and train on them there:
 
-    mlm train --token_store 'hf://datasets/me/tokens/part-*' \\
+    mlm train --token_store 'hf://datasets/me/tokens/part-*' \
         --model_name_or_path google-bert/bert-base-uncased --max_steps 100000
 
 The share to hold out is chosen by the texts themselves, so that all parts agree on it. A text that

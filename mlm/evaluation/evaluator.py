@@ -1,4 +1,3 @@
-# mypy: disallow-subclassing-any=False
 """Loss, perplexity and accuracy of a masked LM on one set of batches, under one fixed protocol.
 
 Protocol: the validation sequences in order; 15 % of their tokens are the targets, drawn with seed 0

@@ -1,1 +1,1 @@
-"""What several test files share: small models and corpora, servers, browsers, child processes."""
+"""Shared by several test files: small models and corpora, servers, browsers, child processes."""

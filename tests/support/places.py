@@ -1,4 +1,4 @@
-"""Where the tests find the project, and real data beside it where that is there."""
+"""Paths of the project and of real data beside it."""
 
 from pathlib import Path
 

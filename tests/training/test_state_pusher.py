@@ -26,7 +26,7 @@ LONG = 60.0  # seconds; what a test waits at most, never what it takes
 
 
 class Lines:
-    """What a pusher reports, line by line."""
+    """The lines that a pusher reports."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[str] = queue.Queue()
