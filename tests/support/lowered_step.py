@@ -1,7 +1,8 @@
 """The training step of each family, lowered for a TPU of eight cores on a machine without one.
 
-    python tests/support/lowered_step.py
+    python tests/support/lowered_step.py [STEP...]
 
+A STEP is "family optimizer micro-batches"; without one, all of STEPS are lowered.
 Prints JSON: for each step the platform, the number of devices, of products of matrices, and what it
 calls that is not of StableHLO itself, which a TPU need not have.
 """
@@ -100,5 +101,5 @@ def lowered(family: str, optim: str, parts: int, device) -> dict:
 
 
 if __name__ == "__main__":
-    eight = choose_device("bf16")
-    print(json.dumps({" ".join(map(str, step)): lowered(*step, eight) for step in STEPS}))
+    eight, names = choose_device("bf16"), {" ".join(map(str, step)): step for step in STEPS}
+    print(json.dumps({name: lowered(*names[name], eight) for name in sys.argv[1:] or names}))

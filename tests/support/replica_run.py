@@ -1,7 +1,8 @@
 """One tiny training on one device and on several of them, as JSON on standard output.
 
-    python tests/support/replica_run.py CHECKPOINT_FOLDER tensorflow|jax
+    python tests/support/replica_run.py CHECKPOINT_FOLDER tensorflow|jax NAME...
 
+NAME is one of RUNS; those on one device come first.
 The devices are logical CPUs, two on TensorFlow and eight on JAX, as a TPU v5e-8 has cores; they see
 parts of the batches that the one device sees whole. A process of its own, because devices and
 backend are fixed before anything else is done.
@@ -15,10 +16,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.support.jax_devices import xla_flags
+
 STEPS, ROWS, LENGTH, SLOTS = 5, 16, 16, 6
 COMPILATIONS: list[float] = []  # of JAX
 DEVICES = {"tensorflow": 2, "jax": 8}
 FIRST_LOSS_SCALE = 1024.0  # which does not overflow here
+RUNS: dict[str, dict] = {  # name, which says on how many devices -> arguments of train_on
+    "one": {},
+    "one, in parts": {"parts": 4},
+    "one, poisoned": {"poisoned": 2},
+    "one, shorter": {"shorter": True},
+    "one, not clipped": {"max_grad_norm": 0.0},
+    "one, fp16, poisoned": {"poisoned": 2},
+    "several": {},
+    "several, in parts": {"parts": 2},
+    "several, poisoned": {"poisoned": 2},
+    "several, shorter": {"shorter": True},
+    "several, shorter, in parts": {"parts": 2, "shorter": True},
+    "several, fp16, poisoned": {"poisoned": 2},
+}
+ON_TENSORFLOW_ONLY = {"one, not clipped", "one, fp16, poisoned", "several, fp16, poisoned"}
 # An epsilon this large keeps AdamW from undoing a wrong scale of the gradient.
 SETTINGS = {"learning_rate": 0.05, "warmup_steps": 2, "adam_epsilon": 0.1, "max_grad_norm": 0.2}
 
@@ -28,7 +46,7 @@ def prepare(backend: str) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if backend == "jax":
         count_compilations()
-        os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES[backend]}"
+        os.environ["XLA_FLAGS"] = xla_flags(DEVICES[backend])
         return
     import tensorflow as tf
 
@@ -141,37 +159,21 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     }
 
 
-def main(folder: str, backend: str) -> None:
+def main(folder: str, backend: str, *names: str) -> None:
     prepare(backend)
     from mlm.backend.devices import Device, choose_device
     from mlm.backend.startup import load_backend
     from mlm.training.step import guarded_update
 
     load_backend()
-
-    def one(policy: str = "float32") -> Device:
-        return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")
-
-    runs = {  # before `choose_device`, which on JAX spreads over all devices what comes after it
-        "one": train_on(one(), folder),
-        "one, in parts": train_on(one(), folder, parts=4),
-        "one, poisoned": train_on(one(), folder, poisoned=2),
-        "one, shorter": train_on(one(), folder, shorter=True),
-    }
-    several = choose_device("fp32")
-    runs |= {
-        "several": train_on(several, folder),
-        "several, in parts": train_on(several, folder, parts=2),
-        "several, poisoned": train_on(several, folder, poisoned=2),
-        "several, shorter": train_on(several, folder, shorter=True),
-        "several, shorter, in parts": train_on(several, folder, parts=2, shorter=True),
-    }
-    if backend == "tensorflow":
-        guarded_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
-        runs["one, not clipped"] = train_on(one(), folder, max_grad_norm=0.0)
-        half = dataclasses.replace(several, policy="mixed_float16")
-        runs["one, fp16, poisoned"] = train_on(one("mixed_float16"), folder, poisoned=2)
-        runs["several, fp16, poisoned"] = train_on(half, folder, poisoned=2)
+    guarded_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
+    device = Device("cpu", "one CPU", 1, "float32", "for this test", backend == "jax")
+    runs = {}
+    for name in sorted(names, key=lambda name: not name.startswith("one")):
+        if name.startswith("several") and device.num_replicas == 1:
+            device = choose_device("fp32")  # on JAX it spreads over all devices what comes after it
+        policy = "mixed_float16" if "fp16" in name else "float32"
+        runs[name] = train_on(dataclasses.replace(device, policy=policy), folder, **RUNS[name])
     json.dump(runs, sys.stdout)
 
 
