@@ -299,14 +299,15 @@ def names_module(name: str, module: Path) -> bool:
 
 
 def missing_line(module: Path) -> str:
-    """Return the line for a module that nothing covers yet, with the test files that import it."""
+    """Return the line for a module that nothing covers yet, with test files that import it."""
     folder = folder_of_tests(module)
     tests = [
         path.stem if path.parent == folder else f"{path.parent.name}/{path.stem}"
         for path in sorted((ROOT / "tests").glob("*/test_*.py"))
         if module_name(module) in imported_names(path)
     ]
-    return f"    {name_in_room(module)} by {', '.join(tests) or 'test_...'}"
+    nearest = sorted(tests, key=lambda name: "/" in name)[:2]
+    return f"    {name_in_room(module)} by {', '.join(nearest) or 'test_...'}"
 
 
 def test_each_module_has_a_test_file_or_a_line_that_names_one():
@@ -316,12 +317,11 @@ def test_each_module_has_a_test_file_or_a_line_that_names_one():
         named = any(names_module(name, module) for name in covered_elsewhere(folder))
         if not named and not has_own_test_file(module):
             missing.setdefault(folder, []).append(missing_line(module))
-    to_add = [
-        f"\nadd to the docstring of {folder}/__init__.py:\n\n{COVERED_ELSEWHERE}\n"
-        + "\n".join(lines)
-        for folder, lines in missing.items()
-    ]
-    if to_add:
+    if missing:
+        to_add = [
+            "\n".join([f"\nadd to {folder}/__init__.py:\n", COVERED_ELSEWHERE, *lines])
+            for folder, lines in missing.items()
+        ]
         pytest.fail("\n".join(to_add), pytrace=False)
 
 
