@@ -1,5 +1,7 @@
 # make demo          adapt the bundled model, publish it, pull it back, try it in the browser
 # make test          the tests that every change has to pass; `make check` for style and types
+# make test-all      all tests: those of `make test` and those of `make test-slow`
+# make test-programs install Chromium and nginx from Debian for the tests that want them
 # make test-space    start the page as a Space does, on a Space's Python and requirements
 # make bench         measure this project against what people would otherwise use
 # make test-kaggle   test training and Kaggle's notebook on the oldest supported versions
@@ -26,13 +28,16 @@ BENCH_VENV := .venv-bench
 BENCH ?=
 SPACE_GRADIO := $(shell sed -n 's/^gradio.*==//p' $(SPACE_REQUIREMENTS))
 
-.PHONY: help demo test test-space test-kaggle bench check clean
+.PHONY: help demo test test-all test-slow test-programs test-space test-kaggle bench check clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          adapt the bundled model to the bundled texts, publish it, pull it back, open the page"
 	@echo "make demo SERVE=0  the same without the page"
-	@echo "make test          run the tests"
+	@echo "make test          run the tests that every change has to pass"
+	@echo "make test-all      run all tests, wide sweeps too"
+	@echo "make test-slow     run the tests that make test leaves out"
+	@echo "make test-programs install Chromium and nginx for the tests of the page (Debian, as root)"
 	@echo "make test-space    start the page as a Space does, freshly installed (SPACE_PYTHON=python3.12)"
 	@echo "make test-kaggle   test training on the oldest versions, those of Kaggle's images"
 	@echo "make bench         measure ours against its peers (BENCH='fill-16 tokens' for single rows)"
@@ -45,8 +50,19 @@ demo: $(VENV)/.installed
 	@$(RUN) scripts/demo.py $(if $(filter 0,$(SERVE)),--no_serve) $(if $(HUB_MODEL_ID),--hub_model_id $(HUB_MODEL_ID))
 
 test: $(VENV)/.installed-dev
-	@bash scripts/install_test_programs.sh
+	@bash scripts/install_test_programs.sh --check
+	@$(RUN) -m pytest $(TEST_WORKERS) -m "not slow"
+
+test-all: $(VENV)/.installed-dev
+	@bash scripts/install_test_programs.sh --check
 	@$(RUN) -m pytest $(TEST_WORKERS)
+
+test-slow: $(VENV)/.installed-dev
+	@bash scripts/install_test_programs.sh --check
+	@$(RUN) -m pytest $(TEST_WORKERS) -m slow
+
+test-programs:
+	@bash scripts/install_test_programs.sh
 
 # A Space itself adds gradio's extras and the package spaces to its requirements.
 test-space: $(VENV)/.installed-dev

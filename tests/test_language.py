@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.support.places import ROOT
@@ -17,10 +18,15 @@ def files() -> list[Path]:
     return [ROOT / "app.py", *(path for room in rooms for path in sorted(room.rglob("*.py")))]
 
 
+@cache
+def trees() -> dict[str, ast.Module]:
+    return {f"{path.relative_to(ROOT)}": ast.parse(path.read_text("utf-8")) for path in files()}
+
+
 def nodes() -> Iterator[tuple[str, ast.AST]]:
-    for path in files():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}", node
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
+            yield f"{name}:{getattr(node, 'lineno', 1)}", node
 
 
 def test_docstrings_open_with_a_verb_or_a_noun():

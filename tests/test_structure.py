@@ -6,10 +6,12 @@ files inside a room may import each other, but not in a circle.
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,7 @@ LONG_SCRIPTS = {"demo.py", "make_demo_corpus.py"}  # a story and a grammar; benc
 LONGEST_SCRIPT = 60  # lines of code
 
 
+@cache
 def library_files() -> list[Path]:
     return sorted((ROOT / "mlm").rglob("*.py"))
 
@@ -70,13 +73,23 @@ def all_files() -> list[Path]:
     return [*library_files(), *sorted((ROOT / "scripts").rglob("*.py")), ROOT / "app.py"]
 
 
-def imported_names(path: Path, *, for_types: bool = True) -> Iterator[str]:
-    """Yield every `a.b.c` that a file imports, at its top or inside functions.
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported_names(path: Path, *, for_types: bool = True) -> tuple[str, ...]:
+    """Return every `a.b.c` that a file imports, at its top or inside functions.
 
     `from a import b` gives a and a.b, because b may be a module. for_types: also imports under
     `if TYPE_CHECKING`.
     """
-    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    return tuple(_imported_names(path, for_types))
+
+
+def _imported_names(path: Path, for_types: bool) -> Iterator[str]:
+    waiting: list[ast.AST] = [syntax_tree(path)]
     while waiting:
         match node := waiting.pop():
             case ast.If(test=ast.Name(id="TYPE_CHECKING")) if not for_types:
@@ -95,6 +108,7 @@ def room_of(path: Path) -> str:
     return path.relative_to(ROOT / "mlm").parts[0].removesuffix(".py")
 
 
+@cache
 def rooms() -> set[str]:
     return {room_of(path) for path in library_files()} - {"__init__", "__main__"}
 
@@ -195,7 +209,7 @@ def code_lines(path: Path) -> int:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in nothing | {tokenize.ENDMARKER}:
             lines |= set(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(
             node
         ):
@@ -225,5 +239,99 @@ def test_no_module_is_a_drawer_for_anything():
 
 
 def test_every_file_says_what_it_is_for():
-    silent = [p for p in all_files() if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]
+    silent = [path for path in all_files() if not ast.get_docstring(syntax_tree(path))]
     assert silent == []
+
+
+# Which tests cover which module
+
+
+COVERED_ELSEWHERE = "Covered elsewhere:"
+COVERED_LINE = re.compile(r"(?P<names>[\w/]+(, [\w/]+)*) by (?P<tests>[\w/]+(, [\w/]+)*)")
+
+
+@cache
+def modules() -> list[Path]:
+    return [path for path in library_files() if path.stem != "__init__"]
+
+
+def folder_of_tests(module: Path) -> Path:
+    """Return the folder of a module's tests: that of its room, or tests/ for rooms without one."""
+    folder = ROOT / "tests" / room_of(module)
+    return folder if folder.is_dir() else ROOT / "tests"
+
+
+def name_in_room(module: Path) -> str:
+    """Return the module's path below its room, without the suffix: state/writer."""
+    parts = module.relative_to(ROOT / "mlm").with_suffix("").parts
+    return "/".join(parts if folder_of_tests(module) == ROOT / "tests" else parts[1:])
+
+
+def has_own_test_file(module: Path) -> bool:
+    """Return whether test_writer.py or test_state_writer.py is there for state/writer."""
+    words = name_in_room(module).split("/")
+    names = ["_".join(words[start:]) for start in range(len(words))]
+    return any((folder_of_tests(module) / f"test_{name}.py").is_file() for name in names)
+
+
+@cache
+def covered_elsewhere(folder: Path) -> dict[str, list[Path]]:
+    """Return {module or package: the test files that cover it} as the folder's docstring has it.
+
+    Each line below "Covered elsewhere:" has the form "module, module by test_file, room/test_file".
+    """
+    docstring = ast.get_docstring(syntax_tree(folder / "__init__.py")) or ""
+    covered: dict[str, list[Path]] = {}
+    for line in docstring.partition(COVERED_ELSEWHERE)[2].split("\n"):
+        if not line.strip():
+            continue
+        match = COVERED_LINE.fullmatch(line.strip())
+        assert match, f"{folder}/__init__.py: {line!r} is not of the form 'module by test_file'"
+        tests = match["tests"].split(", ")
+        files = [(ROOT / "tests" if "/" in name else folder) / f"{name}.py" for name in tests]
+        covered |= dict.fromkeys(match["names"].split(", "), files)
+    return covered
+
+
+def names_module(name: str, module: Path) -> bool:
+    """Return whether a name in a docstring is that of the module or of a package around it."""
+    return f"{name_in_room(module)}/".startswith(f"{name}/")
+
+
+def missing_line(module: Path) -> str:
+    """Return the line for a module that nothing covers yet, with test files that import it."""
+    folder = folder_of_tests(module)
+    tests = [
+        path.stem if path.parent == folder else f"{path.parent.name}/{path.stem}"
+        for path in sorted((ROOT / "tests").glob("*/test_*.py"))
+        if module_name(module) in imported_names(path)
+    ]
+    nearest = sorted(tests, key=lambda name: "/" in name)[:2]
+    return f"    {name_in_room(module)} by {', '.join(nearest) or 'test_...'}"
+
+
+def test_each_module_has_a_test_file_or_a_line_that_names_one():
+    missing: dict[Path, list[str]] = {}
+    for module in modules():
+        folder = folder_of_tests(module)
+        named = any(names_module(name, module) for name in covered_elsewhere(folder))
+        if not named and not has_own_test_file(module):
+            missing.setdefault(folder, []).append(missing_line(module))
+    if missing:
+        to_add = [
+            "\n".join([f"\nadd to {folder}/__init__.py:\n", COVERED_ELSEWHERE, *lines])
+            for folder, lines in missing.items()
+        ]
+        pytest.fail("\n".join(to_add), pytrace=False)
+
+
+def test_each_line_of_covered_modules_is_needed_and_names_tests_that_exist():
+    wrong = []
+    for folder in sorted({folder_of_tests(module) for module in modules()}):
+        for name, files in covered_elsewhere(folder).items():
+            here = [m for m in modules() if folder_of_tests(m) == folder and names_module(name, m)]
+            where = f"{folder.relative_to(ROOT)}/__init__.py: {name}"
+            if all(map(has_own_test_file, here)):
+                wrong.append(f"{where} does not exist or has a test file of its name; remove it")
+            wrong += [f"{where}: {file} does not exist" for file in files if not file.is_file()]
+    assert wrong == []

@@ -1,1 +1,5 @@
-"""Tests of mlm/backend."""
+"""Tests of mlm/backend.
+
+Covered elsewhere:
+    hardware, replicas, startup by test_devices
+"""

@@ -16,7 +16,8 @@ from mlm.backend import devices, hardware, startup
 from mlm.backend.devices import Device, choose_device
 from mlm.errors import ConfigError
 from tests.support.places import ROOT, SUPPORT
-from tests.support.replica_run import DEVICES, FIRST_LOSS_SCALE
+from tests.support.replica_run import DEVICES, FIRST_LOSS_SCALE, ON_TENSORFLOW_ONLY, RUNS
+from tests.support.sweeps import slow, sweep
 
 pytestmark = pytest.mark.timeout(600)  # replica_run.py compiles for minutes on a slow machine
 
@@ -170,26 +171,45 @@ def test_a_required_tpu_that_is_missing_is_an_error():
         devices.check_required_device("tpu")
 
 
-def replica_runs(backend: str, checkpoint_folder: Path) -> dict:
-    """Return the output of replica_run.py: the same run on one device and on several."""
-    program = [sys.executable, str(SUPPORT / "replica_run.py")]
-    done = subprocess.run(
-        [*program, str(checkpoint_folder), backend],
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=580,
-    )
-    return json.loads(done.stdout)
+RUNS_OF = {"tensorflow": RUNS.keys(), "jax": RUNS.keys() - ON_TENSORFLOW_ONLY}
+QUICK_RUNS = {
+    "tensorflow": {"one", "several", "one, poisoned", "several, poisoned"},
+    "jax": {"one", "several", "one, shorter", "several, shorter, in parts"},
+}
+
+
+class ReplicaRuns:
+    """The runs of replica_run.py by their names.
+
+    One process makes those that `make test` needs, another the rest when one of them is asked for.
+    """
+
+    def __init__(self, backend: str, checkpoint_folder: Path) -> None:
+        self._command = [str(SUPPORT / "replica_run.py"), str(checkpoint_folder), backend]
+        self._groups = [QUICK_RUNS[backend], RUNS_OF[backend] - QUICK_RUNS[backend]]
+        self._runs: dict[str, dict] = {}
+
+    def __getitem__(self, name: str) -> dict:
+        if name not in self._runs:
+            names = next(group for group in self._groups if name in group)
+            done = subprocess.run(
+                [sys.executable, *self._command, *sorted(names)],
+                stdout=subprocess.PIPE,
+                check=True,
+                timeout=580,
+            )
+            self._runs |= json.loads(done.stdout)
+        return self._runs[name]
 
 
 @pytest.fixture(scope="module")
 def tensorflow_runs(tiny_checkpoint_folder):
-    return replica_runs("tensorflow", tiny_checkpoint_folder)
+    return ReplicaRuns("tensorflow", tiny_checkpoint_folder)
 
 
 @pytest.fixture(scope="module")
 def jax_runs(tiny_checkpoint_folder):
-    return replica_runs("jax", tiny_checkpoint_folder)
+    return ReplicaRuns("jax", tiny_checkpoint_folder)
 
 
 @pytest.fixture(params=DEVICES)
@@ -217,24 +237,35 @@ def test_several_replicas_train_as_one_device(runs, backend):
     assert_same_run(runs["several"], runs["one"], 1e-5)
 
 
-@pytest.mark.parametrize("how", ["several, shorter", "several, shorter, in parts"])
+@pytest.mark.parametrize(
+    ("backend", "how"),
+    [
+        ("jax", "several, shorter, in parts"),
+        slow("jax", "several, shorter"),
+        slow("tensorflow", "several, shorter, in parts"),
+        slow("tensorflow", "several, shorter"),
+    ],
+)
 def test_several_replicas_train_on_batches_of_any_length(runs, how):
     assert runs["one, shorter"]["losses"] != runs["one"]["losses"]
     assert_same_run(runs[how], runs["one, shorter"], 1e-5)
 
 
-def test_nothing_is_compiled_after_the_first_step(jax_runs):
-    for name, run in jax_runs.items():
-        sizes = 2 if "shorter" in name else 1
-        assert len(set(run["compiled"][sizes - 1 :])) == 1, name
+@pytest.mark.parametrize("name", sweep(sorted(RUNS_OF["jax"]), QUICK_RUNS["jax"]))
+def test_nothing_is_compiled_after_the_first_step(jax_runs, name):
+    sizes = 2 if "shorter" in name else 1
+    assert len(set(jax_runs[name]["compiled"][sizes - 1 :])) == 1
 
 
-def test_the_whole_step_lowers_for_a_tpu():
+@pytest.mark.parametrize(
+    "names", [("bert adamw 2", "modernbert muon 1"), slow(())], ids=["a few", "all"]
+)
+def test_the_whole_step_lowers_for_a_tpu(names):
     """Find operations that a TPU lacks. This does not prove that the step runs on one."""
-    program = [sys.executable, str(SUPPORT / "lowered_step.py")]
+    program = [sys.executable, str(SUPPORT / "lowered_step.py"), *names]
     printed = subprocess.run(program, stdout=subprocess.PIPE, check=True, timeout=280).stdout
     steps = json.loads(printed)
-    assert {"bert adamw 1", "bert adamw 2", "modernbert muon 1"} < steps.keys()
+    assert set(names or ["bert adamw 1", "bert adamw 2", "modernbert muon 1"]) <= steps.keys()
     for name, step in steps.items():
         assert (step["platforms"], step["devices"]) == (["tpu"], 8), name
         assert step["products"] > 20, name
@@ -242,6 +273,7 @@ def test_the_whole_step_lowers_for_a_tpu():
         assert set(step["calls"]) <= {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 
 
+@pytest.mark.slow
 def test_clipping_used_the_gradient_of_all_replicas(tensorflow_runs):
     free, clipped = (tensorflow_runs[name]["losses"] for name in ("one, not clipped", "one"))
     assert free[0] == clipped[0]
@@ -252,12 +284,14 @@ def test_both_backends_train_alike(jax_runs, tensorflow_runs):
     assert_same_run(jax_runs["one"], tensorflow_runs["one"], 1e-4)
 
 
+@pytest.mark.slow  # on JAX a quick run has micro-batches as well: "several, shorter, in parts"
 @pytest.mark.parametrize("devices", ["one", "several"])
 def test_micro_batches_give_the_step_of_the_whole_batch(runs, devices):
     assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)
 
 
-def test_a_non_finite_step_is_skipped_on_every_replica(runs):
+@pytest.mark.parametrize("backend", ["tensorflow", slow("jax")])
+def test_a_poisoned_batch_is_passed_over_on_every_replica(runs):
     one, several = runs["one, poisoned"], runs["several, poisoned"]
     assert one["skipped"] == several["skipped"] == [1, 2]
     assert one["losses"][:2] == pytest.approx(runs["one"]["losses"][:2], abs=1e-5)
@@ -265,6 +299,7 @@ def test_a_non_finite_step_is_skipped_on_every_replica(runs):
     assert np.isfinite(one["losses"]).all()
 
 
+@pytest.mark.slow
 def test_fp16_scales_its_loss_alike_on_every_replica(tensorflow_runs):
     exact, one, several = (
         tensorflow_runs[name]

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from mlm.backend import processes
 from mlm.errors import ConfigError, TrainingError
+from tests.support.jax_devices import xla_flags
 from tests.support.places import ROOT
 
 STEPS = 12
@@ -56,7 +57,7 @@ def start_process(program: list[str], index: int, count: int, port: int = 0) -> 
         **(cluster if count > 1 else {}),
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={4 // count}",
+        "XLA_FLAGS": xla_flags(4 // count),
     }
     together = ["--distributed"] if count > 1 else []
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -124,6 +125,7 @@ def test_only_the_first_process_reports(uninterrupted_run):
     assert "checkpoint: " in first and "checkpoint: " not in second
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_and_killed_resumes_to_the_same_weights(
     uninterrupted, tmp_path, small_corpus, tiny_bert_folder
 ):

@@ -18,6 +18,7 @@ from mlm.model.encoder_config import ACTIVATION_NAMES, variable_shapes
 from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.small_models import every_family
+from tests.support.sweeps import sweep
 
 SHAPE = {
     "vocab_size": 97,
@@ -260,7 +261,7 @@ def test_how_transformers_answers_is_not_what_a_checkpoint_says(
     assert written["output_hidden_states"] is False
 
 
-@FAMILY
+@pytest.mark.parametrize("family", sweep(every_family(), quick=["bert", "albert"]))
 def test_each_family_trains_and_is_read_elsewhere(family, save_model, small_corpus, tmp_path):
     folder, before = save_model(family)
     config = TrainingConfig.from_dict(

@@ -13,6 +13,7 @@ from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 from mlm.errors import CheckpointError
 from tests.support.family_tokenizers import KINDS, encoded_charsmap, save_as_on_the_hub
 from tests.support.places import SUPPORT
+from tests.support.sweeps import slow
 
 HOSTILE_PATTERN = {"Regex": "(a+)+$"}
 
@@ -418,9 +419,10 @@ def test_a_panic_of_the_library_is_one_line(change_file):
 # Mutations of good files
 
 
-def test_mutations_are_accepted_or_refused_and_never_anything_else(originals, tmp_path):
+@pytest.mark.parametrize("mutations", [100, slow(800)])
+def test_mutations_are_accepted_or_refused_and_never_anything_else(originals, tmp_path, mutations):
     """WordPiece, byte-level BPE and Unigram, in a process with 6 GiB of address space."""
-    mutations, folders = 800, []
+    folders = []
     for kind in ("bert", "roberta", "xlm-roberta"):
         folders.append(str(tmp_path / kind))
         shutil.copytree(originals[kind][0], folders[-1])

@@ -1,1 +1,12 @@
-"""Tests of mlm/commands."""
+"""Tests of mlm/commands.
+
+Covered elsewhere:
+    card by training/test_model_card
+    evaluate by evaluation/test_evaluation
+    invocation by test_main
+    push by hub/test_hub
+    serve by playground/test_serve
+    space by hub/test_space_deploy
+    tokenize by data/test_sharded_tokens
+    train by test_settings_parser, whole/test_end_to_end
+"""

@@ -1,1 +1,10 @@
-"""Tests of mlm/data."""
+"""Tests of mlm/data.
+
+Covered elsewhere:
+    batches/mask_choice by test_masking
+    texts/cleaning, texts/text_column, texts/text_files, texts/text_formats by test_texts
+    tokens/read_window by test_data_order, test_sharded_tokens
+    tokens/token_facts by test_masked_batches, checkpoint/test_tokenizer
+    tokens/token_store by test_corpus
+    tokens/wordpiece by test_corpus, checkpoint/test_tokenizer
+"""

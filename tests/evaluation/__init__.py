@@ -1,1 +1,5 @@
-"""Tests of mlm/evaluation."""
+"""Tests of mlm/evaluation.
+
+Covered elsewhere:
+    checkpoint_evaluation, evaluator, held_out by test_evaluation
+"""

@@ -350,6 +350,7 @@ def by_percentage(run):
     return run(by_file=False, precision="bf16", save_dtype="float16", line_by_line=False)
 
 
+@pytest.mark.slow
 def test_the_split_is_found_again_from_the_training_file(by_percentage):
     result, files = by_percentage
     measured = evaluate(result.folder, train_file=[files["train"]])
@@ -378,6 +379,7 @@ print(json.dumps([choose_device("fp32").num_replicas, figures]))
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_give_the_figures_of_one(by_file):
     result, files = by_file
     code = ON_TWO_DEVICES.format(folder=str(result.folder), file=files["held_out"], root=str(ROOT))

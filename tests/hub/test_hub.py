@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,11 @@ def folder(tmp_path) -> Path:
     return make_checkpoint(tmp_path / "run")
 
 
+@cache
+def small_vocabulary():
+    return train_tokenizer(small_texts(), CONFIG.vocab_size)
+
+
 def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
     """Write the files of a checkpoint whose weights are noise, drawn from `seed`."""
     folder.mkdir()
@@ -98,7 +104,7 @@ def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
     weights = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(CONFIG.to_dict() | config))
-    train_tokenizer(small_texts(), CONFIG.vocab_size).save_pretrained(folder)
+    small_vocabulary().save_pretrained(folder)
     (folder / "README.md").write_text("---\ntags: [fill-mask]\n---\n# Reviews\n")
     (folder / "loss_curve.svg").write_text("<svg/>")
     return folder

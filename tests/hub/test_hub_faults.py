@@ -22,6 +22,7 @@ from mlm.hub.local import Fault
 from mlm.hub.training_branch import BRANCH
 from tests.hub.test_hub import make_checkpoint
 from tests.support.served_hub import TOKEN, api, contents, served_hub, write_state
+from tests.support.sweeps import sweep
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
@@ -182,7 +183,10 @@ JOBS = {  # the work -> the least number of its requests
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+IN_TURN = "another for each request"
+
+
+@pytest.mark.parametrize("fault", sweep([IN_TURN, *FAULTS], quick=[IN_TURN]))
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.__name__)
 def test_whatever_goes_wrong_once_is_mended(folders, faults, job, fault, caplog):
     do, look = job(folders, "me/whole")
@@ -190,9 +194,10 @@ def test_whatever_goes_wrong_once_is_mended(folders, faults, job, fault, caplog)
     do()
     requests = list(faults.requests)
     assert len(requests) >= JOBS[job], requests
+    kinds = [*FAULTS.values()] if fault == IN_TURN else [FAULTS[fault]]
     for position, request in enumerate(requests):
         do, look = job(folders, f"me/broken-{position}")
-        faults.start(position, FAULTS[fault])
+        faults.start(position, kinds[position % len(kinds)])
         with caplog.at_level(logging.DEBUG):
             do()
         assert len(faults.requests) > position, request

@@ -26,6 +26,7 @@ from mlm.hub.space.files import SpaceModel, lay_out
 from mlm.hub.space.settings import SpaceSettings
 from tests.support.places import ROOT
 from tests.support.served_hub import TOKEN, Plan, api, served_hub
+from tests.support.sweeps import sweep
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 SPACE, MODEL = "me/playground", "me/reviews"
@@ -224,7 +225,7 @@ def test_a_space_that_does_not_start_is_told_with_its_log(files, plan, naps, tmp
 # faults
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 503, None])
+@pytest.mark.parametrize("status", sweep([408, 429, 500, 503, None], quick=[503]))
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_every_call_is_tried_again(files, plan, naps, tmp_path, status, after):
     api().create_repo(SPACE, repo_type="space", space_sdk="gradio", space_hardware="cpu-basic")

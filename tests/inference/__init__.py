@@ -1,1 +1,9 @@
-"""Tests of mlm/inference."""
+"""Tests of mlm/inference.
+
+Covered elsewhere:
+    candidates, filling, masked_text, targets, vocabulary by test_fill_mask
+    engines/choice, engines/keras_engine, engines/litert by test_litert
+    engines/engine by test_litert, test_joint_filling
+    predictor by test_fill_mask, test_scoring
+    word_spans by test_scoring, test_masked_example
+"""

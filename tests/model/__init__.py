@@ -1,1 +1,8 @@
-"""Tests of mlm/model."""
+"""Tests of mlm/model.
+
+Covered elsewhere:
+    attention, layers by test_encoder
+    blocks by test_encoder, test_fused_tensorflow
+    encoder_config by checkpoint/test_families
+    position_buckets by test_encoder, whole/test_parity
+"""

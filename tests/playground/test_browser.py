@@ -11,6 +11,7 @@ from mlm.inference.fill_mask import FillMask
 from tests.support.fake_checkpoint import fake_checkpoint
 from tests.support.page_actions import BARS, SENTENCE, fill, wait_for_text
 from tests.support.readme_examples import example
+from tests.support.sweeps import slow, sweep
 
 pytest_plugins = ["tests.support.real_browser", "tests.support.served_page"]
 
@@ -102,14 +103,14 @@ def test_a_click_hides_a_word_and_another_restores_it(visit, pages):
     ("text", "word", "expected"),
     [
         ("C'était très bon", "très", "C'était [MASK] bon"),
-        ("C'était très bon", "C'était", "[MASK] très bon"),
-        ("a well-known story", "well-known", "a [MASK] story"),
+        slow("C'était très bon", "C'était", "[MASK] très bon"),
+        slow("a well-known story", "well-known", "a [MASK] story"),
         ("我看了这部电影", "电影", "我看了这部[MASK]"),
-        ("我看了这部电影 and it's good", "电影", "我看了这部[MASK] and it's good"),
+        slow("我看了这部电影 and it's good", "电影", "我看了这部[MASK] and it's good"),
         ("هذا الفيلم رائع", "الفيلم", "هذا [MASK] رائع"),
         ("so 🎬 good", "good", "so 🎬 [MASK]"),
-        ("a ___ and film", "film", "a ___ and [MASK]"),
-        ("snake_case is a word", "word", "snake_case is a [MASK]"),
+        slow("a ___ and film", "film", "a ___ and [MASK]"),
+        slow("snake_case is a word", "word", "snake_case is a [MASK]"),
     ],
 )
 def test_words_of_any_script_are_hidden_by_a_click(visit, pages, text, word, expected):
@@ -408,9 +409,16 @@ def test_the_example_in_javascript_gets_what_fill_mask_gives(visit, pages):
     assert words == FillMask(fake_checkpoint(), "me/fake")("I have watched this [MASK].", 5)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("tab", TABS)
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("width", "tab", "theme"),
+    [
+        *((390, tab, "dark") for tab in TABS),
+        (1280, "fill", "light"),
+        *(slow(1280, tab, "light") for tab in TABS if tab != "fill"),
+        *(slow(1280, tab, "dark") for tab in TABS),
+        *(slow(390, tab, "light") for tab in TABS),
+    ],
+)
 def test_axe_finds_nothing_of_level_a_or_aa(visit, pages, width, tab, theme):
     query, ready = TABS[tab]
     page = visit(pages.single, width=width, theme=theme, query=query, ready=ready)
@@ -446,7 +454,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, pages, address):
     page.wait_for_function(f"({WIDER_THAN_THE_PHONE})().length === 0")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", sweep(["light", "dark"], quick=["light"]))
 @pytest.mark.parametrize("tab", TABS)
 def test_no_tab_is_wider_than_a_phone(visit, pages, tab, theme):
     query, ready = TABS[tab]

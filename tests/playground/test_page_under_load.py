@@ -15,10 +15,10 @@ import pytest
 from mlm.playground.server.limits import MAX_BODY
 from tests.support.places import ROOT
 from tests.support.started_space import free_port
+from tests.support.sweeps import slow
 
 SENTENCE = "I have watched this [MASK] and it was awesome."
 VISITORS = 200
-NONSENSE = 400
 TRACE = ("Traceback", "site-packages", 'File "')
 
 
@@ -68,7 +68,8 @@ def peak_memory(process: subprocess.Popen) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and has many loopback addresses")
-def test_two_hundred_visitors_at_once_all_get_a_response(app):
+@pytest.mark.parametrize("crowds", [1, slow(3)])
+def test_two_hundred_visitors_at_once_all_get_a_response(app, crowds):
     address, process = app
 
     async def crowd() -> list[tuple[str, str]]:
@@ -80,7 +81,7 @@ def test_two_hundred_visitors_at_once_all_get_a_response(app):
 
     asyncio.run(crowd())
     before = peak_memory(process)
-    for _ in range(3):
+    for _ in range(crowds):
         answers = asyncio.run(crowd())
         counts = Counter(kind for kind, _ in answers)
         assert counts["complete"] >= 40
@@ -115,12 +116,13 @@ def valid_value(parameter: int) -> object:
     return SENTENCE if parameter == 0 else 5
 
 
-def test_nonsense_gets_an_answer_and_no_trace(app):
+@pytest.mark.parametrize("count", [80, slow(400)])
+def test_nonsense_gets_an_answer_and_no_trace(app, count):
     address, process = app
     info = httpx.get(f"{address}/gradio_api/info").json()["named_endpoints"]
     draw = random.Random(0)
     before, counts = peak_memory(process), Counter()
-    for _ in range(NONSENSE):
+    for _ in range(count):
         endpoint = draw.choice(sorted(info)).removeprefix("/")
         wanted = len(info[f"/{endpoint}"]["parameters"])
         number = draw.choice([wanted] * 6 + [0, wanted + 1, 40])

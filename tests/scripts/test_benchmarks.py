@@ -48,6 +48,7 @@ def test_operations_by_hand(rows):
     assert rows.operations((2, 8), 3, 5, 1) == 3 * (5 * 2 * per_layer + per_mask)
 
 
+@pytest.mark.slow
 def test_8_bits_cost_no_quality(shared_data):
     """The README's figures are of all sequences of these reviews; these are the first 256."""
     program = [sys.executable, str(BENCHMARKS / "engine_quality.py"), "demo"]

@@ -1,7 +1,8 @@
-"""A training that is killed at given moments, and started again after each, until it ends.
+"""Trainings that are killed at given moments, and started again after each, until they end.
 
-    python tests/support/interrupted_run.py SETTINGS_JSON MOMENTS_JSON
+    python tests/support/interrupted_run.py RUNS_JSON
 
+RUNS_JSON is a list of [settings, moments], and a list of [moment, exit code] for each is printed.
 A moment is [target, call, when, delay]: SIGKILL before or after the call-th call of a function,
 or `delay` seconds after it began. One process imports everything once; each attempt is a fork of
 it that has not yet run an operation, so it starts in the time that tracing takes.
@@ -72,13 +73,8 @@ def attempt(settings: dict, moment: list | None) -> int:
     return 0
 
 
-def main(settings: dict, moments: list) -> None:
-    import mlm.evaluation.evaluator
-    import mlm.training.step
-    import mlm.training.step.optimizer
-    import mlm.training.trainer  # noqa: F401
-
-    random.seed(0)
+def attempts(settings: dict, moments: list) -> list:
+    """[target, exit code] of each process of one training; -9 is SIGKILL."""
     signals = []
     for moment in [*moments, None]:
         child = os.fork()
@@ -91,8 +87,18 @@ def main(settings: dict, moments: list) -> None:
             os._exit(code)
         _, status = os.waitpid(child, 0)
         signals.append([moment and moment[0], os.waitstatus_to_exitcode(status)])
-    json.dump(signals, sys.stdout)
+    return signals
+
+
+def main(runs: list) -> None:
+    import mlm.evaluation.evaluator
+    import mlm.training.step
+    import mlm.training.step.optimizer
+    import mlm.training.trainer  # noqa: F401
+
+    random.seed(0)
+    json.dump([attempts(settings, moments) for settings, moments in runs], sys.stdout)
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), json.loads(sys.argv[2]))
+    main(json.loads(sys.argv[1]))

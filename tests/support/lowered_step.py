@@ -1,7 +1,8 @@
 """The training step of each family, lowered for a TPU of eight cores on a machine without one.
 
-    python tests/support/lowered_step.py
+    python tests/support/lowered_step.py [STEP...]
 
+A STEP is "family optimizer micro-batches"; without one, all of STEPS are lowered.
 Prints JSON: for each step the platform, the number of devices and of matmuls, and the custom calls,
 which are outside StableHLO, so that a TPU may lack them.
 """
@@ -101,5 +102,5 @@ def lower_step(family: str, optim: str, micro_batches: int, device) -> dict:
 
 
 if __name__ == "__main__":
-    eight = choose_device("bf16")
-    print(json.dumps({" ".join(map(str, step)): lower_step(*step, eight) for step in STEPS}))
+    eight, names = choose_device("bf16"), {" ".join(map(str, step)): step for step in STEPS}
+    print(json.dumps({name: lower_step(*names[name], eight) for name in sys.argv[1:] or names}))

@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.page_actions import BARS
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -25,7 +26,7 @@ FORGET = "sessionStorage.forgotten ??= (localStorage.clear(), true);"
 @pytest.fixture(scope="module")  # as long as it is open, nothing else can run an event loop
 def browser():
     if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM ON THIS MACHINE: THE PAGE WAS NOT TRIED IN A BROWSER")
+        pytest.skip("Chromium is not installed; `make test-programs` installs it")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

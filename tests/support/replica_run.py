@@ -1,7 +1,8 @@
 """A tiny training run on one device and on several, as JSON on standard output.
 
-    python tests/support/replica_run.py CHECKPOINT_FOLDER tensorflow|jax
+    python tests/support/replica_run.py CHECKPOINT_FOLDER tensorflow|jax NAME...
 
+NAME is one of RUNS; those on one device come first.
 The devices are logical CPUs, two on TensorFlow and eight on JAX, like the cores of a TPU v5e-8.
 Each sees a part of the batches that the single device sees whole. It is a process of its own,
 because devices and backend are fixed before anything else runs.
@@ -15,10 +16,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.support.jax_devices import xla_flags
+
 STEPS, ROWS, LENGTH, SLOTS = 5, 16, 16, 6
 COMPILATIONS: list[float] = []  # seconds of each compilation by JAX
 DEVICES = {"tensorflow": 2, "jax": 8}
 FIRST_LOSS_SCALE = 1024.0  # does not overflow here
+RUNS: dict[str, dict] = {  # name, which says on how many devices -> arguments of train_on
+    "one": {},
+    "one, in parts": {"parts": 4},
+    "one, poisoned": {"poisoned": 2},
+    "one, shorter": {"shorter": True},
+    "one, not clipped": {"max_grad_norm": 0.0},
+    "one, fp16, poisoned": {"poisoned": 2},
+    "several": {},
+    "several, in parts": {"parts": 2},
+    "several, poisoned": {"poisoned": 2},
+    "several, shorter": {"shorter": True},
+    "several, shorter, in parts": {"parts": 2, "shorter": True},
+    "several, fp16, poisoned": {"poisoned": 2},
+}
+ON_TENSORFLOW_ONLY = {"one, not clipped", "one, fp16, poisoned", "several, fp16, poisoned"}
 # With a smaller epsilon AdamW would cancel a wrong scale of the gradient.
 SETTINGS = {"learning_rate": 0.05, "warmup_steps": 2, "adam_epsilon": 0.1, "max_grad_norm": 0.2}
 
@@ -29,7 +47,7 @@ def prepare(backend: str) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if backend == "jax":
         count_compilations()
-        os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES[backend]}"
+        os.environ["XLA_FLAGS"] = xla_flags(DEVICES[backend])
         return
     import tensorflow as tf
 
@@ -143,38 +161,22 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     }
 
 
-def main(folder: str, backend: str) -> None:
-    """Print the results of all runs."""
+def main(folder: str, backend: str, *names: str) -> None:
+    """Print the results of the named runs."""
     prepare(backend)
     from mlm.backend.devices import Device, choose_device
     from mlm.backend.startup import load_backend
     from mlm.training.step import safe_update
 
     load_backend()
-
-    def one_cpu(policy: str = "float32") -> Device:
-        return Device("cpu", "one CPU", 1, policy, "for this test", backend == "jax")
-
-    runs = {  # before `choose_device`, which on JAX distributes all later runs over all devices
-        "one": train_on(one_cpu(), folder),
-        "one, in parts": train_on(one_cpu(), folder, parts=4),
-        "one, poisoned": train_on(one_cpu(), folder, poisoned=2),
-        "one, shorter": train_on(one_cpu(), folder, shorter=True),
-    }
-    several = choose_device("fp32")
-    runs |= {
-        "several": train_on(several, folder),
-        "several, in parts": train_on(several, folder, parts=2),
-        "several, poisoned": train_on(several, folder, poisoned=2),
-        "several, shorter": train_on(several, folder, shorter=True),
-        "several, shorter, in parts": train_on(several, folder, parts=2, shorter=True),
-    }
-    if backend == "tensorflow":
-        safe_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
-        runs["one, not clipped"] = train_on(one_cpu(), folder, max_grad_norm=0.0)
-        half = dataclasses.replace(several, policy="mixed_float16")
-        runs["one, fp16, poisoned"] = train_on(one_cpu("mixed_float16"), folder, poisoned=2)
-        runs["several, fp16, poisoned"] = train_on(half, folder, poisoned=2)
+    safe_update.FIRST_LOSS_SCALE = FIRST_LOSS_SCALE
+    device = Device("cpu", "one CPU", 1, "float32", "for this test", backend == "jax")
+    runs = {}
+    for name in sorted(names, key=lambda name: not name.startswith("one")):
+        if name.startswith("several") and device.num_replicas == 1:
+            device = choose_device("fp32")  # on JAX, all later runs use all devices
+        policy = "mixed_float16" if "fp16" in name else "float32"
+        runs[name] = train_on(dataclasses.replace(device, policy=policy), folder, **RUNS[name])
     json.dump(runs, sys.stdout)
 
 

@@ -62,13 +62,15 @@ def serve(models) -> str:
     from mlm.playground.page import build_playground, launch_options
 
     port = free_port()
-    build_playground(models).launch(
+    page = build_playground(models)
+    page.launch(
         prevent_thread_lock=True,
         quiet=True,
         server_name="127.0.0.1",
         server_port=port,
         **launch_options(),
     )
+    page._queue.sleep_when_free = 0.01  # seconds; Gradio's 0.001 keeps a core busy between tests
     return f"http://127.0.0.1:{port}"
 
 

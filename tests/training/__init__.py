@@ -1,1 +1,16 @@
-"""Tests of mlm/training."""
+"""Tests of mlm/training.
+
+Covered elsewhere:
+    card/card, card/figures, card/front_matter, card/model_index, card/origin by test_model_card
+    card/sections, card/stated, card/tables, card/training_json by test_model_card
+    config_overrides, config_rules, recipe_file by test_config
+    dry_run, event_log, progress, stopping by test_run
+    initial_checkpoint by whole/test_leaks
+    learner, preparation, record, result by test_trainer
+    setting by test_resuming, commands/test_settings_parser
+    state/saver by test_run
+    step/dataset by data/test_dynamic_padding
+    step/guarded_update by test_optimizer
+    step/jax by backend/test_devices
+    step/tensorflow by test_step, test_adam_step
+"""

@@ -113,6 +113,7 @@ def test_the_best_weights_are_kept(small_corpus, tmp_path):
     assert not (best.folder / "state").exists()
 
 
+@pytest.mark.slow
 def test_the_clock_ends_a_run_in_order(straight, small_corpus, tmp_path, monkeypatch):
     late = iter([False] * 6 + [True] * 1000)
     monkeypatch.setattr(StopRequest, "is_late", lambda self: next(late))
@@ -177,6 +178,7 @@ def test_a_poisoned_batch_ends_the_run_and_names_the_step(small_corpus, tmp_path
             assert np.isfinite(value).all()
 
 
+@pytest.mark.slow
 def test_so_many_bad_steps_are_passed_over(small_corpus, tmp_path, poisoned):
     poisoned({2, 7})
     lines: list[str] = []
@@ -270,6 +272,7 @@ except TrainingStopped as stopped:
 """
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices(straight, small_corpus, tmp_path):
     def devices(count: int, config: TrainingConfig, end: str) -> None:
         program = DEVICES_PROGRAM.format(root=str(ROOT))
@@ -313,6 +316,7 @@ def test_masking_options_reach_the_batches(small_corpus, tmp_path, monkeypatch):
     assert set(rates) == {0.3, 0.25, 0.2, 0.15, 0.1}  # 0.15 is that of the evaluation too
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_the_last_good_state_named(small_corpus, tmp_path):
     settings = config_for(small_corpus, tmp_path / "run", save_steps=2)
     program = (
@@ -355,6 +359,7 @@ def test_texts_that_changed_meanwhile_are_noticed(small_corpus, tmp_path):
         run(corpus, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_overwriting_begins_anew_only_when_all_is_well(small_corpus, tmp_path):
     def interrupt(line):
         if line.startswith("step 4"):
@@ -426,6 +431,7 @@ def test_a_run_goes_on_where_there_is_nothing_but_the_repository(
     assert resumed.published.repo_id == "me/adapted"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 def test_a_state_that_cannot_be_pushed_stops_nothing(small_corpus, tmp_path, hub, monkeypatch):
     def refuse(*arguments, **options):
@@ -439,6 +445,7 @@ def test_a_state_that_cannot_be_pushed_stops_nothing(small_corpus, tmp_path, hub
     assert any("could not push the state of step" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 def test_the_best_state_goes_to_the_next_machine_too(small_corpus, tmp_path, hub, monkeypatch):
     there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 0.0}
@@ -453,6 +460,7 @@ def test_the_best_state_goes_to_the_next_machine_too(small_corpus, tmp_path, hub
     assert not any("the best step so far" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 def test_a_foreign_state_on_the_branch_does_not_hide_the_one_here(
     small_corpus, tmp_path, hub, monkeypatch
@@ -466,6 +474,7 @@ def test_a_foreign_state_on_the_branch_does_not_hide_the_one_here(
     assert run(small_corpus, tmp_path / "mine").training["steps"] == 12
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 def test_states_are_sent_by_the_clock_too(small_corpus, tmp_path, hub, monkeypatch):
     there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 1e-4}
@@ -488,6 +497,7 @@ def test_the_time_that_a_push_takes_is_kept_back():
     assert stop.is_late()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 def test_a_stop_in_the_last_step_is_on_the_hub(small_corpus, tmp_path, hub, monkeypatch):
     there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_state_minutes": 30.0}
@@ -496,6 +506,7 @@ def test_a_stop_in_the_last_step_is_on_the_hub(small_corpus, tmp_path, hub, monk
     assert "step-00000012/run.json" in files
 
 
+@pytest.mark.slow
 def test_a_dry_run_names_the_branch_that_would_be_pushed_to(small_corpus, tmp_path, hub):
     lines: list[str] = []
     there = {"hub_model_id": "me/adapted", "resume_from_hub": True, "hub_private_repo": True}
@@ -542,6 +553,7 @@ def with_losses(monkeypatch, losses: dict[int, float]) -> None:
     monkeypatch.setattr(training_run.TrainingRun, "_evaluate", figures)
 
 
+@pytest.mark.slow
 def test_a_stop_at_an_evaluation_loses_nothing(small_corpus, tmp_path, monkeypatch):
     with_losses(monkeypatch, {0: 5.0, 4: 4.5, 8: 4.6, 12: 4.7, 16: 4.8})
     changes = {"max_steps": 20, "early_stopping_patience": 2}
@@ -553,6 +565,7 @@ def test_a_stop_at_an_evaluation_loses_nothing(small_corpus, tmp_path, monkeypat
     assert weights(resumed) == weights(whole)
 
 
+@pytest.mark.slow
 def test_the_best_of_losses_that_hardly_differ_is_kept(small_corpus, tmp_path, monkeypatch):
     with_losses(monkeypatch, {4: 4.780004, 8: 4.780001, 12: 4.79, 16: 4.8})
     lines: list[str] = []
@@ -562,6 +575,7 @@ def test_the_best_of_losses_that_hardly_differ_is_kept(small_corpus, tmp_path, m
     assert not any("no longer" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_without_the_best_state_the_run_ends_with_the_last(small_corpus, tmp_path, monkeypatch):
     with_losses(monkeypatch, {4: 3.0, 8: 4.0, 12: 4.1})
     changes = {"max_steps": 16, "save_steps": 4, "load_best_model_at_end": True}
@@ -573,6 +587,7 @@ def test_without_the_best_state_the_run_ends_with_the_last(small_corpus, tmp_pat
     assert result.training["best_step"] == 12
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_without_the_best(small_corpus, tmp_path, monkeypatch):
     changes = {"save_steps": 4}
     stopped_at(
@@ -582,6 +597,7 @@ def test_a_run_may_go_on_without_the_best(small_corpus, tmp_path, monkeypatch):
     assert result.training["steps"] == 12 and "best_step" not in result.training
 
 
+@pytest.mark.slow
 def test_the_same_texts_elsewhere_are_the_same_run(straight, small_corpus, tmp_path, monkeypatch):
     stopped_at(6, monkeypatch, small_corpus, tmp_path / "run")
     moved = tmp_path / "elsewhere" / small_corpus.name
@@ -590,6 +606,7 @@ def test_the_same_texts_elsewhere_are_the_same_run(straight, small_corpus, tmp_p
     assert weights(run(moved, tmp_path / "run")) == weights(straight)
 
 
+@pytest.mark.slow
 def test_another_number_format_on_another_machine_is_said(small_corpus, tmp_path, monkeypatch):
     stopped_at(6, monkeypatch, small_corpus, tmp_path / "run", precision="auto")
     (folder,) = (tmp_path / "run" / "state").glob("step-00000006")
@@ -604,6 +621,7 @@ def test_another_number_format_on_another_machine_is_said(small_corpus, tmp_path
     assert any("computed in mixed_float16, from here on in" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_window_of_skipped_steps_is_no_point_of_the_curve(small_corpus, tmp_path, monkeypatch):
     batch_at = MaskedBatches.batch_at
 
@@ -633,6 +651,7 @@ def test_curves_where_a_file_stands_are_refused_before_training(small_corpus, tm
         run(small_corpus, tmp_path / "run", report_to="tensorboard")
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_curves_stops_nothing(small_corpus, tmp_path, monkeypatch, caplog):
     def full(self, event):
         raise OSError(28, "No space left on device")
@@ -662,6 +681,7 @@ def test_what_a_killed_run_logged_ahead_does_not_count(tmp_path):
 # Signals that come too early or twice
 
 
+@pytest.mark.slow
 def test_signals_without_end_leave_the_exit_code_as_it_is(small_corpus, tmp_path):
     process = started(small_corpus, tmp_path / "run", "--max_steps", "2000")
     for line in process.stdout:
@@ -690,6 +710,7 @@ def test_a_signal_before_the_first_step_is_one_line(small_corpus, tmp_path, sign
     assert "Traceback" not in rest
 
 
+@pytest.mark.slow
 def test_a_signal_while_a_run_is_made_ready_leaves_its_state(small_corpus, tmp_path, monkeypatch):
     stopped_at(6, monkeypatch, small_corpus, tmp_path / "run")
 

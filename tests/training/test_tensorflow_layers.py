@@ -1,5 +1,7 @@
 """Layers that share a traced graph give the same step as layers traced one by one."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
 from mlm.training.step.tensorflow_layers import SharedLayerGraphs
 from tests.checkpoint.test_families import small_config
-from tests.data.test_dynamic_padding import line_by_line
+from tests.data.test_dynamic_padding import ONE_SIZE, line_by_line
+from tests.support.sweeps import slow
 
 STEPS = 3
 
 
+@cache
 def train(family: str, *, shared: bool, frozen: int = 0, policy: str = "float32") -> Learner:
     """Train some steps with dropout. shared: whether layers share a graph."""
     keras.utils.set_random_seed(7)
@@ -27,7 +31,7 @@ def train(family: str, *, shared: bool, frozen: int = 0, policy: str = "float32"
     if not shared:
         model.call_layer = lambda layer, x, **arguments: layer(x, **arguments)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
-    batches = line_by_line(config.vocab_size)
+    batches = line_by_line(config.vocab_size, ONE_SIZE)
     learner.fit(make_input_pipeline(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)
     return learner
 
@@ -42,11 +46,11 @@ def values(learner: Learner) -> list[np.ndarray]:
     ("family", "options"),
     [
         ("bert", {}),
-        ("bert", {"frozen": 1}),
-        ("bert", {"policy": "mixed_bfloat16"}),
-        ("modernbert", {}),
-        ("mpnet", {}),
-        ("deberta-v2", {}),
+        slow("bert", {"frozen": 1}),
+        slow("bert", {"policy": "mixed_bfloat16"}),
+        slow("modernbert", {}),
+        slow("mpnet", {}),
+        slow("deberta-v2", {}),
         ("albert", {}),
     ],
 )
@@ -64,7 +68,12 @@ def test_a_step_is_the_same(family, options):
 
 @pytest.mark.parametrize(
     ("family", "options", "graphs"),
-    [("bert", {}, 1), ("bert", {"frozen": 1}, 2), ("modernbert", {}, 2), ("albert", {}, 1)],
+    [
+        ("bert", {}, 1),
+        slow("bert", {"frozen": 1}, 2),
+        slow("modernbert", {}, 2),
+        ("albert", {}, 1),
+    ],
 )
 def test_layers_of_equal_shape_share_a_graph(family, options, graphs):
     learner = train(family, shared=True, **options)

@@ -172,6 +172,7 @@ def test_a_checkpoint_is_adapted(finished, small_corpus, tmp_path):
     assert smaller < 0.6 * (base.folder / "model.safetensors").stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optim", ["adamw", "muon"])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(small_corpus, tmp_path, optim):
     changes = {

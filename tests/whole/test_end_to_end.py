@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from mlm.hub.local import LocalHub
 from mlm.inference.fill_mask import FillMask
 from tests.support.places import ROOT
+from tests.support.sweeps import slow
 
 TOKEN = "hf_of_the_end_to_end_test"
 REPO = "me/small_reviews"
@@ -117,7 +118,7 @@ def check_card(folder: Path) -> None:
     [
         (("--train_file", "no/such.csv"), 2, "no/such.csv"),
         (("--learning_rate", "fast"), 2, "--learning_rate"),
-        (("--push_to_hub", "--hub_model_id", REPO), 2, "token"),
+        slow(("--push_to_hub", "--hub_model_id", REPO), 2, "token"),
     ],
 )
 def test_bad_arguments_give_exit_code_2_and_one_line(

@@ -1,4 +1,4 @@
-"""A run killed by SIGKILL at twenty moments ends exactly as an uninterrupted run does."""
+"""A run killed by SIGKILL again and again ends exactly as an uninterrupted run does."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ import pytest
 
 from mlm.hub.local import LocalHub
 from tests.support.places import SUPPORT
+from tests.support.sweeps import slow
 
 PROGRAM = SUPPORT / "interrupted_run.py"
 SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
@@ -45,10 +46,16 @@ def moments() -> list[list]:
     ]
 
 
-def run(settings: dict, killed_at: list) -> list:
-    """Return [moment, exit code] of each attempt; -9 is SIGKILL."""
+def a_few_moments() -> list[list]:
+    """Return a moment inside a step, inside a save, after a state's rename, after publishing."""
+    step, save = (next(each for each in moments() if each[0] == what) for what in (STEP, SAVE))
+    return [step, save, [RENAME, 2, "after", 0], [COMMIT, 1, "after", 0]]
+
+
+def run(*runs: tuple[dict, list]) -> list:
+    """Return [moment, exit code] of each attempt of each (settings, moments); -9 is SIGKILL."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), json.dumps(settings), json.dumps(killed_at)],
+        [sys.executable, str(PROGRAM), json.dumps(runs)],
         stdout=subprocess.PIPE,
         check=True,
         timeout=850,
@@ -74,8 +81,11 @@ def hub(tmp_path, monkeypatch):
         yield server
 
 
-@pytest.mark.timeout(900)  # 22 trainings
-def test_a_run_killed_twenty_times_ends_as_an_uninterrupted_one(hub, small_corpus, tmp_path):
+@pytest.mark.timeout(900)  # up to 22 trainings
+@pytest.mark.parametrize(
+    "killed_at", [a_few_moments(), slow(moments())], ids=["four times", "twenty times"]
+)
+def test_a_killed_run_ends_as_an_uninterrupted_one(hub, small_corpus, tmp_path, killed_at):
     settings = {
         "train_file": [str(small_corpus)],
         "model_type": "bert",  # has dropout
@@ -94,10 +104,10 @@ def test_a_run_killed_twenty_times_ends_as_an_uninterrupted_one(hub, small_corpu
         "push_to_hub": True,
     }
     uninterrupted = {"output_dir": str(tmp_path / "straight"), "hub_model_id": "me/straight"}
-    assert run(settings | uninterrupted, []) == [[None, 0]]
     killed = {"output_dir": str(tmp_path / "killed"), "hub_model_id": "me/killed"}
-    attempts = run(settings | killed, moments())
-    assert [code for _, code in attempts] == [-9] * 20 + [0], attempts
+    whole, attempts = run((settings | uninterrupted, []), (settings | killed, killed_at))
+    assert whole == [[None, 0]]
+    assert [code for _, code in attempts] == [-9] * len(killed_at) + [0], attempts
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "straight")
     records = [
         json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8"))
@@ -105,4 +115,4 @@ def test_a_run_killed_twenty_times_ends_as_an_uninterrupted_one(hub, small_corpu
     ]
     for key in ("loss_curve", "validation_curve", "metrics", "steps"):
         assert records[0][key] == records[1][key]
-    print(f"killed {len(moments())} times; both ended with {hashes(tmp_path / 'killed')}")
+    print(f"killed {len(killed_at)} times; both ended with {hashes(tmp_path / 'killed')}")

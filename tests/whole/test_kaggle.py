@@ -84,6 +84,7 @@ def installed_versions() -> str:
     return subprocess.run(listing, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own
 def test_the_notebook_trains_publishes_and_answers(kaggle, tmp_path, tiny_bert_folder, monkeypatch):
     before = installed_versions()

@@ -14,6 +14,7 @@ from mlm.inference.engines.choice import open_with_engine
 from mlm.inference.engines.engine import Question
 from mlm.inference.engines.litert import DType
 from mlm.model.encoder import MaskedLM
+from tests.support.sweeps import sweep
 
 TOLERANCE = 1e-4
 SMALL = {
@@ -131,6 +132,8 @@ CASES = {
     for family in FAMILIES
     for variant in VARIANTS_OF.get(family, VARIANTS)
 }
+QUICK_CASES = [*(f"{family}, defaults" for family in FAMILIES), "bert, untied"]
+EACH_CASE = pytest.mark.parametrize("name", sweep(CASES, QUICK_CASES))
 
 
 def torch_model(model_type: str, settings: dict):
@@ -183,7 +186,7 @@ def largest_difference(ours, theirs, attention_mask) -> float:
     return float(np.abs(ours - theirs)[real].max())
 
 
-@pytest.mark.parametrize("name", CASES)
+@EACH_CASE
 def test_a_checkpoint_of_transformers_gives_the_same_logits_here(name, tmp_path, small_tokenizer):
     model_type, settings = CASES[name]
     theirs = torch_model(model_type, settings)
@@ -198,7 +201,7 @@ def test_a_checkpoint_of_transformers_gives_the_same_logits_here(name, tmp_path,
 
 
 @pytest.mark.skipif(not litert.is_installed(), reason="LiteRT is not installed")
-@pytest.mark.parametrize("name", CASES)
+@EACH_CASE
 def test_the_fast_engine_gives_the_same_logits(name, tmp_path, small_tokenizer):
     model_type, settings = CASES[name]
     theirs = torch_model(model_type, settings)
@@ -220,7 +223,7 @@ def test_the_fast_engine_gives_the_same_logits(name, tmp_path, small_tokenizer):
         np.testing.assert_allclose(ours, padded[:length], atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("name", CASES)
+@EACH_CASE
 def test_transformers_loads_every_tensor_of_our_checkpoint(name, tmp_path, small_tokenizer):
     model_type, settings = CASES[name]
     hf_config = new_config(model_type, **settings)
@@ -239,7 +242,7 @@ def test_transformers_loads_every_tensor_of_our_checkpoint(name, tmp_path, small
     assert largest_difference(our_logits(ours, *batch), expected, batch[1]) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", CASES)
+@EACH_CASE
 def test_a_round_trip_is_bit_identical(name, tmp_path, small_tokenizer):
     from safetensors.numpy import load_file
 
@@ -259,7 +262,7 @@ def test_a_round_trip_is_bit_identical(name, tmp_path, small_tokenizer):
         np.testing.assert_array_equal(after[tensor_name], value, err_msg=tensor_name)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sweep(FAMILIES, quick=["distilbert"]))
 def test_at_base_size(family, tmp_path, small_tokenizer):
     theirs = torch_model(family, BASE_SIZE | BASE_SIZE_OF.get(family, {}))
     theirs.save_pretrained(tmp_path)
