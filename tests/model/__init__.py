@@ -4,5 +4,6 @@ Covered elsewhere:
     attention, layers by test_encoder
     blocks by test_encoder, test_fused_tensorflow
     encoder_config by checkpoint/test_families
+    fused/pointwise by test_fused, test_fused_tensorflow
     position_buckets by test_encoder, whole/test_parity
 """

@@ -6,11 +6,12 @@ Covered elsewhere:
     config_overrides, config_rules, recipe_file by test_config
     dry_run, event_log, progress, stopping by test_run
     initial_checkpoint by whole/test_leaks
-    learner, preparation, record, result by test_trainer
+    compiled_learner, preparation, record, result by test_trainer
     setting by test_resuming, commands/test_settings_parser
     state/saver by test_run
     step/dataset by data/test_dynamic_padding
-    step/guarded_update by test_optimizer
+    step/learner by test_step, test_loss
+    step/safe_update by test_optimizer
     step/jax by backend/test_devices
     step/tensorflow by test_step, test_adam_step
 """
