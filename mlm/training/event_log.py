@@ -66,7 +66,7 @@ class EventLog:
             yield
         except Exception as error:  # the library has several classes for a disk that is full
             reason = one_line(error)
-            logger.warning("the curves are no longer written to %s: %s", self._folder, reason)
+            logger.warning("stopped writing the curves to %s: %s", self._folder, reason)
             self._writer = None
 
 

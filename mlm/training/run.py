@@ -208,7 +208,7 @@ class TrainingRun:
         best = state_of_step(self._saver.folder, self.progress.best_step)
         if best is None:
             self._report(
-                f"the state of the best step, {self.progress.best_step}, is no longer in "
+                f"the state of the best step, {self.progress.best_step}, is missing from "
                 f"{self._saver.folder}: the last weights are kept instead"
             )
             self.progress.best_step = self.progress.step
