@@ -24,7 +24,6 @@ from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.places import ROOT
 from tests.support.small_models import small_texts
-from tests.support.sweeps import sweep
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +134,8 @@ def test_the_cache_holds_a_window_of_sequences_of_any_length(width, blocks):
         assert len(touched) <= blocks
 
 
-@pytest.mark.parametrize("place", sweep(["disk", "bucket"], quick=["bucket"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["disk", "bucket"])
 def test_training_on_shards_equals_training_on_one_store(
     shards, bucket, place, tmp_path, tiny_bert_folder
 ):

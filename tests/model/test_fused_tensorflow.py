@@ -18,7 +18,7 @@ from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
 from tests.checkpoint.test_families import small_config
 from tests.data.test_dynamic_padding import ONE_SIZE, line_by_line
-from tests.support.sweeps import slow
+from tests.support.sweeps import slow, sweep
 
 UNFUSED, FUSED = PointwiseOps(), FusedOps()
 NO_DROPOUT = keras.layers.Dropout(0.0)
@@ -55,7 +55,7 @@ def check_same(function, *tensors, rtol=1e-5):
 
 
 @pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", sweep(ACTIVATIONS, quick=["gelu", "relu", "silu"]))
 @pytest.mark.parametrize("training", [False, True])
 def test_activations(name, gated, training):
     act = ACTIVATIONS[name]

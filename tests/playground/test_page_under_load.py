@@ -131,7 +131,7 @@ def test_nonsense_gets_an_answer_and_no_trace(app, count):
         counts[kind] += 1
         assert kind in ("complete", "error") or kind.startswith("4"), (data, kind, text)
         assert not any(trace in text for trace in TRACE), (data, text)
-    assert counts["complete"] > 10 and counts["error"] > 10
+    assert min(counts["complete"], counts["error"]) > count / 40
     assert peak_memory(process) - before < 256 * 2**20
     assert process.poll() is None
     assert asyncio.run(answer(address, "fill_mask", [SENTENCE, 1]))[0] == "complete"

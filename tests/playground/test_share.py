@@ -74,6 +74,7 @@ def test_the_public_link_leads_to_the_page(tmp_path):
         assert words[0]["token_str"].strip() == "movie"
 
 
+@pytest.mark.slow
 def test_without_a_tunnel_the_page_says_so_and_is_served_locally(tmp_path):
     (tmp_path / "home").mkdir()
     with started_space(ROOT, tmp_path, AT_HOME, ["--share"]) as page:

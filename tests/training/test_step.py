@@ -35,7 +35,7 @@ def train(micro_batches: int, lengths: Sequence[int] | None, jit_compile: bool) 
 
 @pytest.mark.parametrize(
     ("parts", "lengths"),
-    [(1, ONE_SIZE), (2, ONE_SIZE), slow(1, None), slow(2, None)],
+    [slow(1, ONE_SIZE), (2, ONE_SIZE), slow(1, None), slow(2, None)],
     ids=["whole", "in parts", "whole, several sizes", "in parts, several sizes"],
 )
 def test_a_step_compiles_as_it_does_for_a_gpu(parts, lengths):

@@ -118,6 +118,7 @@ def test_it_answers_off_line(run):
     assert len(words) == 5 and {"movie", "film"} <= set(words)
 
 
+@pytest.mark.slow
 def test_it_trains_three_steps(run, tmp_path):
     corpus = run("python", "-c", "import mlm; print(mlm.__path__[0] + '/bundled/corpus.csv')")
     settings = "--max_steps 3 --max_seq_length 32 --per_device_train_batch_size 4"
