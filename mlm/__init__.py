@@ -1,5 +1,16 @@
 """Adapt a BERT-like model to your texts by masked language modelling; publish it; ask it.
 
+    commands     the command line: mlm train, fill, serve, ...
+    training     a TrainingConfig to a published checkpoint
+    evaluation   figures of a checkpoint on held-out texts
+    playground   the page
+    inference    a sentence to its best words, labels, scores
+    data         files of texts to masked batches
+    hub          everything that talks to the Hugging Face Hub
+    checkpoint   the folder that transformers reads, checked as a stranger's
+    model        the encoder and its heads in Keras
+    backend      the machine: devices, replicas, processes, start of a process
+
 The public names are imported on first use, so that `import mlm` itself costs nothing.
 """
 

@@ -13,7 +13,7 @@ UserError
 class UserError(ValueError):
     """A mistake that a user can fix: what was received, what was expected, what to do, in one line.
 
-    Scripts exit with 2.
+    Commands exit with 2.
     """
 
 

@@ -2,7 +2,7 @@
 
     python scripts/take_picture.py URL FILE [--width 1280] [--height 0] [--dark]
 
-Uses the Chromium or Chrome of this machine through Playwright (`pip install 'mlm[dev]'`).
+Uses the Chromium or Chrome of this machine through Playwright (`pip install -e '.[dev]'`).
 """
 
 import argparse

@@ -5,7 +5,7 @@ writes files and talks to the Hub. All see the same storage at --output_dir.
 
     on machine i of 2    KERAS_DISTRIBUTION_JOB_ADDRESSES=10.0.0.1:1234 \
                          KERAS_DISTRIBUTION_NUM_PROCESSES=2 KERAS_DISTRIBUTION_PROCESS_ID=i \
-                         python scripts/train.py --distributed ...
+                         mlm train --distributed ...
 
 On TPU pods, GKE and SLURM, and under Open MPI, JAX finds all of that by itself.
 """

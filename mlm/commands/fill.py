@@ -10,12 +10,14 @@ codes: 0 done; 2 a text, a file or a model that cannot be used, in one line.
 """
 
 import argparse
+import codecs
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlm.backend.atomic_files import replace_file
 from mlm.backend.startup import keep_pytorch_out, load_backend
-from mlm.commands.invocation import exit_code, program
+from mlm.commands.invocation import check_installed, exit_code, program
 from mlm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--model_name_or_path", default="demo", help="a checkpoint folder, a Hub id, or `demo`")
     add("--model_revision", help="branch, tag or commit of a Hub checkpoint")
     add("--top_k", type=int, default=5, help="number of words for each mask; default: 5")
-    add("--targets", nargs="+", help="score only these words, among all words")
+    add("--targets", nargs="+", help="score only these words; give the sentences before this")
     add("--engine", default="auto", help="auto, litert (fast) or keras (the reference)")
     return parser.parse_args(arguments)
 
@@ -49,6 +51,7 @@ def main(arguments: list[str]) -> int:
 def _fill(given: argparse.Namespace) -> None:
     _check(given)
     if given.engine == "keras":
+        check_installed("train", "keras")
         load_backend()
     keep_pytorch_out()
     from mlm.inference.fill_mask import FillMask
@@ -63,11 +66,25 @@ def _fill(given: argparse.Namespace) -> None:
         print(_shown(filling))
 
 
+def _write(path: Path, content: bytes) -> None:
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {str(path)!r}: {error.strerror}; choose another --output_file"
+        ) from None
+
+
 def _check(given: argparse.Namespace) -> None:
     if bool(given.texts) == bool(given.input_file):
         raise ConfigError("give either sentences, or a file of them as --input_file")
     if given.input_file and given.targets:
         raise ConfigError("--targets goes with sentences: leave it out for --input_file")
+    if given.output_file and not given.output_file.absolute().parent.is_dir():
+        raise ConfigError(
+            f"--output_file is {str(given.output_file)!r}, whose folder does not exist; make it, "
+            "or choose another"
+        )
     for name in ("output_file", "text_column"):
         if getattr(given, name) and not given.input_file:
             raise ConfigError(f"--{name} goes with --input_file: leave it out for sentences")
@@ -93,15 +110,9 @@ def _fill_file(model: "FillMask", given: argparse.Namespace) -> None:
     results = list(fill_rows(model, table.rows, given.top_k, limited=False))
     content = to_csv(results)
     if given.output_file:
-        try:
-            given.output_file.write_bytes(content)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write {str(given.output_file)!r}: {error.strerror}; "
-                "choose another --output_file"
-            ) from None
-    else:
-        sys.stdout.buffer.write(content)
+        _write(given.output_file, content)
+    else:  # programs read it, which take a byte order mark for a part of the first column's name
+        sys.stdout.buffer.write(content.removeprefix(codecs.BOM_UTF8))
     column = f" of column {table.column!r}" if table.column else ""
     errors = [result for result in results if result.error]
     refused = (

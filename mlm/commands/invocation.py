@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from mlm.errors import UserError
+from mlm.errors import ConfigError, UserError
 
 FAILED = 2  # exit code for bad arguments, bad data and a refusal of the Hub
 
@@ -21,6 +22,16 @@ def words_to_repeat(name: str) -> list[str]:
     if _is_module():
         return [python, "-m", "mlm", name]
     return [python, sys.argv[0]] if sys.argv[0].endswith(".py") else ["mlm", name]
+
+
+def check_installed(extra: str, *libraries: str) -> None:
+    """Raise ConfigError if a library is missing that an extra of the project installs."""
+    missing = [library for library in libraries if find_spec(library) is None]
+    if missing:
+        raise ConfigError(
+            f"this needs {', '.join(missing)}, not installed here: pip install '.[{extra}]' in a "
+            f"clone of the project, or the wheel with [{extra}] behind its name"
+        )
 
 
 def exit_code(run: Callable[[], None]) -> int:

@@ -7,6 +7,8 @@ mlm fill "I have watched this [MASK] and it was awesome."
 import sys
 from importlib import import_module
 
+from mlm.commands.invocation import FAILED, check_installed, exit_code
+
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
     "tokenize": "make a token store of texts, to train on",
@@ -16,6 +18,14 @@ COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "fill": "fill the masks of a sentence, or of a file of sentences",
     "serve": "open the page on one or more checkpoints",
     "space": "make a Hugging Face Space of the page",
+}
+TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec", "tqdm")
+NEEDS = {  # command -> an extra of the project, and libraries that it installs
+    "train": TRAINING,
+    "tokenize": TRAINING,
+    "evaluate": TRAINING,
+    "card": TRAINING,
+    "serve": ("page", "gradio"),
 }
 WIDTH = max(map(len, COMMANDS))
 USAGE = "usage: mlm [--help] [--version] COMMAND ..."
@@ -37,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help"):
         print(HELP)
-        return 0 if words else 2
+        return 0 if words else FAILED
     name, *rest = words
     if name == "--version":
         from mlm import __version__
@@ -50,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
             f"{', '.join(COMMANDS)}",
             file=sys.stderr,
         )
-        return 2
+        return FAILED
+    if code := exit_code(lambda: check_installed(*NEEDS.get(name, ("",)))):
+        return code
     command: int = import_module(f"mlm.commands.{name}").main(rest)
     return command

@@ -21,6 +21,7 @@ NOT_NEGATIVE = Bounds(at_least=0)
 SHARE = Bounds(at_least=0, at_most=1)
 PREDICTED_SHARE = Bounds(above=0, at_most=1, reason="0.15 is usual")
 LICENCE_FORM = Form(LICENCE, "a licence's identifier, e.g. apache-2.0")
+TEXTS_LICENCE_FORM = Form(LICENCE, "a licence's identifier, e.g. cc-by-4.0")
 
 texts = partial(setting, group="Texts")
 model = partial(setting, group="Model")
@@ -265,7 +266,7 @@ class TrainingConfig:
         "Data sets on the Hub that the texts come from, e.g. stanfordnlp/imdb.",
         form=Form(DATASET, "the id of a data set, e.g. stanfordnlp/imdb"),
     )
-    dataset_license: str | None = card(None, "Licence of the texts.", form=LICENCE_FORM)
+    dataset_license: str | None = card(None, "Licence of the texts.", form=TEXTS_LICENCE_FORM)
     hub_space: str | None = card(
         None,
         "Space whose page serves the model, to link to: owner/name.",

@@ -93,11 +93,13 @@ def check_values(config: "DataclassInstance") -> None:
     """Raise ConfigError if a setting alone has a wrong type or a value that cannot work."""
     # Not the fields' own `type`: HfArgumentParser narrows those in place.
     kinds = get_type_hints(type(config))
+    defaults = {field.name: default_of(field) for field in dataclasses.fields(config)}
     for name, about in settings_of(config).items():
         value = getattr(config, name)
         _check_type(name, value, kinds[name])
         if value is not None and about.bounds and not about.bounds.allows(value):
-            raise ConfigError(f"--{name} is {value}; expected {about.bounds}")
+            optional = ", or leave it out" if defaults[name] is None else ""
+            raise ConfigError(f"--{name} is {value}; expected {about.bounds}{optional}")
         if about.form:
             _check_form(name, value, about.form)
 

@@ -9,7 +9,7 @@ threads wait for each other, is then ten times slower.
 
 Models of the BERT-base shape have random weights and the real vocabulary; the texts are IMDB's. The
 folder that MLM_SHARED_DATA names has tokenizers/bert-base-uncased-vocab.txt and
-imdb/{train,unsup,test_4k}.csv.gz with a column text. The peers need `pip install 'mlm[bench]'`.
+imdb/{train,unsup,test_4k}.csv.gz with a column text. The peers need `pip install -e '.[bench]'`.
 
 Our fill-* rows use 8-bit weights, as the page does, and their peers float32; the peers of
 fill-*-int8 use 8 bits too, and fill-32-float32 has float32 on both sides. The peers compute the

@@ -8,7 +8,7 @@ second and memory, against sequence length, batch and corpus (4 layers of 256) a
 model's size. Answering is by the page's engine with 8-bit weights, BERT-base shape: milliseconds
 against tokens and against masks, and questions a second against the number of clients.
 corpus_size.py measures the reading of a corpus from the disk and the Hub. The picture needs
-`pip install 'mlm[bench]'`.
+`pip install -e '.[bench]'`.
 """
 
 import argparse

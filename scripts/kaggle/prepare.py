@@ -13,8 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mlm.hub.source_files import source_files
 
 HERE = Path(__file__).resolve().parent

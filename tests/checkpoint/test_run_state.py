@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from mlm.backend import atomic_files
-from mlm.checkpoint.run_state import newest_state, restore_state, snapshot, write_state
+from mlm.checkpoint.run_state import (
+    newest_state,
+    restore_state,
+    snapshot,
+    state_of_step,
+    write_state,
+)
 from mlm.errors import CheckpointError
 from mlm.training.config import TrainingConfig
 from mlm.training.step.optimizer import make_optimizer
@@ -243,3 +249,10 @@ def test_another_models_state_is_refused(root, saved_run):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     with pytest.raises(CheckpointError, match="holds 3 arrays, this model and optimizer have 2"):
         restore_state(newest_state(root), model, saved_run[1])
+
+
+def test_a_damaged_state_of_a_step_does_not_exist(root, saved_run):
+    save(root, saved_run, 1)
+    assert state_of_step(root, 1).step == 1
+    truncate(root / "step-00000001" / "model.safetensors")
+    assert state_of_step(root, 1) is None

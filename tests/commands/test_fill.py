@@ -31,6 +31,13 @@ def rows_of_csv(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
 
 
+def test_standard_output_has_no_byte_order_mark(tmp_path, capsysbinary):
+    given = tmp_path / "given.txt"
+    given.write_text(SENTENCE, encoding="utf-8")
+    assert main(["--input_file", str(given)]) == 0
+    assert capsysbinary.readouterr().out.startswith(b"row,text,")
+
+
 def test_a_file_becomes_a_csv_and_what_is_left_out_is_said(tmp_path, capsys):
     given, written = tmp_path / "given.csv", tmp_path / "filled.csv"
     given.write_text(f'id,review\n1,"{SENTENCE}"\n2,nothing to fill\n', encoding="utf-8")
@@ -58,6 +65,7 @@ def test_a_file_of_ones_own_may_be_longer_than_a_visitors(tmp_path, capsysbinary
         ([SENTENCE, "--input_file", "x.csv"], "give either sentences, or a file"),
         ([SENTENCE, "--output_file", "x.csv"], "--output_file goes with --input_file"),
         (["--input_file", "x.csv", "--targets", "a"], "--targets goes with sentences"),
+        (["--input_file", "x.csv", "--output_file", "no/such/y.csv"], "folder does not exist"),
         (["--input_file", "absent.csv"], "'absent.csv' cannot be opened"),
         (["no mask"], "The text has no mask"),
         ([SENTENCE, "--engine", "abacus"], "abacus"),

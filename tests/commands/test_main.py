@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 
 import mlm
+from mlm.commands import invocation
 from mlm.commands.invocation import program, words_to_repeat
 from mlm.commands.main import COMMANDS, main
 from tests.support.places import ROOT
@@ -39,6 +40,28 @@ def test_an_unknown_command_is_named(capsys):
     refusal = capsys.readouterr().err.splitlines()
     assert len(refusal) == 2
     assert "'trane' is not a command; expected one of train, " in refusal[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"),
+    [
+        ("train", "keras", "train"),
+        ("tokenize", "pandas", "train"),
+        ("card", "keras", "train"),
+        ("serve", "gradio", "page"),
+    ],
+)
+def test_a_command_without_its_extra_says_how_to_install_it(
+    name, library, extra, monkeypatch, capsys
+):
+    found = invocation.find_spec
+    monkeypatch.setattr(
+        invocation, "find_spec", lambda wanted: None if wanted == library else found(wanted)
+    )
+    assert main([name, "--help"]) == 2
+    refusal = capsys.readouterr().err
+    assert refusal.startswith(f"error: this needs {library}, not installed here: pip install ")
+    assert f"'.[{extra}]'" in refusal and refusal.count("\n") == 1
 
 
 def test_an_error_of_a_command_is_one_line_and_2(capsys, tmp_path):

@@ -20,6 +20,7 @@ from mlm.errors import CheckpointError
 from mlm.hub.local import LocalHub
 from mlm.hub.local.card_rules import errors_in
 from mlm.training.card import add_measurements, name_model_card, write_model_card
+from mlm.training.card.card import SINCE_0_1
 from mlm.training.card.stated import licence_fields, stated_facts
 from tests.support.sweeps import slow
 
@@ -334,6 +335,18 @@ def test_a_card_gets_its_published_name(folder):
     name_model_card(folder, "me/other")
     assert 'model="me/other"' in (folder / "README.md").read_text()
     (folder / "README.md").unlink()
+    name_model_card(folder, REPO)
+    assert f'model="{REPO}"' in (folder / "README.md").read_text()
+
+
+def test_a_card_that_version_0_1_wrote_is_not_an_edited_one(folder):
+    training = TRAINING | {"config": {"max_steps": 3}, "skipped_steps": 2}
+    card(folder, training, repo_id="me/before")
+    written = (folder / "README.md").read_text(encoding="utf-8")
+    for before, now in SINCE_0_1.items():
+        written = written.replace(now, before)
+    assert "python scripts/train.py" in written and "it is asked for" in written
+    (folder / "README.md").write_text(written, encoding="utf-8")
     name_model_card(folder, REPO)
     assert f'model="{REPO}"' in (folder / "README.md").read_text()
 

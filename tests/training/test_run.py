@@ -113,7 +113,6 @@ def test_the_best_weights_are_kept(small_corpus, tmp_path):
     assert not (best.folder / "state").exists()
 
 
-@pytest.mark.slow
 def test_the_clock_ends_a_run_in_order(straight, small_corpus, tmp_path, monkeypatch):
     late = iter([False] * 6 + [True] * 1000)
     monkeypatch.setattr(StopRequest, "is_late", lambda self: next(late))
@@ -178,7 +177,6 @@ def test_a_poisoned_batch_ends_the_run_and_names_the_step(small_corpus, tmp_path
             assert np.isfinite(value).all()
 
 
-@pytest.mark.slow
 def test_so_many_bad_steps_are_passed_over(small_corpus, tmp_path, poisoned):
     poisoned({2, 7})
     lines: list[str] = []
@@ -316,7 +314,6 @@ def test_masking_options_reach_the_batches(small_corpus, tmp_path, monkeypatch):
     assert set(rates) == {0.3, 0.25, 0.2, 0.15, 0.1}  # 0.15 is that of the evaluation too
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_the_last_good_state_named(small_corpus, tmp_path):
     settings = config_for(small_corpus, tmp_path / "run", save_steps=2)
     program = (
@@ -359,7 +356,6 @@ def test_texts_that_changed_meanwhile_are_noticed(small_corpus, tmp_path):
         run(corpus, tmp_path / "run")
 
 
-@pytest.mark.slow
 def test_overwriting_begins_anew_only_when_all_is_well(small_corpus, tmp_path):
     def interrupt(line):
         if line.startswith("step 4"):
@@ -431,7 +427,6 @@ def test_a_run_goes_on_where_there_is_nothing_but_the_repository(
     assert resumed.published.repo_id == "me/adapted"
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 def test_a_state_that_cannot_be_pushed_stops_nothing(small_corpus, tmp_path, hub, monkeypatch):
     def refuse(*arguments, **options):
@@ -575,7 +570,6 @@ def test_the_best_of_losses_that_hardly_differ_is_kept(small_corpus, tmp_path, m
     assert not any("is missing from" in line for line in lines)
 
 
-@pytest.mark.slow
 def test_without_the_best_state_the_run_ends_with_the_last(small_corpus, tmp_path, monkeypatch):
     with_losses(monkeypatch, {4: 3.0, 8: 4.0, 12: 4.1})
     changes = {"max_steps": 16, "save_steps": 4, "load_best_model_at_end": True}
@@ -710,7 +704,6 @@ def test_a_signal_before_the_first_step_is_one_line(small_corpus, tmp_path, sign
     assert "Traceback" not in rest
 
 
-@pytest.mark.slow
 def test_a_signal_while_a_run_is_made_ready_leaves_its_state(small_corpus, tmp_path, monkeypatch):
     stopped_at(6, monkeypatch, small_corpus, tmp_path / "run")
 

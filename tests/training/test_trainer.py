@@ -172,8 +172,7 @@ def test_a_checkpoint_is_adapted(finished, small_corpus, tmp_path):
     assert smaller < 0.6 * (base.folder / "model.safetensors").stat().st_size
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("optim", ["adamw", "muon"])
+@pytest.mark.parametrize("optim", ["adamw", pytest.param("muon", marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(small_corpus, tmp_path, optim):
     changes = {
         "model_type": "bert",  # has dropout

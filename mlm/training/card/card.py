@@ -17,6 +17,16 @@ from mlm.training.card.front_matter import front_matter
 from mlm.training.card.sections import Names, all_sections
 from mlm.training.card.training_json import TrainingJson, read_training_json
 
+# Sentences of cards that version 0.1 wrote, and how they are written now. A card of before is as
+# little edited as one of today.
+SINCE_0_1 = {
+    "of those it is asked for, and among": "of those that it has to predict, and among",
+    "Of the tokens it is asked for, ": "Of the tokens that it has to predict, ",
+    "probabilities are " + "no judgement on anybody.": "probabilities do not judge anybody.",
+    "python scripts/train.py \\\n": "mlm train \\\n",
+    "`python scripts/evaluate.py FOLDER ": "`mlm evaluate FOLDER ",
+    "| of these passed over |": "| non-finite steps skipped |",
+}
 LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"\)')
 
 
@@ -63,6 +73,8 @@ def _is_edited(folder: Path) -> bool:
     if not path.is_file():
         return False
     card = path.read_text(encoding="utf-8", errors="replace")
+    for before, now in SINCE_0_1.items():
+        card = card.replace(before, now)
     found, training = LOADED_BY.search(card), read_training_json(folder)
     possible = [_names(folder, name) for name in (None, found[1] if found else None)]
     return card not in [_card(folder, names, training) for names in possible]

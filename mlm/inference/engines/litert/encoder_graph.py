@@ -72,7 +72,7 @@ def layer_groups(config: EncoderConfig) -> list[tuple[int, ...]]:
 def check_supported(config: EncoderConfig) -> None:
     """Raise UnsupportedError for an encoder that has no graph here."""
     if config.positions == "disentangled":
-        raise UnsupportedError("embeddings of distances (DeBERTa)")
+        raise UnsupportedError("relative position embeddings (DeBERTa)")
     for name in (config.hidden_act, config.head_act):
         if name not in ACTIVATIONS:
             raise UnsupportedError(f"the activation {name}")
