@@ -44,8 +44,8 @@ def parse(arguments: list[str]) -> TrainingConfig:
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops a run as Ctrl-C does
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # it stops a run as Ctrl-C does
         return _run(arguments)
     except KeyboardInterrupt:
         _ignore_signals()
