@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 
 from mlm.checkpoint.file_limits import SIZE_SETTING
 from mlm.errors import ConfigError
+from mlm.hub.connection import TOKEN_LIKE
 
 HARDWARE = ("cpu-basic", "cpu-upgrade")
 MODEL, OWNERS = "MLM_MODEL", "MLM_ALLOW_OWNERS"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-TOKEN_LIKE = re.compile(r"\bhf_\w{4,}")
 
 
 @dataclass(frozen=True)
