@@ -4,7 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class TrainingStopped(Exception):
 
 
 class TrainingRun:
-    """One run: `resume` if there is a state, then `train_to_end`, then `final_figures`.
+    """One run: `resume` if there is a state, then, inside `open_curves`, train and measure.
 
     progress: where the run is, and its curves.
     """
@@ -95,12 +95,19 @@ class TrainingRun:
 
     # Train
 
+    @contextmanager
+    def open_curves(self) -> Iterator[None]:
+        """Write curves in the block, around `train_to_end` and `final_figures`."""
+        if processes.is_first():
+            self._events.open(self.progress.step)
+        try:
+            yield
+        finally:
+            self._events.close()
+
     def train_to_end(self) -> None:
         """Train to the last step. Raises TrainingStopped if the run has to end before."""
         with ExitStack() as stack:
-            if processes.is_first():
-                self._events.open(self.progress.step)
-                stack.callback(self._events.close)
             # A run that ended well needs no state; one that was stopped is resumed elsewhere.
             stack.enter_context(
                 self._saver.open(lambda: self._stop.is_asked() or not self._is_over())

@@ -65,12 +65,14 @@ def _train(
     if config.overwrite_output_dir:  # only after everything that can be refused was checked
         processes.only_first(lambda: _remove_states(config, states))
     try:
-        with stop_on_signals(stop):
-            run.train_to_end()
-        with interrupted_by_signals():
-            result = result_of(prepared, run.progress, run.final_figures())
-            processes.leave_cluster()
-            return processes.only_first(lambda: _finish(prepared, states, result, report)) or result
+        with run.open_curves():
+            with stop_on_signals(stop):
+                run.train_to_end()
+            with interrupted_by_signals():
+                result = result_of(prepared, run.progress, run.final_figures())
+                processes.leave_cluster()
+                finished = processes.only_first(lambda: _finish(prepared, states, result, report))
+                return finished or result
     except UserError as error:
         raise TrainingError(str(error)) from None
     except KeyboardInterrupt:

@@ -219,7 +219,7 @@ def test_frozen_layers_stay_as_they_are(small_corpus, tmp_path, tiny_bert_folder
         )
 
 
-def test_the_curves_go_to_tensorboard(small_corpus, tmp_path):
+def test_the_curves_go_to_tensorboard(small_corpus, tmp_path, caplog):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     result = run(small_corpus, tmp_path / "run", report_to="tensorboard")
@@ -229,7 +229,8 @@ def test_the_curves_go_to_tensorboard(small_corpus, tmp_path):
     steps, losses = zip(*result.training["loss_curve"], strict=True)
     assert tuple(event.step for event in logged) == steps
     assert [event.value for event in logged] == pytest.approx(losses, abs=1e-5)
-    assert [event.step for event in events.Scalars("validation/loss")] == [0, 4, 8]
+    assert [event.step for event in events.Scalars("validation/loss")] == [0, 4, 8, 12]
+    assert [r for r in caplog.records if "stopped writing" in r.getMessage()] == []
 
 
 def test_words_of_the_domain_are_learnt(small_corpus, tmp_path, tiny_bert_folder):
