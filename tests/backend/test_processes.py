@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from mlm.backend import processes
 from mlm.errors import ConfigError, TrainingError
 from tests.support.jax_devices import xla_flags
 from tests.support.places import ROOT
+from tests.support.started_space import free_port
 
 STEPS = 12
 PATIENCE = 240  # seconds
@@ -65,9 +65,7 @@ def start_process(program: list[str], index: int, count: int, port: int = 0) -> 
 
 
 def start_two(program: list[str]) -> list[subprocess.Popen]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     return [start_process(program, index, 2, port) for index in range(2)]
 
 
