@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
-    if code := exit_code(lambda: check_installed(*NEEDS.get(name, ("",)))):
+    if name in NEEDS and (code := exit_code(lambda: check_installed(*NEEDS[name]))):
         return code
     command: int = import_module(f"mlm.commands.{name}").main(rest)
     return command

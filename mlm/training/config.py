@@ -222,6 +222,7 @@ class TrainingConfig:
     load_best_model_at_end: bool = run(
         False, "Keep the weights with the lowest validation loss instead of the last ones."
     )
+    # It never reaches a state; as a setting that moves weights it needs no rule of its own.
     dry_run: bool = run(
         False,
         "Read everything, time a few steps, report what the run would take; write nothing.",
