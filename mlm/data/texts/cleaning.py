@@ -33,11 +33,11 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 
 
 class CleanText(NamedTuple):
-    """A clean text, whether it had HTML, and how many control characters it had."""
+    """A clean text, whether it had HTML, and the control characters that it had."""
 
     text: str
     had_html: bool
-    control_characters: int
+    control_characters: str
 
 
 def clean_text(text: str, clean_html: str = "auto") -> CleanText:
@@ -52,9 +52,9 @@ def clean_text(text: str, clean_html: str = "auto") -> CleanText:
     """
     plain = remove_html(text, clean_html)
     had_html = plain != text
-    plain, removed = " ".join(plain.split()), 0
+    plain, removed = " ".join(plain.split()), ""
     if not plain.isprintable():
-        removed = sum(match[0] != "\ufeff" for match in _UNPRINTABLE.finditer(plain))
+        removed = "".join(_UNPRINTABLE.findall(plain)).replace("\ufeff", "")
         plain = " ".join(_UNPRINTABLE.sub("", plain).split())
     return CleanText(unicodedata.normalize("NFC", plain), had_html, removed)
 
@@ -178,7 +178,7 @@ def _clean_texts(
 def _count(clean: CleanText, row: str, settings: ReadingSettings, report: TextReport) -> None:
     report.with_html += clean.had_html
     if clean.control_characters:
-        report.control_characters += clean.control_characters
+        report.control_characters.update(clean.control_characters)
         report.with_control_characters += 1
     if "&" in row and settings.clean_html == "auto":
         report.with_escaped_tags += has_escaped_tag(row)
@@ -212,12 +212,15 @@ class _EncodingCheck:
     accented: int = 0
     utf8: int = 0
 
+    def __post_init__(self) -> None:
+        self._codec = Codec.of(self.encoding)
+
     def add(self, row: str) -> None:
         if self.encoding is None or row.isascii():
             return
         self.accented += 1
         try:
-            data = Codec.of(self.encoding).encode(row)
+            data = self._codec.encode(row)
             data.decode("utf-8")
         except UnicodeError:
             return

@@ -46,7 +46,8 @@ _FOREIGN = {  # first bytes -> what they are, and the way to texts
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
 }
 _WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html)[\s>]", re.IGNORECASE)
-_OFFICE = re.compile(rb"\[Content_Types\]\.xml|mimetypeapplication/vnd\.|xl/|word/")
+_OFFICE = b"PK\x03\x04\x14\x00\x06\x00"  # as Microsoft's programs begin their files
+_OFFICE_ENTRIES = {"[Content_Types].xml", "mimetype"}  # of Microsoft's files, and of OpenDocument
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def find_members(url: str, suffix: str) -> tuple[list[Member], list[str]]:
         head = raw.read(HEAD_BYTES)
     found = next((kind for start, kind in _SIGNATURES.items() if head.startswith(start)), None)
     named = COMPRESSIONS.get(PurePosixPath(url.lower()).suffix)
-    if found == "zip" and _OFFICE.search(head):
-        raise CorpusError(f"{url} is an Office document, not {suffix}: {_TO_TEXT}")
+    if head.startswith(_OFFICE):
+        raise _office_error(url)
     if found is None and named:
         problem = "is empty" if not head else f"is not compressed by {named}, as its name says"
         raise CorpusError(f"{url} {problem}: fetch it again, or rename it")
@@ -129,6 +130,8 @@ def _zip_members(url: str, suffix: str) -> tuple[list[Member], list[str]]:
     """Return the entries of the format; folders, hidden files and those of macOS do not count."""
     with open_raw(url) as raw, zipfile.ZipFile(raw) as archive:
         entries = [entry for entry in archive.infolist() if not _is_hidden(entry)]
+    if _OFFICE_ENTRIES & {entry.filename for entry in entries}:
+        raise _office_error(url)
     chosen = [entry for entry in entries if entry.filename.lower().endswith(suffix)]
     if not chosen and len(entries) == 1 and not PurePosixPath(entries[0].filename).suffix:
         chosen = entries
@@ -145,6 +148,10 @@ def _zip_members(url: str, suffix: str) -> tuple[list[Member], list[str]]:
         skipped = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         notes.append(f"{skipped} in it skipped, expected {suffix}")
     return [Member(url, "zip", entry.filename) for entry in chosen], notes
+
+
+def _office_error(url: str) -> CorpusError:
+    return CorpusError(f"{url} is a workbook such as .xlsx, or another Office document: {_TO_TEXT}")
 
 
 def _is_hidden(entry: zipfile.ZipInfo) -> bool:

@@ -1,8 +1,8 @@
 """Read the rows of CSV and TSV files as any allowed version of pandas would read them right.
 
 pandas parses; what its versions do differently is decided before and after it. Until 3.0.3 a row
-with too many fields at the start of a chunk is cut without a word: here every row has one column
-more than the header, and what is found there is refused. Until 3.0 a NUL ends a field: here pandas
+with too many fields at the start of a chunk is cut without a word: here every row has more columns
+than the header, and what is found there is refused. Until 3.0 a NUL ends a field: here pandas
 never sees one. The separator and the quotes are found in csv_dialect.py.
 """
 
@@ -14,6 +14,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 1000
 _SAMPLE = 1 << 18  # characters in which the dialect is found
 _SAMPLE_ROWS = 200
+_SURPLUS = 3  # columns beyond the header, in which a row that has too many fields shows
 _LONE_CR = re.compile(r"\r(?!\n)")
 
 ColumnChooser = Callable[[Columns], str]
@@ -87,7 +89,9 @@ class _Table:
         self.header, rest = _split_header(sample, self.dialect)
         self._lines_before = sample[: len(sample) - len(rest)].count("\n")
         self._source.put_back(rest)
-        self._has_index = _has_unnamed_index(rest, self.dialect, len(self.header))
+        surplus = _surplus_fields(rest, self.dialect, len(self.header))
+        self._has_index = surplus == "index"
+        self._ends_with_separator = surplus == "empty"
         if self._has_index:
             self.header = ["", *self.header]
         self.names = _distinct_names(self.header)
@@ -106,10 +110,10 @@ class _Table:
         for chunk in self._parse():
             cells = [
                 [value if isinstance(value, str) else "" for value in chunk[at].tolist()]
-                for at in range(width + 1)
+                for at in chunk.columns
             ]
-            self._check_width(cells.pop(), chunk[width].tolist(), rows)
-            yield cells
+            self._check_width(cells[width:], rows)
+            yield cells[:width]
             rows += len(chunk)
         if not rows:
             yield [[] for _ in range(width)]
@@ -133,7 +137,7 @@ class _Table:
             "quoting": csv.QUOTE_MINIMAL if self.dialect.quoting else csv.QUOTE_NONE,
             "escapechar": "\\" if self.dialect.escape else None,
             "header": None,
-            "names": range(len(self.header) + 1),
+            "names": range(len(self.header) + _SURPLUS),
             "dtype": str,
             "keep_default_na": False,
             "index_col": False,
@@ -151,11 +155,10 @@ class _Table:
             return f"a quote that opens in row {row:,} below the header is never closed; {advice}"
         return f"{error}; {advice}"
 
-    def _check_width(self, surplus: list[str], raw: list[object], rows: int) -> None:
-        """Raise ValueError if a row has more fields than the header; an empty last one is fine."""
-        self._counts["separator at the end"] += sum(isinstance(value, str) for value in raw)
-        for number, value in enumerate(surplus, rows + 1):
-            if value.strip():
+    def _check_width(self, surplus: list[list[str]], rows: int) -> None:
+        """Raise ValueError if a row has more fields than the header, unless those are empty."""
+        for number, values in enumerate(zip(*surplus, strict=True), rows + 1):
+            if any(values) and any(map(str.strip, values)):
                 fields, separators = len(self.header), NAMES[self.dialect.separator]
                 raise ValueError(
                     f"row {number:,} below the header has more fields than its header, which "
@@ -183,8 +186,8 @@ class _Table:
         """Describe what was unusual in the rows."""
         if self._has_index:
             yield "its first column has no name; it is taken for row numbers"
-        if count := self._counts["separator at the end"]:
-            yield f"a separator ends {count:,} rows; the empty field after it is ignored"
+        if self._ends_with_separator:
+            yield "rows end with a separator; the empty field after it is ignored"
         if count := self._counts["repeated header"]:
             yield f"{count:,} repeated header{'s' * (count > 1)} between the rows dropped"
         if count := self._source.carriage_returns:
@@ -204,19 +207,25 @@ def _split_header(sample: str, dialect: Dialect) -> tuple[list[str], str]:
     return header, lines.read()
 
 
-def _has_unnamed_index(sample: str, dialect: Dialect, width: int) -> bool:
-    """Return whether each row has a number in front for which the header has no name."""
+def _surplus_fields(sample: str, dialect: Dialect, width: int) -> str | None:
+    """Return what it is that each row of a sample has beyond the header.
+
+    Returns:
+        "empty" if each ends with a separator or several, "index" if a number is in front for which
+        the header has no name, None if a row has nothing beyond the header, or it is neither.
+    """
     try:
-        rows = list(islice(dialect.reader(io.StringIO(sample, newline="")), _SAMPLE_ROWS))
+        below = replace(dialect, sep_line=False).reader(io.StringIO(sample, newline=""))
+        rows = list(islice(below, _SAMPLE_ROWS))
     except csv.Error:
-        return False
+        return None
     rows = [cells for cells in rows if cells][: max(1, len(rows) - 1)]  # the last may be cut
-    return (
-        bool(rows)
-        and all(len(cells) == width + 1 for cells in rows)
-        and all(cells[0].isdigit() for cells in rows)
-        and any(cells[-1].strip() for cells in rows)
-    )
+    if not rows or any(len(cells) <= width for cells in rows):
+        return None
+    if not any("".join(cells[width:]).strip() for cells in rows):
+        return "empty"
+    numbered = all(len(cells) == width + 1 and cells[0].isdigit() for cells in rows)
+    return "index" if numbered else None
 
 
 def _distinct_names(header: Sequence[str]) -> list[str]:

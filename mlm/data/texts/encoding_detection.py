@@ -12,6 +12,7 @@ from mlm.errors import CorpusError, one_line
 _BLOCK = 1 << 20  # bytes
 _SAMPLE = 1 << 16  # bytes of lines to detect an encoding by
 _LONGEST_LINE = 1 << 12
+_FEW = 256
 _SHOWN = 24  # characters of an example
 # Encodings of the web, the usual one before those that read the same bytes in the same way.
 # Source: https://encoding.spec.whatwg.org/#names-and-labels
@@ -120,13 +121,13 @@ def _detect_encodings(sample: bytes) -> list[str]:
     from charset_normalizer import from_bytes
 
     ranked: dict[str, float] = {}
-    for match in from_bytes(sample):
-        usual = [name for name in _USUAL if name in match.could_be_from_charset]
-        if usual:
-            ranked.setdefault(usual[0], match.chaos)
+    few = len(sample) < _FEW  # bytes, whose letters are too few to be counted
+    for match in from_bytes((sample + b"\n") * 4 if few else sample, cp_isolation=list(_USUAL)):
+        usual = next(name for name in _USUAL if name in match.could_be_from_charset)
+        ranked.setdefault(usual, match.chaos)
     best = min(ranked.values(), default=0.0)
-    close = [name for name, chaos in ranked.items() if chaos <= best + _CLOSE]
-    # By far the most frequent one, which short texts do not tell from its relatives.
+    # cp1252 is by far the most frequent one, and short texts do not tell it from its relatives.
+    close = [name for name, chaos in ranked.items() if chaos <= best + _CLOSE or name == "cp1252"]
     return sorted(close, key=lambda name: name != "cp1252")[:3]
 
 

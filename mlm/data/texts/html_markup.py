@@ -21,6 +21,7 @@ _TAG = re.compile(
     r"(?P<ends>/?)>",
     re.IGNORECASE,
 )
+_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _NEVER_CLOSED = {"br", "hr", "p"}  # markup without a closing tag too
 # The semicolon is required: `AT&T` and `R&Ds` are names, not entities.
 _NAME = r"#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31}"
@@ -45,7 +46,9 @@ def remove_html(text: str, clean_html: str) -> str:
         plain = _ENTITY.sub(_resolve, text) if "&" in text else text
         return _INLINE_TAG.sub("", _BLOCK_TAG.sub(" ", plain)) if "<" in plain else plain
     # Tags first: an entity may stand for the < of a text.
-    plain = _TAG.sub(_remover(text), text) if "<" in text else text
+    plain = _LINE_BREAK.sub(" ", text) if "<" in text else text
+    if "<" in plain:
+        plain = _TAG.sub(_remover(plain), plain)
     return _ENTITY_OR_TAG.sub(_resolve, plain) if "&" in plain else plain
 
 

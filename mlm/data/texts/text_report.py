@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -21,7 +22,7 @@ class TextReport:
     held_out: int = 0  # dropped from training because they are also in the validation files
     with_html: int = 0
     with_escaped_tags: int = 0  # texts that keep a tag such as &lt;br&gt;
-    control_characters: int = 0  # removed
+    control_characters: Counter[str] = field(default_factory=Counter)  # removed
     with_control_characters: int = 0  # texts that had some
     columns: set[str] = field(default_factory=set)
     notes: dict[str, list[str]] = field(default_factory=dict)
@@ -53,9 +54,10 @@ class TextReport:
     def _text_notes(self) -> list[str]:
         notes = []
         if self.control_characters:
+            (most, _), *_ = self.control_characters.most_common(1)
             notes.append(
-                f"{self.control_characters:,} control characters removed from "
-                f"{_count_texts(self.with_control_characters)}"
+                f"{self.control_characters.total():,} control characters (most often "
+                f"U+{ord(most):04X}) removed from {_count_texts(self.with_control_characters)}"
             )
         if self.with_escaped_tags:
             notes.append(

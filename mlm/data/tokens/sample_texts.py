@@ -24,7 +24,10 @@ def sample_lines(
     chosen = sorted({number * documents // count for number in range(min(count, documents))})
     texts = [_decode(split, document, tokenizer) for document in chosen]
     heading = f"{len(texts)} of the texts" if len(texts) > 1 else "a text"
-    return [f"{heading} as the model sees them:", *(f"  {text}" for text in texts)]
+    return [
+        f"{heading} as the model sees {'them' if len(texts) > 1 else 'it'}:",
+        *(f"  {text}" for text in texts),
+    ]
 
 
 def _decode(split: TokenSplit, document: int, tokenizer: PreTrainedTokenizerFast) -> str:
