@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlm.backend.startup import load_backend
 from mlm.commands.invocation import exit_code, program
+from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
 
 if TYPE_CHECKING:
     from mlm.evaluation.checkpoint_evaluation import Evaluation
@@ -31,6 +32,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--model_revision", help="branch, tag or commit of a Hub id")
     add("--text_column", help=f"column with the texts; {FOR_ITS_TEXTS}")
     add("--encoding", help=f"character encoding; {FOR_ITS_TEXTS}")
+    unknown = f"bytes that the encoding does not know: stop, or read on; {FOR_ITS_TEXTS}"
+    add("--encoding_errors", choices=ENCODING_ERRORS, help=f"{unknown}, else strict")
+    add("--clean_html", choices=CLEAN_HTML, help=f"remove HTML; {FOR_ITS_TEXTS}, else auto")
     add("--max_seq_length", type=int, help=f"in tokens; {RECORDED}, else 128")
     action = argparse.BooleanOptionalAction
     add(
@@ -66,6 +70,7 @@ def _evaluate(given: argparse.Namespace) -> None:
 def report(measured: "Evaluation") -> None:
     """Print the settings and figures of an evaluation."""
     tokens, words = measured.tokens, measured.words
+    print(measured.texts_report)
     print(measured.held_out)
     print(f"masked-token perplexity {tokens.perplexity:.2f} (loss {tokens.loss:.4f} nats)")
     print(

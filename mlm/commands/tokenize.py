@@ -17,6 +17,7 @@ import argparse
 
 from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
+from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
 from mlm.training.config import TrainingConfig
 from mlm.training.setting import settings_of
 
@@ -37,6 +38,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--model_name_or_path", required=True, help="checkpoint whose tokenizer to use")
     for name in AS_IN_TRAINING:
         add(f"--{name}", help=settings[name].help)
+    for name, choices in (("encoding_errors", ENCODING_ERRORS), ("clean_html", CLEAN_HTML)):
+        default = getattr(TrainingConfig, name)
+        add(f"--{name}", choices=choices, default=default, help=settings[name].help)
     add(
         "--validation_split_percentage",
         type=float,
@@ -56,15 +60,20 @@ def main(arguments: list[str]) -> int:
 def _tokenize(given: argparse.Namespace) -> None:
     from mlm.checkpoint.tokenizer import load_tokenizer
     from mlm.data.tokens.corpus import build_token_store
+    from mlm.data.tokens.sample_texts import sample_lines
     from mlm.hub import fetch_checkpoint
 
     fetched = fetch_checkpoint(given.model_name_or_path, given.model_revision)
+    tokenizer = load_tokenizer(fetched.folder)
     store = build_token_store(
         given.folder,
-        load_tokenizer(fetched.folder),
+        tokenizer,
         train_files=given.train_file,
         text_column=given.text_column,
         encoding=given.encoding,
+        encoding_errors=given.encoding_errors,
+        clean_html=given.clean_html,
         validation_split_percentage=given.validation_split_percentage,
     )
-    print(f"{store.report_line}\ntoken store: {given.folder}")
+    print(store.report_line, *sample_lines(store.train, tokenizer), sep="\n")
+    print(f"token store: {given.folder}")

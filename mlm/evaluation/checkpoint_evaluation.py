@@ -12,7 +12,9 @@ from mlm import hub
 from mlm.backend import devices
 from mlm.checkpoint.folder import Checkpoint, read_checkpoint, read_training
 from mlm.data.batches.masked_batches import EvaluationBatches, evaluation_batches
+from mlm.data.texts.text_report import TextReport
 from mlm.data.tokens.token_facts import TokenFacts
+from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError
 from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
 from mlm.evaluation.held_out import HeldOut, HeldOutSettings, resolve_held_out, tokenize_held_out
@@ -45,12 +47,14 @@ class Evaluation:
         held_out: The texts and all settings.
         recorded_loss: The final loss in the checkpoint's training.json if texts and settings are
             those of its training run, else None.
+        texts_report: Rows read and dropped; notes and warnings follow on their own lines.
     """
 
     tokens: Figures
     words: WordFigures
     held_out: HeldOut
     recorded_loss: float | None
+    texts_report: str = ""
 
 
 def evaluate(
@@ -82,13 +86,17 @@ def evaluate(
     held_out, device = _choose_device(held_out, settings.get("precision"))
     with device.scope():
         checkpoint = read_checkpoint(folder, dtype=device.policy)
-    (token_scores, _), (word_scores, word_batches) = _score(checkpoint, held_out, device)
+    _check_length(checkpoint, held_out.max_seq_length)
+    report = TextReport()
+    split = tokenize_held_out(held_out, checkpoint.tokenizer, report)
+    (token_scores, _), (word_scores, word_batches) = _score(checkpoint, split, held_out, device)
     word_starts = TokenFacts.of(checkpoint.tokenizer).word_starts
     return Evaluation(
         figures_of(token_scores),
         word_figures_of(word_scores, word_batches, word_starts),
         held_out,
         recorded_loss,
+        "\n".join([report.summary(), *report.remarks()]),
     )
 
 
@@ -106,16 +114,19 @@ def _choose_device(held_out: HeldOut, precision: str | None) -> tuple[HeldOut, d
     return replace(held_out, precision="fp32"), devices.choose_device("fp32")
 
 
-def _score(
-    checkpoint: Checkpoint, held_out: HeldOut, device: devices.Device
-) -> list[tuple[TargetScores, EvaluationBatches]]:
-    """Return scores and batches with single tokens masked, then with whole words masked."""
-    positions, length = checkpoint.model.config.max_position_embeddings, held_out.max_seq_length
+def _check_length(checkpoint: Checkpoint, length: int) -> None:
+    positions = checkpoint.model.config.max_position_embeddings
     if length > positions:
         raise ConfigError(
             f"--max_seq_length is {length}, but this model takes at most {positions} tokens"
         )
-    split = tokenize_held_out(held_out, checkpoint.tokenizer)
+
+
+def _score(
+    checkpoint: Checkpoint, split: Split, held_out: HeldOut, device: devices.Device
+) -> list[tuple[TargetScores, EvaluationBatches]]:
+    """Return scores and batches with single tokens masked, then with whole words masked."""
+    length = held_out.max_seq_length
     scores = []
     for whole_words in (False, True):
         batches = evaluation_batches(

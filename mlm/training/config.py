@@ -39,7 +39,8 @@ class TrainingConfig:
     # The texts themselves may be named in another way on resume: their fingerprint is compared.
     train_file: list[str] = texts(
         [],
-        "Files to train on: csv, tsv, jsonl, parquet or txt, each also .gz; globs; hf:// paths.",
+        "Files to train on: csv, tsv, jsonl, parquet or txt, each also .gz, .zip; globs; "
+        "hf:// paths.",
         moves_weights=False,
         path="local",
     )
@@ -62,6 +63,16 @@ class TrainingConfig:
         None, "Column with the text. Default: detected, if there is only one candidate."
     )
     encoding: str | None = texts(None, "Encoding of the text files. Default: UTF-8.")
+    encoding_errors: Literal["strict", "replace", "ignore"] = texts(
+        "strict",
+        "Bytes that the encoding does not know: stop, put U+FFFD in their place, or leave them "
+        "out; how many is reported.",
+    )
+    clean_html: Literal["auto", "yes", "no"] = texts(
+        "auto",
+        "Remove HTML from the texts: what is surely markup; every known tag, escaped ones too; or "
+        "nothing.",
+    )
     max_train_samples: int | None = texts(
         None, "Maximum number of training documents.", bounds=COUNT
     )

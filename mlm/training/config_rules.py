@@ -28,12 +28,24 @@ def _check_texts(config: "TrainingConfig") -> None:
         )
 
 
+_OF_TEXTS = (
+    *("train_file", "validation_file", "text_column", "encoding", "encoding_errors", "clean_html"),
+    *("max_train_samples", "add_words_file"),
+)
+
+
+def _is_given(config: "TrainingConfig", name: str) -> bool:
+    """Return whether a setting differs from its default; no files are the default of files."""
+    return bool(getattr(config, name)) and getattr(config, name) != getattr(
+        type(config), name, None
+    )
+
+
 def _check_token_store(config: "TrainingConfig") -> None:
     """Reject settings that took effect when a token store was made."""
     if not config.token_store:
         return
-    of_texts = ("train_file", "validation_file", "text_column", "encoding", "max_train_samples")
-    given = next((name for name in (*of_texts, "add_words_file") if getattr(config, name)), None)
+    given = next((name for name in _OF_TEXTS if _is_given(config, name)), None)
     if given:
         raise ConfigError(f"--token_store already holds its texts as tokens: leave out --{given}")
     if not config.model_name_or_path:

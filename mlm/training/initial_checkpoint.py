@@ -44,6 +44,8 @@ def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
         validation_files=config.validation_file,
         text_column=config.text_column,
         encoding=config.encoding,
+        encoding_errors=config.encoding_errors,
+        clean_html=config.clean_html,
         validation_split_percentage=config.validation_split_percentage,
     )
     tokenizer = train_tokenizer(texts, config.vocab_size)
