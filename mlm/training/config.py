@@ -100,6 +100,14 @@ class TrainingConfig:
     vocab_size: int = model(
         8192, "Number of entries of a vocabulary trained from scratch.", bounds=COUNT
     )
+    tokenizer_type: Literal["auto", "wordpiece", "bpe", "unigram"] = model(
+        "auto",
+        "Kind of a tokenizer trained from scratch; bpe is byte-level. auto: unigram for scripts "
+        "without spaces such as Thai or Japanese, else wordpiece.",
+    )
+    cased: bool = model(
+        False, "Keep capitals in a tokenizer trained from scratch, instead of lower-casing them."
+    )
     add_words_file: str | None = model(
         None,
         "Words of the domain, one a line, to add to the vocabulary as tokens.",

@@ -68,11 +68,13 @@ def _check_model(config: "TrainingConfig") -> None:
             f"--config_overrides is {config.config_overrides!r}, but the shape comes from "
             "--model_name_or_path; leave one of them out"
         )
-    if config.model_name_or_path and config.vocab_size != type(config).vocab_size:
-        raise ConfigError(
-            f"--vocab_size is {config.vocab_size}, but the vocabulary comes from "
-            "--model_name_or_path; leave one of them out"
-        )
+    for name in ("vocab_size", "tokenizer_type", "cased"):
+        value = getattr(config, name)
+        if config.model_name_or_path and value != getattr(type(config), name):
+            raise ConfigError(
+                f"--{name} is {value}, but the vocabulary comes from --model_name_or_path; leave "
+                "one of them out"
+            )
 
 
 def _check_masking(config: "TrainingConfig") -> None:

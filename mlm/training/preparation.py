@@ -71,7 +71,7 @@ def prepare(
     report(f"device: {device}")
     rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
     with device.scope():
-        checkpoint, base_model = load_initial_checkpoint(config, device.policy)
+        checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     _check_length(config, model.config.max_position_embeddings)
     model.freeze_lower_layers(config.freeze_layers)

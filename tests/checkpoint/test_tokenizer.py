@@ -13,7 +13,7 @@ from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer, save_tokenize
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.batches.masking import mask_tokens
 from mlm.data.tokens.token_facts import TokenFacts, random_word_ids, special_ids, word_starts
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 from tests.support.family_tokenizers import KINDS, save_as_on_the_hub
 from tests.support.places import SHARED
@@ -25,7 +25,7 @@ TEXTS = [
     "The quick brown fox jumps over the lazy dog, quickly.",
     "Waltz, bad nymph, for quick jigs vex the lazy foxes!",
     "Sphinx of black quartz: judge my vow, judge the jumping dogs.",
-    "Café, naïve, Führer — the accents go.",
+    "Café, naïve, Führer — the accents stay.",
 ] * 3
 
 
@@ -101,8 +101,8 @@ def test_a_sentence_gets_its_special_tokens(tokenizer):
     assert tokens == ["[CLS]", "the", "[MASK]", ",", "the", "[SEP]"]
 
 
-def test_capitals_and_accents_are_folded(tokenizer):
-    assert tokenizer.tokenize("QUICK Café") == tokenizer.tokenize("quick cafe")
+def test_capitals_are_folded(tokenizer):
+    assert tokenizer.tokenize("QUICK Café") == tokenizer.tokenize("quick café")
     assert not any(token != token.lower() for token in tokenizer.get_vocab() if token[0] != "[")
 
 
@@ -133,12 +133,10 @@ def test_texts_are_read_once():
     )
 
 
-def test_the_alphabet_is_limited():
+def test_letters_that_occur_once_are_left_out():
     every_letter_once = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
     trained = train_tokenizer([*TEXTS, every_letter_once], 5000)
     assert not any(chr(0x4E00 + i) in trained.get_vocab() for i in range(3000))
-    twice = train_tokenizer([*TEXTS, every_letter_once * 2], 5000)
-    assert sum(len(token) == 1 for token in twice.get_vocab()) == 1000
 
 
 def test_a_vocabulary_too_small_is_named():

@@ -12,7 +12,7 @@ import pytest
 
 from mlm.data.tokens import token_store
 from mlm.data.tokens.corpus import build_token_store, open_token_store, side_of
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CorpusError
 from tests.support.places import SHARED
 

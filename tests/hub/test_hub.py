@@ -19,7 +19,7 @@ from huggingface_hub import HfApi
 from safetensors.numpy import save_file
 
 from mlm.checkpoint.families import encoder_config_of, new_config, tensor_shapes
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CheckpointError, HubError
 from mlm.hub import (
     Access,
