@@ -65,7 +65,6 @@ FAMILY = Family(
     tensor_names=tensor_names,
     ignored=(
         r"distilbert\.embeddings\.position_ids",
-        r"vocab_projector\.weight",  # present though tied to the word embeddings
     ),
     extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
 )
