@@ -63,8 +63,6 @@ FAMILY = Family(
     prefix="distilbert.",
     encoder_config=encoder_config,
     tensor_names=tensor_names,
-    ignored=(
-        r"distilbert\.embeddings\.position_ids",
-    ),
+    ignored=(r"distilbert\.embeddings\.position_ids",),
     extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
 )
