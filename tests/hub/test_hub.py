@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import HfApi
+from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
 from mlm.checkpoint.families import encoder_config_of, new_config, tensor_shapes
@@ -75,6 +76,8 @@ def plan() -> Plan:
 
 @pytest.fixture(autouse=True)
 def hub(tmp_path, monkeypatch, plan):
+    for name in ("NO_PROXY", "no_proxy"):  # which a client of ours adds to
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     with served_hub(tmp_path, monkeypatch, plan) as local:
         yield local
 
@@ -632,6 +635,38 @@ def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):
     with pytest.raises(HubError, match="nothing can be pushed"):
         push_checkpoint(folder, REPO)
     assert plan.requests == []
+
+
+def test_no_proxy_is_asked_for_a_hub_on_this_machine(folder, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # where nobody listens
+    close_session()  # a client reads the variables when it is made
+    assert push_checkpoint(folder, REPO).commit == fetch_checkpoint(REPO).commit
+
+
+def test_a_hub_that_a_proxy_makes_unreachable_names_the_variable(monkeypatch, naps):
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    monkeypatch.setenv("ALL_PROXY", "http://user:secret@127.0.0.1:9")
+    close_session()
+    with pytest.raises(HubUnreachableError) as caught:
+        fetch_checkpoint(REPO)
+    assert str(caught.value).endswith(
+        "http://hub.invalid cannot be reached (ConnectError); check the connection, HF_ENDPOINT "
+        "and the proxy that ALL_PROXY names"
+    )
+
+
+def test_a_socks_proxy_without_its_package_is_one_line_and_the_cache_answers(
+    folder, monkeypatch, naps, caplog
+):
+    push_checkpoint(folder, REPO)
+    fetched = fetch_checkpoint(REPO)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setattr("mlm.backend.proxies.find_spec", lambda name: None)
+    with pytest.raises(HubUnreachableError, match=r"HTTPS_PROXY names a SOCKS proxy, .* socksio"):
+        push_checkpoint(folder, REPO)
+    assert fetch_checkpoint(REPO) == fetched
+    assert "HTTPS_PROXY names a SOCKS proxy" in caplog.text
+    assert naps == []  # another attempt would not help
 
 
 def test_a_cached_commit_asks_nobody(folder, plan):
