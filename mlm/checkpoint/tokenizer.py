@@ -59,9 +59,7 @@ def _open_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     options: dict[str, object] = {"local_files_only": True, "trust_remote_code": False}
     if not content:
         options |= _vocabulary_options(folder)
-    is_cased = _is_cased(folder, content)
-    if is_cased is not None:
-        options["do_lower_case"] = not is_cased
+    options |= _unrepeated_options(folder, content)
     with (
         tokenizer_errors(f"The tokenizer in {folder} cannot be read"),
         _with_tokenizer_json(folder) as complete,
@@ -168,24 +166,31 @@ def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Pa
         )
 
 
-def _is_cased(folder: Path, content: JsonObject) -> bool | None:
-    """Return whether capitals are kept, if only tokenizer.json or vocab.txt says so; else None.
+def _unrepeated_options(folder: Path, content: JsonObject) -> dict[str, object]:
+    """Return the options that only tokenizer.json or vocab.txt tells, by their names for a class.
 
-    `BertTokenizer` reads this from tokenizer_config.json only and ignores tokenizer.json. Its
-    default in transformers 5.0 is not that of other versions.
+    The classes of transformers 5 read them from tokenizer_config.json only, and rebuild the
+    normalizer from their defaults, whatever tokenizer.json says. That of `do_lower_case` in
+    transformers 5.0 is not that of other versions.
 
     content: of tokenizer.json; empty if that does not exist.
     """
-    if "do_lower_case" in _read_json(folder / "tokenizer_config.json"):
-        return None
-    if content:
-        normalizer = content.get("normalizer") or {}
-        is_berts = normalizer.get("type") == "BertNormalizer"
-        return not normalizer.get("lowercase", True) if is_berts else None
-    if not (folder / "vocab.txt").is_file():
-        return None
-    words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    return any(word[0] != "[" and word != word.lower() for word in words if word)
+    normalizer, splitter = (content.get(name) or {} for name in ("normalizer", "pre_tokenizer"))
+    options: dict[str, object] = {}
+    if normalizer.get("type") == "BertNormalizer":
+        options["do_lower_case"] = normalizer.get("lowercase", True)
+        if normalizer.get("strip_accents") is not None:
+            options["strip_accents"] = normalizer["strip_accents"]
+        if not normalizer.get("handle_chinese_chars", True):
+            options["tokenize_chinese_chars"] = False
+    if splitter.get("type") == "ByteLevel" and splitter.get("add_prefix_space"):
+        options["add_prefix_space"] = True
+    if not content and (folder / "vocab.txt").is_file():
+        words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+        is_cased = any(word[0] != "[" and word != word.lower() for word in words if word)
+        options["do_lower_case"] = not is_cased
+    repeated = _read_json(folder / "tokenizer_config.json")
+    return {name: value for name, value in options.items() if name not in repeated}
 
 
 def _read_json(path: Path) -> JsonObject:

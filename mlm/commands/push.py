@@ -3,6 +3,7 @@
     mlm push runs/imdb me/imdb_bert_uncased
     mlm push runs/imdb me/imdb_bert_uncased --private --commit_message "2,000 steps"
     mlm push runs/imdb me/imdb_bert_uncased --tag v1
+    mlm push runs/imdb me/imdb_bert_uncased --revision longer-run
 
 The token comes from HF_TOKEN or `hf auth login`. Exit codes: 0 done; 2 the folder cannot be
 published or the Hub refused, in one line.
@@ -10,6 +11,7 @@ published or the Hub refused, in one line.
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 from mlm.commands.invocation import exit_code, program
@@ -23,6 +25,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("repo", help="repository: owner/name; created if it does not exist")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--commit_message", help="one line that describes the commit")
+    parser.add_argument(
+        "--revision", help="branch to push to, created if it does not exist; default: main"
+    )
     parser.add_argument("--tag", help="name of this version, e.g. v1; a tag is never moved")
     return parser.parse_args(arguments)
 
@@ -39,15 +44,17 @@ def _push(given: argparse.Namespace) -> None:
     from mlm.hub import check_push, push_checkpoint
     from mlm.training.card import name_model_card
 
-    repo_id = check_push(given.repo, private=given.private)
+    target = check_push(given.repo, private=given.private, branch=given.revision)
     verify_folder(given.folder)
-    name_model_card(given.folder, repo_id)
+    print(f"pushing to {target}", file=sys.stderr)
+    name_model_card(given.folder, target.repo_id)
     published = push_checkpoint(
         given.folder,
-        repo_id,
+        target.repo_id,
         private=given.private,
         commit_message=given.commit_message,
         tag=given.tag,
+        branch=given.revision,
     )
     tag = f", tag {given.tag}" if given.tag else ""
     print(f"{published.url} is at commit {published.commit}{tag}")

@@ -12,7 +12,7 @@ from typing import Literal
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.batches import MIN_SEQ_LENGTH
 from mlm.errors import ConfigError
-from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE, TAG
+from mlm.hub.names import BRANCH, DATASET, LANGUAGE, LICENCE, SPACE, TAG
 from mlm.training.config_rules import check_rules
 from mlm.training.setting import Bounds, Form, check_values, setting, settings_of
 
@@ -259,10 +259,15 @@ class TrainingConfig:
     push_to_hub: bool = publishing(False, "Publish the checkpoint when the run ends.")
     hub_model_id: str | None = publishing(None, "Repository to publish to: owner/name.")
     hub_private_repo: bool = publishing(False, "Make a repository that is created private.")
+    hub_revision: str | None = publishing(
+        None,
+        "Branch to publish to, created if it does not exist. Default: main.",
+        form=Form(BRANCH, "a branch, e.g. longer-run"),
+    )
     hub_tag: str | None = publishing(
         None,
         "Tag for the publication, e.g. v1; an existing tag is never moved.",
-        form=Form(TAG, "a tag, e.g. v1"),
+        form=Form(TAG, "a tag other than main and HEAD, e.g. v1"),
     )
     resume_from_hub: bool = publishing(
         False,

@@ -100,10 +100,12 @@ def _check_publishing(config: "TrainingConfig") -> None:
     for name in ("push_to_hub", "resume_from_hub"):
         if getattr(config, name) and not config.hub_model_id:
             raise ConfigError(f"--{name} needs --hub_model_id, e.g. me/imdb_bert_uncased")
-    if config.hub_tag and not config.push_to_hub:
-        raise ConfigError(
-            f"--hub_tag is {config.hub_tag!r}, but nothing is published; give --push_to_hub too"
-        )
+    for name in ("hub_tag", "hub_revision"):
+        if getattr(config, name) and not config.push_to_hub:
+            raise ConfigError(
+                f"--{name} is {getattr(config, name)!r}, but nothing is published; give "
+                "--push_to_hub too"
+            )
 
 
 _CHECKS = (

@@ -71,13 +71,17 @@ def publish(
 ) -> TrainingResult:
     """Push the checkpoint folder; TrainingError, with the command to push it later, if it fails."""
     repo_id, private, tag = str(config.hub_model_id), config.hub_private_repo, config.hub_tag
+    branch = config.hub_revision
     try:
         if "/" not in repo_id:  # the card names the repository in full
-            card.name_model_card(result.folder, hub.check_push(repo_id))
-        published = hub.push_checkpoint(result.folder, repo_id, private=private, tag=tag)
+            card.name_model_card(result.folder, hub.check_push(repo_id).repo_id)
+        published = hub.push_checkpoint(
+            result.folder, repo_id, private=private, tag=tag, branch=branch
+        )
     except HubError as error:
         command = ["mlm", "push", str(result.folder), repo_id]
         command += ["--private"] * private + (["--tag", tag] if tag else [])
+        command += ["--revision", branch] if branch else []
         raise TrainingError(
             f"{error}; the checkpoint is whole in {shlex.quote(str(result.folder))}: publish it "
             f"with `{shlex.join(command)}`"

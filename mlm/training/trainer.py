@@ -37,9 +37,10 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
     if config.dry_run:
         raise ConfigError("dry_run is set; call rehearse, which trains nothing")
     stop = StopRequest(config.max_train_minutes)
-    _check_destinations(config)
+    report = report if processes.is_first() else lambda line: None
+    _check_destinations(config, report)
     if not processes.is_first():
-        return _train(config, lambda line: None, stop)
+        return _train(config, report, stop)
     with run_lock(Path(config.output_dir)):
         return _train(config, report, stop)
 
@@ -49,7 +50,7 @@ def rehearse(config: TrainingConfig, *, report: Callable[[str], None] = print) -
 
     Writes nothing. Raises UserError for what would stop the run before its first step.
     """
-    _check_destinations(config)
+    _check_destinations(config, report)
     dry_run(config, report)
 
 
@@ -79,8 +80,11 @@ def _train(
         raise TrainingStopped(run.progress.step, prepared.total_steps, output) from None
 
 
-def _check_destinations(config: TrainingConfig) -> None:
-    """Raise UserError, before anything is read, if the result could not be written or pushed."""
+def _check_destinations(config: TrainingConfig, report: Callable[[str], None]) -> None:
+    """Report where the result will be pushed, and who can read it there.
+
+    Raises UserError, before anything is read, if it could not be written or pushed.
+    """
     devices.check_required_device(config.require_device)
     output = Path(config.output_dir)
     is_finished = (output / "model.safetensors").exists() and newest_state(output / "state") is None
@@ -90,8 +94,15 @@ def _check_destinations(config: TrainingConfig) -> None:
             "--overwrite_output_dir to replace it when the new run ends"
         )
     if config.hub_model_id and (config.push_to_hub or config.resume_from_hub):
-        tag = config.hub_tag if config.push_to_hub else None
-        hub.check_push(config.hub_model_id, private=config.hub_private_repo, tag=tag)
+        target = hub.check_push(
+            config.hub_model_id,
+            private=config.hub_private_repo,
+            tag=config.hub_tag,
+            branch=config.hub_revision,
+        )
+        what = "the checkpoint" if config.push_to_hub else "the states of this run"
+        report(f"{what} will be pushed to {target}")
+        report("a model can recite texts that it was trained on: see who may read what is pushed")
 
 
 def _start_or_resume(

@@ -209,6 +209,42 @@ def test_truncation_and_padding_of_a_published_file_are_dropped(tokenizer, tmp_p
     assert encode_texts(loaded, TEXTS) == encode_texts(tokenizer, TEXTS)
 
 
+SAID_ONCE = {  # option of the class -> family; component of tokenizer.json, its setting, a value
+    "strip_accents": ("bert", "normalizer", "strip_accents", False),
+    "tokenize_chinese_chars": ("bert", "normalizer", "handle_chinese_chars", False),
+    "do_lower_case": ("bert", "normalizer", "lowercase", False),
+    "add_prefix_space": ("roberta", "pre_tokenizer", "add_prefix_space", True),
+}
+
+
+@pytest.mark.parametrize("option", SAID_ONCE)
+def test_what_tokenizer_json_says_counts_where_tokenizer_config_does_not_repeat_it(
+    option, tmp_path
+):
+    from transformers import AutoTokenizer
+
+    family, component, setting, value = SAID_ONCE[option]
+    KINDS[family]().save_pretrained(tmp_path)
+    write_json(tmp_path / "config.json", {"model_type": family})
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert content[component][setting] != value
+    content[component][setting] = value
+    write_json(tmp_path / "tokenizer.json", content)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    overruled = config.pop(option)
+    write_json(tmp_path / "tokenizer_config.json", config)
+
+    def setting_of(tokenizer) -> object:
+        return json.loads(tokenizer.backend_tokenizer.to_str())[component][setting]
+
+    loaded = load_tokenizer(tmp_path)
+    assert setting_of(loaded) == value
+    save_tokenizer(loaded, tmp_path, model_max_length=64)
+    assert setting_of(AutoTokenizer.from_pretrained(tmp_path)) == value
+    write_json(tmp_path / "tokenizer_config.json", config | {option: overruled})
+    assert setting_of(load_tokenizer(tmp_path)) == overruled
+
+
 @pytest.mark.parametrize("with_config", [False, True])
 def test_vocab_txt_alone_is_enough(tmp_path, no_network, with_config):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "##s"]
