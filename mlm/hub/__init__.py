@@ -22,7 +22,7 @@ imports, and only when it is needed.
 from mlm.hub.connection import Access, HubUnreachableError, assets_folder
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
 from mlm.hub.push import Published, check_push, push_checkpoint
-from mlm.hub.training_branch import delete_states, fetch_newest_state, push_state
+from mlm.hub.training_branch import delete_states, fetch_newest_state, newest_step, push_state
 
 __all__ = [
     "DEMO",
@@ -37,6 +37,7 @@ __all__ = [
     "fetch_from_hub",
     "fetch_newest_state",
     "load_checkpoint",
+    "newest_step",
     "push_checkpoint",
     "push_state",
 ]
