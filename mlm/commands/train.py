@@ -3,8 +3,8 @@
     mlm train --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
     mlm train --config scripts/recipes/imdb_modernbert.yaml --output_dir runs/imdb
 
-Exit codes: 0 done, now or by the same command before; 2 bad arguments or data, nothing trained; 3 stopped by a signal with a whole
-state (run the same command again to resume); 1 anything else.
+Exit codes: 0 done, or done before by the same command; 2 bad arguments or data, nothing trained; 3
+stopped by a signal with a whole state (run the same command again to resume); 1 anything else.
 """
 
 import shlex

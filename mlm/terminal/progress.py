@@ -14,13 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
 
 T = TypeVar("T")
 
@@ -128,7 +127,7 @@ def _shown(bar: Bar) -> AbstractContextManager[None]:
 
 _lock = threading.Lock()
 _bars: list[Bar] = []  # those of the display, which is there while it has one
-_display: "Live | None" = None
+_display: ExitStack | None = None
 
 
 @contextmanager
@@ -137,49 +136,45 @@ def _shown_on_terminal(bar: Bar) -> Iterator[None]:
     with _lock:
         _bars.append(bar)
         if _display is None:
-            _display = _new_display()
-            _display.start()
+            _display = _open_display()
     try:
         yield
     finally:
         with _lock:
             _bars.remove(bar)
             if not _bars:
-                _end(_display)
+                _display.close()
                 _display = None
 
 
-def _new_display() -> "Live":
+def _open_display() -> ExitStack:
+    """Start a display and return the stack that ends it."""
     from rich.console import Console
     from rich.live import Live
 
-    return Live(
-        get_renderable=_drawn_bars,
-        console=Console(file=_own_stderr()),
-        transient=True,
-        refresh_per_second=5,
-        redirect_stdout=sys.stdout.isatty(),  # else it goes to a file or a pipe, and has to
-    )
+    with ExitStack() as stack:
+        console = Console(file=stack.enter_context(_own_stderr()))
+        display = Live(
+            get_renderable=_drawn_bars,
+            console=console,
+            transient=True,
+            refresh_per_second=5,
+            redirect_stdout=sys.stdout.isatty(),  # else it goes to a file or a pipe, and has to
+        )
+        stack.enter_context(display)
+        return stack.pop_all()
 
 
-def _end(display: "Live") -> None:
-    stream = display.console.file
-    display.stop()
-    _close(stream)
-
-
-def _close(stream: IO[str]) -> None:
-    if stream is not sys.stderr:
-        stream.close()
-
-
-def _own_stderr() -> TextIO:
-    """Return a stream to the terminal that stays open to it where descriptor 2 is muted."""
+@contextmanager
+def _own_stderr() -> Iterator[TextIO]:
+    """Yield a stream to where stderr goes now; it is heard while descriptor 2 is muted."""
     try:
         descriptor = os.dup(sys.stderr.fileno())
     except (AttributeError, OSError, io.UnsupportedOperation):  # it is another program's stream
-        return sys.stderr
-    return os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace")
+        yield sys.stderr
+        return
+    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace") as stream:
+        yield stream
 
 
 def _drawn_bars() -> "RenderableType":
@@ -203,22 +198,22 @@ def _drawn_bars() -> "RenderableType":
 @contextmanager
 def _written_to_log(bar: Bar) -> Iterator[None]:
     """Write a line when the wait is longer than `PATIENCE`, and one every `LOG_SECONDS`."""
-    ended, stream = threading.Event(), _own_stderr()
+    with _own_stderr() as stream:
+        ended = threading.Event()
+        writer = threading.Thread(target=_write_lines, args=(bar, stream, ended), daemon=True)
+        writer.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            writer.join()
 
-    def write() -> None:
-        wait = PATIENCE
-        while not ended.wait(wait):
-            print(bar.line(), file=stream, flush=True)
-            wait = LOG_SECONDS
 
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        writer.join()
-        _close(stream)
+def _write_lines(bar: Bar, stream: TextIO, ended: threading.Event) -> None:
+    wait = PATIENCE
+    while not ended.wait(wait):
+        print(bar.line(), file=stream, flush=True)
+        wait = LOG_SECONDS
 
 
 def _clock(seconds: float) -> str:
