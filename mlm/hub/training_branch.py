@@ -118,6 +118,17 @@ def fetch_newest_state(repo_id: str, root: Path) -> bool:
     return False
 
 
+def newest_step(repo_id: str) -> int | None:
+    """Return the step of the newest state on the branch, whole or not; None if it has none.
+
+    Raises:
+        HubError: the Hub refused or could not be reached.
+    """
+    api = hub_api()
+    head = _head(api, _full_id(api, checked_id(repo_id)))
+    return next(map(_step, _states_on(head)), None) if head else None
+
+
 def _fetch_best(
     fetch: Callable[[str, Sizes], bool], listed: dict[str, Sizes], newest: Path
 ) -> None:

@@ -216,11 +216,23 @@ class TrainingConfig:
         path="local",
     )
     overwrite_output_dir: bool = run(
-        False, "Start again although --output_dir holds a checkpoint or a state.", in_recipe=False
+        False,
+        "Start again although --output_dir holds a checkpoint, which the result replaces.",
+        in_recipe=False,
+    )
+    discard_state: bool = run(
+        False,
+        "Start again although --output_dir holds the state of an interrupted run: delete it.",
+        in_recipe=False,
     )
     logging_steps: int = run(50, "Steps between two points of the loss curve.", bounds=COUNT)
     eval_steps: int = run(500, "Steps between two evaluations.", bounds=COUNT, moves_weights=True)
     save_steps: int = run(500, "Steps between two saved states.", bounds=COUNT)
+    save_minutes: float = run(
+        15.0,
+        "Minutes after which a state is saved, whatever the steps; 0 saves by steps only.",
+        bounds=NOT_NEGATIVE,
+    )
     save_total_limit: int = run(
         2,
         "Number of saved states to keep, the newest; at least 2.",
@@ -307,6 +319,11 @@ class TrainingConfig:
         """Check all settings; raise ConfigError."""
         check_values(self)
         check_rules(self)
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether a state in `output_dir` is not resumed from, but deleted."""
+        return self.overwrite_output_dir or self.discard_state
 
     def to_dict(self) -> JsonObject:
         """Return the settings as plain values, the reverse of `from_dict`."""

@@ -15,6 +15,7 @@ from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenStore
 from mlm.errors import ConfigError
+from mlm.terminal.progress import progress
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
 
@@ -61,16 +62,15 @@ def prepare(
     Args:
         config: of the run.
         tokens: folder for the token store.
-        report: gets lines about the device and the texts.
+        report: gets lines about the texts.
         global_batch_size: that of the run to resume, whatever devices there are now.
 
     Raises:
         UserError: what cannot work.
     """
     device = choose_device(config.precision)
-    report(f"device: {device}")
     rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
-    with device.scope():
+    with device.scope(), progress("building the model"):
         checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     _check_length(config, model.config.max_position_embeddings)

@@ -31,6 +31,7 @@ from mlm.data.tokens.token_store import (
     staged_store,
 )
 from mlm.errors import CorpusError
+from mlm.terminal.progress import counted, progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -93,7 +94,8 @@ def build_token_store(
     )
     files = _files_of_sides(train_files, validation_files)
     _check_settings(settings, files)
-    made_from = _describe_sources(files, tokenizer, settings)
+    with progress("hashing the files"):
+        made_from = _describe_sources(files, tokenizer, settings)
     store = find_token_store(folder)
     if store is not None and store.manifest["made_from"] == made_from:
         return store
@@ -131,7 +133,8 @@ def texts_of_side(
     )
     files = _files_of_sides(train_files, validation_files)
     _check_settings(settings, files)
-    documents = _read_documents(files, settings, report or TextReport())
+    read = _read_documents(files, settings, report or TextReport())
+    documents = counted(read, "reading texts for a tokenizer", unit="texts")
     return (text for own_side, text in documents if own_side == side)
 
 
@@ -173,7 +176,8 @@ def _write_documents(writer: StoreWriter, files: dict[str, list[str]], settings:
     """Add each document to its side of `writer`; return the report line."""
     report, checks, left_out = TextReport(), TextChecks(), 0
     limits = {"train": settings.max_train_samples}
-    for side, text in _read_documents(files, settings, report):
+    documents = _read_documents(files, settings, report)
+    for side, text in counted(documents, "reading and tokenising", unit="texts"):
         limit = limits.get(side)
         if limit is not None and writer.num_documents(side) >= limit:
             left_out += 1
