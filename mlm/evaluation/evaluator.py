@@ -6,9 +6,9 @@ by their number.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import keras
 import numpy as np
@@ -16,7 +16,8 @@ from keras import ops
 
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
-from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE, EvaluationBatches
+from mlm.data.batches.dynamic_padding import Batch
+from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE
 from mlm.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -101,12 +102,23 @@ class LabelScorer(keras.Model):
         }
 
 
+class TargetBatches(Protocol):
+    """Batches with targets, such as EvaluationBatches: inputs, labels and weights."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __getitem__(self, index: int) -> Batch: ...
+
+
 class _LabelledBatches(keras.utils.PyDataset):
     """Evaluation batches with their labels among the inputs."""
 
-    def __init__(self, batches: EvaluationBatches) -> None:
+    def __init__(self, batches: TargetBatches) -> None:
         super().__init__(workers=1)
         self._batches = batches
+        self.lengths_vary = getattr(batches, "lengths_vary", False)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -120,17 +132,22 @@ class Evaluator:
     """Measures a model, as it is at each call, on one set of evaluation batches."""
 
     def __init__(
-        self, masked_lm: "MaskedLM", batches: EvaluationBatches, *, jit_compile: bool = False
+        self, masked_lm: "MaskedLM", batches: TargetBatches, *, jit_compile: bool = False
     ) -> None:
         masked_lm.compile_fused_ops()
         self._scorer = LabelScorer(masked_lm)
         self._scorer.compile(jit_compile=jit_compile)
         self._batches = batches
 
-    def target_scores(self) -> TargetScores:
-        """Return the cross-entropy and rank of every label."""
+    def target_scores(self, on_batch: Callable[[], None] | None = None) -> TargetScores:
+        """Return the cross-entropy and rank of every label; call `on_batch` after each batch."""
+        callbacks = []
+        if on_batch:
+            after_batch = keras.callbacks.LambdaCallback()
+            after_batch.on_predict_batch_end = lambda batch, logs=None: on_batch()
+            callbacks.append(after_batch)
         scores = self._scorer.predict(
-            make_input_pipeline(_LabelledBatches(self._batches)), verbose=0
+            make_input_pipeline(_LabelledBatches(self._batches)), verbose=0, callbacks=callbacks
         )
         weights = np.concatenate([batch[2] for batch in self._batches])
         return TargetScores(scores["cross_entropy"], scores["ranks"], weights)
