@@ -12,17 +12,17 @@ model or texts that cannot be used, in one line.
 import argparse
 from typing import Any
 
-from mlm.backend.startup import keep_pytorch_out, load_backend
+from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.arguments import (
     check_files,
-    check_model,
     check_settings,
     json_flag,
-    say,
     setting_help,
 )
 from mlm.commands.invocation import exit_code, program
+from mlm.commands.waits import load_keras, say
 from mlm.errors import ConfigError
+from mlm.hub.pull import check_name
 
 RECORDED = "the training run's value"
 FOR_ITS_TEXTS = f"{RECORDED}, if these are its texts"
@@ -74,8 +74,7 @@ def _evaluate(given: argparse.Namespace) -> None:
     say(f"measuring {', '.join(given.models)} on {files}")
     keep_pytorch_out()
     _fetch(given)
-    say("loading Keras")
-    load_backend()
+    load_keras()
     settings = {name: value for name, value in vars(given).items() if name not in NOT_SETTINGS}
     if len(given.models) > 1:
         _compare(given, settings)
@@ -97,7 +96,7 @@ def _check(given: argparse.Namespace) -> None:
     check_settings(vars(given))
     check_files([*given.validation_file, *given.train_file])
     for name in given.models:
-        check_model(name)
+        check_name(name)
 
 
 def _fetch(given: argparse.Namespace) -> None:

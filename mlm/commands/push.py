@@ -12,7 +12,11 @@ import argparse
 import logging
 from pathlib import Path
 
+from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
+from mlm.commands.waits import say, upload_progress
+from mlm.hub.pull import check_folder
+from mlm.terminal.progress import progress
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -35,19 +39,29 @@ def main(arguments: list[str]) -> int:
 
 
 def _push(given: argparse.Namespace) -> None:
+    check_folder(given.folder.expanduser())
+    say(f"publishing {given.folder} as {given.repo}")
+    keep_pytorch_out()
     from mlm.checkpoint.folder import verify_folder
     from mlm.hub import check_push, push_checkpoint
+    from mlm.hub.connection import checked_id
+    from mlm.hub.push import check_can_push
     from mlm.training.card import name_model_card
 
-    repo_id = check_push(given.repo, private=given.private)
-    verify_folder(given.folder)
+    checked_id(given.repo)
+    check_can_push()
+    with progress(f"checking {given.folder}"):
+        verify_folder(given.folder)
+    with progress(f"asking the Hub for {given.repo}"):
+        repo_id = check_push(given.repo, private=given.private)
     name_model_card(given.folder, repo_id)
-    published = push_checkpoint(
-        given.folder,
-        repo_id,
-        private=given.private,
-        commit_message=given.commit_message,
-        tag=given.tag,
-    )
+    with upload_progress(f"uploading {given.folder} to {repo_id}"):
+        published = push_checkpoint(
+            given.folder,
+            repo_id,
+            private=given.private,
+            commit_message=given.commit_message,
+            tag=given.tag,
+        )
     tag = f", tag {given.tag}" if given.tag else ""
     print(f"{published.url} is at commit {published.commit}{tag}")

@@ -234,7 +234,8 @@ def split_at_words(text: str) -> list[Span]:
         if kind != "mark" and (kind != "letter" or before not in ("letter", "mark")):
             edges.append(position)
     edges.append(len(text))
-    return [(first, last) for first, last in pairwise(edges) if kinds[first] != "space"]
+    spans = pairwise(edges) if text else ()
+    return [(first, last) for first, last in spans if kinds[first] != "space"]
 
 
 @cache
