@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
@@ -255,21 +255,42 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerFast") -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+class Encoded(NamedTuple):
+    """The ids of a text, and for each id its characters [first, last)."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
 def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
     """Return the ids of each text: no special tokens, no truncation, no warning about lengths.
 
     A special token spelled out in a text ("[SEP]") gets the ids of its letters, not the token's.
     """
+    with _plain_encoding(tokenizer) as backend:
+        encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+    return [encoding.ids for encoding in encodings]
+
+
+def encode_with_offsets(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[Encoded]:
+    """Return what `encode_texts` does, with the characters of each id."""
+    with _plain_encoding(tokenizer) as backend:
+        encodings = backend.encode_batch(texts, add_special_tokens=False)
+    return [Encoded(encoding.ids, encoding.offsets) for encoding in encodings]
+
+
+@contextmanager
+def _plain_encoding(tokenizer: "PreTrainedTokenizerFast") -> Iterator["Tokenizer"]:
+    """Yield the library's tokenizer, which takes special tokens in texts for letters meanwhile."""
     backend = tokenizer.backend_tokenizer
     _drop_truncation_and_padding(tokenizer)
     before = backend.encode_special_tokens
     backend.encode_special_tokens = True
     try:
         with tokenizer_errors("The tokenizer breaks on these texts"):
-            encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+            yield backend
     finally:
         backend.encode_special_tokens = before
-    return [encoding.ids for encoding in encodings]
 
 
 def vocab_size_of(tokenizer: "PreTrainedTokenizerFast") -> int:

@@ -11,10 +11,13 @@ published or the Hub refused, in one line.
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
+from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
+from mlm.commands.waits import say, upload_progress
+from mlm.hub.pull import check_folder
+from mlm.terminal.progress import progress
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -40,21 +43,31 @@ def main(arguments: list[str]) -> int:
 
 
 def _push(given: argparse.Namespace) -> None:
+    check_folder(given.folder.expanduser())
+    say(f"publishing {given.folder} as {given.repo}")
+    keep_pytorch_out()
     from mlm.checkpoint.folder import verify_folder
     from mlm.hub import check_push, push_checkpoint
+    from mlm.hub.connection import checked_id
+    from mlm.hub.push import check_can_push
     from mlm.training.card import name_model_card
 
-    target = check_push(given.repo, private=given.private, branch=given.revision)
-    verify_folder(given.folder)
-    print(f"pushing to {target}", file=sys.stderr)
+    checked_id(given.repo)
+    check_can_push()
+    with progress(f"checking {given.folder}"):
+        verify_folder(given.folder)
+    with progress(f"asking the Hub for {given.repo}"):
+        target = check_push(given.repo, private=given.private, branch=given.revision)
+    say(f"pushing to {target}")
     name_model_card(given.folder, target.repo_id)
-    published = push_checkpoint(
-        given.folder,
-        target.repo_id,
-        private=given.private,
-        commit_message=given.commit_message,
-        tag=given.tag,
-        branch=given.revision,
-    )
+    with upload_progress(f"uploading {given.folder}"):
+        published = push_checkpoint(
+            given.folder,
+            target.repo_id,
+            private=given.private,
+            commit_message=given.commit_message,
+            tag=given.tag,
+            branch=given.revision,
+        )
     tag = f", tag {given.tag}" if given.tag else ""
     print(f"{published.url} is at commit {published.commit}{tag}")

@@ -7,9 +7,9 @@ by their number.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import keras
 import numpy as np
@@ -17,7 +17,8 @@ from keras import ops
 
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
-from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE, EvaluationBatches
+from mlm.data.batches.dynamic_padding import Batch
+from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE
 from mlm.errors import CorpusError
 from mlm.terminal.progress import Bar, progress
 
@@ -103,12 +104,23 @@ class LabelScorer(keras.Model):
         }
 
 
+class TargetBatches(Protocol):
+    """Batches with targets, such as EvaluationBatches: inputs, labels and weights."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __getitem__(self, index: int) -> Batch: ...
+
+
 class _LabelledBatches(keras.utils.PyDataset):
     """Evaluation batches with their labels among the inputs."""
 
-    def __init__(self, batches: EvaluationBatches) -> None:
+    def __init__(self, batches: TargetBatches) -> None:
         super().__init__(workers=1)
         self._batches = batches
+        self.lengths_vary = getattr(batches, "lengths_vary", False)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -147,7 +159,7 @@ class Evaluator:
     """
 
     def __init__(
-        self, masked_lm: "MaskedLM", batches: EvaluationBatches, *, jit_compile: bool = False
+        self, masked_lm: "MaskedLM", batches: TargetBatches, *, jit_compile: bool = False
     ) -> None:
         masked_lm.compile_fused_ops()
         self._scorer = LabelScorer(masked_lm)
@@ -155,9 +167,9 @@ class Evaluator:
         self._batches = batches
         self.seconds = 0.0
 
-    def target_scores(self) -> TargetScores:
-        """Return the cross-entropy and rank of every label."""
-        with progress("evaluating", total=len(self._batches), unit="batches") as bar:
+    def target_scores(self, what: str = "evaluating") -> TargetScores:
+        """Return the cross-entropy and rank of every label. what: the title of the progress."""
+        with progress(what, total=len(self._batches), unit="batches") as bar:
             shown = _BatchBar(bar)
             scores = self._scorer.predict(
                 make_input_pipeline(_LabelledBatches(self._batches)), verbose=0, callbacks=[shown]

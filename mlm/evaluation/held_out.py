@@ -155,10 +155,20 @@ def tokenize_held_out(
 
     `report` gets the counts and notes of reading them.
     """
+    return tokenize_texts(read_held_out(held_out, report), tokenizer)
+
+
+def read_held_out(held_out: HeldOut, report: TextReport | None = None) -> list[str]:
+    """Return the clean texts; CorpusError if there are none."""
     texts = list(held_out.texts(report))
     if not texts:
         files = ", ".join(held_out.validation_file or held_out.train_file)
         raise CorpusError(f"no text to measure on in {files}; give files with more texts in them")
+    return texts
+
+
+def tokenize_texts(texts: list[str], tokenizer: "PreTrainedTokenizerFast") -> Split:
+    """Return the tokens of the texts, with a separator after each."""
     documents = [[*ids, tokenizer.sep_token_id] for ids in encode_texts(tokenizer, texts)]
     return Split(
         tokens=np.concatenate([np.asarray(ids, np.int32) for ids in documents]),

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 DEMO = "demo"  # the checkpoint that comes with the project
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled" / "imdb_modernbert"
+CONFIG = "config.json"
+PARTS_OF_ID = 2  # owner/name
 PULL_ATTEMPTS = 3  # someone is waiting: 3 s of pauses
 
 
@@ -72,6 +74,54 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
         verify_folder(folder)
         return Fetched(folder, None, None)
     return fetch_from_hub(str(name), revision)
+
+
+def check_name(name: str | Path) -> None:
+    """Refuse a name that can be neither a checkpoint folder here nor a Hub id, at once.
+
+    Nothing heavy is imported and the Hub is not asked.
+
+    Raises:
+        CheckpointError: a path to nothing, or a folder without a checkpoint.
+        HubError: a file.
+    """
+    folder = _folder_of(name)
+    is_path = str(name).startswith((".", "/", "~")) or len(Path(name).parts) > PARTS_OF_ID
+    if folder is not None or is_path:
+        check_folder(folder or Path(name).expanduser())
+
+
+def check_folder(folder: Path) -> None:
+    """Raise CheckpointError unless a folder is there that may hold a checkpoint."""
+    if not folder.is_dir():
+        what = "is a file" if folder.is_file() else "does not exist"
+        raise CheckpointError(
+            f"{str(folder)!r} {what}; expected a checkpoint folder, such as a run's --output_dir"
+        )
+    if not (folder / CONFIG).is_file():
+        raise CheckpointError(
+            f"{str(folder)!r} has no {CONFIG}; expected a checkpoint folder, such as the "
+            "--output_dir of a run that has ended"
+        )
+
+
+def check_available(name: str | Path) -> None:
+    """Raise what fetch_checkpoint raises for a checkpoint that is not there; fetch nothing.
+
+    A folder is verified; for a Hub id without a copy in the cache, the Hub is asked.
+    """
+    from mlm.checkpoint.folder import verify_folder
+
+    folder = _folder_of(name)
+    if folder is not None:
+        verify_folder(folder)
+    elif is_offline():
+        fetch_from_hub(str(name))
+    else:
+        repo_id, revision = named_revision(str(name), None)
+        checked = checked_id(repo_id), checked_revision(revision)
+        if _cached_copy(*checked, OWN_ACCESS) is None:
+            look_up(*checked, PULL_ATTEMPTS)
 
 
 def fetch_from_hub(

@@ -125,7 +125,7 @@ def newest_step(repo_id: str) -> int | None:
         HubError: the Hub refused or could not be reached.
     """
     api = hub_api()
-    head = _head(api, _full_id(api, checked_id(repo_id)))
+    head = find_head(api, full_id(api, checked_id(repo_id)), BRANCH)
     return next(map(_step, _states_on(head)), None) if head else None
 
 

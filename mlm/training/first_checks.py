@@ -11,7 +11,7 @@ from mlm import hub
 from mlm.checkpoint.folder import read_training
 from mlm.checkpoint.run_state import TrainingState, newest_state
 from mlm.checkpoint.strict_json import JsonObject
-from mlm.data.texts.cleaning import check_settings
+from mlm.data.texts.cleaning import ReadingSettings
 from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.errors import ConfigError, UserError
 from mlm.terminal.progress import progress
@@ -44,9 +44,12 @@ def check_first(config: TrainingConfig, report: Callable[[str], None]) -> None:
 def _check_texts(config: TrainingConfig) -> None:
     if config.token_store:
         return  # they are looked for with the tokenizer that they need
+    settings = ReadingSettings(
+        config.text_column, config.encoding, config.encoding_errors, config.clean_html
+    )
     for files in (config.train_file, config.validation_file):
         if files or files is config.train_file:
-            check_settings(expand_files(files), config.text_column, config.encoding)
+            settings.check(expand_files(files))
 
 
 def _check_output(output: Path, config: TrainingConfig) -> None:
