@@ -83,6 +83,11 @@ class Vocabulary:
             return token.startswith(self._prefix)
         return self.marks_spaces and not token.startswith(SPACE_MARKS)
 
+    def is_space_before(self, token_id: int, next_id: int) -> bool:
+        """Return True if a token is the mark of a space, and the next one does not include one."""
+        is_mark = self._tokens[token_id] in SPACE_MARKS
+        return is_mark and not self._tokens[next_id].startswith(SPACE_MARKS)
+
     @cached_property
     def starts_word(self) -> np.ndarray:
         """(highest id + 1,) bool, True where an id begins a word."""

@@ -44,7 +44,7 @@ def read_back(results) -> list[dict[str, str]]:
 
 
 def test_the_csv_holds_the_results(fill):
-    texts = [SENTENCE, 'a "quoted",\r\n[MASK] line\r___ \0 é', "no gap"]
+    texts = [SENTENCE, 'a "quoted",\r\n[MASK] line\r[mask] \0 é', "no gap"]
     results = fill_all(fill, rows_of(texts), 2)
     lines = read_back(results)
     assert len(lines) == 2 + 4 + 1

@@ -12,6 +12,6 @@ def test_a_text_is_encoded_once_for_all_answers(monkeypatch):
     monkeypatch.setattr(
         model.predictor, "encode", lambda text: encoded.append(text) or encode(text)
     )
-    html = fill_tab.answer_html([(model, "")], "The [MASK] was ___.", 5, longer=True)
+    html = fill_tab.answer_html([(model, "")], "The <MASK> was <mask>.", 5, longer=True)
     assert 'role="alert"' not in html
     assert encoded == ["The [MASK] was [MASK]."]
