@@ -21,7 +21,7 @@ import mlm
 ROOT = Path(mlm.__file__).parents[1]
 FLOORS = (
     {"errors"},
-    {"backend", "model"},
+    {"backend", "model", "terminal"},
     {"checkpoint"},
     {"data", "hub"},
     {"inference"},
@@ -34,6 +34,7 @@ MAY_IMPORT = {  # library -> the only places that may
     "tensorflow": ("mlm/backend/", "mlm/model/fused/tensorflow.py", "mlm/training/step/tensorflow"),
     "jax": ("mlm/backend/", "mlm/training/step/jax.py"),
     "gradio": ("mlm/playground/", "app.py"),
+    "rich": ("mlm/terminal/",),
     "huggingface_hub": ("mlm/hub/", "scripts/benchmarks/"),
     "ai_edge_litert": ("mlm/inference/engines/litert/",),
     "torch": ("scripts/benchmarks/",),

@@ -1,0 +1,7 @@
+"""Text for people at a terminal, or in a log: signs of life and tables.
+
+progress.py  show that something takes long, or how far a run is
+tables.py    lay out rows in columns
+
+On a terminal `rich` draws; elsewhere plain lines of at most 80 columns are written.
+"""

@@ -1,0 +1,165 @@
+"""Show that something takes long: moving lines on a terminal, a line now and then in a log.
+
+    with progress("reading texts", unit="rows") as bar:
+        for text in texts:
+            bar.advance()
+
+Everything that is shown at one time shares one display, and what is printed meanwhile appears above
+it. Nothing is shown of what ends within `PATIENCE` seconds.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+PATIENCE = 1.0  # seconds until a wait is shown
+LOG_SECONDS = 30.0  # between two lines of one wait in a log
+
+
+@dataclass
+class Bar:
+    """How far a wait is. Its numbers may be changed at any time, from any thread.
+
+    total: None if it is not known; note: shown behind the numbers, such as "loss 2.31".
+    """
+
+    what: str
+    total: int | None = None
+    unit: str = ""
+    done: int = 0
+    note: str = ""
+    started: float = field(default_factory=time.monotonic)
+    done_at_start: int = 0
+
+    def advance(self, count: int = 1) -> None:
+        """Add to what is done."""
+        self.done += count
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started
+
+    def line(self) -> str:
+        """Return one plain line, as a log gets it."""
+        if self.total:
+            amount = f"{self.done:,} of {self.total:,} {self.unit}".rstrip()
+        else:
+            amount = f"{self.done:,} {self.unit}".rstrip() if self.done else ""
+        times = f"{_clock(self.elapsed)}{self._time_left()}"
+        parts = [part for part in (amount, times, self.note) if part]
+        return f"{self.what}: {', '.join(parts)}"
+
+    def _time_left(self) -> str:
+        left = self.seconds_left()
+        return "" if left is None else f", {_clock(left)} left"
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds left at the mean speed so far; None if they cannot be known yet."""
+        done = self.done - self.done_at_start
+        if not self.total or done <= 0 or self.elapsed < PATIENCE:
+            return None
+        return self.elapsed * (self.total - self.done) / done
+
+
+@contextmanager
+def progress(
+    what: str, *, total: int | None = None, unit: str = "", done: int = 0
+) -> Iterator[Bar]:
+    """Show in the block that `what` takes place, and how far it is.
+
+    Args:
+        what: a participle and its object, as "reading texts".
+        total: how much there is to do; None if it is not known.
+        unit: of `total`, in the plural.
+        done: what was done before, by an earlier run.
+    """
+    bar = Bar(what, total, unit, done, done_at_start=done)
+    with _shown_on_terminal(bar) if sys.stderr.isatty() else _written_to_log(bar):
+        yield bar
+
+
+# A terminal ---------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_bars: list[Bar] = []  # those of the display, which is there while it has one
+_display: "Live | None" = None
+
+
+@contextmanager
+def _shown_on_terminal(bar: Bar) -> Iterator[None]:
+    global _display
+    with _lock:
+        _bars.append(bar)
+        if _display is None:
+            _display = _new_display()
+            _display.start()
+    try:
+        yield
+    finally:
+        with _lock:
+            _bars.remove(bar)
+            if not _bars:
+                _display.stop()
+                _display = None
+
+
+def _new_display() -> "Live":
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True)
+    return Live(get_renderable=_drawn_bars, console=console, transient=True, refresh_per_second=5)
+
+
+def _drawn_bars() -> "RenderableType":
+    """Draw the bars that are older than `PATIENCE`."""
+    from rich.progress_bar import ProgressBar
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1))
+    for bar in list(_bars):
+        if bar.elapsed >= PATIENCE:
+            drawn = ProgressBar(bar.total, bar.done, width=20) if bar.total else Spinner("dots")
+            grid.add_row(drawn, Text(bar.line(), overflow="ellipsis", no_wrap=True))
+    return grid
+
+
+# A log --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _written_to_log(bar: Bar) -> Iterator[None]:
+    """Write a line when the wait is longer than `PATIENCE`, and one every `LOG_SECONDS`."""
+    ended = threading.Event()
+
+    def write() -> None:
+        wait = PATIENCE
+        while not ended.wait(wait):
+            print(bar.line(), file=sys.stderr, flush=True)
+            wait = LOG_SECONDS
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+
+
+def _clock(seconds: float) -> str:
+    """Return a duration as 4:05 or 1:02:09."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
