@@ -8,6 +8,7 @@ from pathlib import Path
 from mlm.errors import ConfigError, UserError
 
 FAILED = 2  # exit code for bad arguments, bad data and a refusal of the Hub
+INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
 
 
 def program(name: str) -> str:

@@ -7,7 +7,7 @@ mlm fill "I have watched this [MASK] and it was awesome."
 import sys
 from importlib import import_module
 
-from mlm.commands.invocation import FAILED, check_installed, exit_code
+from mlm.commands.invocation import FAILED, INTERRUPTED, check_installed, exit_code
 
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
@@ -63,5 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
     if name in NEEDS and (code := exit_code(lambda: check_installed(*NEEDS[name]))):
         return code
-    command: int = import_module(f"mlm.commands.{name}").main(rest)
-    return command
+    try:
+        code: int = import_module(f"mlm.commands.{name}").main(rest)
+    except KeyboardInterrupt:
+        print(f"mlm {name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code

@@ -228,6 +228,7 @@ class FillMask:
                     self._best_candidates(each, index, row, top_k, of_mask, merge)
                     for index, (row, of_mask) in enumerate(zip(rows, of_text, strict=True))
                 ],
+                each.warning,
             )
             for each, rows, of_text in zip(masked, answers, encoded, strict=True)
         ]
@@ -297,7 +298,7 @@ class FillMask:
         """
         if isinstance(text, MaskedText):
             return text
-        return read_masked(self.predictor, self.mask_token, text)
+        return read_masked(self.predictor, self.vocabulary, text)
 
     def is_word(self, word: object) -> bool:
         """Return whether `fill` accepts this as a target."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 # Spellings of the mask beside the model's own token, the least ambiguous first. One or two
 # underscores are a mask only as a word between blanks: kaomoji, code and addresses hold them too.
@@ -19,6 +19,7 @@ class PipelineCandidate(TypedDict):
     token: int | list[int]  # the id; a list of ids for a word of several pieces
     token_str: str
     sequence: str
+    note: NotRequired[str]  # if the model knows no word of the text
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ class Filling:
 
     text: str  # as the user wrote it
     spans: list[tuple[int, int]]  # characters [start, end) of each mask in `text`
-    note: str | None  # spellings of the mask that were replaced by the model's own
+    note: str | None  # how the text was read, if not as it is written
     masks: list[list[Candidate]]
+    warning: str | None = None  # the part of the note that says that the model knows no word
 
     def as_pipeline(self) -> list[Any]:
         """Return a list of PipelineCandidate for one mask, a list of such lists for several."""
-        lists = [[candidate.as_dict() for candidate in mask] for mask in self.masks]
+        note: Any = {"note": self.warning} if self.warning else {}
+        lists = [[{**candidate.as_dict(), **note} for candidate in mask] for mask in self.masks]
         return lists[0] if len(lists) == 1 else lists
 
 

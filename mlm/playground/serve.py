@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         prog: what usage lines call the program; None for its file name.
 
     Returns:
-        The exit code: 0, or 2 after one line on stderr that says what to change.
+        The exit code: 0; 2 after one line on stderr that says what to change; 130 after Ctrl-C.
     """
     args = _parse(arguments, prog)
     try:
@@ -37,6 +37,9 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while a model is loaded; later Gradio ends in order
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

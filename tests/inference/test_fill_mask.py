@@ -239,7 +239,7 @@ def test_a_text_that_was_read_is_not_encoded_again(fill, monkeypatch):
     masked = fill.read(text)
     every = [fill, fill.fill_jointly, fill.fill_whole_words, fill.word_probabilities]
     expected = [answer(text) for answer in every]
-    monkeypatch.setattr(fill.predictor, "encode", None)
+    monkeypatch.setattr(fill.predictor, "encode_with_offsets", None)
     assert fill.read(masked) is masked
     assert [answer(masked) for answer in every] == expected
     assert fill([masked, masked]) == [expected[0]] * 2

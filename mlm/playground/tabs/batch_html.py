@@ -85,7 +85,7 @@ def _row(result: RowResult) -> str:
         return f"<tr>{number}<td>{text}</td>{error}</tr>"
     return (
         f'<tr>{number}<td><span dir="auto">{_sentence(result)}</span></td>'
-        f"<td>{_words(result.filling.masks)}</td></tr>"
+        f"<td>{render.note(result.filling.warning)}{_words(result.filling.masks)}</td></tr>"
     )
 
 
