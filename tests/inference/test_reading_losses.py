@@ -1,4 +1,4 @@
-"""What a model does not see of a text: unknown words, dropped characters; a note in every answer."""
+"""What a model does not see of a text, unknown words and dropped characters, is said."""
 
 import pytest
 
