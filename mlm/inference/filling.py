@@ -62,9 +62,13 @@ class Filling:
 
     def as_pipeline(self) -> list[Any]:
         """Return a list of PipelineCandidate for one mask, a list of such lists for several."""
-        note: Any = {"note": self.warning} if self.warning else {}
-        lists = [[{**candidate.as_dict(), **note} for candidate in mask] for mask in self.masks]
+        lists = self.as_lists()
         return lists[0] if len(lists) == 1 else lists
+
+    def as_lists(self) -> list[list[PipelineCandidate]]:
+        """Return a list of PipelineCandidate for each mask."""
+        note: Any = {"note": self.warning} if self.warning else {}
+        return [[{**candidate.as_dict(), **note} for candidate in mask] for mask in self.masks]
 
 
 @dataclass(frozen=True)
