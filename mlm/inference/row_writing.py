@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO
+from typing import Protocol
 
 from mlm.inference.row_filling import RowResult
 
@@ -14,6 +14,13 @@ SIGNS = r"=+\-@＝＋－＠"  # begin a formula
 # Where a cell begins a formula, in this reading of the file or in that with another separator.
 # A tab or a line break at the beginning may be stripped.
 CELL_START = re.compile(f'(^)(?=[{SIGNS}\t\r\n]| +[=＝])|([,;|\t\r\n])(?="*[{SIGNS}]|[ "]+[=＝])')
+
+
+class TextStream(Protocol):
+    """What texts are written to, without translation of line ends."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
 
 
 class CsvWriter:
@@ -26,11 +33,11 @@ class CsvWriter:
     apostrophe in front of it.
     """
 
-    def __init__(self, stream: IO[str], others: Sequence[str] = (), separator: str = ","):
+    def __init__(self, stream: TextStream, others: Sequence[str] = (), separator: str = ","):
         """Write the names of the columns.
 
         Args:
-            stream: without translation of line ends.
+            stream: what the lines are written to.
             others: the names of the cells that each row brings along.
             separator: of cells.
         """
@@ -54,7 +61,7 @@ class JsonWriter:
     "error", "columns": the cells that the row brings along}; masks is [] beside an error.
     """
 
-    def __init__(self, stream: IO[str], others: Sequence[str] = ()):
+    def __init__(self, stream: TextStream, others: Sequence[str] = ()):
         self._stream, self._others = stream, others
 
     def write(self, result: RowResult) -> None:

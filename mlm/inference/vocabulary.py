@@ -37,6 +37,7 @@ class Vocabulary:
         self.marks_spaces = not self._prefix and any(
             token.startswith(SPACE_MARKS) for token in self._by_token
         )
+        self._decoded: dict[int, str] = {}  # id -> token_str, of those that were needed so far
         self._normalizer = backend.normalizer
         self._has_decoder = backend.decoder is not None  # without one, decode() keeps the marks
         mask = tokenizer.mask_token
@@ -55,10 +56,14 @@ class Vocabulary:
 
     def token_str(self, token_id: int) -> str:
         """Return a token as transformers' pipeline has it: "##ing", " film"."""
-        return str(self._tokenizer.decode([token_id]))
+        if token_id not in self._decoded:
+            self._decoded[token_id] = str(self._tokenizer.decode([token_id]))
+        return self._decoded[token_id]
 
     def spelling(self, token_ids: list[int]) -> str:
         """Return the word that the ids spell together, as a reader sees it: "ing", "film"."""
+        if len(token_ids) == 1:
+            return self._strip_marks(self.token_str(token_ids[0]))
         return self._strip_marks(str(self._tokenizer.decode(token_ids)))
 
     def _strip_marks(self, decoded: str) -> str:
