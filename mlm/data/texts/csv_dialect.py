@@ -21,6 +21,7 @@ SEPARATORS = ",;\t|"
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'"}
 _SAMPLE_ROWS = 200
 _MOST_AGREE = 0.8  # share of rows as wide as the header, for a separator that is not the usual one
+_ONE_MORE = 0.9  # weight of rows with one field more than the header, beside rows as wide as it
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _SEP_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
@@ -104,7 +105,7 @@ def _find_separator(sample: str, usual: str, separators: str) -> str:
 def _share_of_even_rows(sample: str, separator: str) -> float:
     """Return the share of rows that have as many fields as the header; -1 if that has one field.
 
-    Rows with one field more all agree too: their last one is empty, or the first has no name.
+    Rows with one field more nearly agree too: their last one is empty, or the first has no name.
     """
     widths = []
     try:
@@ -117,7 +118,7 @@ def _share_of_even_rows(sample: str, separator: str) -> float:
         return -1.0
     header, *rows = widths
     counts = Counter(rows)
-    return max(counts[header], counts[header + 1]) / len(rows) if rows else 1.0
+    return max(counts[header], _ONE_MORE * counts[header + 1]) / len(rows) if rows else 1.0
 
 
 def _lines_of(text: str) -> Iterator[str]:
