@@ -97,7 +97,7 @@ def _tensorflow_device(precision: str) -> Device:
 
 
 def _tensorflow_tpu(precision: str) -> Device:
-    """Start a TPU with tensorflow-tpu. Not run on hardware yet: see README."""
+    """Start a TPU with tensorflow-tpu. Not run on hardware yet: see docs/architecture.md."""
     import tensorflow as tf
 
     try:

@@ -117,7 +117,7 @@ class FillMask:
             engine: `litert` (fast, and starts without TensorFlow), `keras` (the reference), or
                 `auto`, LiteRT if it supports the model and this machine.
             dtype: of LiteRT's weights: `float32`, whose logits are those of Keras to 1e-3, or
-                `int8`, nearly as good and faster (README: How fast it is).
+                `int8`, nearly as good and faster (docs/engine.md).
 
         Raises:
             HubError: not a name, or the Hub has no such checkpoint, or cannot be reached.

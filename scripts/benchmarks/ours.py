@@ -80,7 +80,7 @@ def serve(model: str, sentence: str, clients: int, seconds: float) -> Measuremen
 def ask(address: str, sentence: str, clients: int, seconds: float) -> Measurement:
     """Count the questions a second that a page answers to clients that ask without a pause.
 
-    Plain HTTP, as in the examples of the README: gradio_client is slower than the page itself.
+    Plain HTTP, as in the examples of docs/api.md: gradio_client is slower than the page itself.
     """
     import httpx
 

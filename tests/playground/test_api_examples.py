@@ -1,4 +1,4 @@
-"""README.md's examples for programs, run as they are except for the address."""
+"""docs/api.md's examples for programs, run as they are except for the address."""
 
 import json
 import shutil
@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from mlm.inference.fill_mask import FillMask
+from tests.support.api_examples import example
 from tests.support.fake_checkpoint import fake_checkpoint
-from tests.support.readme_examples import example
 
 pytest_plugins = ["tests.support.served_page"]
 SENTENCE = "I have watched this [MASK]."

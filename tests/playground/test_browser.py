@@ -8,9 +8,9 @@ import axe_playwright_python
 import pytest
 
 from mlm.inference.fill_mask import FillMask
+from tests.support.api_examples import example
 from tests.support.fake_checkpoint import fake_checkpoint
 from tests.support.page_actions import BARS, SENTENCE, fill, wait_for_text
-from tests.support.readme_examples import example
 from tests.support.sweeps import slow, sweep
 
 pytest_plugins = ["tests.support.real_browser", "tests.support.served_page"]

@@ -50,7 +50,7 @@ def test_operations_by_hand(rows):
 
 @pytest.mark.slow
 def test_8_bits_cost_no_quality(shared_data):
-    """The README's figures are of all sequences of these reviews; these are the first 256."""
+    """docs/engine.md has the figures of all sequences of these reviews; these are the first 256."""
     program = [sys.executable, str(BENCHMARKS / "engine_quality.py"), "demo"]
     texts = str(shared_data / "imdb" / "test_4k.csv.gz")
     command = [*program, texts, "--max_eval_samples", "256"]

@@ -3,5 +3,5 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"  # real texts and vocabularies; see README
+SHARED = ROOT.parent / "shared"  # real texts and vocabularies; see docs/data.md
 SUPPORT = ROOT / "tests" / "support"

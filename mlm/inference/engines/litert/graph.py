@@ -1,7 +1,7 @@
 """Graph: writes a LiteRT model file operator by operator; large weights go to the file at once.
 
 The writer is our own: it needs neither TensorFlow nor a converter, and takes a fraction of their
-time (README: How fast it is).
+time (docs/benchmarks.md).
 
 A file is a flatbuffer (operators, shapes, scales, small constants) followed by the large weights,
 each at the offset that its buffer names. Source: the schema of TensorFlow Lite, schema.fbs.

@@ -1,15 +1,15 @@
-"""The examples of README.md for programs."""
+"""The examples of docs/api.md for programs that ask the page."""
 
 import re
 
 from tests.support.places import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "api.md"
 
 
 def example(language: str, url: str) -> str:
     """Return the example in a language, with the address of the page under test."""
-    section = README.read_text(encoding="utf-8").split("## The page, for programs")[1]
+    section = PAGE.read_text(encoding="utf-8").split("## Over HTTP")[1]
     block = re.search(f"```{language}\n(.*?)```", section, re.S)[1]
     assert "http://127.0.0.1:7860" in block
     return block.replace("http://127.0.0.1:7860", url)
