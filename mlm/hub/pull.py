@@ -17,7 +17,13 @@ from mlm.hub.connection import (
     is_offline,
 )
 from mlm.hub.inspection import fetch_all_but_weights, naming_repository
-from mlm.hub.snapshot import COMMIT_ID, Snapshot, look_up
+from mlm.hub.snapshot import (
+    COMMIT_ID,
+    NOT_WRITABLE,
+    CacheNotWritableError,
+    Snapshot,
+    look_up,
+)
 
 if TYPE_CHECKING:
     from mlm.checkpoint.folder import Checkpoint
@@ -169,7 +175,7 @@ def _cached_or_fetched(repo_id: str, revision: str, access: Access) -> Fetched:
         snapshot = look_up(repo_id, revision, 1 if cached else PULL_ATTEMPTS, access)
         if cached is None or cached.commit != snapshot.commit:
             return _download(snapshot, revision)
-    except HubUnreachableError as error:
+    except (HubUnreachableError, CacheNotWritableError) as error:
         if cached is None:
             raise
         logger.warning("%s; using the cached copy of %s at %s", error, repo_id, cached.commit)
@@ -211,12 +217,20 @@ def _cached_copy(repo_id: str, revision: str, access: Access) -> Fetched | None:
 
 
 def _record_commit(snapshot: Snapshot, revision: str) -> None:
-    """Record in the cache the commit of a branch or tag, so that it is found again off line."""
+    """Record in the cache the commit of a branch or tag, so that it is found again off line.
+
+    A cache that cannot be written stays as it is: the next call asks the Hub again.
+    """
     from huggingface_hub.file_download import repo_folder_name
 
     if revision == snapshot.commit:
         return
     repo_folder = repo_folder_name(repo_id=snapshot.repo_id, repo_type="model")
     ref = snapshot.access.cache_folder / repo_folder / "refs" / revision
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(ref, snapshot.commit)
+    try:
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(ref, snapshot.commit)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        logger.info("%s of %s is not recorded: %s", revision, snapshot, error)

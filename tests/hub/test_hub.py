@@ -1,11 +1,13 @@
 """Tests of mlm.hub on a local Hub, with the real huggingface_hub client over HTTP."""
 
 import dataclasses
+import errno
 import json
 import logging
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -635,6 +637,49 @@ def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):
     with pytest.raises(HubError, match="nothing can be pushed"):
         push_checkpoint(folder, REPO)
     assert plan.requests == []
+
+
+@pytest.fixture
+def read_only_cache(tmp_path, monkeypatch):
+    """The cache takes no new folder, which each new file would need. (root may write anywhere.)"""
+    make, cache = os.mkdir, str(tmp_path / "cache")
+
+    def refuse(path, *given, **options):
+        if str(path).startswith(cache):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return make(path, *given, **options)
+
+    return lambda: monkeypatch.setattr(os, "mkdir", refuse)
+
+
+def test_a_whole_commit_in_a_read_only_cache_is_answered_from(folder, tmp_path, read_only_cache):
+    commit = push_checkpoint(folder, REPO, tag="v1").commit
+    fetched = fetch_checkpoint(REPO)
+    shutil.rmtree(fetched.folder.parents[1] / "refs")  # as if it had been fetched by its commit
+    read_only_cache()
+    for revision in (None, "v1", commit):
+        assert fetch_checkpoint(REPO, revision) == fetched
+
+
+def test_the_cached_copy_serves_where_the_cache_takes_no_newer_one(
+    folder, tmp_path, read_only_cache, caplog, plan
+):
+    push_checkpoint(folder, REPO)
+    fetched = fetch_checkpoint(REPO)
+    push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    read_only_cache()
+    assert fetch_checkpoint(REPO) == fetched
+    (said,) = [record.getMessage() for record in caplog.records]
+    cache = str(tmp_path / "cache")
+    assert f"the cache {cache!r} cannot be written (Read-only file system)" in said
+    assert said.endswith(f"; using the cached copy of {REPO} at {fetched.commit}")
+
+
+def test_a_cache_that_takes_nothing_and_has_nothing_is_one_line(folder, read_only_cache):
+    push_checkpoint(folder, REPO)
+    read_only_cache()
+    with pytest.raises(HubError, match=r"cannot be written \(.*\); name another folder as HF_HUB"):
+        fetch_checkpoint(REPO)
 
 
 def test_no_proxy_is_asked_for_a_hub_on_this_machine(folder, monkeypatch):
