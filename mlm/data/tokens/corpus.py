@@ -9,7 +9,7 @@ data/texts/, the folder on disk in token_store.py; this module decides the split
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -198,7 +198,7 @@ def _read_documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
-    read = partial(read_texts, **settings.reading(), report=report)
+    read: Callable[..., Iterator[str]] = partial(read_texts, **settings.reading(), report=report)
     train, validation = files["train"], files.get("validation")
     if validation is None:
         for text in read(train):
