@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,7 +193,10 @@ def _read_documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
-    read = partial(read_texts, **settings.reading(), report=report)
+
+    def read(urls: list[str], **seen: SeenTexts) -> Iterator[str]:
+        return read_texts(urls, **settings.reading(), report=report, **seen)
+
     train, validation = files["train"], files.get("validation")
     if validation is None:
         for text in read(train):
