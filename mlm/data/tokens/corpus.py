@@ -194,8 +194,12 @@ def _read_documents(
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
 
-    def read(urls: list[str], **seen: SeenTexts) -> Iterator[str]:
-        return read_texts(urls, **settings.reading(), report=report, **seen)
+    def read(
+        urls: list[str], held_out: SeenTexts | None = None, remember: SeenTexts | None = None
+    ) -> Iterator[str]:
+        return read_texts(
+            urls, **settings.reading(), report=report, held_out=held_out, remember=remember
+        )
 
     train, validation = files["train"], files.get("validation")
     if validation is None:
