@@ -28,6 +28,11 @@ def test_texts_are_spread_over_the_side_and_decoded():
     assert lines == [f"  {TEXTS[at]}" for at in (0, 5, 10, 15)]
 
 
+def test_fewer_texts_than_samples_are_all_shown():
+    split, tokenizer = split_of(TEXTS[:4])
+    assert sample_lines(split, tokenizer, 10)[1:] == [f"  {text}" for text in TEXTS[:4]]
+
+
 def test_what_the_tokenizer_does_not_know_is_shown_as_unknown():
     split, tokenizer = split_of(["THE violin 今"])
     assert sample_lines(split, tokenizer) == [

@@ -9,9 +9,8 @@ data/texts/, the folder on disk in token_store.py; this module decides the split
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +197,14 @@ def _read_documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
-    read: Callable[..., Iterator[str]] = partial(read_texts, **settings.reading(), report=report)
+
+    def read(
+        urls: list[str], held_out: SeenTexts | None = None, remember: SeenTexts | None = None
+    ) -> Iterator[str]:
+        return read_texts(
+            urls, **settings.reading(), report=report, held_out=held_out, remember=remember
+        )
+
     train, validation = files["train"], files.get("validation")
     if validation is None:
         for text in read(train):
