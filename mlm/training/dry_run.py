@@ -1,12 +1,11 @@
 """Report what a run would take, after reading all of it and timing a few steps; keep nothing."""
 
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mlm.backend.hardware import peak_memory
 from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.training.compiled_learner import compile_learner
 from mlm.training.config import TrainingConfig
@@ -19,7 +18,8 @@ TIMED_STEPS_IF_LENGTHS_VARY = 8
 
 def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
     """Report tokens, steps, time, memory and what would be pushed where. Raises UserError."""
-    with tempfile.TemporaryDirectory() as folder:
+    # Windows deletes no file that is mapped.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         prepared = prepare(config, Path(folder) / "tokens", report)
         first, speed = _time_steps(prepared)
     batches, steps = prepared.batches, prepared.total_steps
@@ -35,7 +35,9 @@ def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
         f"about {_duration(first + (steps - 1) * each)}, and evaluations "
         f"every {config.eval_steps} steps"
     )
-    report(f"memory so far: {_peak_gib():.1f} GiB on the host; disk: {_disk_space(prepared)}")
+    peak = peak_memory()
+    memory = f"memory so far: {peak / 2**30:.1f} GiB on the host; " if peak else ""
+    report(f"{memory}disk: {_disk_space(prepared)}")
     report(_destination(config))
     report("nothing was written")
 
@@ -64,12 +66,6 @@ def _time_steps(prepared: Preparation) -> tuple[float, float]:
 def _duration(seconds: float) -> str:
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{max(1, minutes)} min"
-
-
-def _peak_gib() -> float:
-    """Return the peak memory of this process in GiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 30 if sys.platform == "darwin" else 1 << 20)
 
 
 def _disk_space(prepared: Preparation) -> str:

@@ -18,7 +18,8 @@ from mlm.training.dry_run import dry_run
 from mlm.training.preparation import Preparation, prepare
 from mlm.training.result import TrainingResult, publish, result_of, write_checkpoint
 from mlm.training.run import TrainingRun, TrainingStopped
-from mlm.training.stopping import StopRequest, interrupted_by_signals, run_lock, stop_on_signals
+from mlm.training.run_lock import run_lock
+from mlm.training.stopping import StopRequest, interrupted_by_signals, stop_on_signals
 
 __all__ = ["TrainingResult", "TrainingStopped", "rehearse", "train"]
 
