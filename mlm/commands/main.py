@@ -7,7 +7,13 @@ mlm fill "I have watched this [MASK] and it was awesome."
 import sys
 from importlib import import_module
 
-from mlm.commands.invocation import FAILED, check_installed, exit_code, interrupted
+from mlm.commands.invocation import (
+    FAILED,
+    check_installed,
+    exit_code,
+    interrupted,
+    print_any_character,
+)
 
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
@@ -44,6 +50,7 @@ HELP = "\n".join(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; `arguments` are sys.argv[1:] by default."""
+    print_any_character()
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help"):
         print(HELP)

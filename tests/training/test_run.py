@@ -25,8 +25,9 @@ from mlm.training import trainer
 from mlm.training.config import TrainingConfig
 from mlm.training.event_log import EventLog
 from mlm.training.progress import StepCounter
+from mlm.training.run_lock import run_lock
 from mlm.training.state import pusher as state_pusher
-from mlm.training.stopping import StopRequest, run_lock
+from mlm.training.stopping import StopRequest
 from mlm.training.trainer import TrainingStopped, rehearse, train
 from tests.support.places import ROOT
 
