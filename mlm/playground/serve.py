@@ -13,7 +13,7 @@ from functools import partial
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import UserError
-from mlm.playground.server.environment import check_environment
+from mlm.playground.server.environment import prepare_environment, with_slash
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
             args.models or _models_of_environment(),
             args.engine,
             share=args.share or None,
-            root_path=args.root_path,
+            root_path=args.root_path and with_slash(args.root_path),
         )
     except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
         print(f"error: {error}", file=sys.stderr)
@@ -57,7 +57,7 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
         UserError: a variable, the engine or a model is not usable.
         OSError, OverflowError: no port is available.
     """
-    check_environment()
+    prepare_environment()
     from mlm.inference.engines.choice import check_engine
 
     check_engine(engine)

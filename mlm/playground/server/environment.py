@@ -1,14 +1,70 @@
-"""Check Gradio's environment variables, before Gradio is imported and reads them."""
+"""Check and set the variables that Gradio reads, before Gradio is imported."""
 
 import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
 
 from mlm.errors import ConfigError
 
 MAX_PORT = 65_535
+PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def check_environment() -> None:
-    """Raise ConfigError if a port variable has a value that Gradio would crash on."""
+def prepare_environment() -> None:
+    """Check the variables of ports and proxies, and set those of folders and paths.
+
+    Raises:
+        ConfigError: a variable has a value that Gradio would crash on.
+    """
+    _check_ports()
+    _check_socks()
+    if root_path := os.environ.get("GRADIO_ROOT_PATH"):
+        os.environ["GRADIO_ROOT_PATH"] = with_slash(root_path)
+    _keep_proxies_off_loopback()
+    _use_own_folder()
+
+
+def with_slash(root_path: str) -> str:
+    """Return a path with a slash in front, without which Gradio does not start; a URL as it is."""
+    return root_path if root_path.startswith("/") or "://" in root_path else f"/{root_path}"
+
+
+def _check_socks() -> None:
+    """Raise ConfigError if a proxy needs a package that is not installed."""
+    for name in PROXIES:
+        for spelling in (name, name.lower()):
+            is_socks = os.environ.get(spelling, "").lower().startswith("socks")
+            if is_socks and find_spec("socksio") is None:
+                raise ConfigError(
+                    f"{spelling} names a SOCKS proxy, which needs a package that is not installed: "
+                    "pip install 'httpx[socks]', or unset it"
+                )
+
+
+def _keep_proxies_off_loopback() -> None:
+    """Exclude this machine from the proxies of the environment: Gradio asks its own server."""
+    for name in ("NO_PROXY", "no_proxy"):
+        excluded = [each.strip() for each in os.environ.get(name, "").split(",") if each.strip()]
+        missing = [host for host in LOOPBACK if host not in excluded]
+        os.environ[name] = ",".join([*excluded, *missing])
+
+
+def _use_own_folder() -> None:
+    """Give Gradio a folder of this user's, if the usual one belongs to another user.
+
+    All users of a machine share the usual one, `gradio` in the folder for temporary files.
+    """
+    if os.environ.get("GRADIO_TEMP_DIR"):
+        return
+    usual = Path(tempfile.gettempdir()) / "gradio"
+    shared = (usual, usual / "vibe_edit_history")
+    if any(path.exists() and not os.access(path, os.W_OK | os.X_OK) for path in shared):
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio_")
+
+
+def _check_ports() -> None:
     for name in ("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"):
         value = os.environ.get(name)
         if value is not None and not 1 <= _parse_int(value) <= MAX_PORT:
