@@ -68,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
-    if name in NEEDS and (code := exit_code(lambda: check_installed(*NEEDS[name]))):
-        return code
+    if name in NEEDS and (missing := exit_code(lambda: check_installed(*NEEDS[name]))):
+        return missing
     try:
         command: int = import_module(f"mlm.commands.{name}").main(rest)
     except KeyboardInterrupt:  # while the command was imported, or its arguments read
