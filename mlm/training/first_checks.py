@@ -58,7 +58,7 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
     state = _state_in(output)
     if (output / "model.safetensors").exists() and not state and not config.overwrite_output_dir:
         raise ConfigError(
-            f"{str(output)!r} holds a finished checkpoint; give another --output_dir, or "
+            f"{str(output)!r} holds a finished checkpoint{_difference(output, config)}; give another --output_dir, or "
             "--overwrite_output_dir to replace it when the new run ends"
         )
     if state and config.overwrite_output_dir and not config.discard_state:
@@ -103,6 +103,17 @@ def finished_record(config: TrainingConfig) -> JsonObject | None:
     if not isinstance(given, dict) or _compared(given) != _compared(config.to_public_dict()):
         return None
     return record if _has_same_texts(record, config) else None
+
+
+def _difference(output: Path, config: TrainingConfig) -> str:
+    """Describe how the settings of the finished run in `output` differ; "" if it is not known."""
+    given = (read_training(output) or {}).get("config")
+    if not isinstance(given, dict):
+        return ""
+    was, now = _compared(given), _compared(config.to_public_dict())
+    differing = [f"--{name} was {was[name]!r}" for name in now if was[name] != now[name]]
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+    return f" of another run ({', '.join(differing[:3])}{more})" if differing else ""
 
 
 def _compared(settings: JsonObject) -> JsonObject:
