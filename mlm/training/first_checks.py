@@ -58,8 +58,8 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
     state = _state_in(output)
     if (output / "model.safetensors").exists() and not state and not config.overwrite_output_dir:
         raise ConfigError(
-            f"{str(output)!r} holds a finished checkpoint{_difference(output, config)}; give another --output_dir, or "
-            "--overwrite_output_dir to replace it when the new run ends"
+            f"{str(output)!r} holds a finished checkpoint{_difference(output, config)}; give "
+            "another --output_dir, or --overwrite_output_dir to replace it when the new run ends"
         )
     if state and config.overwrite_output_dir and not config.discard_state:
         total = state.run.get("total_steps", "?")

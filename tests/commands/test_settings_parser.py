@@ -84,7 +84,7 @@ def test_it_reads_what_the_parser_of_transformers_reads(arguments):
     # Without metadata, which that parser hands to argparse.
     kinds = get_type_hints(TrainingConfig)
     fields = [
-        (field.name, kinds[field.name], dataclasses.field(default_factory=list))
+        (field.name, kinds[field.name], dataclasses.field(default_factory=default_of(field).copy))
         if isinstance(default_of(field), list)
         else (field.name, kinds[field.name], default_of(field))
         for field in dataclasses.fields(TrainingConfig)

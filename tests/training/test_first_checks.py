@@ -1,4 +1,4 @@
-"""What is refused, or known to be finished, before TensorFlow is loaded."""
+"""Refusals, and the recognition of a finished run, before TensorFlow is loaded."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""What a run says at its end: verdict, words before and after, commands to go on with."""
+"""The end of a run: verdict, words before and after, commands to go on with."""
 
 import shlex
 

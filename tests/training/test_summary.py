@@ -1,4 +1,4 @@
-"""What a run says before it trains."""
+"""The lines of a run before it trains."""
 
 import pytest
 
