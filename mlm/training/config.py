@@ -322,7 +322,7 @@ class TrainingConfig:
 
     @property
     def starts_again(self) -> bool:
-        """Whether a state in `output_dir` is not resumed from, but deleted."""
+        """Return whether a state in `output_dir` is deleted instead of resumed from."""
         return self.overwrite_output_dir or self.discard_state
 
     def to_dict(self) -> JsonObject:

@@ -70,7 +70,8 @@ def prepare(
     """
     device = choose_device(config.precision)
     rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
-    with device.scope(), progress("building the model"):
+    work = "reading the model" if config.model_name_or_path else "making a tokenizer and a model"
+    with device.scope(), progress(work):
         checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     _check_length(config, model.config.max_position_embeddings)

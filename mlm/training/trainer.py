@@ -180,8 +180,7 @@ def _finish(
             result = publish(result, config, report)
     _remove_states(config, states)
     record = read_training(result.folder) or result.training
-    url = result.published.url if result.published else None
-    report("\n".join(outcome_lines(config, record, examples_before, url)))
+    report("\n".join(outcome_lines(config, record, examples_before)))
     return result
 
 

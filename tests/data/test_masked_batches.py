@@ -342,6 +342,13 @@ def test_evaluation_stops_at_max_sequences():
         batches[2]
 
 
+def test_the_first_batches_are_those_of_the_whole():
+    batches = evaluation(long_split(9, 12))
+    assert [len(batches.first(count)) for count in (1, 2, 3, 4)] == [1, 2, 3, 3]
+    assert_same(list(batches.first(2)), [batches[0], batches[1]])
+    assert len(batches) == 3
+
+
 # ---- wrong settings
 
 

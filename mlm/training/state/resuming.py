@@ -28,7 +28,7 @@ def check_same_run(state: TrainingState, config: TrainingConfig, fingerprint: st
     if changed:
         raise ConfigError(
             f"{'; '.join(changed)}; give the old ones, another --output_dir, or "
-            "--overwrite_output_dir to start again"
+            "--discard_state to start again"
         )
 
 
