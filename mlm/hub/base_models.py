@@ -59,7 +59,7 @@ class BaseModel(NamedTuple):
 
     @property
     def is_multilingual(self) -> bool:
-        """Whether it knows many languages."""
+        """True if it knows many languages."""
         return len(self.languages) >= MANY
 
 
