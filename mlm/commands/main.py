@@ -16,6 +16,7 @@ from mlm.commands.invocation import (
 )
 
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
+    "models": "list base models to start from: size, languages, which to take",
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
     "tokenize": "make a token store of texts, to train on",
     "evaluate": "measure a checkpoint on texts",
