@@ -71,6 +71,11 @@ def report(measured: "Evaluation") -> None:
     print(
         f"masked tokens: top-1 {tokens.top1:.2%}, top-5 {tokens.top5:.2%} of {tokens.num_tokens:,}"
     )
-    print(f"whole words:   top-1 {words.top1:.2%}, top-5 {words.top5:.2%} of {words.num_words:,}")
+    if words.num_words:
+        print(
+            f"whole words:   top-1 {words.top1:.2%}, top-5 {words.top5:.2%} of {words.num_words:,}"
+        )
+    else:
+        print("whole words:   none was masked in so few texts; give more")
     if measured.recorded_loss is not None:
         print(f"training.json has a loss of {measured.recorded_loss:.4f} for the same texts")

@@ -1,7 +1,7 @@
 """Read everything that a run needs before its first step: device, model, token store, batches."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
     from mlm.model.encoder import MaskedLM
+
+NOTED_SHARE = 0.01  # of words in scripts without spaces, from which they are worth a line
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ def prepare(
     batches = _training_batches(
         config, store, facts, rows * device.num_replicas, dynamic_padding=not device.one_shape
     )
+    total_steps = count_steps(config, batches.num_sequences, batches.global_batch_size)
+    batches.check_targets(total_steps)
+    for line in _notes_on_words(config, batches):
+        report(line)
     return Preparation(
         config=config,
         device=device,
@@ -89,7 +95,7 @@ def prepare(
         batches=batches,
         evaluation_batches=_evaluation_batches(config, store, facts, device.num_replicas),
         micro_batches=micro_batches,
-        total_steps=count_steps(config, batches.num_sequences, batches.global_batch_size),
+        total_steps=total_steps,
     )
 
 
@@ -176,6 +182,22 @@ def _training_batches(
         return constant_rate
     # A changing rate needs the number of steps, which needs the number of sequences.
     return batches(count_steps(config, constant_rate.num_sequences, global_batch_size))
+
+
+def _notes_on_words(config: TrainingConfig, batches: MaskedBatches) -> Iterator[str]:
+    """Yield what --whole_word_mask or --span_mask takes for words in these texts, if not plain."""
+    flag = "--span_mask" if config.span_mask else "--whole_word_mask"
+    share = batches.unspaced_share()
+    if share > NOTED_SHARE:
+        yield (
+            f"{flag}: {share:.0%} of the words are in scripts without spaces (Chinese, Japanese, "
+            "Thai, ...), where a character with its marks is a word, or a token of several"
+        )
+    if batches.cuts_words:
+        yield (
+            f"{flag}: words have many tokens here, so that a sequence's last word may be masked "
+            f"in part, to keep to {config.mlm_probability:.0%} of the tokens"
+        )
 
 
 def _evaluation_batches(

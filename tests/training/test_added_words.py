@@ -110,8 +110,8 @@ def test_the_given_checkpoint_is_not_changed(old, grown):
 def test_an_added_word_is_a_word_to_masking(old, grown):
     facts = TokenFacts.of(grown.tokenizer)
     new = list(added_ids(old, grown).values())
-    assert facts.vocab_size == len(TokenFacts.of(old.tokenizer).word_starts) + len(new)
-    assert facts.word_starts[new].all()
+    assert facts.vocab_size == len(TokenFacts.of(old.tokenizer).words.marked) + len(new)
+    assert facts.words.marked[new].all()
     assert set(new) <= set(facts.random_word_ids.tolist())
     assert not set(new) & set(facts.special_ids.tolist())
 

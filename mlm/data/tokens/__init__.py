@@ -6,5 +6,6 @@ token_store.py        the store's folder: memory-mapped ids, offsets and a manif
 corpus.py             read, split and tokenise files: build_token_store
 read_window.py        how much of a store is shuffled and read at a time
 sharded_tokens.py     several stores as one, local or remote: open_token_stores
+word_boundaries.py    where words begin, in every script: WordBoundaries
 token_facts.py        what batching and masking need to know of a tokenizer: TokenFacts
 """
