@@ -14,6 +14,8 @@ from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenStore
 from mlm.errors import ConfigError
+from mlm.training.added_words import read_words
+from mlm.training.added_words_report import report_added_words
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
 
@@ -76,6 +78,10 @@ def prepare(
     with processes.first_before_others():
         store = _token_store(config, tokenizer, tokens)
     report(store.report_line)
+    if config.add_words_file:
+        words = read_words(config.add_words_file)
+        for line in report_added_words(tokenizer, words, store.train.tokens):
+            report(line)
     facts = TokenFacts.of(tokenizer)
     batches = _training_batches(
         config, store, facts, rows * device.num_replicas, dynamic_padding=not device.one_shape

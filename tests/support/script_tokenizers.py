@@ -52,7 +52,7 @@ def wordpiece(texts: Sequence[str]) -> "PreTrainedTokenizerFast":
     """Return a WordPiece tokenizer that keeps accents and vowel signs."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=1000))
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=500))
     backend.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
