@@ -8,5 +8,6 @@ sample_texts.py       show a few documents as the model sees them
 corpus.py             read, split and tokenise files: build_token_store
 read_window.py        how much of a store is shuffled and read at a time
 sharded_tokens.py     several stores as one, local or remote: open_token_stores
+word_boundaries.py    where words begin, in every script: WordBoundaries
 token_facts.py        what batching and masking need to know of a tokenizer: TokenFacts
 """
