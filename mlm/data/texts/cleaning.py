@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
 
+from mlm.data.texts.long_documents import parts_of
 from mlm.data.texts.text_files import (
     codec_name,
     expand_files,
@@ -57,6 +58,8 @@ class TextReport:
     repeated: int = 0
     held_out: int = 0  # dropped from training because they are also in the validation files
     with_html: int = 0
+    cut: int = 0  # rows that were too long for one document
+    parts: int = 0  # into which they were cut
     columns: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
@@ -207,13 +210,23 @@ def _clean_texts(
         for row in rows:
             report.rows += 1
             check.add(row)
-            text, had_html = clean_text(row)
-            report.with_html += had_html
-            if text:
-                yield text
-            else:
-                report.empty += 1
+            yield from _clean_row(row, report)
         report.warnings.extend(check.warnings())
+
+
+def _clean_row(row: str, report: TextReport) -> Iterator[str]:
+    """Yield the clean text of a row, or those of its parts if it is too long for one document."""
+    has_html, texts = False, 0
+    for part in parts_of(row):
+        text, had_html = clean_text(part)
+        has_html |= had_html
+        if text:
+            texts += 1
+            yield text
+    report.with_html += has_html
+    report.empty += not texts
+    if texts > 1:
+        report.cut, report.parts = report.cut + 1, report.parts + texts
 
 
 def _resolve_entity(match: re.Match[str]) -> str:

@@ -24,6 +24,7 @@ from mlm.data.texts.cleaning import (
     read_texts,
     text_digest,
 )
+from mlm.data.texts.long_documents import describe_cut
 from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.data.tokens.token_store import (
     SIDES,
@@ -39,6 +40,7 @@ from mlm.errors import CorpusError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+# Not raised for the cutting of long documents: stores without any stay what they are.
 FORMAT_VERSION = 1  # raise it if the split or the files change: stores are then rebuilt
 
 
@@ -194,8 +196,11 @@ def _check_counts(counts: dict[str, Counts], report: TextReport, *, by_percentag
     if train and validation:
         return
     if train:
-        percentage = "raise --validation_split_percentage or "
-        advice = f"{percentage if by_percentage else ''}give a --validation_file with more texts"
+        advice = "give a --validation_file with more texts"
+        if by_percentage and train == 1:
+            advice = f"it is 1 document; put each paragraph on a line of its own, or {advice}"
+        elif by_percentage:
+            advice = f"raise --validation_split_percentage or {advice}"
         raise CorpusError(f"no document is left for validation ({report.summary()}): {advice}")
     percentage = "lower --validation_split_percentage or "
     advice = f"{percentage if by_percentage and validation else ''}give a --train_file with texts"
@@ -210,7 +215,7 @@ def _report_line(report: TextReport, counts: dict[str, Counts], left_out: int) -
         f"{report.summary()}; {train + validation:,} documents ({train:,} train, "
         f"{validation:,} validation{limited}), {_format_count(tokens)} tokens"
     )
-    return "\n".join([line, *report.warnings])
+    return "\n".join([line, *describe_cut(report.cut, report.parts), *report.warnings])
 
 
 def _format_count(count: int) -> str:
