@@ -35,6 +35,7 @@ from mlm.terminal.progress import counted, progress
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+# Not raised for the cutting of long documents: stores without any stay what they are.
 FORMAT_VERSION = 1  # raise it if the split or the files change: stores are then rebuilt
 
 
@@ -223,8 +224,11 @@ def _check_counts(counts: dict[str, Counts], report: TextReport, *, by_percentag
     if train and validation:
         return
     if train:
-        percentage = "raise --validation_split_percentage or "
-        advice = f"{percentage if by_percentage else ''}give a --validation_file with more texts"
+        advice = "give a --validation_file with more texts"
+        if by_percentage and train == 1:
+            advice = f"it is 1 document; put each paragraph on a line of its own, or {advice}"
+        elif by_percentage:
+            advice = f"raise --validation_split_percentage or {advice}"
         raise CorpusError(f"no document is left for validation ({report.summary()}): {advice}")
     percentage = "lower --validation_split_percentage or "
     advice = f"{percentage if by_percentage and validation else ''}give a --train_file with texts"
