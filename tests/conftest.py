@@ -61,7 +61,7 @@ def small_corpus(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_tokenizer():
     """A WordPiece of about 60 entries."""
-    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
 
     return train_tokenizer(small_texts(), 64)
 

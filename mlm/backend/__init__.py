@@ -6,5 +6,6 @@ devices.py         the accelerators of a run, its replicas and its number format
 processes.py       the processes of a cluster that train one model together
 input_pipeline.py  batches to `fit` and `predict`, prefetched
 replicas.py        reductions over the replicas inside a training step
+proxies.py         proxies of the environment: loopback goes without
 atomic_files.py    replace a file or a folder as a whole
 """

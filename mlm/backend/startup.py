@@ -39,6 +39,13 @@ def load_backend(*, distributed: bool = False) -> None:
         processes.join_cluster()
 
 
+def backend_to_load(*, distributed: bool = False) -> str:
+    """Return the name of the library that `load_backend` will import, for people."""
+    if os.environ.get("KERAS_BACKEND") == "jax" or distributed:
+        return "JAX"
+    return "Keras" if has_signs_of_a_tpu() else "TensorFlow"  # a TPU may be JAX's only
+
+
 @contextmanager
 def garbage_collection_off() -> Iterator[None]:
     """Disable the garbage collector during heavy imports and freeze what they allocate.

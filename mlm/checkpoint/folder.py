@@ -23,7 +23,7 @@ from mlm.checkpoint.tensor_locations import check_tensors
 from mlm.checkpoint.tokenizer import load_tokenizer, save_tokenizer
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
 from mlm.checkpoint.weight_files import SHARD_NAME, WEIGHTS, read_headers
-from mlm.checkpoint.weights import StoredWeights, load_weights, save_weights
+from mlm.checkpoint.weights import StoredWeights, has_other_decoder, load_weights, save_weights
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
@@ -91,8 +91,22 @@ def open_checkpoint(folder: str | Path) -> OpenCheckpoint:
     """Verify a checkpoint folder and read all but its weights; errors as in read_checkpoint."""
     folder = Path(folder)
     hf_config, config = _verify_weights(folder)
+    if has_other_decoder(folder, family_of(hf_config.model_type), config):
+        config = _untie(hf_config, config, folder)
     tokenizer = load_tokenizer(folder, config.vocab_size)
     return OpenCheckpoint(tokenizer, hf_config, config, read_training(folder), folder)
+
+
+def _untie(hf_config: "PreTrainedConfig", config: EncoderConfig, folder: Path) -> EncoderConfig:
+    """Return the config with a decoder of its own, as transformers 5 builds it; log that."""
+    logger.warning(
+        "config.json of %r ties the decoder to the word embeddings, but the weights hold another "
+        "decoder (%s): that one is used, and stays untied",
+        str(folder),
+        family_of(hf_config.model_type).decoder_weight(config),
+    )
+    hf_config.tie_word_embeddings = False  # what is saved says so
+    return replace(config, tie_word_embeddings=False)
 
 
 def with_weights(opened: OpenCheckpoint, *, dtype: str = "float32", seed: int = 0) -> Checkpoint:

@@ -7,7 +7,7 @@ is read, and in the same way for headers that are read from the Hub.
 from collections.abc import Mapping, Set
 from typing import NamedTuple
 
-from mlm.checkpoint.families.family import Family
+from mlm.checkpoint.families.family import WORD_EMBEDDINGS, Family
 from mlm.checkpoint.families.naming import Names
 from mlm.checkpoint.families.tensors import is_ignored, is_other_head, tensor_shapes
 from mlm.checkpoint.safetensors_header import FLOAT_BYTES, Header, StoredTensor
@@ -52,6 +52,38 @@ def locate_tensors(
     Older names are understood: `gamma` and `beta`, a missing `bert.` prefix, a second name. All
     tensors are located, or all but the head's. Arguments and errors are those of check_tensors.
     """
+    locations = _stored_locations(headers, family, config, where)
+    for second, first in family.same_tensors(config).items():
+        if second in locations:
+            location = locations.pop(second)
+            if first not in locations or family.counts_first(second):
+                locations[first] = location
+    if any(is_other_head(name) for header in headers.values() for name in header):
+        _drop_incomplete_head(locations, family.tensor_names(config))
+    _check_complete(locations, family, config, where)
+    return locations
+
+
+def decoder_beside_embeddings(
+    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
+) -> tuple[TensorLocation, TensorLocation] | None:
+    """Return where a decoder and the word embeddings are stored, if the config ties the two.
+
+    None if the config does not tie them, or if only one of them is stored. Arguments and errors
+    are those of check_tensors.
+    """
+    if not config.tie_word_embeddings:
+        return None
+    locations = _stored_locations(headers, family, config, where)
+    decoder = locations.get(family.decoder_weight(config))
+    embeddings = locations.get(family.tensor_names(config)[WORD_EMBEDDINGS][0])
+    return (decoder, embeddings) if decoder and embeddings else None
+
+
+def _stored_locations(
+    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
+) -> dict[str, TensorLocation]:
+    """Return the location of each stored tensor that is known, by its present name."""
     expected = tensor_shapes(family.model_type, config)
     second_names = family.same_tensors(config)
     known = expected.keys() | second_names.keys()
@@ -70,12 +102,6 @@ def locate_tensors(
                 )
             locations[name] = location
             _check_shape_and_dtype(location, expected[second_names.get(name, name)], where)
-    for second, first in second_names.items():
-        if second in locations:
-            locations.setdefault(first, locations.pop(second))
-    if any(is_other_head(name) for header in headers.values() for name in header):
-        _drop_incomplete_head(locations, family.tensor_names(config))
-    _check_complete(locations, family, config, where)
     return locations
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.tokenizer_files import check_tokenizer_files
@@ -59,9 +59,7 @@ def _open_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     options: dict[str, object] = {"local_files_only": True, "trust_remote_code": False}
     if not content:
         options |= _vocabulary_options(folder)
-    is_cased = _is_cased(folder, content)
-    if is_cased is not None:
-        options["do_lower_case"] = not is_cased
+    options |= _unrepeated_options(folder, content)
     with (
         tokenizer_errors(f"The tokenizer in {folder} cannot be read"),
         _with_tokenizer_json(folder) as complete,
@@ -168,24 +166,31 @@ def _check_ids(tokenizer: "PreTrainedTokenizerFast", vocab_size: int, folder: Pa
         )
 
 
-def _is_cased(folder: Path, content: JsonObject) -> bool | None:
-    """Return whether capitals are kept, if only tokenizer.json or vocab.txt says so; else None.
+def _unrepeated_options(folder: Path, content: JsonObject) -> dict[str, object]:
+    """Return the options that only tokenizer.json or vocab.txt tells, by their names for a class.
 
-    `BertTokenizer` reads this from tokenizer_config.json only and ignores tokenizer.json. Its
-    default in transformers 5.0 is not that of other versions.
+    The classes of transformers 5 read them from tokenizer_config.json only, and rebuild the
+    normalizer from their defaults, whatever tokenizer.json says. That of `do_lower_case` in
+    transformers 5.0 is not that of other versions.
 
     content: of tokenizer.json; empty if that does not exist.
     """
-    if "do_lower_case" in _read_json(folder / "tokenizer_config.json"):
-        return None
-    if content:
-        normalizer = content.get("normalizer") or {}
-        is_berts = normalizer.get("type") == "BertNormalizer"
-        return not normalizer.get("lowercase", True) if is_berts else None
-    if not (folder / "vocab.txt").is_file():
-        return None
-    words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    return any(word[0] != "[" and word != word.lower() for word in words if word)
+    normalizer, splitter = (content.get(name) or {} for name in ("normalizer", "pre_tokenizer"))
+    options: dict[str, object] = {}
+    if normalizer.get("type") == "BertNormalizer":
+        options["do_lower_case"] = normalizer.get("lowercase", True)
+        if normalizer.get("strip_accents") is not None:
+            options["strip_accents"] = normalizer["strip_accents"]
+        if not normalizer.get("handle_chinese_chars", True):
+            options["tokenize_chinese_chars"] = False
+    if splitter.get("type") == "ByteLevel" and splitter.get("add_prefix_space"):
+        options["add_prefix_space"] = True
+    if not content and (folder / "vocab.txt").is_file():
+        words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+        is_cased = any(word[0] != "[" and word != word.lower() for word in words if word)
+        options["do_lower_case"] = not is_cased
+    repeated = _read_json(folder / "tokenizer_config.json")
+    return {name: value for name, value in options.items() if name not in repeated}
 
 
 def _read_json(path: Path) -> JsonObject:
@@ -250,21 +255,42 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerFast") -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+class Encoded(NamedTuple):
+    """The ids of a text, and for each id its characters [first, last)."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
 def encode_texts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
     """Return the ids of each text: no special tokens, no truncation, no warning about lengths.
 
     A special token spelled out in a text ("[SEP]") gets the ids of its letters, not the token's.
     """
+    with _plain_encoding(tokenizer) as backend:
+        encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+    return [encoding.ids for encoding in encodings]
+
+
+def encode_with_offsets(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[Encoded]:
+    """Return what `encode_texts` does, with the characters of each id."""
+    with _plain_encoding(tokenizer) as backend:
+        encodings = backend.encode_batch(texts, add_special_tokens=False)
+    return [Encoded(encoding.ids, encoding.offsets) for encoding in encodings]
+
+
+@contextmanager
+def _plain_encoding(tokenizer: "PreTrainedTokenizerFast") -> Iterator["Tokenizer"]:
+    """Yield the library's tokenizer, which takes special tokens in texts for letters meanwhile."""
     backend = tokenizer.backend_tokenizer
     _drop_truncation_and_padding(tokenizer)
     before = backend.encode_special_tokens
     backend.encode_special_tokens = True
     try:
         with tokenizer_errors("The tokenizer breaks on these texts"):
-            encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+            yield backend
     finally:
         backend.encode_special_tokens = before
-    return [encoding.ids for encoding in encodings]
 
 
 def vocab_size_of(tokenizer: "PreTrainedTokenizerFast") -> int:

@@ -1,13 +1,20 @@
 """The weights of a checkpoint: safetensors in a family's names <-> the variables of a MaskedLM."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlm.checkpoint.families.family import Family
-from mlm.checkpoint.tensor_locations import TensorLocation, locate_tensors
+from mlm.checkpoint.tensor_locations import (
+    TensorLocation,
+    decoder_beside_embeddings,
+    locate_tensors,
+)
 from mlm.checkpoint.weight_files import read_headers
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
@@ -18,6 +25,8 @@ if TYPE_CHECKING:
     from mlm.model.encoder import MaskedLM
 
 logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 4096
 
 
 def load_weights(model: "MaskedLM", family: Family, folder: Path) -> bool:
@@ -61,14 +70,44 @@ class StoredWeights:
         return to_keras(key, [_read_tensor(self._folder, location) for location in locations])
 
 
+def has_other_decoder(folder: Path, family: Family, config: EncoderConfig) -> bool:
+    """Return whether a folder whose config ties the decoder holds one of other values.
+
+    The values are compared row by row, so that memory holds a few rows of both at a time.
+    """
+    stored = decoder_beside_embeddings(read_headers(folder), family, config, repr(str(folder)))
+    if stored is None:
+        return False
+    decoder, embeddings = (_row_blocks(folder, location) for location in stored)
+    return not all(starmap(np.array_equal, zip(decoder, embeddings, strict=True)))
+
+
+def _row_blocks(folder: Path, location: TensorLocation) -> Iterator[np.ndarray]:
+    """Yield the rows of a stored matrix as float32, ROWS_AT_ONCE at a time."""
+    from safetensors import safe_open
+
+    with _read_errors(folder / location.file) as path, safe_open(path, framework="numpy") as file:
+        rows, count = file.get_slice(location.name), location.tensor.shape[0]
+        for begin in range(0, count, ROWS_AT_ONCE):
+            block = rows[begin : min(count, begin + ROWS_AT_ONCE)]
+            yield np.asarray(block).astype(np.float32, copy=False)
+
+
 def _read_tensor(folder: Path, location: TensorLocation) -> np.ndarray:
     """Return a tensor as float32; values of a narrower format stay exact."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    path = folder / location.file
+    with _read_errors(folder / location.file) as path, safe_open(path, framework="numpy") as file:
+        return np.asarray(file.get_tensor(location.name)).astype(np.float32, copy=False)
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[Path]:
+    """Yield the path of a weight file; turn errors of reading it into CheckpointError."""
+    from safetensors import SafetensorError
+
     try:
-        with safe_open(path, framework="numpy") as file:
-            return np.asarray(file.get_tensor(location.name)).astype(np.float32, copy=False)
+        yield path
     except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}; fetch it again") from None
 

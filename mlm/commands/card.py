@@ -8,11 +8,15 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from mlm.backend.startup import load_backend
+from mlm.backend.startup import keep_pytorch_out
+from mlm.commands.arguments import check_files, check_settings, setting_help
 from mlm.commands.invocation import exit_code, program
-from mlm.training.config import TrainingConfig
+from mlm.commands.waits import load_keras, say
+from mlm.hub.pull import check_folder
+from mlm.terminal.progress import progress
+from mlm.training.card.stated import SETTINGS
 
-AS_RECORDED = "as in `mlm train`; default: the value in training.json"
+RECORDED = "the value in training.json"
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -22,41 +26,64 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("folder", help="a checkpoint folder")
     parser.add_argument("--validation_file", nargs="+", default=[], help="texts to measure on")
-    parser.add_argument("--max_seq_length", type=int, default=128, help="in tokens; default: 128")
+    length = setting_help("max_seq_length", "128")
+    parser.add_argument("--max_seq_length", type=int, default=128, help=length)
     parser.add_argument("--example", action="append", default=[], help="a sentence with one mask")
     parser.add_argument(
         "--contrast", nargs="+", default=[], help="sentences with one mask that differ in little"
     )
     parser.add_argument("--hub_model_id", help="Hub id (owner/name) of the published model")
     for name in ("license", "dataset_license", "hub_space"):
-        parser.add_argument(f"--{name}", help=AS_RECORDED)
+        parser.add_argument(f"--{name}", help=setting_help(name, RECORDED))
     for name in ("language", "dataset_tags"):
-        parser.add_argument(f"--{name}", nargs="+", help=AS_RECORDED)
+        parser.add_argument(f"--{name}", nargs="+", help=setting_help(name, RECORDED))
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     given = parse(arguments)
-    load_backend()
     return exit_code(lambda: write_card(given))
 
 
 def write_card(given: argparse.Namespace) -> None:
     """Measure, record the results in training.json, and write the card. Raises UserError."""
-    from mlm.training.card import add_measurements, write_model_card
-    from mlm.training.card.examples import try_examples
-    from mlm.training.card.stated import SETTINGS
+    card = _check(given)
+    say(f"writing the card of {given.folder}")
+    keep_pytorch_out()
+    _verify(given.folder)
+    evaluation, tried = None, []
+    sentences = [*given.example, *given.contrast]
+    if given.validation_file or sentences:
+        load_keras()
+        from mlm.training.card.examples import try_examples
 
-    card = {name: value for name in SETTINGS if (value := getattr(given, name)) is not None}
-    TrainingConfig.from_dict(card)  # refuses what the Hub would refuse
-    evaluation = measure(given) if given.validation_file else None
-    tried = try_examples(given.folder, [*given.example, *given.contrast])
+        evaluation = measure(given) if given.validation_file else None
+        with progress("trying the examples"):
+            tried = try_examples(given.folder, sentences)
+    from mlm.training.card import add_measurements, write_model_card
+
     examples, contrasts = tried[: len(given.example)], tried[len(given.example) :]
     add_measurements(
         given.folder, evaluation=evaluation, examples=examples, contrasts=contrasts, card=card
     )
     write_model_card(given.folder, given.hub_model_id)
+    print(f"card: {Path(given.folder) / 'README.md'}")
+
+
+def _check(given: argparse.Namespace) -> dict[str, object]:
+    """Check the arguments, before anything heavy is imported; return the facts for the card."""
+    check_folder(Path(given.folder).expanduser())
+    check_settings(vars(given))  # refuses what the Hub would refuse
+    check_files(given.validation_file)
+    return {name: value for name in SETTINGS if (value := getattr(given, name)) is not None}
+
+
+def _verify(folder: str) -> None:
+    from mlm.checkpoint.folder import verify_folder
+
+    with progress(f"checking {folder}"):
+        verify_folder(folder)
 
 
 def measure(given: argparse.Namespace) -> dict[str, object]:

@@ -2,44 +2,63 @@
 
     mlm fill "I have watched this [MASK] and it was awesome."
     mlm fill "The [MASK] was great." --model_name_or_path runs/imdb --top_k 10
-    mlm fill --input_file sentences.csv --output_file filled.csv
+    mlm fill reviews.csv --output filled.csv
+    mlm fill reviews.csv --json --output filled.jsonl
 
-A mask is [MASK], <mask>, _, ___ or the model's own. A file is .csv, .tsv or .txt in UTF-8; the CSV
-that is written has a line for each word: row, text, mask, rank, word, score, sequence, error. Exit
-codes: 0 done; 2 a text, a file or a model that cannot be used, in one line.
+A mask is the model's own token, or else [MASK] or <mask>, or else ___, or else _ between blanks. A
+file is .csv, .tsv or .txt in UTF-8, of any length. The CSV that is written has the separator that
+came in and a line for each word: row, the file's other columns, text, mask, rank, word, score,
+sequence, error, note. A row that cannot be filled has its error and does not stop the others. Exit
+codes: 0 done; 2 a text, a file or a model that cannot be used, in one line; 130 after Ctrl-C.
 """
 
 import argparse
 import codecs
+import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from mlm.backend.atomic_files import replace_file
+from mlm.backend.atomic_files import replacing_file
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.commands.invocation import check_installed, exit_code, program
 from mlm.errors import ConfigError
+from mlm.terminal.progress import Bar, progress
 
 if TYPE_CHECKING:
     from mlm.inference.fill_mask import FillMask
     from mlm.inference.filling import Filling
+    from mlm.inference.row_reading import Table
+    from mlm.inference.row_writing import CsvWriter, JsonWriter
+
+USUAL_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+FILE_ENDINGS = (*USUAL_SEPARATORS, ".txt")
+BROKEN_PIPE = 141  # exit code of a program whose reader has gone: 128 + SIGPIPE
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line."""
+    """Parse the command line; a file among the sentences becomes `input_file`."""
     about = (__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog=program("fill"), description=about)
+    parser = argparse.ArgumentParser(prog=program("fill"), description=about, allow_abbrev=False)
     add = parser.add_argument
-    add("texts", nargs="*", metavar="TEXT", help="a sentence with one or more masks")
-    add("--input_file", type=Path, help="sentences: .csv, .tsv or .txt, in UTF-8")
-    add("--output_file", type=Path, help="CSV to write; default: standard output")
+    add("texts", nargs="*", metavar="TEXT|FILE", help="sentences with masks, or a file of them: "
+        "one a line in a .txt, a column of a .csv or .tsv, in UTF-8")  # fmt: skip
+    add("--output", "--output_file", type=Path, help="file to write; default: standard output")
+    add("--json", action="store_true", help="write JSON lines: one object a sentence or row")
     add("--text_column", help="column with the sentences; default: the one that holds masks")
     add("--model_name_or_path", default="demo", help="a checkpoint folder, a Hub id, or `demo`")
     add("--model_revision", help="branch, tag or commit of a Hub checkpoint")
     add("--top_k", type=int, default=5, help="number of words for each mask; default: 5")
     add("--targets", nargs="+", help="score only these words; give the sentences before this")
     add("--engine", default="auto", help="auto, litert (fast) or keras (the reference)")
-    return parser.parse_args(arguments)
+    add("--input_file", type=Path, help=argparse.SUPPRESS)  # the name until version 0.2
+    given = parser.parse_args(arguments)
+    if not given.input_file and any(map(_is_file, given.texts)):
+        given.input_file, *given.texts = map(Path, given.texts)
+    return given
 
 
 def main(arguments: list[str]) -> int:
@@ -48,46 +67,98 @@ def main(arguments: list[str]) -> int:
     return exit_code(lambda: _fill(given))
 
 
+def _is_file(text: str) -> bool:
+    """Return True if an argument names a file: a file that exists, or one word that ends so."""
+    if text.lower().endswith(FILE_ENDINGS) and not any(map(str.isspace, text)):
+        return True
+    with suppress(OSError, ValueError):  # too long for a name, or a zero byte
+        return Path(text).is_file()
+    return False
+
+
 def _fill(given: argparse.Namespace) -> None:
     _check(given)
+    with progress("loading the model"):
+        model = _load(given)
+    if given.input_file:
+        _fill_file(model, given)
+        return
+    fillings = model.answer(given.texts, given.top_k, given.targets)
+    show = _json_line if given.json else _shown
+    with _output(given.output) as stream:
+        stream.write("".join(f"{show(filling)}\n" for filling in fillings).encode())
+
+
+def _load(given: argparse.Namespace) -> "FillMask":
     if given.engine == "keras":
         check_installed("train", "keras")
         load_backend()
     keep_pytorch_out()
     from mlm.inference.fill_mask import FillMask
 
-    model = FillMask.from_pretrained(
+    return FillMask.from_pretrained(
         given.model_name_or_path, given.model_revision, engine=given.engine
     )
-    if given.input_file:
-        _fill_file(model, given)
-        return
-    for filling in model.answer(given.texts, given.top_k, given.targets):
-        print(_shown(filling))
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {str(path)!r}: {error.strerror}; choose another --output_file"
-        ) from None
 
 
 def _check(given: argparse.Namespace) -> None:
-    if bool(given.texts) == bool(given.input_file):
-        raise ConfigError("give either sentences, or a file of them as --input_file")
-    if given.input_file and given.targets:
-        raise ConfigError("--targets goes with sentences: leave it out for --input_file")
-    if given.output_file and not given.output_file.absolute().parent.is_dir():
+    """Raise ConfigError for arguments that do not go together, before anything is loaded."""
+    if not given.texts and not given.input_file:
+        raise ConfigError("give a sentence with a [MASK], or a file: mlm fill reviews.csv")
+    if given.texts and given.input_file:
         raise ConfigError(
-            f"--output_file is {str(given.output_file)!r}, whose folder does not exist; make it, "
-            "or choose another"
+            "give either sentences or one file; here are "
+            f"{str(given.input_file)!r} and {str(given.texts[0])!r}"
         )
-    for name in ("output_file", "text_column"):
-        if getattr(given, name) and not given.input_file:
-            raise ConfigError(f"--{name} goes with --input_file: leave it out for sentences")
+    if given.input_file and given.targets:
+        raise ConfigError("--targets goes with sentences: leave it out for a file")
+    if given.input_file and not given.input_file.exists():
+        raise ConfigError(f"there is no file {str(given.input_file)!r}: check its name")
+    if given.text_column and not given.input_file:
+        raise ConfigError("--text_column goes with a file: leave it out for sentences")
+    if given.top_k < 1:
+        raise ConfigError(f"--top_k is {given.top_k}; expected a whole number from 1")
+    _check_output(given.output, given.input_file)
+
+
+def _check_output(output: Path | None, input_file: Path | None) -> None:
+    if output is None:
+        return
+    if not output.absolute().parent.is_dir():
+        raise ConfigError(
+            f"--output is {str(output)!r}, whose folder does not exist; make it, or choose another"
+        )
+    if output.is_dir():
+        raise ConfigError(f"--output is {str(output)!r}, a folder; give the name of a file")
+    if input_file and output.exists() and output.samefile(input_file):
+        raise ConfigError("--output is the file that is read: choose another name")
+
+
+@contextmanager
+def _output(path: Path | None) -> Iterator[BinaryIO]:
+    """Open the output. Raises ConfigError if it cannot be written."""
+    if path is None:
+        with _until_its_reader_goes():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        return
+    try:
+        with replacing_file(path) as stream:
+            yield stream
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {str(path)!r}: {error.strerror}; choose another --output"
+        ) from None
+
+
+@contextmanager
+def _until_its_reader_goes() -> Iterator[None]:
+    """End the program without a traceback if nothing reads standard output, as behind `head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 def _shown(filling: "Filling") -> str:
@@ -100,23 +171,78 @@ def _shown(filling: "Filling") -> str:
     return "\n".join([*lines, *([filling.note] if filling.note else [])])
 
 
-def _fill_file(model: "FillMask", given: argparse.Namespace) -> None:
-    """Write the CSV, then say on standard error what was read and which rows have no words."""
-    from mlm.inference.row_filling import fill_rows
-    from mlm.inference.row_reading import read_rows
-    from mlm.inference.row_writing import to_csv
+def _json_line(filling: "Filling") -> str:
+    """Return {text, masks, note}; see JsonWriter."""
+    line = {"text": filling.text, "masks": filling.as_lists(), "note": filling.note}
+    return json.dumps(line, ensure_ascii=False)
 
-    table = read_rows(given.input_file, given.text_column, model.mask_token, limited=False)
-    results = list(fill_rows(model, table.rows, given.top_k, limited=False))
-    content = to_csv(results)
-    if given.output_file:
-        _write(given.output_file, content)
-    else:  # programs read it, which take a byte order mark for a part of the first column's name
-        sys.stdout.buffer.write(content.removeprefix(codecs.BOM_UTF8))
-    column = f" of column {table.column!r}" if table.column else ""
-    errors = [result for result in results if result.error]
-    refused = (
-        f"; {len(errors)} without words, the first in row {errors[0].number}: " if errors else ""
-    )
-    reason = errors[0].error if errors else ""
-    print(f"{len(results):,} rows{column}{refused}{reason}", file=sys.stderr)
+
+def _fill_file(model: "FillMask", given: argparse.Namespace) -> None:
+    """Write each row as it is filled, then say on standard error what was read and left out."""
+    from mlm.inference.row_filling import fill_rows
+    from mlm.inference.row_reading import open_rows
+
+    with open_rows(given.input_file, given.text_column, model.mask_token) as table:
+        with _output(given.output) as stream, _progress(given) as bar:
+            writer = _writer(stream, table, given)
+            filled, refused, first = 0, 0, ""
+            for result in fill_rows(model, table.rows, given.top_k, limited=False):
+                writer.write(result)
+                bar.advance()
+                filled += 1
+                if result.error:
+                    refused += 1
+                    first = first or f"the first in row {result.number}: {result.error}"
+        column = f" of column {table.column!r}" if table.column else ""
+        bad = f"; {refused:,} without words, {first}" if refused else ""
+        print(f"{filled:,} rows{column}{bad}", file=sys.stderr)
+        for note in _notes(table, given):
+            print(note, file=sys.stderr)
+
+
+def _progress(given: argparse.Namespace) -> AbstractContextManager[Bar]:
+    """Show how far it is, unless the rows themselves appear on the terminal."""
+    if given.output is None and sys.stdout.isatty():
+        return nullcontext(Bar("filling"))
+    return progress("filling", unit="rows")
+
+
+def _writer(
+    stream: BinaryIO, table: "Table", given: argparse.Namespace
+) -> "CsvWriter | JsonWriter":
+    """Return what writes the rows; a CSV in a file has a byte order mark, which Excel needs."""
+    from mlm.inference.row_writing import CsvWriter, JsonWriter
+
+    if given.json:
+        return JsonWriter(_Encoder(stream), table.others)
+    if given.output:
+        stream.write(codecs.BOM_UTF8)
+    return CsvWriter(_Encoder(stream), table.others, table.separator)
+
+
+class _Encoder:
+    """Encodes what is written to it; half a character, which UTF-8 has not, as `?`."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        self._stream.write(text.encode("utf-8", "replace"))
+
+
+def _notes(table: "Table", given: argparse.Namespace) -> Iterator[str]:
+    """Yield lines about how the file was read and where the result is."""
+    from mlm.data.texts.csv_dialect import NAMES
+    from mlm.inference.row_writing import COLUMNS, free_names
+
+    if not table.has_header:
+        yield "the file has no header: its first row holds a mask, and is filled too"
+    if table.columns and table.separator != USUAL_SEPARATORS[given.input_file.suffix.lower()]:
+        yield f"its cells are separated by {NAMES[table.separator]}"
+    if not given.json:
+        named = zip(table.others, free_names(table.others, COLUMNS), strict=True)
+        for old, new in named:
+            if new != old:
+                yield f"its column {old!r} is called {new!r} in the result"
+    if given.output:
+        yield f"written to {given.output}"

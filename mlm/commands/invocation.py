@@ -1,5 +1,7 @@
 """The words that a command was started with, its errors and its exit code."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -8,6 +10,8 @@ from pathlib import Path
 from mlm.errors import ConfigError, UserError
 
 FAILED = 2  # exit code for bad arguments, bad data and a refusal of the Hub
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+BROKEN_PIPE = 141  # exit code if nobody reads the output any more
 
 
 def program(name: str) -> str:
@@ -35,13 +39,26 @@ def check_installed(extra: str, *libraries: str) -> None:
 
 
 def exit_code(run: Callable[[], None]) -> int:
-    """Run a command; print a UserError in one line. Returns 0, or 2 after an error."""
+    """Run a command; print a UserError in one line. Returns 0, 2 after an error, 130 if stopped."""
     try:
         run()
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        return interrupted()
+    except BrokenPipeError:  # `mlm ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        return BROKEN_PIPE
     return 0
+
+
+def interrupted() -> int:
+    """Say that Ctrl-C ended a command; return its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is decided
+    print("stopped by Ctrl-C", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _is_module() -> bool:

@@ -7,7 +7,7 @@ mlm fill "I have watched this [MASK] and it was awesome."
 import sys
 from importlib import import_module
 
-from mlm.commands.invocation import FAILED, check_installed, exit_code
+from mlm.commands.invocation import FAILED, check_installed, exit_code, interrupted
 
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
@@ -19,7 +19,7 @@ COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "serve": "open the page on one or more checkpoints",
     "space": "make a Hugging Face Space of the page",
 }
-TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec", "tqdm")
+TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec")
 NEEDS = {  # command -> an extra of the project, and libraries that it installs
     "train": TRAINING,
     "tokenize": TRAINING,
@@ -63,5 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
     if name in NEEDS and (code := exit_code(lambda: check_installed(*NEEDS[name]))):
         return code
-    command: int = import_module(f"mlm.commands.{name}").main(rest)
+    try:
+        command: int = import_module(f"mlm.commands.{name}").main(rest)
+    except KeyboardInterrupt:  # while the command was imported, or its arguments read
+        return interrupted()
     return command

@@ -1,13 +1,19 @@
-"""An argument parser made of the settings of a config class: a group each, one spelling shown."""
+"""An argument parser made of the settings of a config class: a group each, one spelling shown.
+
+It takes what `transformers.HfArgumentParser` takes for the same class; that one costs a second of
+imports before the first word of a command.
+"""
 
 import argparse
 import dataclasses
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from mlm.training.setting import Setting, default_of, settings_of
+from mlm.training.setting import default_of, settings_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+TRUE, FALSE = ("yes", "true", "t", "y", "1"), ("no", "false", "f", "n", "0")
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -26,15 +32,24 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 def settings_parser(
     config_class: "type[DataclassInstance]", **options: Any
 ) -> argparse.ArgumentParser:
-    """Return `transformers.HfArgumentParser` for a config class, its settings in their groups.
+    """Return a parser of the settings of a config class, in their groups.
 
     options: as argparse.ArgumentParser takes them.
     """
-    from transformers import HfArgumentParser
-
-    return HfArgumentParser(
-        _groups(config_class), formatter_class=_Formatter, allow_abbrev=False, **options
-    )
+    parser = argparse.ArgumentParser(formatter_class=_Formatter, allow_abbrev=False, **options)
+    kinds, settings = get_type_hints(config_class), settings_of(config_class)
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(config_class):
+        about = settings[field.name]
+        if about.group not in groups:
+            groups[about.group] = parser.add_argument_group(about.group)
+        groups[about.group].add_argument(
+            *dict.fromkeys([f"--{field.name}", f"--{field.name.replace('_', '-')}"]),
+            default=default_of(field),
+            help=about.help.replace("%", "%%"),
+            **_values_of(kinds[field.name]),
+        )
+    return parser
 
 
 def given_settings(arguments: list[str]) -> set[str]:
@@ -43,26 +58,19 @@ def given_settings(arguments: list[str]) -> set[str]:
     return {flag.removeprefix("--").replace("-", "_") for flag in flags}
 
 
-def _groups(config_class: "type[DataclassInstance]") -> list[Any]:
-    """Return a dataclass for each group: HfArgumentParser makes an argument group of each.
-
-    It hands all metadata of a field to argparse, so these fields have their help alone.
-    """
-    kinds, settings = get_type_hints(config_class), settings_of(config_class)
-    groups: dict[str, list[tuple[str, Any, Any]]] = {}
-    for field in dataclasses.fields(config_class):
-        about = settings[field.name]
-        plain = _plain_field(field, about)
-        groups.setdefault(about.group, []).append((field.name, kinds[field.name], plain))
-    return [
-        dataclasses.make_dataclass(name, fields, namespace={"_argument_group_name": name})
-        for name, fields in groups.items()
-    ]
+def _values_of(kind: Any) -> dict[str, Any]:
+    """Return how argparse reads the values of a setting of this type."""
+    if get_origin(kind) is Literal:
+        return {"choices": get_args(kind)}
+    if get_origin(kind) is list:
+        return {"type": get_args(kind)[0], "nargs": "+"}
+    if kind is bool:
+        return {"type": _truth, "nargs": "?", "const": True}
+    # Of an optional setting, the type besides None.
+    return {"type": next((each for each in get_args(kind) if each is not type(None)), kind)}
 
 
-def _plain_field(field: "dataclasses.Field[Any]", about: Setting) -> Any:
-    default = default_of(field)
-    metadata = {"help": about.help.replace("%", "%%")}
-    if isinstance(default, list):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+def _truth(word: str) -> bool:
+    if word.lower() not in TRUE + FALSE:
+        raise argparse.ArgumentTypeError(f"{word!r} is neither true nor false")
+    return word.lower() in TRUE

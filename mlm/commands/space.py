@@ -12,11 +12,23 @@ settings cannot work, explained in one line.
 import argparse
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
-from mlm.hub.space.settings import HARDWARE
+from mlm.commands.space_report import SpacePlan, plan_json, plan_text
+from mlm.commands.waits import say, upload_progress
+from mlm.errors import ConfigError
+from mlm.hub.space.settings import (
+    HARDWARE,
+    SpaceSettings,
+    checked_hardware,
+    space_secrets,
+    space_variables,
+)
+from mlm.terminal.progress import progress
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -31,7 +43,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--variable", action="append", default=[], metavar="NAME=VALUE", help="anybody can read it")
     add("--secret", action="append", default=[], metavar="NAME", help="value of SPACE_NAME or NAME")
     add("--wait", action="store_true", help="wait until the Space runs, or fails")
-    add("--dry_run", action="store_true", help="list the files and settings, and send nothing")
+    add("--dry_run", action="store_true", help="show the settings and files, and send nothing")
+    add("--json", action="store_true", help="with --dry_run: print JSON with each file's hash")
     return parser.parse_args(arguments)
 
 
@@ -43,28 +56,52 @@ def main(arguments: list[str]) -> int:
 
 
 def _deploy(given: argparse.Namespace) -> None:
-    from mlm.hub.space.deploy import check_settings, deploy_space, space_models, wait_until_running
-    from mlm.hub.space.files import lay_out, listing
-    from mlm.hub.space.settings import (
-        SpaceSettings,
-        checked_hardware,
-        space_secrets,
-        space_variables,
-    )
+    settings = _check(given)
+    say(f"{'planning' if given.dry_run else 'deploying'} the Space {given.space}")
+    keep_pytorch_out()
+    from mlm.hub.space.deploy import check_settings, space_models
+    from mlm.hub.space.files import lay_out
 
-    hardware = checked_hardware(given.hardware)
-    secrets = space_secrets(given.secret, os.environ)
-    models = space_models(given.model)
+    with progress("looking for the models on the Hub"):
+        models = space_models(given.model)
     variables = space_variables([model.name for model in models], given.variable)
-    settings = SpaceSettings(variables, secrets, hardware, given.private)
+    settings = replace(settings, variables=variables)
     check_settings(settings, models)
     with TemporaryDirectory() as folder:
-        files = lay_out(Path(folder), models, hardware or HARDWARE[0], sign_in=settings.sign_in)
+        hardware = settings.hardware or HARDWARE[0]
+        files = lay_out(Path(folder), models, hardware, sign_in=settings.sign_in)
+        plan = SpacePlan(given.space, models, settings, files)
         if given.dry_run:
-            print(listing(files), settings.listing(), sep="\n")
-            return
-        published = deploy_space(given.space, files, settings)
+            print(plan_json(plan) if given.json else plan_text(plan))
+        else:
+            _publish(plan, wait=given.wait)
+
+
+def _check(given: argparse.Namespace) -> SpaceSettings:
+    """Return the settings, checked before the Hub is asked.
+
+    Raises:
+        UserError: a setting that cannot work.
+    """
+    if given.json and not given.dry_run:
+        raise ConfigError("--json goes with --dry_run: leave it out to deploy")
+    if given.wait and given.dry_run:
+        raise ConfigError("--wait waits for a Space that was deployed: leave it or --dry_run out")
+    return SpaceSettings(
+        space_variables([], given.variable),
+        space_secrets(given.secret, os.environ),
+        checked_hardware(given.hardware),
+        given.private,
+    )
+
+
+def _publish(plan: SpacePlan, *, wait: bool) -> None:
+    from mlm.hub.space.deploy import deploy_space, wait_until_running
+
+    with upload_progress(f"uploading {len(plan.files)} files to {plan.name}"):
+        published = deploy_space(plan.name, plan.files, plan.settings)
     print(f"{published.url} is at commit {published.commit}; the build takes some minutes")
-    if given.wait:
-        wait_until_running(published)
+    if wait:
+        with progress(f"waiting until {plan.name} runs"):
+            wait_until_running(published)
         print("It runs.")

@@ -3,20 +3,26 @@
     mlm train --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
     mlm train --config scripts/recipes/imdb_modernbert.yaml --output_dir runs/imdb
 
-Exit codes: 0 done; 2 bad arguments or data, nothing trained; 3 stopped by a signal with a whole
-state (run the same command again to resume); 1 anything else.
+Exit codes: 0 done, or done before by the same command; 2 bad arguments or data, nothing trained; 3
+stopped by a signal with a whole state (run the same command again to resume); 1 anything else.
 """
 
 import shlex
 import signal
 import sys
 
-from mlm.backend.startup import keep_pytorch_out, load_backend
+from mlm import __version__
+from mlm.backend.startup import backend_to_load, keep_pytorch_out, load_backend
 from mlm.commands.invocation import FAILED, program, words_to_repeat
 from mlm.commands.settings_parser import given_settings, settings_parser
 from mlm.errors import TrainingError, UserError
+from mlm.terminal.lines import print_lines
+from mlm.terminal.progress import progress
 from mlm.training.config import TrainingConfig
+from mlm.training.first_checks import check_first, finished_record
+from mlm.training.outcome import finished_lines
 from mlm.training.recipe_file import read_recipe
+from mlm.training.summary import intention
 
 STOPPED = 3  # exit code after a signal, with a state to resume from
 
@@ -56,13 +62,19 @@ def main(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
-        load_backend(distributed=config.distributed)
-        from mlm.training.trainer import TrainingStopped, rehearse, train
+        print_lines(f"mlm {__version__}: {intention(config)}")
+        if record := finished_record(config):
+            print_lines("\n".join(finished_lines(config, record)))
+            return 0
+        check_first(config, print_lines)
+        with progress(f"loading {backend_to_load(distributed=config.distributed)}"):
+            load_backend(distributed=config.distributed)
+            from mlm.training.trainer import TrainingStopped, rehearse, train
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     try:
-        rehearse(config) if config.dry_run else train(config)
+        (rehearse if config.dry_run else train)(config, report=print_lines, checked=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError) else FAILED
@@ -82,5 +94,6 @@ def _ignore_signals() -> None:
 def command_to_resume(config: TrainingConfig, arguments: list[str]) -> str:
     """Return the shell command that resumes a stopped run."""
     # The last one counts; the recipe may have set it too.
-    keep = ["--overwrite_output_dir", "False"] if config.overwrite_output_dir else []
+    names = [name for name in ("overwrite_output_dir", "discard_state") if getattr(config, name)]
+    keep = [word for name in names for word in (f"--{name}", "False")]
     return shlex.join([*words_to_repeat("train"), *arguments, *keep])

@@ -10,12 +10,26 @@ import numpy as np
 
 from mlm import hub
 from mlm.backend import devices
-from mlm.checkpoint.folder import Checkpoint, read_checkpoint, read_training
+from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint, read_checkpoint, read_training
 from mlm.data.batches.masked_batches import EvaluationBatches, evaluation_batches
+from mlm.data.texts.text_report import TextReport
 from mlm.data.tokens.token_facts import TokenFacts
+from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError
-from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
-from mlm.evaluation.held_out import HeldOut, HeldOutSettings, resolve_held_out, tokenize_held_out
+from mlm.evaluation.evaluator import (
+    Evaluator,
+    Figures,
+    TargetBatches,
+    TargetScores,
+    figures_of,
+)
+from mlm.evaluation.held_out import (
+    HeldOut,
+    HeldOutSettings,
+    resolve_held_out,
+    tokenize_held_out,
+)
+from mlm.terminal.progress import progress
 
 
 @dataclass(frozen=True)
@@ -45,12 +59,14 @@ class Evaluation:
         held_out: The texts and all settings.
         recorded_loss: The final loss in the checkpoint's training.json if texts and settings are
             those of its training run, else None.
+        texts_report: Rows read and dropped; notes and warnings follow on their own lines.
     """
 
     tokens: Figures
     words: WordFigures
     held_out: HeldOut
     recorded_loss: float | None
+    texts_report: str = ""
 
 
 def evaluate(
@@ -75,24 +91,31 @@ def evaluate(
     Raises:
         UserError: The checkpoint, the files or the settings cannot be used.
     """
-    folder = hub.fetch_checkpoint(name, revision).folder
-    held_out, recorded_loss = resolve_held_out(
-        read_training(folder), validation_file=tuple(validation_file), **settings
-    )
-    held_out, device = _choose_device(held_out, settings.get("precision"))
-    with device.scope():
-        checkpoint = read_checkpoint(folder, dtype=device.policy)
-    (token_scores, _), (word_scores, word_batches) = _score(checkpoint, held_out, device)
+    with progress(f"opening {name}"):
+        folder = hub.fetch_checkpoint(name, revision).folder
+        held_out, recorded_loss = resolve_held_out(
+            read_training(folder), validation_file=tuple(validation_file), **settings
+        )
+        held_out, device = choose_device(held_out, settings.get("precision"))
+        with device.scope():
+            checkpoint = read_checkpoint(folder, dtype=device.policy)
+        check_length(held_out, checkpoint, str(name))
+    report = TextReport()
+    with progress("reading and tokenizing the texts"):
+        split = tokenize_held_out(held_out, checkpoint.tokenizer, report)
+    token_scores, _ = score_targets(checkpoint, split, held_out, device)
+    word_scores, word_batches = score_targets(checkpoint, split, held_out, device, whole_words=True)
     word_starts = TokenFacts.of(checkpoint.tokenizer).word_starts
     return Evaluation(
         figures_of(token_scores),
         word_figures_of(word_scores, word_batches, word_starts),
         held_out,
         recorded_loss,
+        "\n".join([report.summary(), *report.remarks()]),
     )
 
 
-def _choose_device(held_out: HeldOut, precision: str | None) -> tuple[HeldOut, devices.Device]:
+def choose_device(held_out: HeldOut, precision: str | None) -> tuple[HeldOut, devices.Device]:
     """Return the settings and a device for their number format.
 
     If this hardware lacks the format of the training run, and the user gave no `precision`, fp32
@@ -106,31 +129,45 @@ def _choose_device(held_out: HeldOut, precision: str | None) -> tuple[HeldOut, d
     return replace(held_out, precision="fp32"), devices.choose_device("fp32")
 
 
-def _score(
-    checkpoint: Checkpoint, held_out: HeldOut, device: devices.Device
-) -> list[tuple[TargetScores, EvaluationBatches]]:
-    """Return scores and batches with single tokens masked, then with whole words masked."""
-    positions, length = checkpoint.model.config.max_position_embeddings, held_out.max_seq_length
+def check_length(held_out: HeldOut, checkpoint: OpenCheckpoint, name: str) -> None:
+    """Raise ConfigError if the sequences are longer than the model takes."""
+    positions, length = checkpoint.config.max_position_embeddings, held_out.max_seq_length
     if length > positions:
         raise ConfigError(
-            f"--max_seq_length is {length}, but this model takes at most {positions} tokens"
+            f"--max_seq_length is {length}, but {name} takes at most {positions} tokens; give "
+            f"--max_seq_length {positions} or less"
         )
-    split = tokenize_held_out(held_out, checkpoint.tokenizer)
-    scores = []
-    for whole_words in (False, True):
-        batches = evaluation_batches(
-            split,
-            TokenFacts.of(checkpoint.tokenizer),
-            max_seq_length=length,
-            batch_size=held_out.per_device_eval_batch_size * device.num_replicas,
-            line_by_line=held_out.line_by_line,
-            max_sequences=held_out.max_eval_samples,
-            whole_word_mask=whole_words,
-        )
-        with device.scope():
-            evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
-        scores.append((evaluator.target_scores(), batches))
-    return scores
+
+
+def score_targets(
+    checkpoint: Checkpoint,
+    split: Split,
+    held_out: HeldOut,
+    device: devices.Device,
+    *,
+    whole_words: bool = False,
+) -> tuple[TargetScores, EvaluationBatches]:
+    """Return the scores and batches of the protocol, with single tokens or whole words masked."""
+    batches = evaluation_batches(
+        split,
+        TokenFacts.of(checkpoint.tokenizer),
+        max_seq_length=held_out.max_seq_length,
+        batch_size=held_out.per_device_eval_batch_size * device.num_replicas,
+        line_by_line=held_out.line_by_line,
+        max_sequences=held_out.max_eval_samples,
+        whole_word_mask=whole_words,
+    )
+    what = "whole words" if whole_words else "masked tokens"
+    return score_batches(checkpoint, batches, device, what), batches
+
+
+def score_batches(
+    checkpoint: Checkpoint, batches: TargetBatches, device: devices.Device, what: str
+) -> TargetScores:
+    """Return the scores of all targets; show how far the model is. what: kind of targets."""
+    with device.scope():
+        evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
+    return evaluator.target_scores(f"measuring {what}")
 
 
 def word_figures_of(

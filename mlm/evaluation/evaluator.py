@@ -6,9 +6,10 @@ by their number.
 """
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import keras
 import numpy as np
@@ -16,8 +17,10 @@ from keras import ops
 
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
-from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE, EvaluationBatches
+from mlm.data.batches.dynamic_padding import Batch
+from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE
 from mlm.errors import CorpusError
+from mlm.terminal.progress import Bar, progress
 
 if TYPE_CHECKING:
     from mlm.model.encoder import MaskedLM
@@ -101,12 +104,23 @@ class LabelScorer(keras.Model):
         }
 
 
+class TargetBatches(Protocol):
+    """Batches with targets, such as EvaluationBatches: inputs, labels and weights."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __getitem__(self, index: int) -> Batch: ...
+
+
 class _LabelledBatches(keras.utils.PyDataset):
     """Evaluation batches with their labels among the inputs."""
 
-    def __init__(self, batches: EvaluationBatches) -> None:
+    def __init__(self, batches: TargetBatches) -> None:
         super().__init__(workers=1)
         self._batches = batches
+        self.lengths_vary = getattr(batches, "lengths_vary", False)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -116,22 +130,51 @@ class _LabelledBatches(keras.utils.PyDataset):
         return (processes.own_rows({**inputs, "labels": labels}),)
 
 
+class _BatchBar(keras.callbacks.Callback):
+    """Moves the bar of an evaluation; `seconds` are those without compiling, once it has ended."""
+
+    def __init__(self, bar: Bar) -> None:
+        super().__init__()
+        self._bar = bar
+        self._first_ended = self._started = time.monotonic()
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, object] | None = None) -> None:
+        if not self._bar.done:
+            self._first_ended = time.monotonic()
+        self._bar.advance()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all batches, at the speed of those after the first."""
+        now, count = time.monotonic(), self._bar.done
+        if count < 2:
+            return now - self._started
+        return (now - self._first_ended) * count / (count - 1)
+
+
 class Evaluator:
-    """Measures a model, as it is at each call, on one set of evaluation batches."""
+    """Measures a model, as it is at each call, on one set of evaluation batches.
+
+    seconds: that one more measurement takes, by the last one; 0 before it.
+    """
 
     def __init__(
-        self, masked_lm: "MaskedLM", batches: EvaluationBatches, *, jit_compile: bool = False
+        self, masked_lm: "MaskedLM", batches: TargetBatches, *, jit_compile: bool = False
     ) -> None:
         masked_lm.compile_fused_ops()
         self._scorer = LabelScorer(masked_lm)
         self._scorer.compile(jit_compile=jit_compile)
         self._batches = batches
+        self.seconds = 0.0
 
-    def target_scores(self) -> TargetScores:
-        """Return the cross-entropy and rank of every label."""
-        scores = self._scorer.predict(
-            make_input_pipeline(_LabelledBatches(self._batches)), verbose=0
-        )
+    def target_scores(self, what: str = "evaluating") -> TargetScores:
+        """Return the cross-entropy and rank of every label. what: the title of the progress."""
+        with progress(what, total=len(self._batches), unit="batches") as bar:
+            shown = _BatchBar(bar)
+            scores = self._scorer.predict(
+                make_input_pipeline(_LabelledBatches(self._batches)), verbose=0, callbacks=[shown]
+            )
+        self.seconds = shown.seconds
         weights = np.concatenate([batch[2] for batch in self._batches])
         return TargetScores(scores["cross_entropy"], scores["ranks"], weights)
 

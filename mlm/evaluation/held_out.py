@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 
 from mlm.checkpoint.tokenizer import encode_texts
-from mlm.data.texts.cleaning import CLEANING_VERSION, TextReport, read_texts
+from mlm.data.texts.cleaning import CLEANING_VERSION, read_texts
 from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.data.texts.text_report import TextReport
 from mlm.data.tokens.corpus import texts_of_side
 from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError, CorpusError
@@ -27,6 +28,8 @@ _RECORDED_TYPES: dict[str, tuple[type, ...]] = {
     "validation_split_percentage": (int, float),
     "text_column": (str,),
     "encoding": (str,),
+    "encoding_errors": (str,),
+    "clean_html": (str,),
     "max_seq_length": (int,),
     "line_by_line": (bool,),
     "max_eval_samples": (int,),
@@ -46,6 +49,8 @@ class HeldOutSettings(TypedDict, total=False):
     validation_split_percentage: float | None
     text_column: str | None
     encoding: str | None
+    encoding_errors: str | None
+    clean_html: str | None
     max_seq_length: int | None
     line_by_line: bool | None
     max_eval_samples: int | None
@@ -66,28 +71,31 @@ class HeldOut:
     validation_split_percentage: float = 5.0
     text_column: str | None = None
     encoding: str | None = None
+    encoding_errors: str = "strict"
+    clean_html: str = "auto"
     max_seq_length: int = 128
     line_by_line: bool = False
     max_eval_samples: int | None = None
     per_device_eval_batch_size: int = 32
     precision: str = "fp32"
 
-    def texts(self) -> Iterator[str]:
+    def texts(self, report: TextReport | None = None) -> Iterator[str]:
         """Yield the clean texts, each once, in the order of their files. Raises CorpusError."""
+        report = report or TextReport()
         if self.validation_file:
-            return read_texts(
-                self.validation_file,
-                text_column=self.text_column,
-                encoding=self.encoding,
-                report=TextReport(),
-            )
+            return read_texts(self.validation_file, **self._reading(), report=report)
         return texts_of_side(
             "validation",
             train_files=self.train_file,
-            text_column=self.text_column,
-            encoding=self.encoding,
+            **self._reading(),
             validation_split_percentage=self.validation_split_percentage,
+            report=report,
         )
+
+    def _reading(self) -> dict[str, Any]:
+        """Return the settings of read_texts."""
+        names = ("text_column", "encoding", "encoding_errors", "clean_html")
+        return {name: getattr(self, name) for name in names}
 
     def __str__(self) -> str:
         """Return the texts and settings as one line for people."""
@@ -140,12 +148,27 @@ def resolve_held_out(
     return held_out, None
 
 
-def tokenize_held_out(held_out: HeldOut, tokenizer: "PreTrainedTokenizerFast") -> Split:
-    """Return the tokens of the texts, with a separator after each; CorpusError if none."""
-    texts = list(held_out.texts())
+def tokenize_held_out(
+    held_out: HeldOut, tokenizer: "PreTrainedTokenizerFast", report: TextReport | None = None
+) -> Split:
+    """Return the tokens of the texts, with a separator after each; CorpusError if none.
+
+    `report` gets the counts and notes of reading them.
+    """
+    return tokenize_texts(read_held_out(held_out, report), tokenizer)
+
+
+def read_held_out(held_out: HeldOut, report: TextReport | None = None) -> list[str]:
+    """Return the clean texts; CorpusError if there are none."""
+    texts = list(held_out.texts(report))
     if not texts:
         files = ", ".join(held_out.validation_file or held_out.train_file)
         raise CorpusError(f"no text to measure on in {files}; give files with more texts in them")
+    return texts
+
+
+def tokenize_texts(texts: list[str], tokenizer: "PreTrainedTokenizerFast") -> Split:
+    """Return the tokens of the texts, with a separator after each."""
     documents = [[*ids, tokenizer.sep_token_id] for ids in encode_texts(tokenizer, texts)]
     return Split(
         tokens=np.concatenate([np.asarray(ids, np.int32) for ids in documents]),

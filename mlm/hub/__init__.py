@@ -12,6 +12,7 @@ imports, and only when it is needed.
     inspection.py       checks of a repository before its weights are fetched
     pull.py             fetch_checkpoint, load_checkpoint
     commit.py           one commit: sent, recognised if its answer was lost, checked
+    repository.py       a repository to push to: looked up, created, its branches and tags
     push.py             check_push, push_checkpoint
     training_branch.py  a run's training state on a branch, so that another machine can resume
     source_files.py     the source files that a module needs, by its imports
@@ -21,8 +22,8 @@ imports, and only when it is needed.
 
 from mlm.hub.connection import Access, HubUnreachableError, assets_folder
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
-from mlm.hub.push import Published, check_push, push_checkpoint
-from mlm.hub.training_branch import delete_states, fetch_newest_state, push_state
+from mlm.hub.push import Published, PushTarget, check_push, push_checkpoint
+from mlm.hub.training_branch import delete_states, fetch_newest_state, newest_step, push_state
 
 __all__ = [
     "DEMO",
@@ -30,6 +31,7 @@ __all__ = [
     "Fetched",
     "HubUnreachableError",
     "Published",
+    "PushTarget",
     "assets_folder",
     "check_push",
     "delete_states",
@@ -37,6 +39,7 @@ __all__ = [
     "fetch_from_hub",
     "fetch_newest_state",
     "load_checkpoint",
+    "newest_step",
     "push_checkpoint",
     "push_state",
 ]

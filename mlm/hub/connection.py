@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mlm.backend import proxies
 from mlm.errors import HubError, one_line
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def hub_api(access: Access = OWN_ACCESS) -> "HfApi":
     """Return a client; for None as token, it takes HF_TOKEN or the one of `hf auth login`."""
     from huggingface_hub import HfApi, constants
 
+    proxies.keep_direct()
     if "HF_HUB_DISABLE_XET" not in os.environ:  # plain transfers: the local Hub has no others
         constants.HF_HUB_DISABLE_XET = True
     return HfApi(endpoint=endpoint(), token=access.token, library_name="mlm")
@@ -151,6 +153,8 @@ def call_hub(purpose: str, call: Callable[[], T], attempts: int) -> T:
         HubUnreachableError: it was still busy or out of reach at the last attempt.
         HubError: the Hub refused the request.
     """
+    if problem := proxies.unusable_proxy():
+        raise HubUnreachableError(f"could not {purpose}: {problem}")
     # Our own loop: the client does not retry its POSTs, and no dependency brings tenacity.
     for attempt in range(1, attempts + 1):
         try:
@@ -217,12 +221,20 @@ def _as_hub_error(error: BaseException, purpose: str) -> HubError | None:
         case errors.HTTPError() | json.JSONDecodeError() | ConnectionError() | TimeoutError():
             return HubUnreachableError(
                 f"could not {purpose}: {endpoint()} cannot be reached ({type(error).__name__}); "
-                "check the connection and HF_ENDPOINT"
+                f"check {_way_to_the_hub()}"
             )
         case OSError() | ValueError():
             return HubError(f"could not {purpose}: {_without_tokens(str(error))}")
         case _:
             return None
+
+
+def _way_to_the_hub() -> str:
+    """Return what a request to the Hub depends on here, and a variable that names a proxy."""
+    variable = proxies.proxy_variable(endpoint())
+    if variable:
+        return f"the connection, HF_ENDPOINT and the proxy that {variable} names"
+    return "the connection and HF_ENDPOINT"
 
 
 def _error_of_answer(error: "HfHubHTTPError", purpose: str) -> HubError:

@@ -17,7 +17,13 @@ from mlm.hub.connection import (
     is_offline,
 )
 from mlm.hub.inspection import fetch_all_but_weights, naming_repository
-from mlm.hub.snapshot import COMMIT_ID, Snapshot, look_up
+from mlm.hub.snapshot import (
+    COMMIT_ID,
+    NOT_WRITABLE,
+    CacheNotWritableError,
+    Snapshot,
+    look_up,
+)
 
 if TYPE_CHECKING:
     from mlm.checkpoint.folder import Checkpoint
@@ -26,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 DEMO = "demo"  # the checkpoint that comes with the project
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled" / "imdb_modernbert"
+CONFIG = "config.json"
+PARTS_OF_ID = 2  # owner/name
 PULL_ATTEMPTS = 3  # someone is waiting: 3 s of pauses
 
 
@@ -74,6 +82,54 @@ def fetch_checkpoint(name: str | Path, revision: str | None = None) -> Fetched:
     return fetch_from_hub(str(name), revision)
 
 
+def check_name(name: str | Path) -> None:
+    """Refuse a name that can be neither a checkpoint folder here nor a Hub id, at once.
+
+    Nothing heavy is imported and the Hub is not asked.
+
+    Raises:
+        CheckpointError: a path to nothing, or a folder without a checkpoint.
+        HubError: a file.
+    """
+    folder = _folder_of(name)
+    is_path = str(name).startswith((".", "/", "~")) or len(Path(name).parts) > PARTS_OF_ID
+    if folder is not None or is_path:
+        check_folder(folder or Path(name).expanduser())
+
+
+def check_folder(folder: Path) -> None:
+    """Raise CheckpointError unless a folder is there that may hold a checkpoint."""
+    if not folder.is_dir():
+        what = "is a file" if folder.is_file() else "does not exist"
+        raise CheckpointError(
+            f"{str(folder)!r} {what}; expected a checkpoint folder, such as a run's --output_dir"
+        )
+    if not (folder / CONFIG).is_file():
+        raise CheckpointError(
+            f"{str(folder)!r} has no {CONFIG}; expected a checkpoint folder, such as the "
+            "--output_dir of a run that has ended"
+        )
+
+
+def check_available(name: str | Path) -> None:
+    """Raise what fetch_checkpoint raises for a checkpoint that is not there; fetch nothing.
+
+    A folder is verified; for a Hub id without a copy in the cache, the Hub is asked.
+    """
+    from mlm.checkpoint.folder import verify_folder
+
+    folder = _folder_of(name)
+    if folder is not None:
+        verify_folder(folder)
+    elif is_offline():
+        fetch_from_hub(str(name))
+    else:
+        repo_id, revision = named_revision(str(name), None)
+        checked = checked_id(repo_id), checked_revision(revision)
+        if _cached_copy(*checked, OWN_ACCESS) is None:
+            look_up(*checked, PULL_ATTEMPTS)
+
+
 def fetch_from_hub(
     repo_id: str, revision: str | None = None, access: Access = OWN_ACCESS
 ) -> Fetched:
@@ -119,7 +175,7 @@ def _cached_or_fetched(repo_id: str, revision: str, access: Access) -> Fetched:
         snapshot = look_up(repo_id, revision, 1 if cached else PULL_ATTEMPTS, access)
         if cached is None or cached.commit != snapshot.commit:
             return _download(snapshot, revision)
-    except HubUnreachableError as error:
+    except (HubUnreachableError, CacheNotWritableError) as error:
         if cached is None:
             raise
         logger.warning("%s; using the cached copy of %s at %s", error, repo_id, cached.commit)
@@ -161,12 +217,20 @@ def _cached_copy(repo_id: str, revision: str, access: Access) -> Fetched | None:
 
 
 def _record_commit(snapshot: Snapshot, revision: str) -> None:
-    """Record in the cache the commit of a branch or tag, so that it is found again off line."""
+    """Record in the cache the commit of a branch or tag, so that it is found again off line.
+
+    A cache that cannot be written stays as it is: the next call asks the Hub again.
+    """
     from huggingface_hub.file_download import repo_folder_name
 
     if revision == snapshot.commit:
         return
     repo_folder = repo_folder_name(repo_id=snapshot.repo_id, repo_type="model")
     ref = snapshot.access.cache_folder / repo_folder / "refs" / revision
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(ref, snapshot.commit)
+    try:
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(ref, snapshot.commit)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        logger.info("%s of %s is not recorded: %s", revision, snapshot, error)

@@ -9,11 +9,20 @@ from mlm.checkpoint.file_limits import CHECKPOINT_FILES, matches
 from mlm.errors import HubError
 from mlm.hub.commit import PUSH_ATTEMPTS, Change, check_arrived, commit_change, differences
 from mlm.hub.connection import call_hub, checked_id, endpoint, hub_api, is_offline
-from mlm.hub.names import TAG
+from mlm.hub.repository import (
+    Refs,
+    check_free,
+    check_names,
+    find_head,
+    full_id,
+    open_branch,
+    refs_of,
+    refuse_public,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import GitRefInfo, ModelInfo, SpaceInfo
+    from huggingface_hub.hf_api import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,71 @@ class Published:
     url: str
 
 
-def check_push(repo_id: str, *, private: bool = False, tag: str | None = None) -> str:
-    """Check before a training that its result can be pushed; return the full id, owner/name.
+@dataclass(frozen=True)
+class PushTarget:
+    """A repository that may be pushed to.
+
+    branch: None is the main branch.
+    private: None for a new repository whose visibility its organization decides.
+    """
+
+    repo_id: str
+    exists: bool
+    private: bool | None
+    branch: str | None = None
+
+    def __str__(self) -> str:
+        of_organization = "public unless its organization makes new repositories private"
+        kind = {True: "private", False: "public: anyone can read it", None: of_organization}
+        where = f"the branch {self.branch} of {self.repo_id}" if self.branch else self.repo_id
+        state = "exists and" if self.exists else "does not exist yet and"
+        verb = "is" if self.exists else "will be"
+        return f"{where}, which {state} {verb} {kind[self.private]}"
+
+
+def check_push(
+    repo_id: str, *, private: bool = False, tag: str | None = None, branch: str | None = None
+) -> PushTarget:
+    """Check before a training that its result can be pushed; return the repository as it is now.
+
+    Args:
+        repo_id: "name" or "owner/name".
+        private: a new repository will be private; an existing public one is refused.
+        tag: to be made; it must not exist.
+        branch: to push to; it need not exist. None is the main branch.
 
     Raises:
         HubError: off line, no token or one without write permission, a name that the Hub does not
             accept, another account's namespace, a public repository where a private one is wanted,
-            or a tag that exists already.
+            a tag that exists already, or is called like a branch.
+    """
+    branch = other_than_main(branch)
+    check_names(tag, branch)
+    account, repo_id = check_account(repo_id)
+    api = hub_api()
+    head = find_head(api, repo_id)
+    if head is None:
+        is_own = repo_id.split("/")[0] == account["name"]
+        return PushTarget(repo_id, False, private or (False if is_own else None), branch)
+    if private:
+        refuse_public(repo_id, head)
+    if tag or branch:
+        refs = refs_of(api, repo_id)
+        check_free(refs, repo_id, tag, branch)
+        if tag in refs.tags:
+            raise _existing_tag_error(repo_id, str(tag))
+    return PushTarget(repo_id, True, bool(head.private), branch)
+
+
+def other_than_main(branch: str | None) -> str | None:
+    """Return the branch; None for the main one."""
+    return None if branch == "main" else branch
+
+
+def check_account(repo_id: str) -> tuple[Mapping[str, Any], str]:
+    """Return the token's account and the full id, if the account may write to the repository.
+
+    Raises HubError as check_push does.
     """
     repo_id = checked_id(repo_id)
     check_can_push()
@@ -49,31 +116,7 @@ def check_push(repo_id: str, *, private: bool = False, tag: str | None = None) -
             f"the token cannot write to {repo_id}: "
             f"make one with write permission at {endpoint()}/settings/tokens"
         )
-    full_id = f"{namespace}/{repo_id.rpartition('/')[2]}"
-    if private:
-        _check_not_public(full_id)
-    if tag and tags_of(hub_api(), full_id).get(checked_tag(tag)):
-        raise _existing_tag_error(full_id, tag)
-    return full_id
-
-
-def _check_not_public(repo_id: str) -> None:
-    """Raise HubError if the repository exists and is public."""
-    purpose, api = f"read {repo_id}", hub_api()
-    if call_hub(purpose, lambda: api.repo_exists(repo_id), PUSH_ATTEMPTS):
-        info = call_hub(purpose, lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
-        refuse_public(repo_id, info, "push openly")
-
-
-def refuse_public(repo_id: str, info: "ModelInfo | SpaceInfo", alternative: str) -> None:
-    """Raise HubError if a repository that has to be private is public.
-
-    alternative: what to do instead of making it private, as "push openly".
-    """
-    if info.private is False:
-        raise HubError(
-            f"{repo_id} exists and is public: make it private on its page, or {alternative}"
-        )
+    return account, f"{namespace}/{repo_id.rpartition('/')[2]}"
 
 
 def _token_may_write(account: Mapping[str, Any], namespace: str, repo_id: str) -> bool:
@@ -99,11 +142,13 @@ def push_checkpoint(
     private: bool = False,
     commit_message: str | None = None,
     tag: str | None = None,
+    branch: str | None = None,
 ) -> Published:
     """Publish a checkpoint folder as one commit and check that the Hub has its files.
 
-    The repository is created if it does not exist. Checkpoint files of an earlier publication
-    that this one does not have are deleted in the same commit; other files there are kept.
+    Repository and branch are created if they do not exist. Checkpoint files of an earlier
+    publication that this one does not have are deleted in the same commit; other files there are
+    kept.
 
     Args:
         folder: the checkpoint; only its files among CHECKPOINT_FILES are sent.
@@ -111,6 +156,7 @@ def push_checkpoint(
         private: make a new repository private; an existing public one is refused.
         commit_message: one line; the default gives the number of files.
         tag: the commit's name. An existing tag is not moved; it must name the same files.
+        branch: to push to; None is the main branch.
 
     Raises:
         CheckpointError: the folder is not whole; nothing was sent.
@@ -118,46 +164,50 @@ def push_checkpoint(
     """
     from mlm.checkpoint.folder import verify_folder
 
-    folder, given_id = Path(folder).expanduser(), checked_id(repo_id)
+    folder, branch = Path(folder).expanduser(), other_than_main(branch)
+    check_names(tag, branch)
+    checked_id(repo_id)
     verify_folder(folder)
     check_can_push()
     files = _files_to_push(folder)
     api = hub_api()
-    repo_id = call_hub(
-        f"create {given_id}",
-        lambda: api.create_repo(given_id, private=private or None, exist_ok=True),
-        PUSH_ATTEMPTS,
-    ).repo_id
-    head = _head(api, repo_id)
-    if private:
-        refuse_public(repo_id, head, "push openly")
-    if tag:
-        _refuse_taken_tag(api, repo_id, checked_tag(tag), files)
-    commit = _commit(
-        api, repo_id, head, files, commit_message or f"Checkpoint of {len(files)} files"
-    )
+    repo_id = full_id(api, repo_id)
+    if tag or branch:
+        refs = refs_of(api, repo_id)
+        check_free(refs, repo_id, tag, branch)
+        if tag:
+            _refuse_taken_tag(api, repo_id, refs, tag, files)
+    head = open_branch(api, repo_id, branch, private=private)
+    title = commit_message or f"Checkpoint of {len(files)} files"
+    commit = _commit(api, repo_id, head, files, title, branch)
     check_arrived(api, repo_id, commit, files, advice="push again")
     if tag:
         _tag(api, repo_id, tag, commit, files)
-    return Published(repo_id, commit, f"{endpoint()}/{repo_id}")
-
-
-def _head(api: "HfApi", repo_id: str) -> "ModelInfo":
-    """Return the newest commit of the main branch with the list of its files."""
-    return call_hub(f"read {repo_id}", lambda: api.model_info(repo_id), PUSH_ATTEMPTS)
+    page = f"{endpoint()}/{repo_id}"
+    return Published(repo_id, commit, f"{page}/tree/{branch}" if branch else page)
 
 
 def _commit(
-    api: "HfApi", repo_id: str, head: "ModelInfo", files: Mapping[str, Path], title: str
+    api: "HfApi",
+    repo_id: str,
+    head: "ModelInfo",
+    files: Mapping[str, Path],
+    title: str,
+    branch: str | None,
 ) -> str:
     """Commit all files at once on top of `head`; return the new commit's id."""
+
+    def newest_commit() -> str | None:
+        newest = find_head(api, repo_id, branch)
+        return newest.sha if newest else None
+
     present = [file.rfilename for file in head.siblings or []]
     stale = [name for name in present if matches(name, CHECKPOINT_FILES) and name not in files]
     return commit_change(
         api,
-        Change(repo_id, head.sha, title, files, stale),
+        Change(repo_id, head.sha, title, files, stale, branch=branch),
         purpose=f"commit to {repo_id}",
-        newest_commit=lambda: _head(api, repo_id).sha,
+        newest_commit=newest_commit,
         conflict=f"{repo_id} was changed by someone else during this push; nothing was "
         "overwritten: look at it, and push again",
     )
@@ -166,32 +216,11 @@ def _commit(
 # tags
 
 
-def checked_tag(tag: str) -> str:
-    """Return the tag if the Hub accepts it as a name. Raises HubError."""
-    if not TAG.fullmatch(tag):
-        raise HubError(f"{tag[:100]!r} is not a name for a tag: expected letters, digits, . _ -")
-    return tag
-
-
-def tags_of(api: "HfApi", repo_id: str) -> dict[str, str]:
-    """Return tag -> commit; {} for a repository that does not exist yet."""
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    def look_up() -> "list[GitRefInfo]":
-        try:
-            return api.list_repo_refs(repo_id).tags
-        except RepositoryNotFoundError as error:
-            if error.response.status_code != 404:  # 401 hides a repository from a stranger
-                raise
-            return []
-
-    tags = call_hub(f"read the tags of {repo_id}", look_up, PUSH_ATTEMPTS)
-    return {tag.name: tag.target_commit for tag in tags}
-
-
-def _refuse_taken_tag(api: "HfApi", repo_id: str, tag: str, files: Mapping[str, Path]) -> None:
+def _refuse_taken_tag(
+    api: "HfApi", repo_id: str, refs: Refs, tag: str, files: Mapping[str, Path]
+) -> None:
     """Raise HubError if the tag names other files than these."""
-    commit = tags_of(api, repo_id).get(tag)
+    commit = refs.tags.get(tag)
     if commit and differences(api, repo_id, commit, files):
         raise _existing_tag_error(repo_id, tag)
 
@@ -209,7 +238,7 @@ def _tag(api: "HfApi", repo_id: str, tag: str, commit: str, files: Mapping[str, 
         lambda: api.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True),
         PUSH_ATTEMPTS,
     )
-    found = tags_of(api, repo_id).get(tag)
+    found = refs_of(api, repo_id).tags.get(tag)
     if found is None:
         raise HubError(f"{repo_id} has no tag {tag} although it was just made: push again")
     if found != commit and differences(api, repo_id, found, files):

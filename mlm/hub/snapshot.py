@@ -4,6 +4,7 @@
 changes meanwhile is read as it was.
 """
 
+import errno
 import hashlib
 import logging
 import re
@@ -22,7 +23,12 @@ logger = logging.getLogger(__name__)
 
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 TIMEOUT = 10.0  # seconds for the Hub to begin an answer, and between two pieces of it
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+class CacheNotWritableError(HubError):
+    """The cache takes no files: it is read-only, another user's, or full."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Snapshot:
 
         Raises:
             HubError: the Hub refused, cannot be reached, or sends other bytes than it lists.
+            CacheNotWritableError: the file is not in the cache, which takes no files.
         """
         path = self._download(name, again=False)
         if is_same(self.files[name], path):
@@ -67,21 +74,28 @@ class Snapshot:
     def _download(self, name: str, *, again: bool) -> Path:
         from huggingface_hub import hf_hub_download
 
-        path = Path(
-            call_hub(
-                f"download {name} of {self}",
-                lambda: hf_hub_download(
+        purpose, cache = f"download {name} of {self}", self.access.cache_folder
+
+        def download() -> str:
+            try:
+                return hf_hub_download(
                     self.repo_id,
                     name,
                     revision=self.commit,
-                    cache_dir=self.access.cache_folder,
+                    cache_dir=cache,
                     endpoint=endpoint(),
                     token=self.access.token,
                     force_download=again,
-                ),
-                self.attempts,
-            )
-        )
+                )
+            except OSError as error:
+                if error.errno not in NOT_WRITABLE:
+                    raise
+                raise CacheNotWritableError(
+                    f"could not {purpose}: the cache {str(cache)!r} cannot be written "
+                    f"({error.strerror}); name another folder as HF_HUB_CACHE"
+                ) from None
+
+        path = Path(call_hub(purpose, download, self.attempts))
         if path.parent.name != self.commit:
             raise HubError(f"{endpoint()} sent {name} of {path.parent.name} for {self}")
         return path

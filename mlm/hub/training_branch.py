@@ -26,7 +26,8 @@ from mlm.hub.connection import (
     is_offline,
     without_progress_bars,
 )
-from mlm.hub.push import check_can_push, refuse_public
+from mlm.hub.push import check_can_push
+from mlm.hub.repository import find_head, full_id, open_branch
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -45,7 +46,6 @@ STATE_FILES = (MANIFEST, RUN, *TENSOR_FILES)  # the small ones first: a bad one 
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a loss curve of a million points has a third of that
 MOST_TRIED = 8  # states of a branch to try; a run leaves two
 STAGING_PREFIX = ".fetching-"
-LOOKUP_TIMEOUT = 10.0  # seconds
 
 Sizes = dict[str, int | None]  # file name -> bytes, as the Hub lists them
 
@@ -73,7 +73,8 @@ def push_state(
     check_can_push()
     api = hub_api()
     with without_progress_bars():
-        repo_id, head = _open_branch(api, checked_id(repo_id), private)
+        repo_id = full_id(api, checked_id(repo_id))
+        head = open_branch(api, repo_id, BRANCH, private=private)
         commit = str(head.sha)
         absent = differences(api, repo_id, commit, files)
         if not absent:
@@ -102,8 +103,8 @@ def fetch_newest_state(repo_id: str, root: Path) -> bool:
     if is_offline():
         raise HubError("HF_HUB_OFFLINE is set, so no state can be fetched: unset it")
     api = hub_api()
-    repo_id = _full_id(api, checked_id(repo_id))
-    head = _head(api, repo_id)
+    repo_id = full_id(api, checked_id(repo_id))
+    head = find_head(api, repo_id, BRANCH)
     if head is None:
         return False
     here = newest_state(root)
@@ -115,6 +116,17 @@ def fetch_newest_state(repo_id: str, root: Path) -> bool:
             _fetch_best(fetch, listed, root / name)
             return True
     return False
+
+
+def newest_step(repo_id: str) -> int | None:
+    """Return the step of the newest state on the branch, whole or not; None if it has none.
+
+    Raises:
+        HubError: the Hub refused or could not be reached.
+    """
+    api = hub_api()
+    head = find_head(api, full_id(api, checked_id(repo_id)), BRANCH)
+    return next(map(_step, _states_on(head)), None) if head else None
 
 
 def _fetch_best(
@@ -134,73 +146,16 @@ def delete_states(repo_id: str) -> None:
 
     def delete() -> None:
         try:
-            api.delete_branch(full_id, branch=BRANCH)
+            api.delete_branch(whole_id, branch=BRANCH)
         except RevisionNotFoundError:
-            logger.debug("%s has no branch %s", full_id, BRANCH)
+            logger.debug("%s has no branch %s", whole_id, BRANCH)
 
     api = hub_api()
     try:
-        full_id = _full_id(api, checked_id(repo_id))
-        call_hub(f"remove the branch {BRANCH} of {full_id}", delete, PUSH_ATTEMPTS)
+        whole_id = full_id(api, checked_id(repo_id))
+        call_hub(f"remove the branch {BRANCH} of {whole_id}", delete, PUSH_ATTEMPTS)
     except HubError as error:
         logger.warning("%s; remove it on the page of the repository", error)
-
-
-# the branch
-
-
-def _full_id(api: "HfApi", repo_id: str) -> str:
-    """Return owner/name; a name alone belongs to the token's account."""
-    if "/" in repo_id:
-        return repo_id
-    account = call_hub("ask who the token belongs to", api.whoami, PUSH_ATTEMPTS)
-    return f"{account['name']}/{repo_id}"
-
-
-def _head(api: "HfApi", repo_id: str) -> "ModelInfo | None":
-    """Return the branch's newest commit with the sizes of its files; None without a branch."""
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    def look_up() -> "ModelInfo | None":
-        try:
-            return api.model_info(
-                repo_id, revision=BRANCH, files_metadata=True, timeout=LOOKUP_TIMEOUT
-            )
-        except RevisionNotFoundError:
-            return None
-        except RepositoryNotFoundError as error:
-            if error.response.status_code != 404:  # 401 hides a repository from a stranger
-                raise
-            return None
-
-    return call_hub(f"look up the states of {repo_id}", look_up, PUSH_ATTEMPTS)
-
-
-def _open_branch(api: "HfApi", repo_id: str, private: bool) -> tuple[str, "ModelInfo"]:
-    """Return the full id and the head of the branch, which is created if it does not exist."""
-    full_id = _full_id(api, repo_id)
-    head = _head(api, full_id)
-    if head is None:
-        _make_branch(api, full_id, private)
-        head = _head(api, full_id)
-    if head is None:
-        raise HubError(f"{full_id} has no branch {BRANCH} although it was just made: push again")
-    if private:
-        refuse_public(full_id, head, "push there")
-    return full_id, head
-
-
-def _make_branch(api: "HfApi", repo_id: str, private: bool) -> None:
-    call_hub(
-        f"create {repo_id}",
-        lambda: api.create_repo(repo_id, private=private or None, exist_ok=True),
-        PUSH_ATTEMPTS,
-    )
-    call_hub(
-        f"create the branch {BRANCH} of {repo_id}",
-        lambda: api.create_branch(repo_id, branch=BRANCH, exist_ok=True),
-        PUSH_ATTEMPTS,
-    )
 
 
 def _states_on(head: "ModelInfo") -> dict[str, Sizes]:
@@ -248,7 +203,7 @@ def _commit(
     """Commit the files of a state on top of `head`; return the new commit's id."""
 
     def newest_commit() -> str | None:
-        newest = _head(api, repo_id)
+        newest = find_head(api, repo_id, BRANCH)
         return newest.sha if newest else None
 
     change = Change(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlm.inference.filling import Candidate, JointFilling, text_around_word
+from mlm.inference.filling import Candidate, JointFilling
 from mlm.inference.joint_filling import JointTokens
 from mlm.inference.masked_text import MaskedText
 from mlm.inference.predictor import Predictor
@@ -100,11 +100,11 @@ def make_candidate(
     `pieces` are the word's ids and `score` is its probability. Without a `spelling` the word is
     spelt as in the vocabulary.
     """
-    text, span = masked.text, masked.spans[index]
+    start, end = masked.spans[index]
+    before, after = masked.text[:start], masked.text[end:]
     word = spelling or vocabulary.spelling(list(pieces))
     token_str = vocabulary.token_str(pieces[0]) if len(pieces) == 1 else word
-    joined = vocabulary.continues_word(pieces[0], text[: span[0]])
-    before, after = text_around_word(text, span, word, joined)
+    joined = vocabulary.continues_word(pieces[0], before)
     return Candidate(float(score), pieces, token_str, before, word, after, joined)
 
 
@@ -112,16 +112,13 @@ def make_joint_filling(
     vocabulary: Vocabulary, masked: MaskedText, joint: JointTokens
 ) -> JointFilling:
     """Return the words of a joint filling with the text around them."""
-    words: list[str] = []
-    parts: list[str] = []
-    rest = masked.text
-    for span, token_id in reversed(list(zip(masked.spans, joint.tokens, strict=True))):
-        word = vocabulary.spelling([token_id])
-        joined = vocabulary.continues_word(token_id, masked.text[: span[0]])
-        before, after = text_around_word(rest, span, word, joined)
-        words, parts, rest = [word, *words], [word, after, *parts], before
+    words = [vocabulary.spelling([token_id]) for token_id in joint.tokens]
+    parts, end = [], 0
+    for span, word in zip(masked.spans, words, strict=True):
+        parts += [masked.text[end : span[0]], word]
+        end = span[1]
     scores = np.exp(joint.log_probabilities).tolist()
-    return JointFilling(joint.score, words, scores, [rest, *parts])
+    return JointFilling(joint.score, words, scores, [*parts, masked.text[end:]])
 
 
 def _merged_candidate(

@@ -1,11 +1,12 @@
 """Words that rise and fall between two answers to one mask: of two models, or to two texts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from mlm.errors import InputError
 from mlm.inference.fill_mask import FillMask
+from mlm.inference.masked_text import MaskedText
 
 
 class Difference(NamedTuple):
@@ -31,12 +32,14 @@ class Comparison:
 
     rose: list[Difference]  # the largest change first
     fell: list[Difference]  # the largest change first
+    note: str | None = None  # if a model knows no word of a text
 
-    def as_dict(self) -> dict[str, list[dict[str, str | float | None]]]:
-        """Return the comparison for JSON: rose, fell."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison for JSON: rose, fell; and note, if there is one."""
         return {
             "rose": [difference.as_dict() for difference in self.rose],
             "fell": [difference.as_dict() for difference in self.fell],
+            **({"note": self.note} if self.note else {}),
         }
 
 
@@ -44,10 +47,12 @@ def compare_models(first: FillMask, second: FillMask, text: str, top_k: int) -> 
     """Compare two models on one text; return a Comparison for each mask.
 
     Raises:
-        InputError, CheckpointError: see `FillMask.word_probabilities`.
+        InputError, CheckpointError: see `FillMask.word_probabilities`; or the models find different
+            numbers of masks.
     """
-    answers = first.word_probabilities(text), second.word_probabilities(text)
-    return [compare(*pair, top_k) for pair in zip(*answers, strict=True)]
+    read = first.read(text), second.read(text)
+    answers = first.word_probabilities(read[0]), second.word_probabilities(read[1])
+    return _compare_masks(answers, top_k, [(first.name, read[0]), (second.name, read[1])])
 
 
 def compare_texts(model: FillMask, first: str, second: str, top_k: int) -> list[Comparison]:
@@ -56,13 +61,28 @@ def compare_texts(model: FillMask, first: str, second: str, top_k: int) -> list[
     Raises:
         InputError: the numbers of masks differ; or see `FillMask.word_probabilities`.
     """
-    answers = model.word_probabilities(first), model.word_probabilities(second)
+    read = model.read(first), model.read(second)
+    answers = model.word_probabilities(read[0]), model.word_probabilities(read[1])
+    return _compare_masks(
+        answers, top_k, [("the first text", read[0]), ("the second text", read[1])]
+    )
+
+
+def _compare_masks(
+    answers: tuple[list[dict[str, float]], list[dict[str, float]]],
+    top_k: int,
+    sides: Sequence[tuple[str, MaskedText]],
+) -> list[Comparison]:
+    """Return a Comparison for each mask, with a note on sides of which no word is known."""
     if len(answers[0]) != len(answers[1]):
         raise InputError(
-            f"Masks in the first text: {len(answers[0])}, in the second: {len(answers[1])}; give "
-            "both the same number."
+            f"Masks for {sides[0][0]}: {len(answers[0])}, for {sides[1][0]}: {len(answers[1])}; "
+            "give both the same number, all spelt alike."
         )
-    return [compare(*pair, top_k) for pair in zip(*answers, strict=True)]
+    note = " ".join(f"For {name}: {each.warning}" for name, each in sides if each.warning)
+    return [
+        replace(compare(*pair, top_k), note=note or None) for pair in zip(*answers, strict=True)
+    ]
 
 
 def compare(first: Mapping[str, float], second: Mapping[str, float], top_k: int) -> Comparison:

@@ -21,7 +21,7 @@ import numpy as np
 from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
 from mlm.data.tokens.token_facts import TokenFacts
-from mlm.errors import CheckpointError, HubError, InputError
+from mlm.errors import CheckpointError, HubError, InputError, UserError
 from mlm.hub import Access, Fetched, assets_folder, fetch_checkpoint, fetch_from_hub
 from mlm.inference.candidates import (
     best_targets,
@@ -39,7 +39,7 @@ from mlm.inference.joint_filling import MAX_JOINT_MASKS, search_jointly
 from mlm.inference.masked_text import MaskedText, read_masked
 from mlm.inference.predictor import Predictor
 from mlm.inference.scoring import TextScore, score_text
-from mlm.inference.targets import Pieces, encode_target, encode_targets
+from mlm.inference.targets import Pieces, check_targets, encode_targets, is_target
 from mlm.inference.vocabulary import Vocabulary
 from mlm.inference.whole_words import MAX_PIECES, search_words
 
@@ -173,11 +173,13 @@ class FillMask:
         """Return the `top_k` best words for each mask of a text, or of each text of a list.
 
         Args:
-            text: holds 1 to 32 masks, each `[MASK]`, `<mask>`, `_`, `___` or the model's own.
+            text: holds 1 to 32 masks, spelt as the model's own, or else as `[MASK]` or `<mask>`,
+                or else as `___`, or else as `_` between blanks.
             top_k: words for each mask, 1 to the size of the vocabulary.
             targets: choose among these words only; their scores are still probabilities over the
-                whole vocabulary. A word of several pieces is scored as in whole_words.py, and its
-                `token` is the list of its ids.
+                whole vocabulary. A word's ids are those that the tokenizer gives in the mask's
+                place. A word of several pieces is scored as in whole_words.py, and its `token` is
+                the list of its ids.
 
         Returns:
             For one mask a list of dicts `score, token, token_str, sequence`, best first; for
@@ -213,10 +215,9 @@ class FillMask:
             InputError: see `fill`.
         """
         top_k = self._check_top_k(top_k)
-        words = None
-        if targets is not None:
-            words = encode_targets(self.predictor, self.vocabulary, targets)
-        masked = [self.read(text) for text in texts]
+        words = None if targets is None else check_targets(targets)
+        masked = self._read_all(texts)
+        encoded = [self._encode_targets(each, words) for each in masked]
         answers = self.predictor.log_probabilities([each.question for each in masked])
         return [
             Filling(
@@ -224,11 +225,12 @@ class FillMask:
                 each.spans,
                 each.note,
                 [
-                    self._best_candidates(each, index, row, top_k, words, merge)
-                    for index, row in enumerate(rows)
+                    self._best_candidates(each, index, row, top_k, of_mask, merge)
+                    for index, (row, of_mask) in enumerate(zip(rows, of_text, strict=True))
                 ],
+                each.warning,
             )
-            for each, rows in zip(masked, answers, strict=True)
+            for each, rows, of_text in zip(masked, answers, encoded, strict=True)
         ]
 
     def fill_jointly(self, text: str | MaskedText, top_k: int = 5) -> list[JointFilling]:
@@ -296,14 +298,34 @@ class FillMask:
         """
         if isinstance(text, MaskedText):
             return text
-        return read_masked(self.predictor, self.mask_token, text)
+        return read_masked(self.predictor, self.vocabulary, text)
 
     def is_word(self, word: object) -> bool:
         """Return whether `fill` accepts this as a target."""
-        try:
-            return bool(encode_target(self.predictor, self.vocabulary, word))
-        except InputError:
-            return False
+        return is_target(self.predictor, self.vocabulary, word)
+
+    def _read_all(self, texts: Sequence[object]) -> list[MaskedText]:
+        """Read texts. Raises as `read`; of several texts, the error names the one at fault."""
+        masked = []
+        for number, text in enumerate(texts, 1):
+            try:
+                masked.append(self.read(text))
+            except UserError as error:
+                if len(texts) == 1:
+                    raise
+                raise type(error)(f"Text {number} of {len(texts)}: {error}") from None
+        return masked
+
+    def _encode_targets(
+        self, masked: MaskedText, words: list[str] | None
+    ) -> Sequence[dict[Pieces, str] | None]:
+        """Return the ids of the target words at each mask, None for each without targets."""
+        if words is None:
+            return [None] * len(masked.spans)
+        return [
+            encode_targets(self.predictor, self.vocabulary, words, masked, index)
+            for index in range(len(masked.spans))
+        ]
 
     def _best_candidates(
         self,

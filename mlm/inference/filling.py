@@ -1,13 +1,15 @@
 """Masks in a user's own text, and the answers: words put in the masks' places."""
 
 import re
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-# One or two underscores are a mask only if no letter touches them: snake_case has none.
-ANY_SPELLING = r"\[mask\]|<mask>|_{3,}|(?<!\w)_{1,2}(?!\w)"
-SPACED = ("Lu", "Ll", "Lt", "Nd")  # Unicode categories of scripts with spaces between words
+# Spellings of the mask beside the model's own token, the least ambiguous first. One or two
+# underscores are a mask only as a word between blanks: kaomoji, code and addresses hold them too.
+MASK_TOKENS = r"\[mask\]|<mask>"
+BLANK = r"_{3,}"
+LONE_UNDERSCORE = r"(?<!\S)_{1,2}(?=[.,;:!?…]*(?:\s|$))"
 
 
 class PipelineCandidate(TypedDict):
@@ -17,6 +19,7 @@ class PipelineCandidate(TypedDict):
     token: int | list[int]  # the id; a list of ids for a word of several pieces
     token_str: str
     sequence: str
+    note: NotRequired[str]  # if the model knows no word of the text
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,19 @@ class Filling:
 
     text: str  # as the user wrote it
     spans: list[tuple[int, int]]  # characters [start, end) of each mask in `text`
-    note: str | None  # spellings of the mask that were replaced by the model's own
+    note: str | None  # how the text was read, if not as it is written
     masks: list[list[Candidate]]
+    warning: str | None = None  # the part of the note that says that the model knows no word
 
     def as_pipeline(self) -> list[Any]:
         """Return a list of PipelineCandidate for one mask, a list of such lists for several."""
-        lists = [[candidate.as_dict() for candidate in mask] for mask in self.masks]
+        lists = self.as_lists()
         return lists[0] if len(lists) == 1 else lists
+
+    def as_lists(self) -> list[list[PipelineCandidate]]:
+        """Return a list of PipelineCandidate for each mask."""
+        note: Any = {"note": self.warning} if self.warning else {}
+        return [[{**candidate.as_dict(), **note} for candidate in mask] for mask in self.masks]
 
 
 @dataclass(frozen=True)
@@ -87,44 +96,45 @@ class JointFilling:
 
 
 def find_masks(text: str, mask_token: str) -> list[re.Match[str]]:
-    """Find the masks of a text: `[MASK]`, `<mask>`, `___` or longer, and the model's own token."""
-    return list(re.finditer(f"{re.escape(mask_token)}|{ANY_SPELLING}", text, re.IGNORECASE))
+    """Find the masks of a text, all of one kind of spelling.
+
+    The kinds, of which the first that occurs counts: the model's own token; `[MASK]` and `<mask>`;
+    `___` or longer; `_` or `__` as a word between blanks.
+    """
+    for spelling in (re.escape(mask_token), MASK_TOKENS, BLANK, LONE_UNDERSCORE):
+        if masks := list(re.finditer(spelling, text, re.IGNORECASE)):
+            return masks
+    return []
 
 
 def normalise_masks(text: str, mask_token: str) -> tuple[str, str | None]:
     """Replace every mask by the model's mask token; also return a note on other spellings."""
     masks = find_masks(text, mask_token)
-    spellings = ("___" if mask[0].startswith("___") else mask[0] for mask in masks)
-    foreign = [spelling for spelling in dict.fromkeys(spellings) if spelling != mask_token]
-    if not foreign:
-        return text, None
     pieces, end = [], 0
     for mask in masks:
         pieces += [text[end : mask.start()], mask_token]
         end = mask.end()
+    notes = [_note_on_spellings(masks, mask_token), _note_on_ignored(text, masks)]
+    return "".join(pieces) + text[end:], " ".join(filter(None, notes)) or None
+
+
+def _note_on_spellings(masks: Sequence[re.Match[str]], mask_token: str) -> str:
+    """Return a sentence about masks that are not spelt as the model's own token, "" for none."""
+    foreign = [spelling for spelling in _spellings(masks) if spelling != mask_token]
     verb = "was" if len(foreign) == 1 else "were"
-    note = f"{' and '.join(foreign)} {verb} read as {mask_token}."
-    return "".join(pieces) + text[end:], note
+    return f"{' and '.join(foreign)} {verb} read as {mask_token}." if foreign else ""
 
 
-def text_around_word(text: str, span: tuple[int, int], word: str, joined: bool) -> tuple[str, str]:
-    """Return the text before and after a word that replaces a mask: (before, after).
-
-    The text stays as the user wrote it, except for the space before the word: it is removed if the
-    word continues the one before (`joined`), and added if it is missing.
-    """
-    before, after = text[: span[0]], text[span[1] :]
-    if joined:
-        return before.rstrip(), after
-    return (f"{before} " if wants_space(before, word) else before), after
+def _note_on_ignored(text: str, masks: Sequence[re.Match[str]]) -> str:
+    """Return a sentence about what looks like a mask beside clearer ones, "" for none."""
+    spans = {mask.span() for mask in masks}
+    others = re.finditer(f"{MASK_TOKENS}|(?<!\\S){BLANK}", text, re.IGNORECASE)
+    ignored = _spellings([other for other in others if masks and other.span() not in spans])
+    verb = "was" if len(ignored) == 1 else "were"
+    marker = masks[0][0] if masks else ""
+    return f"{' and '.join(ignored)} {verb} left as text beside {marker}." if ignored else ""
 
 
-def wants_space(before: str, word: str) -> bool:
-    """Return True if a space is missing between a text and the word that follows it.
-
-    Only letters with upper and lower case, and digits, count: not every script separates words.
-    """
-    if not before or not word:
-        return False
-    last, first = (unicodedata.category(character) for character in (before[-1], word[0]))
-    return first in SPACED and (last in SPACED or (before[-1] in ",;:.!?)" and first != "Nd"))
+def _spellings(masks: Sequence[re.Match[str]]) -> list[str]:
+    """Return the distinct spellings of masks, underscores shortened to three."""
+    return list(dict.fromkeys("___" if mask[0][:3] == "___" else mask[0] for mask in masks))

@@ -18,6 +18,7 @@ from mlm.inference.filling import find_masks
 from mlm.inference.masked_text import check_text
 from mlm.inference.predictor import Predictor
 from mlm.inference.ranking import best_first
+from mlm.inference.reading_losses import find_losses
 from mlm.inference.vocabulary import Vocabulary
 
 MAX_TOKENS = 128  # of a text
@@ -66,6 +67,7 @@ class MaskedExample:
     tokens: tuple[ExampleToken, ...]
     mlm_probability: float
     seed: int
+    note: str | None = None  # what the model does not see of the text
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -103,7 +105,8 @@ def mask_example(
         ConfigError: mlm_probability is outside [0, 1].
     """
     plain = check_text(text)
-    ids = np.array(predictor.encode(plain), np.int32)
+    input_ids, offsets = predictor.encode_with_offsets(plain)
+    ids = np.array(input_ids, np.int32)
     special = np.isin(ids, facts.special_ids)
     if find_masks(plain, vocabulary.token_str(predictor.mask_id)):
         raise InputError(
@@ -124,7 +127,8 @@ def mask_example(
         ExampleToken(_token_name(vocabulary, int(token_id)), bool(special[at]), predictions.get(at))
         for at, token_id in enumerate(ids)
     )
-    return MaskedExample(tuple(tokens), mlm_probability, seed)
+    note = find_losses(vocabulary, plain, input_ids, offsets).note()
+    return MaskedExample(tuple(tokens), mlm_probability, seed, note)
 
 
 def _check_tokens(ids: np.ndarray, special: np.ndarray) -> None:

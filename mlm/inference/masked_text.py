@@ -7,6 +7,8 @@ from mlm.errors import CheckpointError, InputError
 from mlm.inference.engines.engine import Question
 from mlm.inference.filling import find_masks, normalise_masks
 from mlm.inference.predictor import Predictor
+from mlm.inference.reading_losses import find_losses
+from mlm.inference.vocabulary import Vocabulary
 
 MAX_CHARACTERS = 20_000  # of a text; checked first, so that one of 30 MB costs nothing
 MAX_MASKS = 32  # of a text
@@ -18,27 +20,32 @@ class MaskedText:
 
     text: str
     spans: list[tuple[int, int]]  # characters [start, end) of each mask in `text`
-    note: str | None  # spellings of the mask that were replaced by the model's own
+    note: str | None  # how the text was read, if not as it is written
     question: Question
+    warning: str | None = None  # the part of the note that says that the model knows no word
 
 
-def read_masked(predictor: Predictor, mask_token: str, text: object) -> MaskedText:
+def read_masked(predictor: Predictor, vocabulary: Vocabulary, text: object) -> MaskedText:
     """Check a text, encode it and find its masks.
 
     Raises:
         InputError: not a string, too long, no mask or too many.
         CheckpointError: the tokenizer does not find the masks.
     """
+    mask_token = predictor.mask_token
     plain, spans = _check_masked(text, mask_token)
     normalised, note = normalise_masks(plain, mask_token)
-    input_ids = predictor.encode(normalised)
+    input_ids, offsets = predictor.encode_with_offsets(normalised)
     positions = [i for i, token_id in enumerate(input_ids) if token_id == predictor.mask_id]
     if len(positions) != len(spans):
         raise CheckpointError(
             f"{predictor.name} cannot read this text: its tokenizer finds {len(positions)} of "
             f"{len(spans)} masks."
         )
-    return MaskedText(plain, spans, note, Question(input_ids, positions))
+    losses = find_losses(vocabulary, normalised, input_ids, offsets)
+    notes = " ".join(filter(None, [note, losses.note()]))
+    question = Question(input_ids, positions)
+    return MaskedText(plain, spans, notes or None, question, losses.warning())
 
 
 def check_text(text: object) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
+class EncodedText(NamedTuple):
+    """A text, its ids, and the characters [start, end) of each id."""
+
+    text: str
+    input_ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
 class Predictor:
     """Encodes texts and predicts their tokens, with checks on both sides.
 
@@ -21,7 +29,7 @@ class Predictor:
 
     Attributes:
         name: of the model, for messages.
-        mask_id: id of the mask token.
+        mask_token, mask_id: the mask token and its id.
         max_length: the longest input in tokens, special tokens included.
     """
 
@@ -29,6 +37,7 @@ class Predictor:
         self._engine, self._tokenizer, self.name = engine, tokenizer, name
         config = engine.config
         self.max_length = int(min(config.max_position_embeddings, tokenizer.model_max_length))
+        self.mask_token: str = tokenizer.mask_token
         self.mask_id: int = tokenizer.mask_token_id
         self._pad_id: int = tokenizer.pad_token_id or 0
         # RoBERTa and its relatives number the positions without the padding tokens.
@@ -83,6 +92,21 @@ class Predictor:
         with self._lock:
             input_ids: list[int] = self._tokenizer(word, add_special_tokens=False)["input_ids"]
         return input_ids
+
+    def encode_all(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Encode texts of any length without special tokens around them.
+
+        Raises:
+            CheckpointError: the tokenizer fails on a text.
+        """
+        if not texts:
+            return []
+        with self._lock, tokenizer_errors(f"The tokenizer of {self.name} breaks on this text"):
+            found = self._tokenizer(
+                list(texts), verbose=False, add_special_tokens=False, return_offsets_mapping=True
+            )
+        triples = zip(texts, found["input_ids"], found["offset_mapping"], strict=True)
+        return [EncodedText(*triple) for triple in triples]
 
     def logits(self, questions: Sequence[Question]) -> list[np.ndarray]:
         """Return (positions, V) float32 for each question.

@@ -23,6 +23,7 @@ class RowResult:
     text: str  # empty if the row's is not a string
     filling: Filling | None
     error: str | None = None
+    others: tuple[str, ...] = ()  # the row's other cells
 
 
 class _CountedRow(NamedTuple):
@@ -32,7 +33,7 @@ class _CountedRow(NamedTuple):
 
 def fill_rows(
     model: FillMask,
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     top_k: int,
     *,
     merge: bool = False,
@@ -42,7 +43,7 @@ def fill_rows(
 
     Args:
         model: fills the rows.
-        rows: of any number.
+        rows: of any number; read as they are filled.
         top_k: words for each mask, at least 1; at most those of the model are returned.
         merge: see FillMask.answer.
         limited: True answers at most MAX_ANSWER characters; the rows beyond have an error.
@@ -93,8 +94,8 @@ def _read(model: FillMask, text: object) -> MaskedText | str:
 def _make_result(row: Row, answer: Filling | str) -> RowResult:
     text = row.text if isinstance(row.text, str) else ""
     if isinstance(answer, str):
-        return RowResult(row.number, text, None, answer)
-    return RowResult(row.number, text, answer)
+        return RowResult(row.number, text, None, answer, row.others)
+    return RowResult(row.number, text, answer, None, row.others)
 
 
 def _refuse_beyond_budget(counted: Iterable[_CountedRow], top_k: int) -> Iterator[_CountedRow]:

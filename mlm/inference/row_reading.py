@@ -1,31 +1,37 @@
 """The rows of a CSV, TSV or text file of masked sentences.
 
-    table = read_rows("sentences.csv")
-    results = list(fill_rows(fill, table.rows, top_k=5))
-    Path("filled.csv").write_bytes(to_csv(results))
+    with open_rows("sentences.csv") as table:
+        for result in fill_rows(fill, table.rows, top_k=5, limited=False): ...
 
-A row that cannot be read carries its error and does not stop the others.
+A file is read as its rows are asked for, in bounded memory. A row that cannot be read carries its
+error and does not stop the others.
 """
 
+import codecs
 import csv
 import io
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import contextmanager
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
+from mlm.data.texts.csv_dialect import SEPARATORS, Dialect, find_dialect
 from mlm.data.texts.text_column import choose_column
 from mlm.errors import CorpusError, InputError
 from mlm.inference.filling import find_masks
 from mlm.inference.masked_text import MAX_CHARACTERS
 
-MAX_ROWS = 1_000
-MAX_BYTES = 1_000_000  # of a file
+MAX_ROWS = 1_000  # of a visitor's file; the first rows of others, by which a column is chosen
+MAX_BYTES = 1_000_000  # of a visitor's file; the first bytes of others, by which they are checked
 MAX_COLUMNS = 100
-SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}  # that a file may use; spreadsheets go by country
-SUFFIXES = (*SEPARATORS, ".txt")
+USUAL = {".csv": ",", ".tsv": "\t"}  # separators
+SUFFIXES = (*USUAL, ".txt")
+MAX_LINE = 1_000_000  # characters; the rest of a longer line is not read
 MAX_LINES_PER_ROW = 100  # of a CSV; more are taken for a missing quote
-SAMPLE_ROWS = 20  # from which the separator is chosen
+UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, by surrogateescape
 
 
 class Row(NamedTuple):
@@ -34,6 +40,7 @@ class Row(NamedTuple):
     number: int  # from 1, as a spreadsheet or an editor shows it
     text: object  # checked when it is filled
     error: str | None = None  # why it cannot be read
+    others: tuple[str, ...] = ()  # the cells of the columns beside that of the texts
 
 
 class Table(NamedTuple):
@@ -41,7 +48,14 @@ class Table(NamedTuple):
 
     columns: list[str]  # none in plain text
     column: str | None  # the column that the texts are from
-    rows: list[Row]
+    rows: Iterable[Row]
+    separator: str = ","
+    has_header: bool = True  # False if the first row is one of the rows to fill
+
+    @property
+    def others(self) -> list[str]:
+        """The names of the columns beside that of the texts."""
+        return [name for name in self.columns if name != self.column]
 
 
 class _Record(NamedTuple):
@@ -51,26 +65,41 @@ class _Record(NamedTuple):
 
 
 def read_rows(
-    path: str | Path,
-    text_column: str | None = None,
-    mask_token: str = "[MASK]",
-    *,
-    limited: bool = True,
+    path: str | Path, text_column: str | None = None, mask_token: str = "[MASK]"
 ) -> Table:
-    """Read the rows of a .csv, .tsv or .txt file in UTF-8, with or without a byte order mark.
+    """Read all rows of a visitor's file; see `open_rows`.
 
-    If the first row of a table holds a mask, the file has no header; its columns are called
-    "column 1", ... Empty rows are left out, and the others keep their numbers.
+    Raises:
+        InputError: see `open_rows`; or more than MAX_BYTES bytes or MAX_ROWS rows.
+    """
+    with _open(Path(path)) as stream:
+        if len(stream.read(MAX_BYTES + 1)) > MAX_BYTES:
+            raise InputError(
+                f"The file has more than {MAX_BYTES:,} bytes, which is the most that is read: "
+                "split it."
+            )
+    with open_rows(path, text_column, mask_token) as table:
+        return table._replace(rows=_check_count(table.rows))
+
+
+@contextmanager
+def open_rows(
+    path: str | Path, text_column: str | None = None, mask_token: str = "[MASK]"
+) -> Iterator[Table]:
+    """Open a .csv, .tsv or .txt file in UTF-8, with or without a byte order mark.
+
+    A table's separator is found by csv_dialect.py. If the first row holds a sentence with a mask,
+    the file has no header; its columns are called "column 1", ... Empty rows are left out, and the
+    others keep their numbers. The rows can be read once, in the block.
 
     Args:
         path: of the file.
-        text_column: None chooses the column in which most cells hold a mask; if none does, the one
-            that text_column.py finds.
+        text_column: None chooses the column in which most of the first cells hold a mask; if none
+            does, the one that text_column.py finds.
         mask_token: the model's own.
-        limited: False reads a file of any size: not for what a visitor sends.
 
     Raises:
-        InputError: another kind of file, too large, too many rows, not UTF-8, no such column.
+        InputError: another kind of file, not UTF-8, no rows, no such column.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -79,14 +108,22 @@ def read_rows(
             f"The file is called {_quote(path.name)}; expected a name that ends in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
         )
-    text = _decode(_read_bytes(path, MAX_BYTES if limited else None))
-    most = MAX_ROWS if limited else None
-    if suffix == ".txt":
-        return Table([], None, _rows_of_lines(text, most))
-    records = _records(text, _find_separator(text, SEPARATORS[suffix]))
-    if most is not None:
-        records = islice(records, most + 2)
-    return _make_table(list(records), text_column, mask_token, most)
+    with _open(path) as binary:
+        sample = _read_sample(binary)
+        # A line that is not UTF-8, further on, becomes one bad row: its bytes are lone surrogates.
+        stream = io.TextIOWrapper(binary, "utf-8-sig", "surrogateescape", newline="")
+        if suffix == ".txt":
+            rows = _check_any(_rows_of_lines(_lines(stream)))
+            yield Table([], None, rows)
+        else:
+            separators = USUAL[suffix] if suffix == ".tsv" else SEPARATORS
+            dialect = find_dialect(
+                sample, USUAL[suffix], separators=separators, whole=len(sample) < MAX_BYTES
+            )
+            records = _records(islice(_lines(stream), int(dialect.sep_line), None), dialect)
+            yield _make_table(records, text_column, mask_token)._replace(
+                separator=dialect.separator
+            )
 
 
 def rows_of_lines(text: object) -> list[Row]:
@@ -99,13 +136,7 @@ def rows_of_lines(text: object) -> list[Row]:
         raise InputError(f"The lines are of type {type(text).__name__}; expected a text.")
     if len(text) > MAX_BYTES:
         raise InputError(f"The text has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
-    return _rows_of_lines(text, MAX_ROWS)
-
-
-def _rows_of_lines(text: str, most: int | None) -> list[Row]:
-    lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
-    rows = (Row(number, line) for number, line in enumerate(lines, 1) if line.strip())
-    return _check_count(rows, most)
+    return _check_count(_rows_of_lines(_lines(io.StringIO(text, newline=""))))
 
 
 def rows_of(texts: Sequence[object]) -> list[Row]:
@@ -113,35 +144,20 @@ def rows_of(texts: Sequence[object]) -> list[Row]:
     return [Row(number, text) for number, text in enumerate(texts, 1)]
 
 
-def _check_count(rows: Iterable[Row], most: int | None) -> list[Row]:
-    """Return the rows; raise InputError for an empty list or more than `most`."""
-    first = list(rows if most is None else islice(rows, most + 1))
-    if not first:
-        raise InputError("No sentences found: write one a line, each with a [MASK].")
-    if most is not None and len(first) > most:
-        raise InputError(
-            f"There are more than {most:,} rows; at most {most:,} are filled at once: "
-            "split the file."
-        )
-    return first
-
-
-def _read_bytes(path: Path, most: int | None) -> bytes:
+def _open(path: Path) -> BinaryIO:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(-1 if most is None else most + 1)
+        return path.open("rb")
     except OSError:
         raise InputError(f"The file {_quote(path.name)} cannot be opened: give it again.") from None
-    if most is not None and len(content) > most:
-        raise InputError(
-            f"The file has more than {most:,} bytes, which is the most that is read: split it."
-        )
-    return content
 
 
-def _decode(content: bytes) -> str:
+def _read_sample(stream: BinaryIO) -> str:
+    """Return the first MAX_BYTES of a file as text, and go back to its beginning."""
+    content = stream.read(MAX_BYTES)
+    stream.seek(0)
     try:
-        return content.decode("utf-8-sig")
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        return decoder.decode(content, final=len(content) < MAX_BYTES)
     except UnicodeDecodeError as error:
         byte = content[error.start]
         raise InputError(
@@ -150,47 +166,97 @@ def _decode(content: bytes) -> str:
         ) from None
 
 
-def _find_separator(text: str, allowed: str) -> str:
-    """Return the separator that cuts the first row into most cells, then the rows most evenly."""
-
-    def fit(separator: str) -> tuple[int, int]:
-        sample = islice(_records(text, separator), SAMPLE_ROWS)
-        widths = [len(record.cells) for record in sample if not record.error]
-        return (widths[0] if widths and widths[0] > 1 else 0), -len(set(widths))
-
-    return max(allowed, key=fit)  # the first of several equals
+def _lines(stream: TextIO) -> Iterator[str]:
+    """Yield the lines with their ends; of a line longer than MAX_LINE its beginning."""
+    while line := stream.readline(MAX_LINE):
+        yield line
+        while len(line) == MAX_LINE and line[-1] not in "\r\n":
+            line = stream.readline(MAX_LINE)
 
 
-def _records(text: str, separator: str) -> Iterator[_Record]:
+def _rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
+    texts = (line.rstrip("\r\n") for line in lines)
+    return (
+        Row(number, text, _decoding_error(text))
+        for number, text in enumerate(texts, 1)
+        if text.strip()
+    )
+
+
+def _check_count(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows; raise InputError for none or more than MAX_ROWS."""
+    first = list(islice(_check_any(rows), MAX_ROWS + 1))
+    if len(first) > MAX_ROWS:
+        raise InputError(
+            f"There are more than {MAX_ROWS:,} rows; at most {MAX_ROWS:,} are filled at once: "
+            "split the file."
+        )
+    return first
+
+
+def _check_any(rows: Iterable[Row]) -> Iterator[Row]:
+    """Return the rows; raise InputError if there are none."""
+    remaining = iter(rows)
+    for first in remaining:
+        return chain([first], remaining)
+    raise InputError("No sentences found: write one a line, each with a [MASK].")
+
+
+def _records(lines: Iterable[str], dialect: Dialect) -> Iterator[_Record]:
     """Yield the rows that are not blank; one with unmatched quotes has an error and no cells."""
     # The limit is the whole process's; a larger cell is to be one bad row, not a failure.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES, len(text)))
-    lines = io.StringIO(text, newline="").readlines()
-    at, number = 0, 0
-    while at < len(lines):
-        number += 1
-        reader = csv.reader(lines[at : at + MAX_LINES_PER_ROW], delimiter=separator, strict=True)
+    csv.field_size_limit(MAX_LINE * MAX_LINES_PER_ROW)
+    source, ahead = iter(lines), deque[str]()
+    for number in count(1):
+        reader = csv.reader(
+            _look_ahead(source, ahead),
+            delimiter=dialect.separator,
+            escapechar="\\" if dialect.escape else None,
+            doublequote=not dialect.escape,
+            strict=True,
+        )
         try:
-            cells = next(reader)
+            cells = next(reader, None)
         except csv.Error:  # resume at the next line: a quote must not cost the rest of the file
             yield _Record(number, [], "Its quotes do not match: write a quote inside quotes twice.")
-            at += 1
+            ahead.popleft()
             continue
-        at += reader.line_num
+        if cells is None:
+            return
+        for _ in range(reader.line_num):
+            ahead.popleft()
         if any(cell.strip() for cell in cells):
-            yield _Record(number, cells)
+            yield _Record(number, cells, next(filter(None, map(_decoding_error, cells)), None))
 
 
-def _make_table(
-    records: list[_Record], text_column: str | None, mask_token: str, most: int | None
-) -> Table:
-    columns, records = _split_header(records, mask_token)
+def _look_ahead(source: Iterator[str], ahead: deque[str]) -> Iterator[str]:
+    """Yield the next lines, at most MAX_LINES_PER_ROW, and keep them in `ahead`."""
+    for i in range(MAX_LINES_PER_ROW):
+        if i == len(ahead):
+            line = next(source, None)
+            if line is None:
+                return
+            ahead.append(line)
+        yield ahead[i]
+
+
+def _decoding_error(text: str) -> str | None:
+    """Return the error of a text with bytes that are not UTF-8, read as lone surrogates."""
+    if text.isascii() or not (found := UNDECODED.search(text)):
+        return None
+    byte = ord(found[0]) - 0xDC00
+    return f"The row is not in UTF-8 (byte 0x{byte:02x}): save the file as UTF-8."
+
+
+def _make_table(records: Iterator[_Record], text_column: str | None, mask_token: str) -> Table:
+    first = list(islice(records, MAX_ROWS + 1))
+    columns, sample = _split_header(first, mask_token)
     if len(columns) > MAX_COLUMNS:
         raise InputError(f"The file has {len(columns):,} columns; at most {MAX_COLUMNS} are read.")
-    column = _choose_text_column(columns, records, text_column, mask_token)
+    column = _choose_text_column(columns, sample, text_column, mask_token)
     index = columns.index(column)
-    rows = _check_count((_make_row(record, columns, index) for record in records), most)
-    return Table(columns, column, rows)
+    rows = (_make_row(record, columns, index) for record in chain(sample, records))
+    return Table(columns, column, _check_any(rows), has_header=len(sample) < len(first))
 
 
 def _split_header(records: list[_Record], mask_token: str) -> tuple[list[str], list[_Record]]:
@@ -198,13 +264,22 @@ def _split_header(records: list[_Record], mask_token: str) -> tuple[list[str], l
     if not records or records[0].error:
         raise InputError("The file has no first row that can be read: name the columns there.")
     first = records[0].cells
-    if any(find_masks(cell, mask_token) for cell in first):
+    if any(_is_sentence(cell, mask_token) for cell in first):
         return [f"column {i + 1}" for i in range(len(first))], records
     names: list[str] = []
     for i, cell in enumerate(first):
         name = " ".join(cell.split()) or f"column {i + 1}"
         names.append(f"{name} ({i + 1})" if name in names else name)
     return names, records[1:]
+
+
+def _is_sentence(cell: str, mask_token: str) -> bool:
+    """Return True if a cell of the first row is a text to fill, and not a name like `_`, `a___1`.
+
+    A mask token always is; underscores are only beside a word.
+    """
+    masks = find_masks(cell[:MAX_CHARACTERS], mask_token)
+    return bool(masks) and (masks[0][0].strip("_") != "" or len(cell.split()) > 1)
 
 
 def _choose_text_column(
@@ -238,17 +313,17 @@ def _has_mask(cell: str, mask_token: str) -> bool:
 
 
 def _make_row(record: _Record, columns: list[str], index: int) -> Row:
-    cells = record.cells
-    text = cells[index] if index < len(cells) else ""
+    cells = record.cells + [""] * (len(columns) - len(record.cells))
     error = record.error
     if error is None and any(cell.strip() for cell in cells[len(columns) :]):
         error = (
             f"The row has {len(cells)} cells and the file {len(columns)} columns: put quotes "
             "around a text that holds the separator."
         )
-    elif error is None and not text.strip():
+    elif error is None and not cells[index].strip():
         error = "The row has no text in this column."
-    return Row(record.number, text, error)
+    others = tuple(cells[i] for i in range(len(columns)) if i != index)
+    return Row(record.number, cells[index], error, others)
 
 
 def _quote(name: str) -> str:

@@ -21,6 +21,7 @@ from mlm.inference.filling import find_masks
 from mlm.inference.masked_text import check_text
 from mlm.inference.predictor import Predictor
 from mlm.inference.ranking import best_first
+from mlm.inference.reading_losses import find_dropped, list_some, note_on_dropped
 from mlm.inference.vocabulary import Vocabulary
 from mlm.inference.word_spans import WordSpan, split_words
 
@@ -74,7 +75,7 @@ class TextScore:
 
     text: str
     words: list[ScoredWord]
-    note: str | None  # the words that were left out
+    note: str | None  # words that were left out, characters that the tokenizer drops
 
     @property
     def num_tokens(self) -> int:
@@ -141,7 +142,9 @@ def score_text(predictor: Predictor, vocabulary: Vocabulary, text: object) -> Te
     questions = list(_make_questions(predictor.mask_id, input_ids, spans))
     sums, guesses = _ask(predictor, vocabulary, questions, len(spans))
     words = [_make_word(text, *each) for each in zip(spans, sums.tolist(), guesses, strict=True)]
-    return TextScore(text, words, _note_on_unknown(words))
+    dropped = find_dropped(vocabulary, text, offsets)
+    notes = " ".join(filter(None, [_note_on_unknown(words), note_on_dropped(dropped)]))
+    return TextScore(text, words, notes or None)
 
 
 def _check_plain(predictor: Predictor, vocabulary: Vocabulary, text: object) -> str:
@@ -237,12 +240,11 @@ def _make_word(
 
 
 def _note_on_unknown(words: Sequence[ScoredWord]) -> str | None:
-    """Return a sentence about the words that were left out, long ones cut; None if none was."""
-    unknown = list(dict.fromkeys(word.text[:20] for word in words if word.unknown))
+    """Return a sentence about the words that were left out; None if none was."""
+    unknown = [word.text for word in words if word.unknown]
     if not unknown:
         return None
-    more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
     return (
-        f"Left out of the sums, not in the model's vocabulary: {', '.join(unknown[:3])}{more}. "
+        f"Left out of the sums, not in the model's vocabulary: {list_some(unknown)}. "
         "The other words are scored with an unknown word in their place."
     )

@@ -19,6 +19,7 @@ class Vocabulary:
     Attributes:
         ids: (N,) int64, ascending: every id that has a token. An embedding may have more rows.
         special: ids of the special tokens.
+        unknown_id: id of the token for what is not in the vocabulary, or None.
         marks_spaces: True if a token includes the space before it.
     """
 
@@ -28,6 +29,7 @@ class Vocabulary:
         self._tokens = {token_id: token for token, token_id in self._by_token.items()}
         self.ids = np.array(sorted(self._tokens))
         self.special = frozenset(tokenizer.all_special_ids)
+        self.unknown_id: int | None = tokenizer.unk_token_id
         # These never continue a word, although they do not include a space.
         self._separate = self.special | set(tokenizer.added_tokens_decoder)
         backend = tokenizer.backend_tokenizer
@@ -35,6 +37,8 @@ class Vocabulary:
         self.marks_spaces = not self._prefix and any(
             token.startswith(SPACE_MARKS) for token in self._by_token
         )
+        self._decoded: dict[int, str] = {}  # id -> token_str, of those that were needed so far
+        self._normalizer = backend.normalizer
         self._has_decoder = backend.decoder is not None  # without one, decode() keeps the marks
         mask = tokenizer.mask_token
         apart, together = (tokenizer(f"a{space}{mask}")["input_ids"] for space in (" ", ""))
@@ -52,10 +56,14 @@ class Vocabulary:
 
     def token_str(self, token_id: int) -> str:
         """Return a token as transformers' pipeline has it: "##ing", " film"."""
-        return str(self._tokenizer.decode([token_id]))
+        if token_id not in self._decoded:
+            self._decoded[token_id] = str(self._tokenizer.decode([token_id]))
+        return self._decoded[token_id]
 
     def spelling(self, token_ids: list[int]) -> str:
         """Return the word that the ids spell together, as a reader sees it: "ing", "film"."""
+        if len(token_ids) == 1:
+            return self._strip_marks(self.token_str(token_ids[0]))
         return self._strip_marks(str(self._tokenizer.decode(token_ids)))
 
     def _strip_marks(self, decoded: str) -> str:
@@ -82,6 +90,15 @@ class Vocabulary:
         if self._prefix:
             return token.startswith(self._prefix)
         return self.marks_spaces and not token.startswith(SPACE_MARKS)
+
+    def drops(self, character: str) -> bool:
+        """Return True if the tokenizer's normalizer leaves nothing of a character."""
+        return self._normalizer is not None and not self._normalizer.normalize_str(character)
+
+    def is_space_before(self, token_id: int, next_id: int) -> bool:
+        """Return True if a token is the mark of a space, and the next one does not include one."""
+        is_mark = self._tokens[token_id] in SPACE_MARKS
+        return is_mark and not self._tokens[next_id].startswith(SPACE_MARKS)
 
     @cached_property
     def starts_word(self) -> np.ndarray:

@@ -8,12 +8,22 @@ anything imports Keras or transformers.
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import UserError
+from mlm.hub.pull import DEMO, check_available, check_name
 from mlm.playground.server.environment import check_environment
+from mlm.terminal.progress import progress
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+PAUSE = 0.1  # seconds
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
@@ -24,7 +34,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         prog: what usage lines call the program; None for its file name.
 
     Returns:
-        The exit code: 0, or 2 after one line on stderr that says what to change.
+        The exit code: 0, 2 after one line on stderr that says what to change, 130 after Ctrl-C.
     """
     args = _parse(arguments, prog)
     try:
@@ -37,6 +47,9 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -55,13 +68,18 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
         OSError, OverflowError: no port is available.
     """
     check_environment()
+    for name in names:
+        check_name(name.partition("@")[0])
+    print(f"opening the page on {', '.join(names) or DEMO}", file=sys.stderr, flush=True)
+    keep_pytorch_out()
+    with progress("looking for the models"):
+        for name in names:
+            check_available(name)
     from mlm.inference.engines.choice import check_engine
 
     check_engine(engine)
     if engine == "keras":
         load_backend()
-    keep_pytorch_out()
-    from mlm.hub import DEMO
     from mlm.inference.fill_mask import FillMask
     from mlm.playground.choice import allowed_owners
     from mlm.playground.models import Models
@@ -72,8 +90,19 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
     models = Models([*names] or [DEMO], load_own)
     page = build_playground(models, allowed_owners(), load_other)
     page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
-    _ = models.all  # wait while the page is served; a model that cannot be loaded ends it
-    page.block_thread()
+    with progress("loading the models"):
+        _ = models.all  # wait while the page is served; a model that cannot be loaded ends it
+    _block(page)
+
+
+def _block(page: "Blocks") -> None:
+    """Wait until the page is closed. Gradio's own wait would swallow Ctrl-C."""
+    try:
+        while page.is_running:
+            time.sleep(PAUSE)
+    except KeyboardInterrupt:
+        page.close(verbose=False)
+        raise
 
 
 def _models_of_environment() -> list[str]:

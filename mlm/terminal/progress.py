@@ -8,17 +8,20 @@ Everything that is shown at one time shares one display, and what is printed mea
 it. Nothing is shown of what ends within `PATIENCE` seconds.
 """
 
+import io
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
+
+T = TypeVar("T")
 
 PATIENCE = 1.0  # seconds until a wait is shown
 LOG_SECONDS = 30.0  # between two lines of one wait in a log
@@ -28,7 +31,9 @@ LOG_SECONDS = 30.0  # between two lines of one wait in a log
 class Bar:
     """How far a wait is. Its numbers may be changed at any time, from any thread.
 
-    total: None if it is not known; note: shown behind the numbers, such as "loss 2.31".
+    total: None if it is not known; note: shown behind the numbers, such as "loss 2.31";
+    seconds_each: of one of the total, None for the mean since the start; seconds_later: what is to
+    be done besides, such as evaluations.
     """
 
     what: str
@@ -38,6 +43,8 @@ class Bar:
     note: str = ""
     started: float = field(default_factory=time.monotonic)
     done_at_start: int = 0
+    seconds_each: float | None = None
+    seconds_later: float = 0.0
 
     def advance(self, count: int = 1) -> None:
         """Add to what is done."""
@@ -63,11 +70,12 @@ class Bar:
         return "" if left is None else f", {_clock(left)} left"
 
     def seconds_left(self) -> float | None:
-        """Return the seconds left at the mean speed so far; None if they cannot be known yet."""
+        """Return the seconds left; None if they cannot be known yet."""
         done = self.done - self.done_at_start
         if not self.total or done <= 0 or self.elapsed < PATIENCE:
             return None
-        return self.elapsed * (self.total - self.done) / done
+        each = self.elapsed / done if self.seconds_each is None else self.seconds_each
+        return each * (self.total - self.done) + self.seconds_later
 
 
 @contextmanager
@@ -83,15 +91,43 @@ def progress(
         done: what was done before, by an earlier run.
     """
     bar = Bar(what, total, unit, done, done_at_start=done)
-    with _shown_on_terminal(bar) if sys.stderr.isatty() else _written_to_log(bar):
+    with _shown(bar):
         yield bar
+
+
+def counted(items: Iterable[T], what: str, *, total: int | None = None, unit: str) -> Iterator[T]:
+    """Yield the items, and show how many were taken; the arguments are those of `progress`."""
+    with progress(what, total=total, unit=unit) as bar:
+        for item in items:
+            yield item
+            bar.advance()
+
+
+@contextmanager
+def hidden_progress() -> Iterator[None]:
+    """Show nothing in the block, as in processes of a cluster other than the first."""
+    global _is_hidden
+    before, _is_hidden = _is_hidden, True
+    try:
+        yield
+    finally:
+        _is_hidden = before
+
+
+_is_hidden = False
+
+
+def _shown(bar: Bar) -> AbstractContextManager[None]:
+    if _is_hidden:
+        return nullcontext()
+    return _shown_on_terminal(bar) if sys.stderr.isatty() else _written_to_log(bar)
 
 
 # A terminal ---------------------------------------------------------------------------------------
 
 _lock = threading.Lock()
 _bars: list[Bar] = []  # those of the display, which is there while it has one
-_display: "Live | None" = None
+_display: ExitStack | None = None
 
 
 @contextmanager
@@ -100,24 +136,45 @@ def _shown_on_terminal(bar: Bar) -> Iterator[None]:
     with _lock:
         _bars.append(bar)
         if _display is None:
-            _display = _new_display()
-            _display.start()
+            _display = _open_display()
     try:
         yield
     finally:
         with _lock:
             _bars.remove(bar)
             if not _bars:
-                _display.stop()
+                _display.close()
                 _display = None
 
 
-def _new_display() -> "Live":
+def _open_display() -> ExitStack:
+    """Start a display and return the stack that ends it."""
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True)
-    return Live(get_renderable=_drawn_bars, console=console, transient=True, refresh_per_second=5)
+    with ExitStack() as stack:
+        console = Console(file=stack.enter_context(_own_stderr()))
+        display = Live(
+            get_renderable=_drawn_bars,
+            console=console,
+            transient=True,
+            refresh_per_second=5,
+            redirect_stdout=sys.stdout.isatty(),  # else it goes to a file or a pipe, and has to
+        )
+        stack.enter_context(display)
+        return stack.pop_all()
+
+
+@contextmanager
+def _own_stderr() -> Iterator[TextIO]:
+    """Yield a stream to where stderr goes now; it is heard while descriptor 2 is muted."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError, io.UnsupportedOperation):  # it is another program's stream
+        yield sys.stderr
+        return
+    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace") as stream:
+        yield stream
 
 
 def _drawn_bars() -> "RenderableType":
@@ -130,7 +187,7 @@ def _drawn_bars() -> "RenderableType":
     grid = Table.grid(padding=(0, 1))
     for bar in list(_bars):
         if bar.elapsed >= PATIENCE:
-            drawn = ProgressBar(bar.total, bar.done, width=20) if bar.total else Spinner("dots")
+            drawn = ProgressBar(bar.total, bar.done, width=20) if bar.total else Spinner("line")
             grid.add_row(drawn, Text(bar.line(), overflow="ellipsis", no_wrap=True))
     return grid
 
@@ -141,21 +198,22 @@ def _drawn_bars() -> "RenderableType":
 @contextmanager
 def _written_to_log(bar: Bar) -> Iterator[None]:
     """Write a line when the wait is longer than `PATIENCE`, and one every `LOG_SECONDS`."""
-    ended = threading.Event()
+    with _own_stderr() as stream:
+        ended = threading.Event()
+        writer = threading.Thread(target=_write_lines, args=(bar, stream, ended), daemon=True)
+        writer.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            writer.join()
 
-    def write() -> None:
-        wait = PATIENCE
-        while not ended.wait(wait):
-            print(bar.line(), file=sys.stderr, flush=True)
-            wait = LOG_SECONDS
 
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        writer.join()
+def _write_lines(bar: Bar, stream: TextIO, ended: threading.Event) -> None:
+    wait = PATIENCE
+    while not ended.wait(wait):
+        print(bar.line(), file=stream, flush=True)
+        wait = LOG_SECONDS
 
 
 def _clock(seconds: float) -> str:

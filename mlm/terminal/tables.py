@@ -47,11 +47,20 @@ def _literal(cell: str) -> "Text":
 def _lines(table: "Table") -> list[str]:
     from rich.console import Console
 
-    is_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if is_terminal else PLAIN_WIDTH
     file = io.StringIO()
     console = Console(
-        file=file, force_terminal=is_terminal, width=width, legacy_windows=False, highlight=False
+        file=file,
+        force_terminal=sys.stdout.isatty(),
+        width=line_width(),
+        legacy_windows=False,
+        highlight=False,
     )
     console.print(table)
     return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def line_width() -> int:
+    """Return the columns of the terminal that shows stdout; `PLAIN_WIDTH` without one."""
+    if not sys.stdout.isatty():
+        return PLAIN_WIDTH
+    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns

@@ -12,7 +12,7 @@ from typing import Literal
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.batches import MIN_SEQ_LENGTH
 from mlm.errors import ConfigError
-from mlm.hub.names import DATASET, LANGUAGE, LICENCE, SPACE, TAG
+from mlm.hub.names import BRANCH, DATASET, LANGUAGE, LICENCE, SPACE, TAG
 from mlm.training.config_rules import check_rules
 from mlm.training.setting import Bounds, Form, check_values, setting, settings_of
 
@@ -39,7 +39,8 @@ class TrainingConfig:
     # The texts themselves may be named in another way on resume: their fingerprint is compared.
     train_file: list[str] = texts(
         [],
-        "Files to train on: csv, tsv, jsonl, parquet or txt, each also .gz; globs; hf:// paths.",
+        "Files to train on: csv, tsv, jsonl, parquet or txt, each also .gz, .zip; globs; "
+        "hf:// paths.",
         moves_weights=False,
         path="local",
     )
@@ -62,6 +63,16 @@ class TrainingConfig:
         None, "Column with the text. Default: detected, if there is only one candidate."
     )
     encoding: str | None = texts(None, "Encoding of the text files. Default: UTF-8.")
+    encoding_errors: Literal["strict", "replace", "ignore"] = texts(
+        "strict",
+        "Bytes that the encoding does not know: stop, put U+FFFD in their place, or leave them "
+        "out; how many is reported.",
+    )
+    clean_html: Literal["auto", "yes", "no"] = texts(
+        "auto",
+        "Remove HTML from the texts: what is surely markup; every known tag, escaped ones too; or "
+        "nothing.",
+    )
     max_train_samples: int | None = texts(
         None, "Maximum number of training documents.", bounds=COUNT
     )
@@ -88,6 +99,14 @@ class TrainingConfig:
     )
     vocab_size: int = model(
         8192, "Number of entries of a vocabulary trained from scratch.", bounds=COUNT
+    )
+    tokenizer_type: Literal["auto", "wordpiece", "bpe", "unigram"] = model(
+        "auto",
+        "Kind of a tokenizer trained from scratch; bpe is byte-level. auto: unigram for scripts "
+        "without spaces such as Thai or Japanese, else wordpiece.",
+    )
+    cased: bool = model(
+        False, "Keep capitals in a tokenizer trained from scratch, instead of lower-casing them."
     )
     add_words_file: str | None = model(
         None,
@@ -197,11 +216,23 @@ class TrainingConfig:
         path="local",
     )
     overwrite_output_dir: bool = run(
-        False, "Start again although --output_dir holds a checkpoint or a state.", in_recipe=False
+        False,
+        "Start again although --output_dir holds a checkpoint, which the result replaces.",
+        in_recipe=False,
+    )
+    discard_state: bool = run(
+        False,
+        "Start again although --output_dir holds the state of an interrupted run: delete it.",
+        in_recipe=False,
     )
     logging_steps: int = run(50, "Steps between two points of the loss curve.", bounds=COUNT)
     eval_steps: int = run(500, "Steps between two evaluations.", bounds=COUNT, moves_weights=True)
     save_steps: int = run(500, "Steps between two saved states.", bounds=COUNT)
+    save_minutes: float = run(
+        15.0,
+        "Minutes after which a state is saved, whatever the steps; 0 saves by steps only.",
+        bounds=NOT_NEGATIVE,
+    )
     save_total_limit: int = run(
         2,
         "Number of saved states to keep, the newest; at least 2.",
@@ -240,10 +271,15 @@ class TrainingConfig:
     push_to_hub: bool = publishing(False, "Publish the checkpoint when the run ends.")
     hub_model_id: str | None = publishing(None, "Repository to publish to: owner/name.")
     hub_private_repo: bool = publishing(False, "Make a repository that is created private.")
+    hub_revision: str | None = publishing(
+        None,
+        "Branch to publish to, created if it does not exist. Default: main.",
+        form=Form(BRANCH, "a branch, e.g. longer-run"),
+    )
     hub_tag: str | None = publishing(
         None,
         "Tag for the publication, e.g. v1; an existing tag is never moved.",
-        form=Form(TAG, "a tag, e.g. v1"),
+        form=Form(TAG, "a tag other than main and HEAD, e.g. v1"),
     )
     resume_from_hub: bool = publishing(
         False,
@@ -283,6 +319,11 @@ class TrainingConfig:
         """Check all settings; raise ConfigError."""
         check_values(self)
         check_rules(self)
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether a state in `output_dir` is not resumed from, but deleted."""
+        return self.overwrite_output_dir or self.discard_state
 
     def to_dict(self) -> JsonObject:
         """Return the settings as plain values, the reverse of `from_dict`."""

@@ -28,12 +28,24 @@ def _check_texts(config: "TrainingConfig") -> None:
         )
 
 
+_OF_TEXTS = (
+    *("train_file", "validation_file", "text_column", "encoding", "encoding_errors", "clean_html"),
+    *("max_train_samples", "add_words_file"),
+)
+
+
+def _is_given(config: "TrainingConfig", name: str) -> bool:
+    """Return whether a setting differs from its default; no files are the default of files."""
+    return bool(getattr(config, name)) and getattr(config, name) != getattr(
+        type(config), name, None
+    )
+
+
 def _check_token_store(config: "TrainingConfig") -> None:
     """Reject settings that took effect when a token store was made."""
     if not config.token_store:
         return
-    of_texts = ("train_file", "validation_file", "text_column", "encoding", "max_train_samples")
-    given = next((name for name in (*of_texts, "add_words_file") if getattr(config, name)), None)
+    given = next((name for name in _OF_TEXTS if _is_given(config, name)), None)
     if given:
         raise ConfigError(f"--token_store already holds its texts as tokens: leave out --{given}")
     if not config.model_name_or_path:
@@ -56,11 +68,13 @@ def _check_model(config: "TrainingConfig") -> None:
             f"--config_overrides is {config.config_overrides!r}, but the shape comes from "
             "--model_name_or_path; leave one of them out"
         )
-    if config.model_name_or_path and config.vocab_size != type(config).vocab_size:
-        raise ConfigError(
-            f"--vocab_size is {config.vocab_size}, but the vocabulary comes from "
-            "--model_name_or_path; leave one of them out"
-        )
+    for name in ("vocab_size", "tokenizer_type", "cased"):
+        value = getattr(config, name)
+        if config.model_name_or_path and value != getattr(type(config), name):
+            raise ConfigError(
+                f"--{name} is {value}, but the vocabulary comes from --model_name_or_path; leave "
+                "one of them out"
+            )
 
 
 def _check_masking(config: "TrainingConfig") -> None:
@@ -86,10 +100,12 @@ def _check_publishing(config: "TrainingConfig") -> None:
     for name in ("push_to_hub", "resume_from_hub"):
         if getattr(config, name) and not config.hub_model_id:
             raise ConfigError(f"--{name} needs --hub_model_id, e.g. me/imdb_bert_uncased")
-    if config.hub_tag and not config.push_to_hub:
-        raise ConfigError(
-            f"--hub_tag is {config.hub_tag!r}, but nothing is published; give --push_to_hub too"
-        )
+    for name in ("hub_tag", "hub_revision"):
+        if getattr(config, name) and not config.push_to_hub:
+            raise ConfigError(
+                f"--{name} is {getattr(config, name)!r}, but nothing is published; give "
+                "--push_to_hub too"
+            )
 
 
 _CHECKS = (

@@ -6,64 +6,112 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from mlm.backend.input_pipeline import make_input_pipeline
+from mlm.evaluation.evaluator import Evaluator
+from mlm.terminal.progress import progress
 from mlm.training.compiled_learner import compile_learner
 from mlm.training.config import TrainingConfig
 from mlm.training.preparation import Preparation, prepare
+from mlm.training.run import evaluations_after
 from mlm.training.step.dataset import TrainingDataset
+from mlm.training.step.learner import Learner
+from mlm.training.summary import settings_table
 
+TIMED_BATCHES = 6  # of an evaluation
 TIMED_STEPS = 3  # after the first, which is traced and compiled
 TIMED_STEPS_IF_LENGTHS_VARY = 8
+
+
+class Timing(NamedTuple):
+    """Seconds of the parts of a run, measured on a few batches.
+
+    compiling: of the first step and the first evaluation; step: each; evaluation: of all held-out
+    batches; tokens_per_second: of the steps.
+    """
+
+    compiling: float
+    step: float
+    evaluation: float
+    tokens_per_second: float
 
 
 def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
     """Report tokens, steps, time, memory and what would be pushed where. Raises UserError."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(config, Path(folder) / "tokens", report)
-        first, speed = _time_steps(prepared)
+        report(settings_table(prepared))
+        timing = _time_run(prepared)
     batches, steps = prepared.batches, prepared.total_steps
-    each = batches.tokens_per_step / speed
     most = "at most " if len(batches.sizes) > 1 else ""
     epochs = steps * batches.global_batch_size / batches.num_sequences
     report(
         f"{steps:,} steps of {batches.global_batch_size} x {most}{config.max_seq_length} tokens: "
-        f"{epochs:.1f} epochs of {batches.num_sequences:,} sequences"
+        f"{epochs:.1f} epochs of {batches.num_sequences:,} sequences, "
+        f"{timing.tokens_per_second:,.0f} tokens/s"
     )
-    report(
-        f"first step {first:.1f} s, then {each:.2f} s each ({speed:,.0f} tokens/s): "
-        f"about {_duration(first + (steps - 1) * each)}, and evaluations "
-        f"every {config.eval_steps} steps"
-    )
+    evaluations = evaluations_after(0, steps, config.eval_steps) + 1
+    report(_duration_line(timing, steps, evaluations))
     report(f"memory so far: {_peak_gib():.1f} GiB on the host; disk: {_disk_space(prepared)}")
     report(_destination(config))
     report("nothing was written")
 
 
-def _time_steps(prepared: Preparation) -> tuple[float, float]:
-    """Return the seconds of the first step, and the tokens per second of the steps after it."""
-    learner = compile_learner(prepared).learner
+def _duration_line(timing: Timing, steps: int, evaluations: int) -> str:
+    seconds = timing.compiling + steps * timing.step + evaluations * timing.evaluation
+    counted = "1 evaluation" if evaluations == 1 else f"{evaluations:,} evaluations"
+    return (
+        f"about {_duration(seconds)}: {steps:,} steps of {timing.step:.2g} s, {counted} of "
+        f"{timing.evaluation:.2g} s, {timing.compiling:.0f} s of compiling"
+    )
 
-    def seconds_of(steps: int) -> float:
-        started = time.monotonic()
-        learner.fit(
-            make_input_pipeline(TrainingDataset(prepared.batches, 0, steps)),
-            verbose=0,
-            shuffle=False,
-        )
-        return time.monotonic() - started
 
-    first, steps = seconds_of(1), TIMED_STEPS
-    if len(prepared.batches.sizes) > 1:
-        steps = TIMED_STEPS_IF_LENGTHS_VARY
-        seconds_of(steps)  # each new length may be compiled
+def _time_run(prepared: Preparation) -> Timing:
+    """Time one step and some more, and some batches of an evaluation."""
+    with progress("compiling the first step"):
+        learner = compile_learner(prepared).learner
+        first = _seconds_of_steps(prepared, learner, 1)
+    steps = TIMED_STEPS
+    with progress("timing some steps"):
+        if len(prepared.batches.sizes) > 1:
+            steps = TIMED_STEPS_IF_LENGTHS_VARY
+            _seconds_of_steps(prepared, learner, steps)  # each new length may be compiled
+        seconds = _seconds_of_steps(prepared, learner, steps)
     masks = [prepared.batches.batch_at(step)[0]["attention_mask"] for step in range(steps)]
-    return first, sum(int(mask.sum()) for mask in masks) / seconds_of(steps)
+    speed = sum(int(mask.sum()) for mask in masks) / seconds
+    step = prepared.batches.tokens_per_step / speed
+    compiling, evaluation = _time_evaluation(prepared)
+    return Timing(max(0.0, first - step) + compiling, step, evaluation, speed)
+
+
+def _seconds_of_steps(prepared: Preparation, learner: Learner, steps: int) -> float:
+    dataset = TrainingDataset(prepared.batches, 0, steps)
+    started = time.monotonic()
+    learner.fit(make_input_pipeline(dataset), verbose=0, shuffle=False)
+    return time.monotonic() - started
+
+
+def _time_evaluation(prepared: Preparation) -> tuple[float, float]:
+    """Return the seconds of compiling an evaluation and of each one, by its first batches."""
+    batches = prepared.evaluation_batches.first(TIMED_BATCHES)
+    jit_compile = prepared.device.jit_compile
+    with prepared.device.scope():
+        evaluator = Evaluator(prepared.model, batches, jit_compile=jit_compile)
+    started = time.monotonic()
+    evaluator.target_scores()
+    both, each = time.monotonic() - started, evaluator.seconds
+    if len(batches) == 1:  # then the compilation is in it
+        evaluator.target_scores()
+        each = evaluator.seconds
+    return max(0.0, both - each), each * len(prepared.evaluation_batches) / len(batches)
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{max(1, minutes)} min"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def _peak_gib() -> float:

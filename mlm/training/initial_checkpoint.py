@@ -1,5 +1,6 @@
 """The initial checkpoint of a run: the one that is named, or a new model and a new tokenizer."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mlm import hub
@@ -11,30 +12,30 @@ from mlm.training.config_overrides import parse_config_overrides
 
 
 def load_initial_checkpoint(
-    config: TrainingConfig, policy: str
+    config: TrainingConfig, policy: str, report: Callable[[str], None]
 ) -> tuple[Checkpoint, dict[str, str | None] | None]:
     """Return the checkpoint to train, with the words of `add_words_file`, and its origin.
 
-    policy: Keras dtype policy of the model. The origin is `repo_id` and `commit` for the record,
-    None from scratch. Raises UserError.
+    policy: Keras dtype policy of the model. report: gets lines about a new tokenizer. The origin is
+    `repo_id` and `commit` for the record, None from scratch. Raises UserError.
     """
     if config.model_name_or_path:
         fetched = hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
         base = {"repo_id": fetched.repo_id, "commit": fetched.commit}
         checkpoint = read_checkpoint(fetched.folder, dtype=policy, seed=config.seed)
     else:
-        checkpoint, base = _from_scratch(config, policy), None
+        checkpoint, base = _from_scratch(config, policy, report), None
     if config.add_words_file:
         words = read_words(config.add_words_file)
         checkpoint = add_words(checkpoint, words, policy=policy, seed=config.seed)
     return checkpoint, base
 
 
-def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
+def _from_scratch(config: TrainingConfig, policy: str, report: Callable[[str], None]) -> Checkpoint:
     import keras
 
     from mlm.data.tokens.corpus import texts_of_side
-    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
     from mlm.model.encoder import MaskedLM
 
     # Not from the texts that are held out: a vocabulary is learned too.
@@ -44,9 +45,17 @@ def _from_scratch(config: TrainingConfig, policy: str) -> Checkpoint:
         validation_files=config.validation_file,
         text_column=config.text_column,
         encoding=config.encoding,
+        encoding_errors=config.encoding_errors,
+        clean_html=config.clean_html,
         validation_split_percentage=config.validation_split_percentage,
     )
-    tokenizer = train_tokenizer(texts, config.vocab_size)
+    tokenizer = train_tokenizer(
+        texts,
+        config.vocab_size,
+        tokenizer_type=config.tokenizer_type,
+        cased=config.cased,
+        report=report,
+    )
     overrides = {
         "max_position_embeddings": max(512, config.max_seq_length),
         **special_token_ids(config.model_type, tokenizer),

@@ -10,10 +10,12 @@ from mlm.backend import processes
 from mlm.backend.devices import Device, choose_device
 from mlm.data.batches.masked_batches import EvaluationBatches, MaskedBatches, evaluation_batches
 from mlm.data.tokens.corpus import build_token_store
+from mlm.data.tokens.sample_texts import sample_lines
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenStore
 from mlm.errors import ConfigError
+from mlm.terminal.progress import progress
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
     from mlm.model.encoder import MaskedLM
+
+
+SAMPLES, SAMPLES_OF_DRY_RUN = 3, 10  # texts that are shown as the model sees them
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,25 @@ def prepare(
     Args:
         config: of the run.
         tokens: folder for the token store.
-        report: gets lines about the device and the texts.
+        report: gets lines about the texts.
         global_batch_size: that of the run to resume, whatever devices there are now.
 
     Raises:
         UserError: what cannot work.
     """
     device = choose_device(config.precision)
-    report(f"device: {device}")
     rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
-    with device.scope():
-        checkpoint, base_model = load_initial_checkpoint(config, device.policy)
+    with device.scope(), progress("building the model"):
+        checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     _check_length(config, model.config.max_position_embeddings)
     model.freeze_lower_layers(config.freeze_layers)
     with processes.first_before_others():
         store = _token_store(config, tokenizer, tokens)
     report(store.report_line)
+    shown = SAMPLES_OF_DRY_RUN if config.dry_run else SAMPLES
+    for line in sample_lines(store.train, tokenizer, shown):
+        report(line)
     facts = TokenFacts.of(tokenizer)
     batches = _training_batches(
         config, store, facts, rows * device.num_replicas, dynamic_padding=not device.one_shape
@@ -139,6 +146,8 @@ def _token_store(
         validation_files=config.validation_file,
         text_column=config.text_column,
         encoding=config.encoding,
+        encoding_errors=config.encoding_errors,
+        clean_html=config.clean_html,
         validation_split_percentage=config.validation_split_percentage,
         max_train_samples=config.max_train_samples,
     )

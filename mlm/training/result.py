@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlm import hub
-from mlm.checkpoint.folder import save_checkpoint
+from mlm.backend import processes
+from mlm.checkpoint.folder import OpenCheckpoint, save_checkpoint
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.errors import HubError, TrainingError, one_line
 from mlm.evaluation.evaluator import Figures
+from mlm.terminal.progress import progress
 from mlm.training import card
-from mlm.training.card.examples import try_examples
+from mlm.training.card.examples import try_examples, try_examples_of
+from mlm.training.card.training_json import Example
 from mlm.training.config import TrainingConfig
 from mlm.training.preparation import Preparation
 from mlm.training.record import Progress, training_record
@@ -39,6 +42,29 @@ def result_of(prepared: Preparation, progress: Progress, after: Figures) -> Trai
     return TrainingResult(Path(prepared.config.output_dir), before, after, record)
 
 
+def try_before(prepared: Preparation, report: Callable[[str], None]) -> list[Example]:
+    """Return the best words of the initial checkpoint for the card's examples; [] of a new model.
+
+    In a cluster there are none either: one process cannot compute by itself yet.
+    """
+    config = prepared.config
+    if not config.model_name_or_path or processes.count() > 1:
+        return []
+    opened = OpenCheckpoint(
+        prepared.tokenizer,
+        prepared.hf_config,
+        prepared.model.config,
+        None,
+        Path(config.model_name_or_path),
+    )
+    try:
+        with progress("trying the example sentences"):
+            return try_examples_of(opened, prepared.model, config.example_texts)
+    except Exception as error:  # they are an extra: nothing in them is worth a run
+        report(f"the examples cannot be tried: {type(error).__name__}: {one_line(error)}")
+        return []
+
+
 def write_checkpoint(
     prepared: Preparation, result: TrainingResult, report: Callable[[str], None]
 ) -> None:
@@ -60,7 +86,8 @@ def write_checkpoint(
 def add_examples(folder: Path, config: TrainingConfig, report: Callable[[str], None]) -> None:
     """Record the best words of the checkpoint, as it was saved, for the card's examples."""
     try:
-        examples = try_examples(folder, config.example_texts)
+        with progress("trying the example sentences"):
+            examples = try_examples(folder, config.example_texts)
         card.add_measurements(folder, examples=examples)
     except Exception as error:  # nothing in a card is worth hours of training
         report(f"the card has no examples: {type(error).__name__}: {one_line(error)}")
@@ -71,13 +98,17 @@ def publish(
 ) -> TrainingResult:
     """Push the checkpoint folder; TrainingError, with the command to push it later, if it fails."""
     repo_id, private, tag = str(config.hub_model_id), config.hub_private_repo, config.hub_tag
+    branch = config.hub_revision
     try:
         if "/" not in repo_id:  # the card names the repository in full
-            card.name_model_card(result.folder, hub.check_push(repo_id))
-        published = hub.push_checkpoint(result.folder, repo_id, private=private, tag=tag)
+            card.name_model_card(result.folder, hub.check_push(repo_id).repo_id)
+        published = hub.push_checkpoint(
+            result.folder, repo_id, private=private, tag=tag, branch=branch
+        )
     except HubError as error:
         command = ["mlm", "push", str(result.folder), repo_id]
         command += ["--private"] * private + (["--tag", tag] if tag else [])
+        command += ["--revision", branch] if branch else []
         raise TrainingError(
             f"{error}; the checkpoint is whole in {shlex.quote(str(result.folder))}: publish it "
             f"with `{shlex.join(command)}`"

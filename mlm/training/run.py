@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.run_state import (
@@ -23,15 +21,22 @@ from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
 from mlm.evaluation.evaluator import Evaluator, Figures
+from mlm.terminal.progress import Bar
+from mlm.terminal.progress import progress as sign_of_life
 from mlm.training.compiled_learner import compile_learner
 from mlm.training.event_log import EventLog
 from mlm.training.preparation import Preparation
-from mlm.training.progress import StepCounter, progress_bar, write_line
+from mlm.training.progress import StepBar, StepCounter, step_bar
 from mlm.training.record import Progress
 from mlm.training.state.resuming import check_same_run
 from mlm.training.state.saver import StateSaver
 from mlm.training.step.dataset import TrainingDataset
 from mlm.training.stopping import StopRequest
+
+
+def evaluations_after(step: int, total_steps: int, every: int) -> int:
+    """Return how many evaluations follow this step: every so many steps, and at the end."""
+    return (total_steps - 1) // every - step // every + 1
 
 
 class TrainingStopped(Exception):
@@ -112,17 +117,28 @@ class TrainingRun:
             stack.enter_context(
                 self._saver.open(lambda: self._stop.is_asked() or not self._is_over())
             )
-            bar = stack.enter_context(progress_bar(self._prepared.total_steps, self.progress.step))
             if self.progress.before is None:
                 self._evaluate_before()
             self._evaluate_if_due()  # if the run was stopped before it evaluated
-            for step in self._pauses():
-                self._train_until(step, bar)
-                self._pause()
+            self._train_with_pauses()
             self._save()  # what is killed or fails after this need not train again
-            self._saver.wait()
+            with sign_of_life("writing the last state"):
+                self._saver.wait()
         if processes.any_of(self._stop.is_asked()):
             raise self._make_stopped()
+
+    def _train_with_pauses(self) -> None:
+        with step_bar(self._prepared.total_steps, self.progress.step) as steps:
+            for step in self._pauses():
+                steps.bar.seconds_later = self._seconds_of_evaluations()
+                self._train_until(step, steps)
+                self._pause()
+
+    def _seconds_of_evaluations(self) -> float:
+        """Return the seconds of the evaluations to come, those between the steps and the last."""
+        step, every = self.progress.step, self.config.eval_steps
+        count = evaluations_after(step, self._prepared.total_steps, every)
+        return count * self._evaluator.seconds
 
     def _pauses(self) -> Iterator[int]:
         """Yield the steps at which training pauses to log, evaluate or save."""
@@ -144,18 +160,24 @@ class TrainingRun:
         has_stalled = patience is not None and waited >= patience
         return has_stalled or self.progress.step >= self._prepared.total_steps
 
-    def _train_until(self, end: int, bar: tqdm) -> None:
+    def _train_until(self, end: int, steps: StepBar) -> None:
+        """Train to step `end`, or to a step before it after which to stop or to save."""
         progress, started = self.progress, time.monotonic()
         self._loss.carry(progress.unfinished_mean)
-        counter = StepCounter(bar, self._stop)
-        batches = make_input_pipeline(TrainingDataset(self._prepared.batches, progress.step, end))
+        dataset = TrainingDataset(self._prepared.batches, progress.step, end)
+        counter = StepCounter(steps, self._ends_early, dataset.length_of)
+        batches = make_input_pipeline(dataset)
         self._learner.fit(batches, verbose=0, shuffle=False, callbacks=[counter])
         progress.step += counter.steps
         progress.seconds += time.monotonic() - started
         self._check_skipped_steps()
         progress.unfinished_mean = self._loss.sums()
+        steps.end()
         if progress.step == end:
-            self._log(bar)
+            self._log(steps.bar)
+
+    def _ends_early(self) -> bool:
+        return self._stop.is_set() or self._saver.is_due()
 
     def _check_skipped_steps(self) -> None:
         """Report a non-finite step that was skipped; TrainingError if it is one too many."""
@@ -171,16 +193,16 @@ class TrainingRun:
                 f"{said}; lower --learning_rate, raise --warmup_steps, or skip such steps with "
                 f"--skip_bad_steps; {where}"
             )
-        write_line(self._report, f"{said}: skipped, {count} in all")
+        self._report(f"{said}: skipped, {count} in all")
 
-    def _log(self, bar: tqdm) -> None:
+    def _log(self, bar: Bar) -> None:
         progress = self.progress
         loss, progress.unfinished_mean = float(self._loss.result()), None
         if not self._loss.sums()[1]:
             return  # every step since the last point was skipped
         progress.loss_curve.append([progress.step, round(loss, 5)])
         speed = progress.tokens_per_second(self._prepared.batches.tokens_per_step)
-        bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s")
+        bar.note = f"loss {loss:.3f}, {speed:,.0f} tokens/s"
         self._events.scalar("train/loss", loss, progress.step)
         self._events.scalar("train/tokens_per_second", speed, progress.step)
 
@@ -195,7 +217,7 @@ class TrainingRun:
         if progress.step == self._prepared.total_steps:
             return  # `final_figures` does the rest
         saved = self._evaluate_if_due()
-        if not saved and (progress.step % config.save_steps == 0 or self._saver.push_is_due()):
+        if not saved and (progress.step % config.save_steps == 0 or self._saver.is_due()):
             self._save()
 
     def _make_stopped(self) -> TrainingStopped:
@@ -260,8 +282,7 @@ class TrainingRun:
             raise TrainingError(
                 f"the validation loss is not finite ({when}); lower --learning_rate"
             )
-        write_line(
-            self._report,
+        self._report(
             f"{when}: masked-token perplexity {figures.perplexity:.2f} (loss {figures.loss:.4f} "
             f"nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
             f"{figures.num_tokens:,} masked tokens in held-out documents",

@@ -51,7 +51,7 @@ def write_rows(path: Path, rows: int) -> None:
 def build_store(path: Path) -> tuple[float, float, str]:
     """Build a token store; return the peak resident memory in MiB, the seconds and the report."""
     from mlm.data.tokens.corpus import build_token_store
-    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
 
     tokenizer = train_tokenizer(synthetic_texts(1000), 300)
     start = time.perf_counter()

@@ -8,6 +8,7 @@ from mlm.backend.atomic_files import (
     remove_leftovers,
     replace_file,
     replace_folder,
+    replacing_file,
     staging_folder,
 )
 
@@ -70,3 +71,24 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
         (tmp_path / name).mkdir()
     remove_leftovers(tmp_path, ".making-")
     assert {path.name for path in tmp_path.iterdir()} == {"making-abc", ".other-abc"}
+
+
+def test_a_file_is_replaced_when_its_block_ends_well(tmp_path):
+    path = tmp_path / "filled.csv"
+    path.write_text("old")
+    with replacing_file(path) as stream:
+        stream.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    with pytest.raises(KeyboardInterrupt), replacing_file(path) as stream:
+        stream.write(b"half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_a_file_is_written_to_and_stays(tmp_path):
+    path = tmp_path / "null"
+    path.symlink_to("/dev/null")
+    with replacing_file(path) as stream:
+        stream.write(b"new")
+    assert path.is_char_device()

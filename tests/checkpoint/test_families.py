@@ -74,6 +74,12 @@ def assert_same_values(ours: dict, others: dict, names=None) -> None:
         np.testing.assert_array_equal(ours[name], others[name], err_msg=name)
 
 
+def decoder_of(model) -> str:
+    """Return the name of the decoder's matrix in a PyTorch model."""
+    head = model.get_output_embeddings()
+    return next(f"{name}.weight" for name, module in model.named_modules() if module is head)
+
+
 def rewrite(folder, change) -> None:
     """Save the folder's tensors again after `change`, which renames or adds tensors."""
     path = folder / "model.safetensors"
@@ -145,14 +151,51 @@ def test_gamma_and_beta_a_missing_prefix_and_buffers_are_understood(family, save
 def test_a_tied_decoder_may_be_stored_or_not(family, save_model):
     folder, model = save_model(family)
     without = values(read_checkpoint(folder).model)
-    decoder = next(
-        f"{name}.weight"
-        for name, module in model.named_modules()
-        if module is model.get_output_embeddings()
-    )
     table = model.get_input_embeddings().weight.detach()
-    rewrite(folder, lambda tensors: tensors | {decoder: table})
+    rewrite(folder, lambda tensors: tensors | {decoder_of(model): table})
     assert_same_values(values(read_checkpoint(folder).model), without)
+
+
+@FAMILY
+def test_a_tied_model_may_be_stored_by_its_decoder_without_the_word_embeddings(family, save_model):
+    folder, model = save_model(family)
+    both = values(read_checkpoint(folder).model)
+    table = model.get_input_embeddings().weight
+
+    def by_decoder(tensors: dict) -> dict:
+        kept = {name: value for name, value in tensors.items() if not torch.equal(value, table)}
+        assert len(kept) == len(tensors) - 1
+        return kept | {decoder_of(model): table.detach()}
+
+    rewrite(folder, by_decoder)
+    assert_same_values(values(read_checkpoint(folder).model), both)
+
+
+@FAMILY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_another_decoder_than_the_config_says_counts_and_stays_untied(
+    family, dtype, save_model, small_tokenizer, caplog, monkeypatch
+):
+    monkeypatch.setattr("mlm.checkpoint.weights.ROWS_AT_ONCE", 10)  # several blocks
+    folder, model = save_model(family, dtype=dtype)
+    other = model.get_input_embeddings().weight.detach().clone()
+    other[-1, -1] += 1
+    rewrite(folder, lambda tensors: tensors | {decoder_of(model): other})
+    found = read_checkpoint(folder)
+    np.testing.assert_array_equal(values(found.model)["head/decoder"], other.float().numpy())
+    assert f"the weights hold another decoder ({decoder_of(model)})" in caplog.text
+    assert not found.fresh_head
+    save_checkpoint(found.model, small_tokenizer, folder / "saved", hf_config=found.hf_config)
+    written = json.loads((folder / "saved" / "config.json").read_text())
+    assert written["tie_word_embeddings"] is False
+    assert_same_values(values(read_checkpoint(folder / "saved").model), values(found.model))
+
+
+def test_the_bias_of_the_decoder_counts_where_the_head_has_another(save_model):
+    folder, _ = save_model("bert")
+    bias = torch.arange(97.0)
+    rewrite(folder, lambda tensors: tensors | {"cls.predictions.decoder.bias": bias})
+    np.testing.assert_array_equal(values(read_checkpoint(folder).model)["head/bias"], bias)
 
 
 @FAMILY
@@ -261,14 +304,12 @@ def test_how_transformers_answers_is_not_what_a_checkpoint_says(
     assert written["output_hidden_states"] is False
 
 
-@pytest.mark.parametrize("family", sweep(every_family(), quick=["bert", "albert"]))
-def test_each_family_trains_and_is_read_elsewhere(family, save_model, small_corpus, tmp_path):
-    folder, before = save_model(family)
+def train_three_steps(folder, corpus, output):
     config = TrainingConfig.from_dict(
         {
-            "train_file": [str(small_corpus)],
+            "train_file": [str(corpus)],
             "model_name_or_path": str(folder),
-            "output_dir": str(tmp_path / "out"),
+            "output_dir": str(output),
             "max_seq_length": 24,
             "max_steps": 3,
             "learning_rate": 1e-2,
@@ -276,7 +317,13 @@ def test_each_family_trains_and_is_read_elsewhere(family, save_model, small_corp
             "precision": "fp32",
         }
     )
-    result = train(config, report=lambda line: None)
+    return train(config, report=lambda line: None)
+
+
+@pytest.mark.parametrize("family", sweep(every_family(), quick=["bert", "albert"]))
+def test_each_family_trains_and_is_read_elsewhere(family, save_model, small_corpus, tmp_path):
+    folder, before = save_model(family)
+    result = train_three_steps(folder, small_corpus, tmp_path / "out")
     after, loading = transformers.AutoModelForMaskedLM.from_pretrained(
         result.folder, output_loading_info=True
     )
@@ -286,3 +333,18 @@ def test_each_family_trains_and_is_read_elsewhere(family, save_model, small_corp
     untouched = [name for name in first if torch.equal(first[name], last[name])]
     # Rows of segments or tokens that no text used are in tables that did change.
     assert not [name for name in untouched if "position_ids" not in name]
+
+
+def test_training_keeps_a_decoder_untied_that_the_config_calls_tied(
+    save_model, small_corpus, tmp_path
+):
+    folder, model = save_model("bert")
+    other = torch.randn(97, 24)
+    rewrite(folder, lambda tensors: tensors | {decoder_of(model): other})
+    result = train_three_steps(folder, small_corpus, tmp_path / "out")
+    written = json.loads((result.folder / "config.json").read_text())
+    assert written["tie_word_embeddings"] is False
+    after = transformers.AutoModelForMaskedLM.from_pretrained(result.folder)
+    decoder, table = after.get_output_embeddings().weight, after.get_input_embeddings().weight
+    distances = [float((decoder - each).detach().abs().max()) for each in (other, table)]
+    assert 0 < distances[0] < 0.1 < distances[1]

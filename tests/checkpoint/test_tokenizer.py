@@ -13,7 +13,7 @@ from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer, save_tokenize
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.batches.masking import mask_tokens
 from mlm.data.tokens.token_facts import TokenFacts, random_word_ids, special_ids, word_starts
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 from tests.support.family_tokenizers import KINDS, save_as_on_the_hub
 from tests.support.places import SHARED
@@ -25,7 +25,7 @@ TEXTS = [
     "The quick brown fox jumps over the lazy dog, quickly.",
     "Waltz, bad nymph, for quick jigs vex the lazy foxes!",
     "Sphinx of black quartz: judge my vow, judge the jumping dogs.",
-    "Café, naïve, Führer — the accents go.",
+    "Café, naïve, Führer — the accents stay.",
 ] * 3
 
 
@@ -101,8 +101,8 @@ def test_a_sentence_gets_its_special_tokens(tokenizer):
     assert tokens == ["[CLS]", "the", "[MASK]", ",", "the", "[SEP]"]
 
 
-def test_capitals_and_accents_are_folded(tokenizer):
-    assert tokenizer.tokenize("QUICK Café") == tokenizer.tokenize("quick cafe")
+def test_capitals_are_folded(tokenizer):
+    assert tokenizer.tokenize("QUICK Café") == tokenizer.tokenize("quick café")
     assert not any(token != token.lower() for token in tokenizer.get_vocab() if token[0] != "[")
 
 
@@ -133,12 +133,10 @@ def test_texts_are_read_once():
     )
 
 
-def test_the_alphabet_is_limited():
+def test_letters_that_occur_once_are_left_out():
     every_letter_once = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
     trained = train_tokenizer([*TEXTS, every_letter_once], 5000)
     assert not any(chr(0x4E00 + i) in trained.get_vocab() for i in range(3000))
-    twice = train_tokenizer([*TEXTS, every_letter_once * 2], 5000)
-    assert sum(len(token) == 1 for token in twice.get_vocab()) == 1000
 
 
 def test_a_vocabulary_too_small_is_named():
@@ -209,6 +207,42 @@ def test_truncation_and_padding_of_a_published_file_are_dropped(tokenizer, tmp_p
     loaded = load_tokenizer(tmp_path)
     assert loaded.backend_tokenizer.truncation is None
     assert encode_texts(loaded, TEXTS) == encode_texts(tokenizer, TEXTS)
+
+
+SAID_ONCE = {  # option of the class -> family; component of tokenizer.json, its setting, a value
+    "strip_accents": ("bert", "normalizer", "strip_accents", False),
+    "tokenize_chinese_chars": ("bert", "normalizer", "handle_chinese_chars", False),
+    "do_lower_case": ("bert", "normalizer", "lowercase", False),
+    "add_prefix_space": ("roberta", "pre_tokenizer", "add_prefix_space", True),
+}
+
+
+@pytest.mark.parametrize("option", SAID_ONCE)
+def test_what_tokenizer_json_says_counts_where_tokenizer_config_does_not_repeat_it(
+    option, tmp_path
+):
+    from transformers import AutoTokenizer
+
+    family, component, setting, value = SAID_ONCE[option]
+    KINDS[family]().save_pretrained(tmp_path)
+    write_json(tmp_path / "config.json", {"model_type": family})
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert content[component][setting] != value
+    content[component][setting] = value
+    write_json(tmp_path / "tokenizer.json", content)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    overruled = config.pop(option)
+    write_json(tmp_path / "tokenizer_config.json", config)
+
+    def setting_of(tokenizer) -> object:
+        return json.loads(tokenizer.backend_tokenizer.to_str())[component][setting]
+
+    loaded = load_tokenizer(tmp_path)
+    assert setting_of(loaded) == value
+    save_tokenizer(loaded, tmp_path, model_max_length=64)
+    assert setting_of(AutoTokenizer.from_pretrained(tmp_path)) == value
+    write_json(tmp_path / "tokenizer_config.json", config | {option: overruled})
+    assert setting_of(load_tokenizer(tmp_path)) == overruled
 
 
 @pytest.mark.parametrize("with_config", [False, True])

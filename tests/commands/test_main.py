@@ -90,3 +90,14 @@ def test_it_runs_as_a_module():
         [sys.executable, "-m", "mlm", "--version"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == f"mlm {mlm.__version__}\n"
+
+
+def test_an_interruption_is_one_line(monkeypatch, capsys):
+    from mlm.inference.fill_mask import FillMask
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FillMask, "from_pretrained", interrupt)
+    assert main(["fill", "the [MASK]"]) == 130
+    assert capsys.readouterr() == ("", "mlm fill: interrupted\n")

@@ -6,5 +6,5 @@ Covered elsewhere:
     tokens/read_window by test_data_order, test_sharded_tokens
     tokens/token_facts by test_masked_batches, checkpoint/test_tokenizer
     tokens/token_store by test_corpus
-    tokens/wordpiece by test_corpus, checkpoint/test_tokenizer
+    tokens/tokenizer_training by test_tokenizer_training
 """

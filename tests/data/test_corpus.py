@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from mlm.data.tokens import token_store
 from mlm.data.tokens.corpus import build_token_store, open_token_store, side_of
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CorpusError
 from tests.support.places import SHARED
 
@@ -162,10 +163,40 @@ def test_the_report_is_one_line_with_every_count(tmp_path, tokenizer, texts):
     )
 
 
+def test_texts_that_are_probably_not_meant_give_a_warning(tmp_path, tokenizer):
+    short = write_texts(tmp_path / "short.txt", [f"no {'x' * (n % 9)} {n}" for n in range(60)])
+    line = build(tmp_path / "a", tokenizer, short, validation_split_percentage=20).report_line
+    assert "texts have fewer than 20 characters; if they are not the texts you mean" in line
+    equal = write_texts(tmp_path / "equal.txt", [f"{'the violin ' * 3}{n:05}" for n in range(60)])
+    line = build(tmp_path / "b", tokenizer, equal, validation_split_percentage=20).report_line
+    assert "texts have 38 characters each: an export may have cut them off" in line
+    foreign = [f"{'今天天气 ' * (n % 5)}the slow waltz {text}" for n, text in enumerate(UNIQUE)]
+    path = write_texts(tmp_path / "foreign.txt", foreign)
+    line = build(tmp_path / "c", tokenizer, path).report_line
+    assert re.search(r"warning: \d+\.\d% of the tokens .* are unknown to the tokenizer", line)
+
+
+def test_many_control_characters_give_a_warning(tmp_path, tokenizer):
+    path = write_texts(tmp_path / "a.txt", [f"{text} \x02" for text in UNIQUE])
+    warning = build(tmp_path / "store", tokenizer, path).report_line.split("\n")[-1]
+    assert f"{len(UNIQUE)} of {len(UNIQUE)} rows held control characters" in warning
+
+
+def test_other_reading_settings_give_another_store(tmp_path, tokenizer):
+    path = write_texts(tmp_path / "a.txt", [f"{text} <hr> ok" for text in TEXTS])
+    stores = [
+        build(tmp_path / "store", tokenizer, path, **settings)
+        for settings in ({}, {"clean_html": "no"}, {"encoding_errors": "ignore"})
+    ]
+    assert len({store.fingerprint for store in stores}) == 3
+    assert "<hr>" not in "".join(documents(tokenizer, stores[0].train))
+
+
 def test_a_doubtful_encoding_is_reported_on_its_own_line(tmp_path, tokenizer):
     path = write_texts(tmp_path / "a.txt", [f"crème {text}" for text in TEXTS])
     store = build(tmp_path / "store", tokenizer, path, encoding="ISO-8859-1")
-    _, warning = store.report_line.split("\n")
+    _, note, warning, *_ = store.report_line.split("\n")
+    assert note == "a.txt: ISO-8859-1 is read as Windows-1252, as browsers do"
     assert "look like UTF-8 read as ISO-8859-1" in warning
     assert open_token_store(tmp_path / "store").report_line == store.report_line
 

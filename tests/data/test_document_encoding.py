@@ -46,8 +46,9 @@ def test_ids_are_the_tokenizers(kind, check_every, cache_bytes, monkeypatch):
 
 def test_real_texts_and_vocabulary(shared_data):
     from mlm.checkpoint.tokenizer import load_tokenizer
-    from mlm.data.texts.cleaning import TextReport, read_texts
+    from mlm.data.texts.cleaning import read_texts
     from mlm.data.texts.text_files import expand_files
+    from mlm.data.texts.text_report import TextReport
 
     files = expand_files([str(shared_data / "imdb" / "test_4k.csv.gz")])
     batch = list(read_texts(files, text_column=None, encoding=None, report=TextReport()))[:500]

@@ -160,7 +160,7 @@ def test_training_on_shards_equals_training_on_one_store(
 
 
 def test_a_store_of_another_tokenizer(shards, small_tokenizer, tmp_path):
-    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
 
     other = train_tokenizer(["other words than those"], 40)
     with pytest.raises(CorpusError, match=r"part-0 was made with another tokenizer"):

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlm.data.texts.cleaning import SeenTexts, TextReport, clean_text, read_texts, text_digest
+from mlm.data.texts.cleaning import clean_text, read_texts
+from mlm.data.texts.seen_texts import SeenTexts, text_digest
 from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.data.texts.text_report import TextReport
 from mlm.errors import CorpusError
 from tests.support.places import SHARED
 
@@ -20,10 +22,9 @@ IMDB = SHARED / "data" / "imdb"
 TEXTS = ["A fine film.", 'She said "no", twice.', "Line one line two", "Crème brûlée"]
 
 
-def read(*files, text_column=None, encoding=None, report=None):
+def read(*files, report=None, **settings):
     report = TextReport() if report is None else report
-    names = [str(file) for file in files]
-    return list(read_texts(names, text_column=text_column, encoding=encoding, report=report))
+    return list(read_texts([str(file) for file in files], report=report, **settings))
 
 
 def report_of(*files, **settings) -> TextReport:
@@ -111,14 +112,22 @@ def test_parquet_of_dictionaries_and_nulls(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", "text,n\nhello, world,1\nx,2\n", "more fields than its header"),
-        ("a.csv", "text,n\nx,2\nhello, world,1\n", "Expected 2 fields in line 3, saw 3"),
-        ("a.csv", 'text\nok\n"never closed\n', "EOF inside string"),
+        (
+            "a.csv",
+            "text,n\nx,2\nhello, world,1\n",
+            "more fields than its header, which has 2; quote",
+        ),
+        (
+            "a.csv",
+            'text\nok\n"never closed\n',
+            "quote that opens in row 2 below the header is never closed",
+        ),
         ("a.csv", "", "it is empty; give a file"),
         ("a.jsonl", '{"text": "ok"}\n{"text": \n', "line 2"),
         ("a.json", '[{"text": "ok"}]', "line 1 holds a list; expected an object per line"),
         ("a.jsonl", '{"text": {"de": "ja"}}\n', "'text' holds a dict"),
         ("a.parquet", "text\n", "cannot be read"),
-        ("a.csv.gz", "text\nnot gzip\n", "cannot be opened"),
+        ("a.csv.gz", "text\nnot gzip\n", "is not compressed by gzip, as its name says"),
         ("a.csv.gz", gzip.compress(b"text\n" + b"word\n" * 9999)[:-9], "cut short"),
     ],
 )
@@ -232,7 +241,11 @@ LONG = "a much longer text than any title would ever be"
         ("id,text", "1,hello", "hello"),
         ("title,Review", "hello,short", "short"),
         ("sentence,text", "no,yes", "yes"),
-        ("id,words", "12,hello", "hello"),
+        ("id,words", "12,hello there", "hello there"),
+        ("user,words", "a0f3-77,hello there", "hello there"),
+        ("id,words", "ab,今天天气很好", "今天天气很好"),
+        ("day,words", "2020-01-31 10:00:00,hello there", "hello there"),
+        ("comment,post", f"ok,{LONG}", LONG),
         ("title,words", f"short,{LONG}", LONG),
     ],
 )
@@ -243,7 +256,9 @@ def test_the_obvious_text_column_is_found(write, header, row, expected):
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
-        ("first,second", "hello,world", "first, second: name one with --text_column"),
+        ("first,second", "hello you,dear world", "first, second: name one with --text_column"),
+        ("id,toxic", "b0,0.5", "id, toxic: name one with --text_column, or leave this file out"),
+        ("id,label", "b0,toxic", "id, label: name one with --text_column"),
         ("id,stars", "1,2", "id, stars: name one with --text_column"),
         ("text,TEXT", "hello,world", "text, TEXT: name one"),
         ("1,hello this is a review", f"2,{LONG}", "looks like data"),
@@ -267,8 +282,35 @@ def test_a_column_of_numbers_in_parquet_is_refused(tmp_path):
 
 
 def test_the_report_says_which_column_was_read(write):
-    report = report_of(write("a.csv", "id,words\n1,hello\n"))
+    report = report_of(write("a.csv", "id,words\n1,hello there\n"))
     assert report.summary().startswith("1 row") and "(column words)" in report.summary()
+
+
+def test_a_known_name_without_prose_loses_and_that_is_said(write):
+    rows = [f"ok {number},{LONG} {number}" for number in range(4)]
+    path = write("mods.csv", "\n".join(["comment,post", *rows]))
+    assert read(path)[0] == f"{LONG} 0"
+    (note,) = report_of(path).remarks()
+    assert note.startswith("mods.csv: column 'post' is read, because 'comment' holds 4 characters")
+    assert read(path, text_column="comment")[0] == "ok 0"
+
+
+def test_files_that_do_not_agree_in_the_column_are_refused(write):
+    first = write("a.csv", "id,text\n1,hello there\n")
+    second = write("b.csv", f"review,note\n{LONG},x\n")
+    with pytest.raises(CorpusError, match=r"a\.csv seem to be in column 'text', .*'review'"):
+        read(first, second)
+    both = write("c.csv", "text,review\none two,three four\n")
+    assert read(first, both) == ["hello there", "one two"]
+
+
+def test_competition_folders_are_not_trained_on_by_their_ids(write, tmp_path):
+    write("train.csv", "id,comment_text\na0,the soup was warm\na1,the rain fell\n")
+    write("sample_submission.csv", "id,toxic\nb0,0.5\nb1,0.5\n")
+    with pytest.raises(CorpusError, match=r"sample_submission\.csv: no column is clearly the text"):
+        read(tmp_path / "*.csv")
+    with pytest.raises(CorpusError, match=r"has no column 'comment_text'.*leave this file out"):
+        read(tmp_path / "*.csv", text_column="comment_text")
 
 
 @pytest.mark.parametrize(
@@ -278,6 +320,9 @@ def test_the_report_says_which_column_was_read(write):
         (".parquet", {"encoding": "cp1252"}, "Parquet is always UTF-8"),
         (".csv", {"encoding": "latin-99"}, "latin-99 is not known"),
         (".csv", {"encoding": "rot13"}, "rot13 is not known"),
+        (".parquet", {"encoding_errors": "ignore"}, "Parquet is always UTF-8"),
+        (".csv", {"encoding_errors": "skip"}, "'skip'; expected one of strict, replace, ignore"),
+        (".csv", {"clean_html": "maybe"}, "'maybe'; expected one of auto, yes, no"),
     ],
 )
 def test_a_setting_is_not_ignored(tmp_path, suffix, settings, message):
@@ -294,7 +339,7 @@ def test_bytes_that_are_not_utf8_are_located(write):
         read(write("a.csv", content))
     message = str(error.value)
     assert f"byte 0xe9 at offset {content.index(0xE9):,}" in message
-    assert "a.csv" in message and "--encoding ISO-8859-1 or --encoding cp1252" in message
+    assert "a.csv" in message and "cp1252 (“café”)" in message
 
 
 def test_a_character_cut_at_the_end_is_located(write):
@@ -302,23 +347,31 @@ def test_a_character_cut_at_the_end_is_located(write):
         read(write("a.txt", b"one\ntwo \xc3"))
 
 
-def test_utf16_is_recognised(write):
+def test_utf16_with_a_byte_order_mark_is_read_and_said(write):
     path = write("a.txt", "café".encode("utf-16"))
-    with pytest.raises(CorpusError, match="try --encoding utf-16"):
-        read(path)
-    assert read(path, encoding="utf-16") == ["café"]
+    assert read(path) == read(path, encoding="utf-16") == ["café"]
+    assert report_of(path).remarks() == ["a.txt: read as UTF-16, as its byte order mark says"]
 
 
 def test_a_wrong_encoding_points_to_utf8(write):
-    path = write("a.txt", "“quoted”".encode())  # ends in byte 0x9d, undefined in cp1252
-    with pytest.raises(CorpusError, match=r"is not CP1252.*leave --encoding out"):
-        read(path, encoding="cp1252")
+    path = write("a.txt", "“quoted”".encode())
+    with pytest.raises(CorpusError, match=r"is not CP932.*valid UTF-8: leave --encoding out"):
+        read(path, encoding="cp932")
 
 
-def test_a_mostly_utf8_file_gets_a_repair_command(write):
-    path = write("a.txt", "crème brûlée à la carte\n".encode() * 9 + b"caf\xc3\n")
-    with pytest.raises(CorpusError, match=r"all but 1 of its characters are.*iconv -c .* a\.txt"):
+def test_a_mostly_utf8_file_can_be_read_without_its_invalid_bytes(write):
+    path = write("a.txt", "crème brûlée à la carte\n".encode() * 9 + b"un caf\xc3 noir\n")
+    with pytest.raises(CorpusError, match=r"all but 1 of its 3\d char.*--encoding_errors replace"):
         read(path)
+    for errors, text, done in (
+        ("replace", "un caf\ufffd noir", "replaced by U+FFFD"),
+        ("ignore", "un caf noir", "left out"),
+    ):
+        report = TextReport()
+        assert read(path, encoding_errors=errors, report=report)[-1] == text
+        assert report.remarks() == [
+            f"a.txt: 1 invalid byte sequence {done}, the first in “un caf\ufffd noir”"
+        ]
 
 
 def test_utf8_read_as_latin_1_gives_a_warning(write):
@@ -353,7 +406,7 @@ def test_a_correct_encoding_gives_no_warning(write, content, encoding):
         ("<p class='x'>one</p><p>two</p>", "one two", True),
         ("a <i>very</i> good un<b>believ</b>able film", "a very good unbelievable film", True),
         ('<a href="https://example.org/?a=1">here</a>', "here", True),
-        ("fish &amp; chips&#8230; &lt;br /&gt; &eacute;t&eacute;", "fish & chips… été", True),
+        ("fish &amp; chips&#8230; &eacute;t&eacute;", "fish & chips… été", True),
         ("well <grin> it is 3 < 4 and 5 > 4", "well <grin> it is 3 < 4 and 5 > 4", False),
         ("x <b and c> y, I <3 it", "x <b and c> y, I <3 it", False),
         ("AT&T, R&D; black&white &copy2", "AT&T, R&D; black&white &copy2", False),
@@ -365,7 +418,7 @@ def test_a_correct_encoding_gives_no_warning(write, content, encoding):
     ],
 )
 def test_clean_text(raw, clean, had_html):
-    assert clean_text(raw) == (clean, had_html)
+    assert clean_text(raw)[:2] == (clean, had_html)
     assert clean.encode().decode() == clean
 
 
@@ -379,13 +432,27 @@ def test_empty_and_repeated_texts_are_dropped_and_counted(write):
     )
 
 
+def test_control_characters_are_counted(write):
+    report = report_of(write("a.txt", "one\x96 two\x96\nthree\x07\nfour\n"))
+    assert report.remarks() == ["3 control characters (most often U+0096) removed from 2 texts"]
+
+
+def test_escaped_tags_are_kept_counted_and_removed_on_demand(write):
+    path = write("a.txt", "Use the &lt;br&gt; tag\n2 &lt; 3\n")
+    assert read(path) == ["Use the &lt;br&gt; tag", "2 < 3"]
+    assert report_of(path).remarks() == [
+        "escaped tags such as &lt;br&gt; kept in 1 text; --clean_html yes removes them"
+    ]
+    assert read(path, clean_html="yes") == ["Use the tag", "2 < 3"]
+    assert read(path, clean_html="no") == ["Use the &lt;br&gt; tag", "2 &lt; 3"]
+    assert report_of(path, clean_html="no").remarks() == []
+
+
 def test_held_out_texts_are_dropped_and_counted_apart(write):
     path, report = write("a.txt", "one\ntwo\ntwo\n"), TextReport()
     with SeenTexts() as held_out:
         held_out.add(text_digest("one"))
-        texts = read_texts(
-            [str(path)], text_column=None, encoding=None, report=report, held_out=held_out
-        )
+        texts = read_texts([str(path)], report=report, held_out=held_out)
         assert list(texts) == ["two"]
     assert (report.held_out, report.repeated) == (1, 1)
 
@@ -409,7 +476,7 @@ def test_a_full_temporary_disk_is_named():
 def test_the_stream_reads_no_further_than_needed(write):
     path = write("a.txt", "".join(f"text {number}\n" for number in range(10_000)))
     report = TextReport()
-    texts = read_texts([str(path)], text_column=None, encoding=None, report=report)
+    texts = read_texts([str(path)], report=report)
     assert [next(texts), next(texts)] == ["text 0", "text 1"]
     assert report.rows == 2
     texts.close()

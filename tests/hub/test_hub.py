@@ -1,11 +1,13 @@
 """Tests of mlm.hub on a local Hub, with the real huggingface_hub client over HTTP."""
 
 import dataclasses
+import errno
 import json
 import logging
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import HfApi
+from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
 from mlm.checkpoint.families import encoder_config_of, new_config, tensor_shapes
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CheckpointError, HubError
 from mlm.hub import (
     Access,
@@ -75,6 +78,8 @@ def plan() -> Plan:
 
 @pytest.fixture(autouse=True)
 def hub(tmp_path, monkeypatch, plan):
+    for name in ("NO_PROXY", "no_proxy"):  # which a client of ours adds to
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     with served_hub(tmp_path, monkeypatch, plan) as local:
         yield local
 
@@ -298,8 +303,8 @@ def test_a_tag_is_never_moved(folder, tmp_path, plan):
             call()
     assert (tags(), history()) == ({"v1": first.commit}, [*history()[:1], "initial commit"])
     assert plan.count(COMMIT) == 1
-    assert check_push(REPO, tag="v2") == REPO
-    assert check_push("not_there_yet", tag="v1") == "me/not_there_yet"
+    assert check_push(REPO, tag="v2").repo_id == REPO
+    assert check_push("not_there_yet", tag="v1").repo_id == "me/not_there_yet"
 
 
 def test_the_same_again_under_its_tag_is_all_right(folder):
@@ -322,11 +327,123 @@ def test_a_tag_that_another_makes_meanwhile_is_noticed(folder, tmp_path, plan):
     assert tags() == {"v1": initial}
 
 
-@pytest.mark.parametrize("tag", ["v 1", "../x", "v1/x", "-v", "a" * 101, "v..1", "v1.lock"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("v 1", "../x", "v1/", "/v1", "a//b", "a/.b", "-v", "a" * 101, "v..1", "v1.lock"),
+        *("a.lock/b", "main", "HEAD", "refs/pr/1", "training-state", "0" * 40),
+    ],
+)
 def test_what_can_be_no_tag_is_refused_before_anything_is_sent(folder, tag, plan):
     with pytest.raises(HubError, match="is not a name for a tag"):
         push_checkpoint(folder, REPO, tag=tag)
     assert plan.count(COMMIT) == 0
+
+
+def test_a_tag_may_have_a_slash(folder):
+    published = push_checkpoint(folder, REPO, tag="release/1.0")
+    assert tags() == {"release/1.0": published.commit}
+    assert fetch_checkpoint(REPO, "release/1.0").commit == published.commit
+    assert fetch_checkpoint(f"{REPO}@release/1.0").commit == published.commit
+
+
+# branches
+
+
+def branches() -> dict[str, str]:
+    return {branch.name: branch.target_commit for branch in api().list_repo_refs(REPO).branches}
+
+
+def test_a_push_to_a_branch_leaves_main_as_it_is(folder, tmp_path):
+    first = push_checkpoint(folder, REPO)
+    other = make_checkpoint(tmp_path / "run2", seed=1)
+    second = push_checkpoint(other, REPO, branch="feature/longer", tag="v2")
+    assert second.url == f"{api().endpoint}/{REPO}/tree/feature/longer"
+    assert branches() == {"main": first.commit, "feature/longer": second.commit}
+    assert tags() == {"v2": second.commit}
+    third = push_checkpoint(
+        make_checkpoint(tmp_path / "run3", seed=2), REPO, branch="feature/longer"
+    )
+    assert branches() == {"main": first.commit, "feature/longer": third.commit}
+    assert fetch_checkpoint(REPO).commit == first.commit
+    assert fetch_checkpoint(REPO, "feature/longer").commit == third.commit
+
+
+def test_a_repository_is_created_for_its_branch(folder):
+    published = push_checkpoint(folder, REPO, branch="trial", private=True)
+    assert api().model_info(REPO).private
+    assert branches()["trial"] == published.commit != branches()["main"]
+
+
+def test_main_is_the_branch_that_is_pushed_to_by_default(folder, plan):
+    published = push_checkpoint(folder, REPO, branch="main")
+    assert (branches(), published.url) == ({"main": published.commit}, f"{api().endpoint}/{REPO}")
+
+
+@pytest.mark.parametrize("branch", ["HEAD", "a b", "training-state", "x/", "0" * 40])
+def test_what_can_be_no_branch_is_refused(folder, branch, plan):
+    for call in (
+        lambda: check_push(REPO, branch=branch),
+        lambda: push_checkpoint(folder, REPO, branch=branch),
+    ):
+        with pytest.raises(HubError, match="is not a name for a branch"):
+            call()
+    assert plan.requests == []
+
+
+def test_a_name_is_a_branch_or_a_tag_and_not_both(folder):
+    push_checkpoint(folder, REPO, tag="v1", branch="trial")
+    for given, said in (
+        ({"tag": "trial"}, "has a branch trial: choose another name for the tag"),
+        ({"branch": "v1"}, "v1 is a tag of me/reviews, and tags are not moved"),
+        ({"tag": "x", "branch": "x"}, "x is given as tag and as branch"),
+    ):
+        for call in (
+            lambda given=given: check_push(REPO, **given),
+            lambda given=given: push_checkpoint(folder, REPO, **given),
+        ):
+            with pytest.raises(HubError, match=said):
+                call()
+    assert (set(branches()), set(tags())) == ({"main", "trial"}, {"v1"})
+
+
+# creating a repository
+
+
+def test_a_hub_that_creates_nothing_more_does_not_stop_a_push_to_what_is_there(
+    folder, tmp_path, plan
+):
+    push_checkpoint(folder, REPO)
+    plan.add(CREATE, Fault(429, {"Retry-After": "1"}), times=100)
+    other = make_checkpoint(tmp_path / "run2", seed=1)
+    for options in ({}, {"private": False, "branch": "trial"}):
+        push_checkpoint(other, REPO, **options)
+    assert contents(fetch_checkpoint(REPO).folder) == contents(other)
+    assert plan.count(CREATE) == 1  # that of the first push
+
+
+def test_what_is_pushed_to_is_said_before(folder):
+    new = check_push("reviews")
+    assert str(new) == (
+        "me/reviews, which does not exist yet and will be public: anyone can read it"
+    )
+    assert str(check_push(REPO, private=True)).endswith("does not exist yet and will be private")
+    push_checkpoint(folder, REPO, private=True)
+    assert str(check_push(REPO)) == "me/reviews, which exists and is private"
+    push_checkpoint(folder, "me/open")
+    target = check_push("me/open", branch="trial")
+    assert str(target) == (
+        "the branch trial of me/open, which exists and is public: anyone can read it"
+    )
+    assert (target.exists, target.private, new.exists, new.private) == (True, False, False, False)
+
+
+def test_the_visibility_of_an_organizations_new_repository_is_not_guessed(monkeypatch):
+    organization = {"name": "lab", "roleInOrg": "write"}
+    monkeypatch.setattr(HfApi, "whoami", lambda self: {"name": "me", "orgs": [organization]})
+    assert check_push("lab/x").private is None
+    assert "will be public unless its organization makes" in str(check_push("lab/x"))
+    assert check_push("lab/x", private=True).private is True
 
 
 # rights
@@ -522,6 +639,81 @@ def test_off_line_the_cache_is_all_there_is(folder, plan, monkeypatch):
     assert plan.requests == []
 
 
+@pytest.fixture
+def read_only_cache(tmp_path, monkeypatch):
+    """The cache takes no new folder, which each new file would need. (root may write anywhere.)"""
+    make, cache = os.mkdir, str(tmp_path / "cache")
+
+    def refuse(path, *given, **options):
+        if str(path).startswith(cache):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return make(path, *given, **options)
+
+    return lambda: monkeypatch.setattr(os, "mkdir", refuse)
+
+
+def test_a_whole_commit_in_a_read_only_cache_is_answered_from(folder, tmp_path, read_only_cache):
+    commit = push_checkpoint(folder, REPO, tag="v1").commit
+    fetched = fetch_checkpoint(REPO)
+    shutil.rmtree(fetched.folder.parents[1] / "refs")  # as if it had been fetched by its commit
+    read_only_cache()
+    for revision in (None, "v1", commit):
+        assert fetch_checkpoint(REPO, revision) == fetched
+
+
+def test_the_cached_copy_serves_where_the_cache_takes_no_newer_one(
+    folder, tmp_path, read_only_cache, caplog, plan
+):
+    push_checkpoint(folder, REPO)
+    fetched = fetch_checkpoint(REPO)
+    push_checkpoint(make_checkpoint(tmp_path / "run2", seed=1), REPO)
+    read_only_cache()
+    assert fetch_checkpoint(REPO) == fetched
+    (said,) = [record.getMessage() for record in caplog.records]
+    cache = str(tmp_path / "cache")
+    assert f"the cache {cache!r} cannot be written (Read-only file system)" in said
+    assert said.endswith(f"; using the cached copy of {REPO} at {fetched.commit}")
+
+
+def test_a_cache_that_takes_nothing_and_has_nothing_is_one_line(folder, read_only_cache):
+    push_checkpoint(folder, REPO)
+    read_only_cache()
+    with pytest.raises(HubError, match=r"cannot be written \(.*\); name another folder as HF_HUB"):
+        fetch_checkpoint(REPO)
+
+
+def test_no_proxy_is_asked_for_a_hub_on_this_machine(folder, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # where nobody listens
+    close_session()  # a client reads the variables when it is made
+    assert push_checkpoint(folder, REPO).commit == fetch_checkpoint(REPO).commit
+
+
+def test_a_hub_that_a_proxy_makes_unreachable_names_the_variable(monkeypatch, naps):
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    monkeypatch.setenv("ALL_PROXY", "http://user:secret@127.0.0.1:9")
+    close_session()
+    with pytest.raises(HubUnreachableError) as caught:
+        fetch_checkpoint(REPO)
+    assert str(caught.value).endswith(
+        "http://hub.invalid cannot be reached (ConnectError); check the connection, HF_ENDPOINT "
+        "and the proxy that ALL_PROXY names"
+    )
+
+
+def test_a_socks_proxy_without_its_package_is_one_line_and_the_cache_answers(
+    folder, monkeypatch, naps, caplog
+):
+    push_checkpoint(folder, REPO)
+    fetched = fetch_checkpoint(REPO)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setattr("mlm.backend.proxies.find_spec", lambda name: None)
+    with pytest.raises(HubUnreachableError, match=r"HTTPS_PROXY names a SOCKS proxy, .* socksio"):
+        push_checkpoint(folder, REPO)
+    assert fetch_checkpoint(REPO) == fetched
+    assert "HTTPS_PROXY names a SOCKS proxy" in caplog.text
+    assert naps == []  # another attempt would not help
+
+
 def test_a_cached_commit_asks_nobody(folder, plan):
     commit = push_checkpoint(folder, REPO).commit
     fetch_checkpoint(REPO, commit)
@@ -599,6 +791,7 @@ def test_the_push_script(folder):
     assert done.returncode == 0, done.stderr
     head = api().model_info(REPO)
     assert done.stdout == f"{api().endpoint}/{REPO} is at commit {head.sha}, tag v1\n"
+    assert f"pushing to {REPO}, which does not exist yet and will be private\n" in done.stderr
     assert TOKEN not in done.stdout + done.stderr
     assert tags() == {"v1": head.sha}
     assert (head.private, history()) == (True, ["mine", "initial commit"])

@@ -177,6 +177,20 @@ def test_private_if_asked_for(here, tmp_path):
         push_state(here / "step-00000001", "me/open", private=True)
 
 
+def test_a_hub_that_creates_nothing_more_does_not_stop_a_push_to_what_is_there(here, plan):
+    api().create_repo(REPO)
+    plan.add(CREATE, Fault(429), times=100)
+    push_state(state_under(here, 1), REPO)
+    assert folders_on_branch() == {"step-00000001"}
+
+
+def test_no_branch_is_made_in_a_repository_that_is_public_but_has_to_be_private(here, plan):
+    api().create_repo(REPO)
+    with pytest.raises(HubError, match=f"{REPO} exists and is public"):
+        push_state(state_under(here, 1), REPO, private=True)
+    assert plan.count(MAKE_BRANCH) == 0
+
+
 @pytest.mark.parametrize("spoil", [lambda f: (f / "run.json").unlink(), lambda f: f.rename("best")])
 def test_what_is_no_state_is_not_pushed(here, plan, monkeypatch, spoil):
     folder = state_under(here, 1)

@@ -62,8 +62,15 @@ def test_one_model_on_two_sentences(base):
         assert changes == sorted(changes, reverse=True)
 
 
+def test_two_models_find_the_same_number_of_masks(base):
+    other = FillMask(fake_checkpoint(byte_level_tokenizer(), {}), "other")
+    text = "<mask> [MASK] [MASK]"  # each model has its own token in it
+    with pytest.raises(InputError, match=r"Masks for \S+: 2, for other: 1; .* spelt alike"):
+        compare_models(base, other, text, 3)
+
+
 def test_two_sentences_have_the_same_number_of_masks(base):
-    with pytest.raises(InputError, match="Masks in the first text: 1, in the second: 2"):
+    with pytest.raises(InputError, match="Masks for the first text: 1, for the second text: 2"):
         compare_texts(base, "he ___", "she ___ ___", 4)
 
 

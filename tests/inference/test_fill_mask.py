@@ -10,7 +10,7 @@ import pytest
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.errors import CheckpointError, HubError, InputError, UserError
 from mlm.inference.fill_mask import FillMask
-from mlm.inference.filling import normalise_masks, wants_space
+from mlm.inference.filling import find_masks, normalise_masks
 from mlm.inference.masked_text import MAX_CHARACTERS, MAX_MASKS
 from tests.support.fake_checkpoint import byte_level_tokenizer, fake_checkpoint
 from tests.support.family_tokenizers import KINDS
@@ -52,9 +52,9 @@ def test_scores_are_the_softmax_over_the_whole_vocabulary(fill):
 
 
 def test_several_masks_give_a_list_each_and_keep_the_other_masks(fill):
-    answer = fill("This ___ was  [MASK]!", top_k=2)
+    answer = fill("This ___ was  ____!", top_k=2)
     assert len(answer) == 2
-    assert answer[0][0]["sequence"] == f"This {answer[0][0]['token_str']} was  [MASK]!"
+    assert answer[0][0]["sequence"] == f"This {answer[0][0]['token_str']} was  ____!"
     assert answer[1][0]["sequence"] == f"This ___ was  {answer[1][0]['token_str']}!"
 
 
@@ -72,18 +72,19 @@ def test_own_capitals_and_spacing_are_kept(fill):
     assert fill(text)[0]["sequence"] == text.replace("[MASK]", "movie")
 
 
-def test_a_continuation_is_joined_to_the_word_before():
+def test_a_continuation_is_put_in_as_the_text_is_written():
     fill = FillMask(fake_checkpoint(liked={"##ing": 30.0}), "fake")
-    best = fill("He was watch [MASK] it.")[0]
+    best = fill("He was watch[MASK] it.")[0]
     assert (best["token_str"], best["sequence"]) == ("##ing", "He was watching it.")
+    assert fill("He was watch [MASK] it.")[0]["sequence"] == "He was watch ing it."
     assert fill("[MASK] it.")[0]["sequence"] == "ing it."
 
 
 def test_byte_level_marks_are_never_shown(byte_level):
     by_token = {c["token_str"]: c["sequence"] for c in byte_level("Watch ___ it.", top_k=4)}
     assert by_token[" movie"] == "Watch movie it."
-    assert by_token["ing"] == "Watching it."
-    assert by_token[","] == "Watch, it."
+    assert by_token["ing"] == "Watch ing it."
+    assert by_token[","] == "Watch , it."
     assert not any(mark in text for text in by_token.values() for mark in "Ġ▁")
 
 
@@ -93,7 +94,9 @@ def test_byte_level_marks_are_never_shown(byte_level):
         ("a [MASK] b", None),
         ("a <mask> b", "<mask> was read as [MASK]."),
         ("a ___ b ______", "___ was read as [MASK]."),
-        ("a [mask] b <MASK> c [MASK]", "[mask] and <MASK> were read as [MASK]."),
+        ("a [mask] b [MASK]", "[mask] was read as [MASK]."),
+        ("a <MASK> b <mask>", "<MASK> and <mask> were read as [MASK]."),
+        ("a _ b", "_ was read as [MASK]."),
         ("snake_case __init__", None),
     ],
 )
@@ -104,6 +107,40 @@ def test_spellings_of_the_mask(written, note):
         assert "_" not in text and "<" not in text and "[MASK]" in text
     else:
         assert text == written
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("I [MASK] this movie -_-", ["[MASK]"]),
+        ("so [MASK] ^_^", ["[MASK]"]),
+        ("¯\\_(ツ)_/¯ it was [MASK]", ["[MASK]"]),
+        ("for _ in range([MASK]):", ["[MASK]"]),
+        ("it was __[MASK]__ good", ["[MASK]"]),
+        ("it was __<mask>__ good", ["<mask>"]),
+        ("see http://example.org/_/[MASK]", ["[MASK]"]),
+        ("a _ b ___", ["___"]),
+        ("I love it -_-", []),
+        ("The ending made me cry (._.)", []),
+        ("Best film ever ^_^ ¯\\_(ツ)_/¯ (>_<)", []),
+        ("http://example.org/_/a _x x_ (_) _.map", []),
+        ("a _ b __\n_, c _.", ["_", "__", "_", "_"]),
+        ("_", ["_"]),
+    ],
+)
+def test_the_clearest_spelling_is_the_mask(written, found):
+    assert [mask[0] for mask in find_masks(written, "[MASK]")] == found
+
+
+def test_what_is_left_as_text_beside_the_models_own_mask_is_said():
+    text, note = normalise_masks("a ___ [MASK] <mask> -_- snake____case", "[MASK]")
+    assert text == "a ___ [MASK] <mask> -_- snake____case"
+    assert note == "___ and <mask> were left as text beside [MASK]."
+    text, note = normalise_masks("a ___ [MASK]", "<mask>")
+    assert (text, note) == (
+        "a ___ <mask>",
+        "[MASK] was read as <mask>. ___ was left as text beside [MASK].",
+    )
 
 
 def test_every_spelling_is_the_same_question(fill, byte_level):
@@ -118,10 +155,6 @@ def test_targets_are_scored_as_they_are_among_all(fill):
     answer = fill(SENTENCE, targets=["soup", "Film", "soup"])
     assert {c["token_str"]: c["score"] for c in answer} == {w: every[w] for w in ("film", "soup")}
     assert fill(SENTENCE, targets="soup")[0]["token_str"] == "soup"
-
-
-def test_a_byte_level_target_is_the_word_behind_a_space(byte_level):
-    assert byte_level("the ___ was", targets=["movie"])[0]["token_str"] == " movie"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +239,7 @@ def test_a_text_that_was_read_is_not_encoded_again(fill, monkeypatch):
     masked = fill.read(text)
     every = [fill, fill.fill_jointly, fill.fill_whole_words, fill.word_probabilities]
     expected = [answer(text) for answer in every]
-    monkeypatch.setattr(fill.predictor, "encode", None)
+    monkeypatch.setattr(fill.predictor, "encode_with_offsets", None)
     assert fill.read(masked) is masked
     assert [answer(masked) for answer in every] == expected
     assert fill([masked, masked]) == [expected[0]] * 2
@@ -321,34 +354,97 @@ NEW_WORD = {  # of each kind a piece that begins a word, one that continues it, 
     "albert": ("▁film", "l", ","),
 }
 WRITTEN = [
-    ("The ___ was", "The film was", "Thel was"),
-    ("The___ was", "The film was", "Thel was"),
-    ("The (___) was", "The (film) was", "The (l) was"),
-    ("Café___!", "Café film!", "Cafél!"),
-    ("Yes,___!", "Yes, film!", "Yes,l!"),
-    ("___ was", "film was", "l was"),
+    "The ___ was",
+    "The___ was",
+    "The (___) was",
+    "Café___!",
+    "Yes,___!",
+    "___ was",
+    "self.___ = 1",
+    "at 12:___",
+    "我看了___。",
+    "un___able “___” well-___",
 ]
 
 
 @pytest.mark.parametrize("model_type", NEW_WORD)
-@pytest.mark.parametrize(("text", "new", "joined"), WRITTEN)
-def test_the_sentence_is_spelt_right_with_and_without_a_space(model_type, text, new, joined):
-    word, rest, _ = NEW_WORD[model_type]
-    fill = kind(model_type, {word: 30.0, rest: 20.0})
-    first, second = fill(text, top_k=2)
-    assert (first["sequence"], second["sequence"]) == (new, joined)
+@pytest.mark.parametrize("text", WRITTEN)
+def test_the_sequence_is_the_text_as_written_with_the_word_put_in(model_type, text):
+    word, rest, sign = NEW_WORD[model_type]
+    fill = kind(model_type, {word: 30.0, rest: 29.0, sign: 28.0})
+    (filling,) = fill.answer([text], top_k=3)
+    for (start, end), candidates in zip(filling.spans, filling.masks, strict=True):
+        sequences = [candidate.sequence for candidate in candidates]
+        assert sequences == [text[:start] + put_in + text[end:] for put_in in ("film", "l", ",")]
+    if len(filling.masks) > 1:
+        (joint,) = fill.fill_jointly(text, top_k=1)
+        expected = text
+        for put_in in joint.words:
+            expected = expected.replace("___", put_in, 1)
+        assert joint.sequence == expected
 
 
-@pytest.mark.parametrize("model_type", sorted(set(NEW_WORD) - {"bert", "mpnet"}))
-def test_a_sign_is_joined_to_the_word_before(model_type):
-    fill = kind(model_type, {",": 30.0})
-    assert fill("The film ___ it was", top_k=1)[0]["sequence"] == "The film, it was"
+PLACES = [  # a text, a word, and whether its token includes a space
+    ("The ___ was", "film", True),
+    ("I saw ___, it", "film", True),
+    ("The  ___ was", "film", True),
+    ('"___" he', "film", False),
+    ("(___)", "film", False),
+    ("well-___ it", "film", False),
+    ("un___", "film", False),
+    ("un___able", "film", False),
+    ("#___", "film", False),
+    ("The ___", " film", True),
+    ("(___)", " film", True),
+    ("The ___", "Ġfilm", True),
+    ("The movie___", ".", False),
+    ("The movie ___", ".", False),
+]
 
 
-def test_no_space_is_added_in_a_script_without_spaces():
-    assert wants_space("film", "was") and wants_space("Фильм", "был") and wants_space("in", "1999")
-    assert not wants_space("我看了", "电影") and not wants_space("", "film")
-    assert not wants_space("(", "film") and not wants_space("don", "'") and not wants_space("a", "")
+@pytest.mark.parametrize("model_type", ["roberta", "modernbert", "xlm-roberta", "albert"])
+@pytest.mark.parametrize(("text", "word", "spaced"), PLACES)
+def test_a_target_is_the_token_of_its_place(model_type, text, word, spaced):
+    fill = kind(model_type)
+    mark = "Ġ" if model_type in ("roberta", "modernbert") else "▁"
+    (found,) = fill(text, targets=[word.replace("Ġ", mark)])
+    expected = (mark if spaced else "") + word.strip(" Ġ")
+    assert fill.checkpoint.tokenizer.convert_ids_to_tokens(found["token"]) == expected
+
+
+def test_a_target_begins_a_text_or_line_as_the_tokenizer_has_it():
+    for model_type, first, line in [
+        ("roberta", "film", "film"), ("xlm-roberta", "▁film", "▁film")
+    ]:  # fmt: skip
+        fill, tokens = kind(model_type), []
+        for text in ("___ was", "It was.\n___ was"):
+            tokens.append(fill(text, targets="film")[0]["token"])
+        assert fill.checkpoint.tokenizer.convert_ids_to_tokens(tokens) == [first, line]
+
+
+def test_a_target_of_several_pieces_has_those_of_its_place():
+    fill = kind("roberta")
+    tokenizer = fill.checkpoint.tokenizer
+    for text, spaced in (("The ___ was", True), ("(___)", False)):
+        (found,) = fill(text, targets="filmographies")
+        expected = tokenizer((" " if spaced else "") + "filmographies", add_special_tokens=False)
+        assert found["token"] == expected["input_ids"]
+
+
+def test_each_mask_has_the_targets_of_its_own_place():
+    fill = kind("roberta")
+    spaced, joined = (answer[0]["token"] for answer in fill("The ___ (___)", targets="film"))
+    tokens = fill.checkpoint.tokenizer.convert_ids_to_tokens([spaced, joined])
+    assert tokens == ["Ġfilm", "film"]
+
+
+def test_a_list_with_a_bad_text_says_which_one(fill):
+    with pytest.raises(InputError, match=r"^Text 3 of 4: The text has no mask: write \[MASK\]"):
+        fill([SENTENCE, "[MASK]", "nothing", SENTENCE])
+    with pytest.raises(InputError, match=r"^Text 2 of 2: .* of type int"):
+        fill([SENTENCE, 7])
+    with pytest.raises(InputError, match=r"^The text has no mask"):
+        fill(["nothing"])
 
 
 @pytest.mark.parametrize("setting", [{"single_word": True}, {"content": "<other>"}])

@@ -98,7 +98,7 @@ def test_no_special_token_is_ever_filled_in(fill):
 
 def test_the_text_stays_as_it_was_written():
     fill = FillMask(fake_checkpoint(), "fake")
-    for joint in fill.fill_jointly("I LIKE  ___,\nÉtienne … <mask>!", top_k=3):
+    for joint in fill.fill_jointly("I LIKE  <mask>,\nÉtienne … <MASK>!", top_k=3):
         first, second = joint.words
         assert joint.sequence == f"I LIKE  {first},\nÉtienne … {second}!"
         assert joint.parts[1::2] == joint.words

@@ -3,7 +3,15 @@
 import pytest
 
 from mlm.errors import InputError
-from mlm.inference.row_reading import MAX_BYTES, MAX_ROWS, Row, read_rows, rows_of_lines
+from mlm.inference.row_reading import (
+    MAX_BYTES,
+    MAX_LINE,
+    MAX_ROWS,
+    Row,
+    open_rows,
+    read_rows,
+    rows_of_lines,
+)
 
 
 @pytest.fixture
@@ -38,7 +46,11 @@ def test_a_table_is_read_with_its_quotes(file, mark, name, sign):
     ]
     table = read_rows(file(name, mark + "\n".join(lines).encode()))
     assert (table.columns, table.column) == (["id", "review"], "review")
-    assert table.rows == [Row(2, f'a{sign} "b" [MASK]'), Row(4, "two\nlines ___")]
+    assert table.rows == [
+        Row(2, f'a{sign} "b" [MASK]', None, ("1",)),
+        Row(4, "two\nlines ___", None, ("2",)),
+    ]
+    assert table.others == ["id"]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +75,73 @@ def test_the_text_column_is_the_one_with_the_masks(file, content, columns, colum
 
 def test_a_first_row_with_a_mask_is_not_a_header(file):
     table = read_rows(file("a.csv", "1,the [MASK]\n2,a ___\n"))
-    assert table.rows == [Row(1, "the [MASK]"), Row(2, "a ___")]
+    assert [row[:2] for row in table.rows] == [(1, "the [MASK]"), (2, "a ___")]
+    assert not table.has_header
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "column"),
+    [
+        ("_,sentence\n1,It was [MASK].\n", ["_", "sentence"], "sentence"),
+        ("id,___\n1,It was [MASK].\n", ["id", "___"], "___"),
+        ("id,race___1,text\n1,0,It was [MASK].\n", ["id", "race___1", "text"], "text"),
+    ],
+)
+def test_underscores_in_a_header_are_names(file, content, columns, column):
+    table = read_rows(file("a.csv", content))
+    assert (table.columns, table.has_header) == (columns, True)
+    assert table.column == column
+    assert [row[:2] for row in table.rows] == [(2, "It was [MASK].")]
+
+
+@pytest.mark.parametrize(
+    ("content", "separator"),
+    [
+        ("sep=;\nid;sentence\n1;It was [MASK], really.\n2;So [MASK].\n", ";"),
+        ('sep=,\nid,sentence\n1,"It was [MASK], really."\n2,So [MASK].\n', ","),
+        ('\ufeff"sep=;"\r\nid;sentence\r\n1;It was [MASK], really.\r\n2;So [MASK].\r\n', ";"),
+        ("id|sentence\n1|It was [MASK], really.\n2|So [MASK].\n", "|"),
+        ("id;sentence\n1;It was [MASK], really.\n2;So [MASK].\n", ";"),
+    ],
+)
+def test_the_separator_and_the_line_about_it_are_no_text(file, content, separator):
+    table = read_rows(file("a.csv", content))
+    assert (table.columns, table.column) == (["id", "sentence"], "sentence")
+    assert table.separator == separator
+    assert table.rows == [
+        Row(2, "It was [MASK], really.", None, ("1",)),
+        Row(3, "So [MASK].", None, ("2",)),
+    ]
+
+
+def test_a_long_file_is_read_as_its_rows_are_asked_for(file):
+    content = "id,text\n" + "".join(f"{i},row {i} [MASK]\n" for i in range(5000))
+    with open_rows(file("a.csv", content)) as table:
+        assert [next(table.rows).number for _ in range(3)] == [2, 3, 4]
+        *_, last = table.rows
+        assert last == Row(5001, "row 4999 [MASK]", None, ("4999",))
+
+
+def test_a_line_that_is_not_utf_8_further_on_is_one_bad_row(file):
+    lines = [f"row {i} [MASK]".encode() for i in range(MAX_BYTES // 10)]
+    lines[-2] = b"caf\xe9 [MASK]"
+    for name, header in (("a.txt", []), ("a.csv", [b"text"])):
+        with open_rows(file(name, b"\n".join(header + lines))) as table:
+            bad = [row for row in table.rows if row.error]
+        assert [row.number for row in bad] == [len(lines) - 1 + len(header)]
+        assert bad[0].error == "The row is not in UTF-8 (byte 0xe9): save the file as UTF-8."
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory(file):
+    path = file("a.txt", b"x" * (3 * MAX_LINE) + b"\nthe [MASK]\n" + b"y" * MAX_LINE)
+    with open_rows(path) as table:
+        rows = [(row.number, len(row.text)) for row in table.rows]
+    assert rows == [(1, MAX_LINE), (2, len("the [MASK]")), (3, MAX_LINE)]
 
 
 def test_the_text_column_can_be_chosen(file):
     path = file("a.csv", "id,text,other\n1,a ___,b ___\n")
-    assert read_rows(path, "other").rows == [Row(2, "b ___")]
+    assert read_rows(path, "other").rows == [Row(2, "b ___", None, ("1", "a ___"))]
     with pytest.raises(InputError, match="no column 'nothing'; the columns are 'id', 'text'"):
         read_rows(path, "nothing")
 
@@ -96,7 +169,7 @@ def test_a_missing_quote_costs_only_its_row(file):
 
 def test_a_cell_of_several_lines_is_one_row(file):
     read = read_rows(file("a.csv", 'text,n\n"one\ntwo ___",1\nthree ___,2\n')).rows
-    assert read == [Row(2, "one\ntwo ___"), Row(3, "three ___")]
+    assert [row[:2] for row in read] == [(2, "one\ntwo ___"), (3, "three ___")]
 
 
 @pytest.mark.parametrize(

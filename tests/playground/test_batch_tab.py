@@ -65,7 +65,7 @@ def answers(choice, file=None, column=None, lines="", top_k=3, *name) -> list[tu
 
 
 def test_a_table_of_the_first_rows_and_errors_in_theirs(model):
-    texts = [SENTENCE, "no gap", "The ___ was [MASK]."]
+    texts = [SENTENCE, "no gap", "The ___ was ___."]
     results = list(fill_rows(model, rows_of(texts), 7))
     tags = Tags(batch_html.answer(model, results, 3, 0.1))
     assert tags.seen.count("tr") == 4
@@ -218,9 +218,9 @@ def test_the_name_of_the_csv(name, expected):
 
 
 def test_each_text_gets_its_words_or_its_error(model):
-    texts = [SENTENCE, "no gap", "[MASK] ___", 7]
+    texts = [SENTENCE, "no gap", "[MASK] [MASK]", 7]
     first, second, third, fourth = batch_tab.answer_texts(model, texts, 3)
-    assert first == model(SENTENCE, 3) and third == model("[MASK] ___", 3)
+    assert first == model(SENTENCE, 3) and third == model("[MASK] [MASK]", 3)
     assert "no mask" in second["error"] and "of type int" in fourth["error"]
     assert json.loads(json.dumps([first, second])) == [first, second]
     assert batch_tab.answer_texts(model, [], 3.0) == []

@@ -109,7 +109,8 @@ def test_a_click_hides_a_word_and_another_restores_it(visit, pages):
         slow("我看了这部电影 and it's good", "电影", "我看了这部[MASK] and it's good"),
         ("هذا الفيلم رائع", "الفيلم", "هذا [MASK] رائع"),
         ("so 🎬 good", "good", "so 🎬 [MASK]"),
-        slow("a ___ and film", "film", "a ___ and [MASK]"),
+        slow("a ___ and film", "film", "a ___ and ___"),
+        slow("for _ in [MASK] film ^_^", "film", "for _ in [MASK] [MASK] ^_^"),
         slow("snake_case is a word", "word", "snake_case is a [MASK]"),
     ],
 )
@@ -446,7 +447,7 @@ def test_no_other_host_gets_a_request(visit, pages, address):
 @pytest.mark.parametrize("address", ["single", "double"])
 def test_a_phone_needs_no_sideways_scrolling(visit, pages, address):
     page = visit(getattr(pages, address), width=390, theme="dark")
-    fill(page, "[MASK] " + "Donaudampfschifffahrt" * 8 + " سلام ___ 电影 🎬")
+    fill(page, "[MASK] " + "Donaudampfschifffahrt" * 8 + " سلام [MASK] 电影 🎬")
     wait_for_text(page, "Mask 2 of 2")
     page.wait_for_function(
         "document.documentElement.scrollWidth === 390"
@@ -472,7 +473,7 @@ WIDER_THAN_THE_PHONE = """() => [...document.querySelectorAll("body *")]
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_has_enough_contrast(visit, pages, theme):
     page = visit(pages.double, theme=theme)
-    fill(page, "The ___ was [MASK].")
+    fill(page, "The [MASK] was [MASK].")
     wait_for_text(page, "Mask 2 of 2")
     page.wait_for_timeout(500)  # colours fade in
     ratios = page.evaluate(CONTRASTS)

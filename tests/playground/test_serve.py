@@ -42,9 +42,19 @@ def test_app_refuses_a_port_that_is_not_valid_in_one_line(port):
     )
 
 
-def test_app_serves_the_model_of_its_environment(tiny_checkpoint_folder):
+def test_a_socks_proxy_without_its_package_is_an_error_in_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    monkeypatch.setattr("mlm.backend.proxies.find_spec", lambda name: None)
+    assert serve.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: all_proxy names a SOCKS proxy, which needs the package socksio")
+    assert said.count("\n") == 1
+
+
+def test_app_serves_the_model_of_its_environment_whatever_proxy_that_names(tiny_checkpoint_folder):
     port = free_port()
     own = {"MLM_MODEL": str(tiny_checkpoint_folder), "GRADIO_SERVER_PORT": str(port)}
+    own |= {"HTTP_PROXY": "http://127.0.0.1:9"}  # where nobody listens
     environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, str(ROOT / "app.py")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as app:

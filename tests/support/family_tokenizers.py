@@ -67,7 +67,7 @@ def _byte_level(first: list[str], last: list[str]) -> tuple[dict[str, int], list
 
 
 def _word_pieces(names: list[str]) -> dict[str, int]:
-    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
 
     vocabulary = train_tokenizer(TEXTS, 130).get_vocab()
     renamed = dict(zip(BERT_NAMES, names, strict=True))

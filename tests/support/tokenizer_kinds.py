@@ -15,7 +15,7 @@ TEXTS = small_texts()
 
 def wordpiece() -> "PreTrainedTokenizerFast":
     """Return a lower-casing WordPiece tokenizer that splits some words and keeps others whole."""
-    from mlm.data.tokens.wordpiece import train_tokenizer
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
 
     return train_tokenizer(TEXTS, 90)
 

@@ -99,6 +99,7 @@ def test_an_example_that_cannot_be_tried_costs_no_checkpoint(finished, small_cor
     [
         ({}, "me/x"),
         ({"hub_private_repo": True, "hub_tag": "v1"}, "me/x --private --tag v1"),
+        ({"hub_revision": "trial"}, "me/x --revision trial"),
     ],
 )
 def test_how_to_publish_later_is_said_as_it_was_asked(

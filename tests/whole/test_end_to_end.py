@@ -86,6 +86,13 @@ def test_train_interrupt_resume_publish_pull_answer(
     assert "resuming from step" in again.stdout
     assert re.search(rf"published {REPO} at commit [0-9a-f]{{12}}, tag v1: ", again.stdout)
     assert TOKEN not in again.stdout + again.stderr
+    first, second = again.stdout.splitlines()[:2]
+    assert first == (
+        f"the checkpoint will be pushed to {REPO}, which does not exist yet and will be public: "
+        "anyone can read it"
+    )
+    assert second.startswith("a model can recite texts that it was trained on")
+    assert again.stdout.count("recite") == 1
 
     for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_CACHE"):
         monkeypatch.setenv(name, hub_environment[name])

@@ -19,7 +19,7 @@ from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
 from mlm.data.tokens.corpus import build_token_store, side_of, texts_of_side
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenStore
-from mlm.data.tokens.wordpiece import train_tokenizer
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
 
@@ -213,6 +213,6 @@ def test_a_vocabulary_is_trained_on_the_training_side_only(tmp_path, by_file):
         config_overrides="hidden_size=8,num_hidden_layers=1,num_attention_heads=1,"
         "intermediate_size=8",
     )
-    vocabulary = load_initial_checkpoint(config, "float32")[0].tokenizer.get_vocab()
+    vocabulary = load_initial_checkpoint(config, "float32", print)[0].tokenizer.get_vocab()
     known = {text for text in texts if text[-1] in vocabulary}
     assert known == set(texts) - held_out

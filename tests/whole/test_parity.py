@@ -1,5 +1,7 @@
 """Our encoder against `transformers`' PyTorch classes: same weights, same logits, both ways."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -221,6 +223,29 @@ def test_the_fast_engine_gives_the_same_logits(name, tmp_path, small_tokenizer):
     ]
     for ours, padded, length in zip(engine.logits(questions), expected, lengths, strict=True):
         np.testing.assert_allclose(ours, padded[:length], atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("family", sweep(FAMILIES, quick=["bert", "modernbert"]))
+def test_a_decoder_that_the_config_calls_tied_is_used_as_transformers_uses_it(
+    family, tmp_path, small_tokenizer
+):
+    untied = torch_model(family, small_settings(family, "untied"))
+    untied.save_pretrained(tmp_path)
+    small_tokenizer.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    theirs = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
+    ours = read_checkpoint(tmp_path)
+    batch = padded_batch(theirs.config)
+    expected = torch_logits(theirs, *batch)
+    assert largest_difference(our_logits(ours.model, *batch), expected, batch[1]) < TOLERANCE
+    if litert.is_installed() and family != "deberta-v2":
+        _, engine = open_with_engine(tmp_path, "litert")
+        question = Question(batch[0][0].tolist(), list(range(batch[0].shape[1])))
+        np.testing.assert_allclose(engine.logits([question])[0], expected[0], atol=TOLERANCE)
+    save_checkpoint(ours.model, ours.tokenizer, tmp_path / "ours", hf_config=ours.hf_config)
+    again = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "ours").eval()
+    assert largest_difference(torch_logits(again, *batch), expected, batch[1]) < TOLERANCE
 
 
 @EACH_CASE

@@ -70,7 +70,6 @@ FAMILY = Family(
         r"albert\.embeddings\.(position_ids|token_type_ids)",
         r"albert\.pooler\..*",
         r"sop_classifier\..*",
-        r"predictions\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
     token_id_fields=ROBERTA_TOKENS,

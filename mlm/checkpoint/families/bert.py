@@ -88,7 +88,6 @@ FAMILY = Family(
         r"bert\.embeddings\.(position_ids|token_type_ids)",
         r"bert\.pooler\..*",
         r"cls\.seq_relationship\..*",
-        r"cls\.predictions\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
 )

@@ -63,9 +63,6 @@ FAMILY = Family(
     prefix="distilbert.",
     encoder_config=encoder_config,
     tensor_names=tensor_names,
-    ignored=(
-        r"distilbert\.embeddings\.position_ids",
-        r"vocab_projector\.weight",  # present though tied to the word embeddings
-    ),
+    ignored=(r"distilbert\.embeddings\.position_ids",),
     extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
 )

@@ -48,6 +48,5 @@ FAMILY = Family(
     ignored=(
         r"electra\.embeddings\.(position_ids|token_type_ids)",
         r"discriminator_predictions\..*",
-        r"generator_lm_head\.weight",  # present though tied to the word embeddings
     ),
 )

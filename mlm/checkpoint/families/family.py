@@ -1,7 +1,7 @@
 """Family: all that a model family defines."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.naming import Names
@@ -10,6 +10,7 @@ from mlm.model.encoder_config import EncoderConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+WORD_EMBEDDINGS = "embeddings/word_embeddings"  # our variable
 BERT_TOKENS = {"pad_token_id": "pad"}
 ROBERTA_TOKENS = {"pad_token_id": "pad", "bos_token_id": "cls", "eos_token_id": "sep"}
 
@@ -45,12 +46,27 @@ class Family:
     def same_tensors(self, config: EncoderConfig) -> dict[str, str]:
         """Return second name -> first name of tensors that have two, with the same values.
 
-        These are the biases of the head: an untied decoder has one of its own beside the head's.
+        A tied decoder is a second name of the word embeddings. The bias of the head has two: an
+        untied decoder has one of its own beside the head's.
         """
-        if self.head_biases is None:
-            return {}
-        tied, untied = self.head_biases
-        return {untied: tied} if config.tie_word_embeddings else {tied: untied}
+        names = {}
+        if config.tie_word_embeddings:
+            names[self.decoder_weight(config)] = self.tensor_names(config)[WORD_EMBEDDINGS][0]
+        if self.head_biases is not None:
+            tied, untied = self.head_biases
+            names |= {untied: tied} if config.tie_word_embeddings else {tied: untied}
+        return names
+
+    def decoder_weight(self, config: EncoderConfig) -> str:
+        """Return the name of the decoder's matrix, which a tied model need not store."""
+        return self.tensor_names(replace(config, tie_word_embeddings=False))["head/decoder"][0]
+
+    def counts_first(self, second_name: str) -> bool:
+        """Return whether a second name counts where both are stored with other values.
+
+        That is the decoder's bias: transformers 5 adds it, and not the head's.
+        """
+        return self.head_biases is not None and second_name == self.head_biases[1]
 
     def written_twice(self, config: EncoderConfig) -> bool:
         """Return whether transformers expects the second names in a file as well."""

@@ -84,7 +84,7 @@ FAMILY = Family(
     prefix="model.",
     encoder_config=encoder_config,
     tensor_names=tensor_names,
-    ignored=(r"model\.rotary_emb\..*", r"decoder\.weight"),
+    ignored=(r"model\.rotary_emb\..*",),
     token_id_fields={
         "pad_token_id": "pad",
         "cls_token_id": "cls",

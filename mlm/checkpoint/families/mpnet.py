@@ -60,7 +60,6 @@ FAMILY = Family(
     ignored=(
         r"mpnet\.embeddings\.position_ids",
         r"mpnet\.pooler\..*",
-        r"lm_head\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
     token_id_fields=ROBERTA_TOKENS,

@@ -59,7 +59,6 @@ FAMILY = Family(
     ignored=(
         r"roberta\.embeddings\.(position_ids|token_type_ids)",
         r"roberta\.pooler\..*",
-        r"lm_head\.decoder\.weight",  # present though tied to the word embeddings
     ),
     head_biases=(HEAD_BIAS, DECODER_BIAS),
     token_id_fields=ROBERTA_TOKENS,

@@ -31,8 +31,8 @@ MAX_DEPTH = 4
 MAX_CHARSMAP = 4 * 2**20  # characters of base64; SentencePiece's own has 0.3 million
 MAX_EXPANSION = 64  # bytes that one character becomes; at most 33 in Unicode's table
 
-# The patterns that the converters of transformers write for these families; each takes time in
-# proportion to the text. Other patterns could be made to hang.
+# The patterns that the converters of transformers write for these families, and that of our
+# own byte-level BPE. Each takes time in proportion to the text; others could be made to hang.
 KNOWN_PATTERNS = {
     " {2,}",
     r"\s+",
@@ -44,6 +44,7 @@ KNOWN_PATTERNS = {
     r"^▁+$",
     r"\p{N}",
     r"\p{N}{1,3}",
+    r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+",
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",

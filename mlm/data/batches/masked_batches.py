@@ -4,8 +4,10 @@ The position in the data is therefore one integer. A resumed run, any number of 
 backend see the same batches, and every epoch has fresh masks.
 """
 
+import copy
 from collections.abc import Iterator
 from functools import partial
+from typing import Self
 
 import numpy as np
 
@@ -157,6 +159,12 @@ class EvaluationBatches:
             random_word_ids=facts.random_word_ids,
             word_starts=facts.word_starts if whole_word_mask else None,
         )
+
+    def first(self, count: int) -> Self:
+        """Return the first `count` batches, or all if there are not so many."""
+        fewer = copy.copy(self)
+        fewer.num_sequences = min(self.num_sequences, count * self.batch_size)
+        return fewer
 
     def __len__(self) -> int:
         return -(-self.num_sequences // self.batch_size)

@@ -11,135 +11,91 @@ million rows take no more memory than ten thousand (scripts/benchmarks/memory_of
 
 from __future__ import annotations
 
-import hashlib
-import html
 import re
-import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from types import TracebackType
+from typing import NamedTuple
 
-from mlm.data.texts.text_files import (
-    codec_name,
-    expand_files,
-    has_columns,
-    has_encoding,
-    read_rows,
-    repair_command,
-)
+from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
+from mlm.data.texts.encodings import Codec
+from mlm.data.texts.html_markup import has_escaped_tag, remove_html
+from mlm.data.texts.seen_texts import SeenTexts, text_digest
+from mlm.data.texts.text_files import expand_files, has_columns, has_encoding, read_rows
+from mlm.data.texts.text_report import TextReport
 from mlm.errors import CorpusError
 
-CLEANING_VERSION = 2  # raise it if results of clean_text change: stores are then rebuilt
+CLEANING_VERSION = 3  # raise it if results of clean_text change: stores are then rebuilt
 
-# Block tags become a space, inline tags are removed. Unknown tags (`<grin>`) are kept as text.
-_ATTRIBUTES = r"(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>"
-_BLOCK_TAG = re.compile(
-    rf"</?(?:br|p|div|hr|ul|ol|li|table|tr|td|th|h[1-6]|blockquote){_ATTRIBUTES}", re.IGNORECASE
-)
-_INLINE_TAG = re.compile(
-    rf"</?(?:i|b|u|s|em|strong|small|big|sub|sup|span|font|a|tt){_ATTRIBUTES}", re.IGNORECASE
-)
-# The semicolon is required: `AT&T` and `R&Ds` are names, not entities.
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 # Control characters, byte order marks, and lone surrogates, which cannot be encoded.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 
 
-@dataclass
-class TextReport:
-    """Row counts and warnings, summed over one or more passes of `read_texts`."""
+class CleanText(NamedTuple):
+    """A clean text, whether it had HTML, and the control characters that it had."""
 
-    rows: int = 0
-    files: int = 0
-    empty: int = 0
-    repeated: int = 0
-    held_out: int = 0  # dropped from training because they are also in the validation files
-    with_html: int = 0
-    columns: set[str] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
-
-    def summary(self) -> str:
-        """Return one line with the rows read, dropped and cleaned."""
-        column = f" (column {', '.join(sorted(self.columns))})" if self.columns else ""
-        files = f"{self.files:,} file" + ("s" if self.files != 1 else "")
-        held_out = f", {self.held_out:,} also in the validation files" if self.held_out else ""
-        return (
-            f"{self.rows:,} rows read from {files}{column}: {self.empty:,} empty and "
-            f"{self.repeated:,} repeated{held_out} dropped, {self.with_html:,} with HTML cleaned"
-        )
+    text: str
+    had_html: bool
+    control_characters: str
 
 
-def clean_text(text: str) -> tuple[str, bool]:
-    """Return the text as one line of plain characters in Unicode form NFC, and whether it had HTML.
+def clean_text(text: str, clean_html: str = "auto") -> CleanText:
+    """Return the text as one line of plain characters in Unicode form NFC.
 
     NFC gives `é` and `e` plus combining accent one encoding, so that a text cannot be in the
-    training split in one and in the validation split in the other. Entities are resolved before
-    tags are removed, because scraped text often contains `&lt;br /&gt;`.
+    training split in one and in the validation split in the other.
+
+    Args:
+        text: as it was read.
+        clean_html: "auto", "yes" or "no"; see html_markup.py.
     """
-    plain = _ENTITY.sub(_resolve_entity, text) if "&" in text else text
-    if "<" in plain:
-        plain = _INLINE_TAG.sub("", _BLOCK_TAG.sub(" ", plain))
+    plain = remove_html(text, clean_html)
     had_html = plain != text
-    plain = " ".join(plain.split())
+    plain, removed = " ".join(plain.split()), ""
     if not plain.isprintable():
+        removed = "".join(_UNPRINTABLE.findall(plain)).replace("\ufeff", "")
         plain = " ".join(_UNPRINTABLE.sub("", plain).split())
-    return unicodedata.normalize("NFC", plain), had_html
+    return CleanText(unicodedata.normalize("NFC", plain), had_html, removed)
 
 
-def text_digest(text: str) -> bytes:
-    """Return a 16-byte digest of a clean text; 128 bits make a chance collision negligible."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+@dataclass(frozen=True)
+class ReadingSettings:
+    """The settings that decide how files become texts; see `read_texts`."""
 
+    text_column: str | None = None
+    encoding: str | None = None
+    encoding_errors: str = "strict"
+    clean_html: str = "auto"
 
-class SeenTexts:
-    """Set of text digests in a temporary SQLite file. A context manager that closes it.
-
-    Uses SQLite's page cache, at most 8 MiB, whatever the number of texts. The file takes about 35
-    bytes a text in SQLite's temporary folder, has no name and is removed with the process.
-    """
-
-    def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
-        for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-8192"):
-            self._database.execute(f"PRAGMA {setting}")
-        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._database.execute("BEGIN")
-
-    def add(self, digest: bytes) -> bool:
-        """Add a digest; return whether it is new."""
-        try:
-            insert = "INSERT OR IGNORE INTO seen VALUES (?)"
-            return self._database.execute(insert, (digest,)).rowcount == 1
-        except sqlite3.OperationalError as error:
+    def check(self, urls: Sequence[str]) -> None:
+        """Raise CorpusError if a setting applies to none of the files, or is unknown."""
+        Codec.of(self.encoding)
+        _check_choice("encoding_errors", self.encoding_errors, ENCODING_ERRORS)
+        _check_choice("clean_html", self.clean_html, CLEAN_HTML)
+        if self.text_column and not any(map(has_columns, urls)):
             raise CorpusError(
-                f"the temporary file of text digests cannot be written ({error}): free space in "
-                "the temporary folder, or set SQLITE_TMPDIR to a folder with more"
-            ) from None
-
-    def __contains__(self, digest: bytes) -> bool:
-        found = self._database.execute("SELECT 1 FROM seen WHERE digest = ?", (digest,))
-        return found.fetchone() is not None
-
-    def __enter__(self) -> SeenTexts:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._database.close()
+                f"--text_column {self.text_column} was given, but plain text has no columns: "
+                "leave it out"
+            )
+        if any(map(has_encoding, urls)):
+            return
+        for name, is_given in (
+            (f"--encoding {self.encoding}", self.encoding),
+            (f"--encoding_errors {self.encoding_errors}", self.encoding_errors != "strict"),
+        ):
+            if is_given:
+                raise CorpusError(f"{name} was given, but Parquet is always UTF-8: leave it out")
 
 
 def read_texts(
     files: Sequence[str],
     *,
-    text_column: str | None,
-    encoding: str | None,
     report: TextReport,
+    text_column: str | None = None,
+    encoding: str | None = None,
+    encoding_errors: str = "strict",
+    clean_html: str = "auto",
     held_out: SeenTexts | None = None,
     remember: SeenTexts | None = None,
 ) -> Iterator[str]:
@@ -148,47 +104,43 @@ def read_texts(
     Args:
         files: paths, globs, `hf://datasets/...` or other fsspec URLs. The suffix gives the format,
             also before `.gz`.
+        report: its counts grow while the stream is consumed.
         text_column: None finds the one obvious column.
         encoding: None is UTF-8.
-        report: its counts grow while the stream is consumed.
+        encoding_errors: for bytes that the encoding does not know: "strict" raises; "replace" puts
+            U+FFFD in their place and "ignore" nothing, and the report says how many there were.
+        clean_html: "auto", "yes" or "no"; see html_markup.py.
         held_out: texts in this set are dropped and counted.
         remember: the set to record the texts in, for later use; None makes one for this pass.
 
     Raises:
-        CorpusError: a file is missing, not decodable, not of its format, or has no such column.
+        CorpusError: a file is missing, not decodable, not of its format, or has no such column;
+            or the texts of two files are in columns of different names.
     """
     urls = expand_files(files)
-    check_settings(urls, text_column, encoding)
+    settings = ReadingSettings(text_column, encoding, encoding_errors, clean_html)
+    settings.check(urls)
     report.files += len(urls)
     if remember is not None:
-        yield from _new_texts(urls, text_column, encoding, report, held_out, remember)
+        yield from _new_texts(urls, settings, report, held_out, remember)
         return
     with SeenTexts() as seen:
-        yield from _new_texts(urls, text_column, encoding, report, held_out, seen)
+        yield from _new_texts(urls, settings, report, held_out, seen)
 
 
-def check_settings(urls: Sequence[str], text_column: str | None, encoding: str | None) -> None:
-    """Raise CorpusError if a setting applies to none of the files, or the encoding is unknown."""
-    codec_name(encoding)
-    if text_column and not any(map(has_columns, urls)):
-        raise CorpusError(
-            f"--text_column {text_column} was given, but plain text has no columns: leave it out"
-        )
-    if encoding and not any(map(has_encoding, urls)):
-        raise CorpusError(
-            f"--encoding {encoding} was given, but Parquet is always UTF-8: leave it out"
-        )
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise CorpusError(f"--{name} is {value!r}; expected one of {', '.join(choices)}")
 
 
 def _new_texts(
     urls: Sequence[str],
-    text_column: str | None,
-    encoding: str | None,
+    settings: ReadingSettings,
     report: TextReport,
     held_out: SeenTexts | None,
     seen: SeenTexts,
 ) -> Iterator[str]:
-    for text in _clean_texts(urls, text_column, encoding, report):
+    for text in _clean_texts(urls, settings, report):
         digest = text_digest(text)
         if held_out is not None and digest in held_out:
             report.held_out += 1
@@ -199,25 +151,56 @@ def _new_texts(
 
 
 def _clean_texts(
-    urls: Sequence[str], text_column: str | None, encoding: str | None, report: TextReport
+    urls: Sequence[str], settings: ReadingSettings, report: TextReport
 ) -> Iterator[str]:
+    columns = _OneColumn(settings.text_column)
     for url in urls:
-        check = _EncodingCheck(url, encoding if has_encoding(url) else None)
-        rows = read_rows(url, text_column, encoding=encoding, on_column=report.columns.add)
-        for row in rows:
+        check = _EncodingCheck(url, settings.encoding if has_encoding(url) else None)
+        for row in read_rows(
+            url,
+            settings.text_column,
+            encoding=settings.encoding,
+            encoding_errors=settings.encoding_errors,
+            on_column=lambda column, url=url: columns.add(url, column, report),  # type: ignore[misc]
+            note=lambda text, url=url: report.note(url, text),  # type: ignore[misc]
+        ):
             report.rows += 1
             check.add(row)
-            text, had_html = clean_text(row)
-            report.with_html += had_html
-            if text:
-                yield text
+            clean = clean_text(row, settings.clean_html)
+            _count(clean, row, settings, report)
+            if clean.text:
+                yield clean.text
             else:
                 report.empty += 1
         report.warnings.extend(check.warnings())
 
 
-def _resolve_entity(match: re.Match[str]) -> str:
-    return html.unescape(match.group())
+def _count(clean: CleanText, row: str, settings: ReadingSettings, report: TextReport) -> None:
+    report.with_html += clean.had_html
+    if clean.control_characters:
+        report.control_characters.update(clean.control_characters)
+        report.with_control_characters += 1
+    if "&" in row and settings.clean_html == "auto":
+        report.with_escaped_tags += has_escaped_tag(row)
+
+
+class _OneColumn:
+    """The column that the files of a pass agree on."""
+
+    def __init__(self, text_column: str | None) -> None:
+        self._given = text_column
+        self._first: tuple[str, str] | None = None  # a file and its column
+
+    def add(self, url: str, column: str, report: TextReport) -> None:
+        """Record the column of a file; raise CorpusError if that of another has another name."""
+        report.columns.add(column)
+        self._first = self._first or (url, column)
+        if self._given is None and column != self._first[1]:
+            raise CorpusError(
+                f"the files do not agree: the texts of {self._first[0]} seem to be in column "
+                f"{self._first[1]!r}, those of {url} in {column!r}; name the files that belong "
+                "together, or the column with --text_column"
+            )
 
 
 @dataclass
@@ -229,12 +212,15 @@ class _EncodingCheck:
     accented: int = 0
     utf8: int = 0
 
+    def __post_init__(self) -> None:
+        self._codec = Codec.of(self.encoding)
+
     def add(self, row: str) -> None:
         if self.encoding is None or row.isascii():
             return
         self.accented += 1
         try:
-            data = row.encode(self.encoding)
+            data = self._codec.encode(row)
             data.decode("utf-8")
         except UnicodeError:
             return
@@ -246,8 +232,7 @@ class _EncodingCheck:
             return []
         name = PurePosixPath(self.url).name
         rows = f"{self.utf8:,} of the {self.accented:,} rows of {name} with accents"
-        warning = f"warning: {rows} look like UTF-8 read as {self.encoding}"
+        warning = f"warning: {rows} look like UTF-8 read as {self.encoding}; leave --encoding out"
         if self.utf8 == self.accented:
-            return [f"{warning}; leave --encoding out"]
-        command = repair_command(self.url)
-        return [f"{warning}; drop the invalid rest with `{command}` and leave --encoding out"]
+            return [warning]
+        return [f"{warning}, and give --encoding_errors replace for the invalid rest"]

@@ -6,7 +6,7 @@ A wrong guess would train on the wrong data for hours. If no column is clearly t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mlm.errors import CorpusError
 
@@ -28,32 +28,47 @@ _KNOWN_NAMES = (  # in order of preference
     "tweet",
 )
 _CLEARLY_LONGER = 3  # times the mean length of the next column
+_WORDS_OF_PROSE = 4  # a column of known name with fewer words a text may lose to a longer one
 _LONGEST_NAME = 80  # characters; a longer one in a header is a text
 
 
-def choose_column(text_column: str | None, columns: Columns, url: str) -> str:
-    """Return the name of the text column of `url`.
+def choose_column(
+    text_column: str | None,
+    columns: Columns,
+    url: str,
+    note: Callable[[str], object] = lambda text: None,
+) -> str:
+    """Return the name of the text column of `url`; `note` gets a remark if a known name loses.
 
     Raises:
         CorpusError: `text_column` does not exist, or is None and no column is clearly the text.
     """
     if text_column is None:
-        return _find_text_column(columns, url)
+        return _find_text_column(columns, url, note)
     if text_column not in columns:
         raise CorpusError(
             f"{url} has no column {text_column!r}; its columns are {_format_names(columns)}: "
-            "give one of them as --text_column"
+            "give one of them as --text_column, or leave this file out"
         )
     return text_column
 
 
-def _find_text_column(columns: Columns, url: str) -> str:
+def _find_text_column(columns: Columns, url: str, note: Callable[[str], object]) -> str:
     lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
-    found = _find_by_name(columns, lengths) or _find_by_length(lengths)
+    named = _find_by_name(columns, lengths)
+    prose = {name: mean for name, mean in lengths.items() if _is_prose(columns[name])}
+    longest = _find_by_length(prose)
+    found = named or longest
+    if named and longest and longest != named and _holds_no_prose(named, longest, columns, lengths):
+        note(
+            f"column {longest!r} is read, because {named!r} holds {lengths[named]:.0f} characters "
+            f"a row and it {lengths[longest]:.0f}; --text_column decides"
+        )
+        found = longest
     if found is None:
         raise CorpusError(
             f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
-            "name one with --text_column"
+            "name one with --text_column, or leave this file out"
         )
     if any(_is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
@@ -81,6 +96,34 @@ def _find_by_length(lengths: Mapping[str, float]) -> str | None:
     if longest and lengths[longest[0]] >= _CLEARLY_LONGER * lengths[longest[1]]:
         return longest[0]
     return None
+
+
+def _holds_no_prose(
+    named: str, longest: str, columns: Columns, lengths: Mapping[str, float]
+) -> bool:
+    """Return whether a column of known name holds a few words, and another clearly longer texts."""
+    texts = _strings(columns[named])
+    words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
+    return words < _WORDS_OF_PROSE and lengths[longest] >= _CLEARLY_LONGER * lengths[named] > 0
+
+
+def _is_prose(values: Iterable[object]) -> bool:
+    """Return whether most values are words: not ids, dates, links or labels of one token.
+
+    Scripts without spaces are told from tokens by not being ASCII.
+    """
+    texts = _strings(values)
+    words = [text for text in texts if _has_words(text)]
+    return 2 * len(words) > len(texts)
+
+
+def _has_words(text: str) -> bool:
+    letters = sum(character.isalpha() or ord(character) > 127 for character in text)
+    return 2 * letters > len(text) and (" " in text.strip() or not text.isascii())
+
+
+def _strings(values: Iterable[object]) -> list[str]:
+    return [value for value in values if isinstance(value, str) and value.strip()]
 
 
 def _is_text(values: Iterable[object]) -> bool:

@@ -9,24 +9,31 @@ the remedy.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import io
+import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import fsspec
 
+from mlm.data.texts.containers import Member, find_members
+from mlm.data.texts.csv_rows import ColumnChooser, Note
+from mlm.data.texts.encoding_detection import decoding_error, utf16_error
+from mlm.data.texts.encodings import (
+    Codec,
+    DecodedText,
+    encoding_of_bom,
+    encoding_of_zeros,
+    is_latin_1,
+)
 from mlm.data.texts.text_column import Columns, choose_column
-from mlm.data.texts.text_formats import read_parquet, read_plain, reader_of, suffix_of
+from mlm.data.texts.text_formats import Reader, read_parquet, read_plain, reader_of, suffix_of
 from mlm.errors import CorpusError, one_line
-
-_BLOCK = 1 << 20  # bytes
 
 
 def expand_files(files: Sequence[str | Path]) -> list[str]:
@@ -73,46 +80,78 @@ def read_rows(
     text_column: str | None,
     *,
     encoding: str | None,
+    encoding_errors: str = "strict",
     on_column: Callable[[str], object] = lambda column: None,
+    note: Callable[[str], object] = lambda text: None,
 ) -> Iterator[str]:
     """Yield the raw texts of one file in its order, "" for a row without a text.
 
     Args:
-        url: a path or URL; its suffix gives the format.
+        url: a path or URL; its suffix gives the format. Of a zip, all files of the format are read.
         text_column: None finds the one obvious column.
-        encoding: None is UTF-8.
-        on_column: called once, with the name of the column that is read.
+        encoding: None is UTF-8, or what a byte order mark says.
+        encoding_errors: "strict", "replace" or "ignore", for bytes that cannot be decoded.
+        on_column: called with the name of the column that is read.
+        note: called with remarks about what was unusual and how it was read.
 
     Raises:
         CorpusError: the file cannot be opened, decoded or parsed, or has no such column.
     """
 
     def choose(columns: Columns) -> str:
-        column = choose_column(text_column, columns, url)
+        column = choose_column(text_column, columns, url, note)
         on_column(column)
         return column
 
     read = reader_of(url)
-    codec = codec_name(encoding)
-    with reading_errors(url, codec), _open_binary(url) as stream:
-        source = stream if read is read_parquet else io.TextIOWrapper(stream, codec, newline="")
-        yield from read(source, choose)
+    with reading_errors(url):
+        members, notes = find_members(url, suffix_of(url))
+        for text in notes:
+            note(text)
+        for member in members:
+            if read is read_parquet:
+                with member.open() as stream:
+                    yield from read(stream, choose, note)
+            else:
+                yield from _read_characters(member, read, choose, note, encoding, encoding_errors)
 
 
-def codec_name(encoding: str | None) -> str:
-    """Return Python's name for an encoding; None is UTF-8, which skips a byte order mark.
-
-    Raises:
-        CorpusError: the text encoding is unknown.
-    """
+def _read_characters(
+    member: Member,
+    read: Reader,
+    choose: ColumnChooser,
+    note: Note,
+    encoding: str | None,
+    encoding_errors: str,
+) -> Iterator[str]:
+    codec = _find_codec(member, encoding, note)
     try:
-        "".encode(encoding or "utf-8")
-        name = codecs.lookup(encoding or "utf-8").name
-    except (LookupError, ValueError):
-        raise CorpusError(
-            f"--encoding {encoding} is not known: use utf-8, ISO-8859-1, cp1252, utf-16, ..."
-        ) from None
-    return "utf-8-sig" if name == "utf-8" else name
+        with member.open() as stream:
+            text = codec.decode(stream, encoding_errors)
+            yield from read(text, choose, note)
+            if isinstance(text, DecodedText) and text.invalid:
+                done = "replaced by U+FFFD" if encoding_errors == "replace" else "left out"
+                note(
+                    f"{text.invalid:,} invalid byte sequence{'s' * (text.invalid > 1)} {done}, "
+                    f"the first in “{text.example}”"
+                )
+    except UnicodeError:
+        raise decoding_error(member, codec.name) from None
+
+
+def _find_codec(member: Member, encoding: str | None, note: Note) -> Codec:
+    """Return the codec of the user's encoding, else of a byte order mark, else UTF-8."""
+    if encoding is not None:
+        if is_latin_1(encoding):
+            note(f"{encoding} is read as Windows-1252, as browsers do")
+        return Codec.of(encoding)
+    head = member.head()
+    if marked := encoding_of_bom(head):
+        note(f"read as {marked.upper()}, as its byte order mark says")
+        return Codec.of(marked)
+    if found := encoding_of_zeros(head):
+        raise utf16_error(member, found)
+    return Codec.of(None)
 
 
 def has_columns(url: str) -> bool:
@@ -130,14 +169,6 @@ def is_remote(url: str) -> bool:
     return "://" in url and not url.startswith("file://")
 
 
-def repair_command(url: str) -> str:
-    """Return the shell command that drops the bytes of a file that are not UTF-8."""
-    name = PurePosixPath(url).name
-    source = f"zcat {name} | iconv" if name.endswith(".gz") else "iconv"
-    file = "" if name.endswith(".gz") else f" {name}"
-    return f"{source} -c -f utf-8 -t utf-8{file} > mended{suffix_of(url)}"
-
-
 # Opening ------------------------------------------------------------------------------------------
 
 
@@ -152,12 +183,26 @@ def _expand(pattern: str) -> list[str]:
         if not any(sign in path for sign in "*?["):
             raise FileNotFoundError
         found = sorted(filesystem.glob(path, detail=True).items())
-        names = [name for name, info in found if info["type"] == "file"]
+        names = [
+            name for name, info in found if info["type"] == "file" and not _is_hidden(name, path)
+        ]
         if not names:
             raise CorpusError(f"{pattern} matches no file: check the pattern")
         return (
             [filesystem.unstrip_protocol(name) for name in names] if is_remote(pattern) else names
         )
+
+
+def _is_hidden(name: str, pattern: str) -> bool:
+    """Return whether a shell would leave out a file: a part begins with a dot, unlike the pattern.
+
+    macOS writes `._reviews.csv` beside `reviews.csv` on other systems' disks.
+    """
+    hidden = {part for part in PurePosixPath(name).parts if part.startswith(".")}
+    return any(part not in PurePosixPath(pattern).parts for part in hidden) and not any(
+        part.startswith(".") and any(sign in part for sign in "*?[")
+        for part in PurePosixPath(pattern).parts
+    )
 
 
 def _type_of(filesystem: fsspec.AbstractFileSystem, path: str) -> str | None:
@@ -172,23 +217,16 @@ def _type_of(filesystem: fsspec.AbstractFileSystem, path: str) -> str | None:
     return kind
 
 
-def _open_binary(url: str) -> IO[bytes]:
-    stream: IO[bytes] = fsspec.open(url, "rb", compression="infer").open()
-    return stream
-
-
 @contextmanager
-def reading_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
-    """Turn the errors of opening, decoding and parsing `url` into CorpusErrors of one line."""
+def reading_errors(url: str) -> Iterator[None]:
+    """Turn the errors of opening and parsing `url` into CorpusErrors of one line."""
     try:
         yield
     except CorpusError:
         raise
-    except UnicodeError:
-        raise _decoding_error(url, codec) from None
     except FileNotFoundError:
         raise CorpusError(f"{url}: no such file: check the path") from None
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         reason = _reason(error)
         raise CorpusError(f"{url} is cut short or damaged ({reason}): fetch it again") from None
     except (OSError, ImportError) as error:
@@ -196,67 +234,13 @@ def reading_errors(url: str, codec: str = "utf-8-sig") -> Iterator[None]:
     except ValueError as error:
         raise CorpusError(f"{url} cannot be read: {_reason(error)}") from None
     except Exception as error:
-        # A remote file system passes on the errors of its HTTP client (httpx, botocore, ...).
-        if not is_remote(url):
-            raise
+        # Of a parser, or of the HTTP client of a remote file system (httpx, botocore, ...).
+        done = "fetched" if is_remote(url) else "read"
         reason = f"{type(error).__name__}: {_reason(error)}"
-        raise CorpusError(f"{url} cannot be fetched: {reason}") from None
+        raise CorpusError(f"{url} cannot be {done}: {reason}") from None
 
 
 def _reason(error: Exception) -> str:
-    if type(error).__name__ == "EmptyDataError":  # pandas: "No columns to parse from file"
-        return "it is empty; give a file with a header and texts"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return one_line(error) or type(error).__name__
-
-
-# Bytes that cannot be decoded ---------------------------------------------------------------------
-
-
-def _decoding_error(url: str, codec: str) -> CorpusError:
-    """Return the error that names the first bad byte, its offset and the setting that may help."""
-    name = codec.removesuffix("-sig")
-    with _open_binary(url) as stream:
-        where = _first_bad_byte(stream, name)
-    if name != "utf-8":
-        advice = "leave --encoding out for UTF-8, or try --encoding ISO-8859-1"
-    else:
-        with _open_binary(url) as stream:
-            advice = _advice_for_utf8(stream, url)
-    return CorpusError(f"{url} is not {name.upper()}: {where}; {advice}")
-
-
-def _first_bad_byte(stream: IO[bytes], codec: str) -> str:
-    decoder = codecs.getincrementaldecoder(codec)()
-    read, block = 0, b"-"
-    while block:
-        block = stream.read(_BLOCK)
-        read += len(block)
-        try:
-            decoder.decode(block, final=not block)
-        except UnicodeDecodeError as error:
-            # error.object begins with the bytes that the decoder kept of the previous block.
-            offset = read - len(error.object) + error.start
-            return f"byte 0x{error.object[error.start]:02x} at offset {offset:,}"
-        except UnicodeError as error:  # UTF-16 without a byte order mark
-            return _reason(error)
-    return "bytes that cannot be decoded"
-
-
-def _advice_for_utf8(stream: IO[bytes], url: str) -> str:
-    """Return the advice; a few invalid bytes alone do not suggest another encoding."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    block = stream.read(_BLOCK)
-    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "try --encoding utf-16"
-    invalid = accented = 0
-    while block:
-        text = decoder.decode(block)
-        invalid += text.count("\ufffd")
-        accented += len(text) - len(text.encode("ascii", "ignore"))
-        block = stream.read(_BLOCK)
-    if accented > 2 * invalid:
-        command = repair_command(url)
-        return f"all but {invalid:,} of its characters are valid, so drop those with `{command}`"
-    return "try --encoding ISO-8859-1 or --encoding cp1252"

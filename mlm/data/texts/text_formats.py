@@ -1,82 +1,37 @@
-"""Read raw texts from open streams of CSV, TSV, JSON lines, Parquet and plain text.
+"""Read raw texts from open streams of JSON lines, Parquet and plain text; find a file's reader.
 
-Every reader takes the stream and `choose`, a function from the first rows as {column: values} to
-the name of the text column. It yields one string per row, "" for a row without a text. About a
-thousand rows are in memory at a time. If a row cannot be parsed, it raises a ValueError with the
-place and the reason.
+Every reader takes the stream, `choose`, a function from the first rows as {column: values} to the
+name of the text column, and `note`, which gets remarks for the user. It yields one string per row,
+"" for a row without a text. About a thousand rows are in memory at a time. If a row cannot be
+parsed, it raises a ValueError with the place and the reason.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Iterator
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from mlm.data.texts.text_column import Columns
+from mlm.data.texts.containers import COMPRESSIONS
+from mlm.data.texts.csv_rows import ROWS_AT_ONCE, ColumnChooser, Note, read_csv, read_tsv
 from mlm.errors import CorpusError
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
-ROWS_AT_ONCE = 1000
-COMPRESSIONS = {".gz", ".bz2", ".xz", ".zip"}  # fsspec opens them by their suffix
-
-ColumnChooser = Callable[[Columns], str]
-Reader = Callable[[IO[Any], ColumnChooser], Iterator[str]]  # of characters; Parquet: of bytes
-
-
-def read_csv(stream: IO[str], choose: ColumnChooser, separator: str = ",") -> Iterator[str]:
-    """Read CSV; quoted fields may contain separators, doubled quotes and any line breaks."""
-    import pandas as pd
-
-    table = pd.read_csv(
-        stream,
-        sep=separator,
-        dtype=str,
-        keep_default_na=False,
-        index_col=False,
-        chunksize=ROWS_AT_ONCE,
-    )
-    column = None
-    for chunk in _strict_chunks(table):
-        column = column or choose({name: chunk[name].tolist() for name in chunk.columns})
-        yield from (value if isinstance(value, str) else "" for value in chunk[column].tolist())
+Reader = Callable[[Any, ColumnChooser, Note], Iterator[str]]  # of characters; Parquet: of bytes
+_NOT_ONE_A_LINE = (
+    "expected an object per line; of a list make lines with "
+    'pandas.read_json(...).to_json(..., orient="records", lines=True)'
+)
 
 
-def _strict_chunks(table: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Yield the chunks of a table; raise ValueError if a row has more fields than the header.
-
-    pandas raises for most such rows, but if the first row is one, it truncates it with a warning.
-    """
-    import pandas as pd
-
-    while True:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                chunk = next(table)
-        except StopIteration:
-            return
-        except pd.errors.ParserWarning:
-            raise ValueError(
-                "its rows have more fields than its header; quote fields that hold a separator"
-            ) from None
-        except pd.errors.ParserError as error:
-            raise ValueError(f"{error}; quote fields that hold a separator or quotes") from None
-        yield chunk
-
-
-def read_tsv(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
-    """Read tab-separated values, otherwise as CSV."""
-    return read_csv(stream, choose, separator="\t")
-
-
-def read_json_lines(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
-    """Read one JSON object per line; blank lines are skipped."""
+def read_json_lines(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[str]:
+    """Read one JSON object per line; blank lines are skipped, null and NaN are empty texts."""
     rows = _json_objects(stream)
     sample = list(islice(rows, ROWS_AT_ONCE))
     columns: dict[str, list[object]] = {}
@@ -84,45 +39,69 @@ def read_json_lines(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
         columns.setdefault(name, []).append(value)
     column = choose(columns) if sample else ""
     for number, row in chain(sample, rows):
-        value = row.get(column)
-        if value is not None and not isinstance(value, (str, int, float)):
-            found = type(value).__name__
-            raise ValueError(f"line {number}: {column!r} holds a {found}, expected a text")
-        yield "" if value is None else str(value)
+        yield _text_of(row.get(column), column, number)
 
 
-def _json_objects(stream: IO[str]) -> Iterator[tuple[int, dict[str, object]]]:
+def _text_of(value: object, column: str, line: int) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return json.dumps(value)
+    raise ValueError(f"line {line}: {column!r} holds a {type(value).__name__}, expected a text")
+
+
+def _json_objects(stream: Iterable[str]) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield (line number, object)."""
     for number, line in enumerate(stream, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"line {number}: {error.msg}; expected an object per line") from None
+            row = json.loads(line.removeprefix("\ufeff"))
+        except RecursionError:
+            raise ValueError(f"line {number}: its values are nested too deeply") from None
+        except ValueError as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+            raise ValueError(f"line {number}: {reason}; {_NOT_ONE_A_LINE}") from None
         if not isinstance(row, dict):
             found = type(row).__name__
-            raise ValueError(f"line {number} holds a {found}; expected an object per line")
+            raise ValueError(f"line {number} holds a {found}; {_NOT_ONE_A_LINE}")
         yield number, row
 
 
-def read_parquet(stream: IO[bytes], choose: ColumnChooser) -> Iterator[str]:
+def read_parquet(stream: IO[bytes], choose: ColumnChooser, note: Note) -> Iterator[str]:
     """Read a column of strings of any Arrow type; other columns are not read."""
     import pyarrow.parquet as pq
 
     # Without a buffer size, a whole column chunk, possibly the whole file, is read at once.
     file = pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
-    strings = [field.name for field in file.schema_arrow if _is_string(field.type)]
+    names = Counter(file.schema_arrow.names)
+    strings = [
+        field.name
+        for field in file.schema_arrow
+        if _is_string(field.type) and names[field.name] == 1
+    ]
     first = next(file.iter_batches(ROWS_AT_ONCE, columns=strings), None) if strings else None
-    columns: dict[str, list[object]] = {name: [] for name in file.schema_arrow.names}
+    columns: dict[str, list[object]] = {name: [] for name in names}
     if first is not None:
         columns |= {name: first[name].to_pylist() for name in strings}
-    column = choose(columns)
-    if column not in strings:
-        kind = file.schema_arrow.field(column).type
-        raise ValueError(f"column {column!r} is of type {kind}, expected strings")
+    column = _choose_string_column(file.schema_arrow, columns, choose)
     for batch in file.iter_batches(ROWS_AT_ONCE, columns=[column]):
         yield from (value or "" for value in batch[column].to_pylist())
+
+
+def _choose_string_column(
+    schema: pa.Schema, columns: dict[str, list[object]], choose: ColumnChooser
+) -> str:
+    """Return the name of the text column; ValueError if it is not one column of strings."""
+    column = choose(columns)
+    if schema.names.count(column) > 1:
+        raise ValueError(f"several columns are called {column!r}: rename the others")
+    kind = schema.field(column).type
+    if not _is_string(kind):
+        raise ValueError(f"column {column!r} is of type {kind}, expected strings")
+    return column
 
 
 def _is_string(kind: pa.DataType) -> bool:
@@ -133,7 +112,7 @@ def _is_string(kind: pa.DataType) -> bool:
     return any(is_type(kind) for is_type in types)
 
 
-def read_plain(stream: IO[str], choose: ColumnChooser) -> Iterator[str]:
+def read_plain(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[str]:
     """Read one text per line; `choose` is not called, because plain text has no columns."""
     return iter(stream)
 
@@ -164,7 +143,7 @@ def reader_of(url: str) -> Reader:
     suffix = suffix_of(url)
     if suffix not in _READERS:
         raise CorpusError(
-            f"{url}: no known format; known are {', '.join(_READERS)}, each also as .gz: "
-            "convert or rename the file"
+            f"{url}: no known format; known are {', '.join(_READERS)}, each also as .gz, "
+            ".bz2, .xz or .zip, such as reviews.csv.zip: convert or rename the file"
         )
     return _READERS[suffix]

@@ -1,6 +1,6 @@
 """Clean texts to a token store on disk.
 
-wordpiece.py          train a WordPiece tokenizer
+tokenizer_training/   train a tokenizer: WordPiece, byte-level BPE or Unigram
 document_encoding.py  documents to ids, with a cache of words
 token_store.py        the store's folder: memory-mapped ids, offsets and a manifest
 corpus.py             read, split and tokenise files: build_token_store

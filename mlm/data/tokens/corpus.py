@@ -9,22 +9,18 @@ data/texts/, the folder on disk in token_store.py; this module decides the split
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlm.checkpoint.tokenizer import tokenizer_hash
-from mlm.data.texts.cleaning import (
-    CLEANING_VERSION,
-    SeenTexts,
-    TextReport,
-    check_settings,
-    read_texts,
-    text_digest,
-)
+from mlm.data.texts.cleaning import CLEANING_VERSION, ReadingSettings, read_texts
+from mlm.data.texts.seen_texts import SeenTexts, text_digest
 from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.data.texts.text_report import TextReport
+from mlm.data.tokens.text_checks import TextChecks
 from mlm.data.tokens.token_store import (
     SIDES,
     Counts,
@@ -35,6 +31,7 @@ from mlm.data.tokens.token_store import (
     staged_store,
 )
 from mlm.errors import CorpusError
+from mlm.terminal.progress import counted, progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -43,13 +40,15 @@ FORMAT_VERSION = 1  # raise it if the split or the files change: stores are then
 
 
 @dataclass(frozen=True)
-class _Settings:
+class _Settings(ReadingSettings):
     """The settings that, with the files and the tokenizer, determine a store's content."""
 
-    text_column: str | None
-    encoding: str | None
-    validation_split_percentage: float
-    max_train_samples: int | None
+    validation_split_percentage: float = 5
+    max_train_samples: int | None = None
+
+    def reading(self) -> dict[str, Any]:
+        """Return the settings of `read_texts`."""
+        return {field.name: getattr(self, field.name) for field in fields(ReadingSettings)}
 
 
 def build_token_store(
@@ -60,6 +59,8 @@ def build_token_store(
     validation_files: Sequence[str] = (),
     text_column: str | None = None,
     encoding: str | None = None,
+    encoding_errors: str = "strict",
+    clean_html: str = "auto",
     validation_split_percentage: float = 5,
     max_train_samples: int | None = None,
 ) -> TokenStore:
@@ -73,6 +74,8 @@ def build_token_store(
             the training side; else `validation_split_percentage` of the texts is, by their hash.
         text_column: None finds the one obvious column.
         encoding: None is UTF-8.
+        encoding_errors: "strict", "replace" or "ignore"; see `read_texts`.
+        clean_html: "auto", "yes" or "no"; see html_markup.py.
         validation_split_percentage: in (0, 100), of the documents.
         max_train_samples: number of training documents to keep; validation stays the same.
 
@@ -81,10 +84,18 @@ def build_token_store(
             is not a token store.
     """
     folder = Path(folder)
-    settings = _Settings(text_column, encoding, validation_split_percentage, max_train_samples)
+    settings = _Settings(
+        text_column,
+        encoding,
+        encoding_errors,
+        clean_html,
+        validation_split_percentage,
+        max_train_samples,
+    )
     files = _files_of_sides(train_files, validation_files)
     _check_settings(settings, files)
-    made_from = _describe_sources(files, tokenizer, settings)
+    with progress("hashing the files"):
+        made_from = _describe_sources(files, tokenizer, settings)
     store = find_token_store(folder)
     if store is not None and store.manifest["made_from"] == made_from:
         return store
@@ -107,16 +118,23 @@ def texts_of_side(
     validation_files: Sequence[str] = (),
     text_column: str | None = None,
     encoding: str | None = None,
+    encoding_errors: str = "strict",
+    clean_html: str = "auto",
     validation_split_percentage: float = 5,
+    report: TextReport | None = None,
 ) -> Iterator[str]:
     """Yield the clean texts that `build_token_store` puts on a side, "train" or "validation".
 
-    A limit by `max_train_samples` is not applied. Raises CorpusError as `build_token_store` does.
+    A limit by `max_train_samples` is not applied. `report` grows while the stream is consumed.
+    Raises CorpusError as `build_token_store` does.
     """
-    settings = _Settings(text_column, encoding, validation_split_percentage, None)
+    settings = _Settings(
+        text_column, encoding, encoding_errors, clean_html, validation_split_percentage
+    )
     files = _files_of_sides(train_files, validation_files)
     _check_settings(settings, files)
-    documents = _read_documents(files, settings, TextReport())
+    read = _read_documents(files, settings, report or TextReport())
+    documents = counted(read, "reading texts for a tokenizer", unit="texts")
     return (text for own_side, text in documents if own_side == side)
 
 
@@ -131,7 +149,7 @@ def _files_of_sides(
 
 def _check_settings(settings: _Settings, files: dict[str, list[str]]) -> None:
     for urls in files.values():
-        check_settings(urls, settings.text_column, settings.encoding)
+        settings.check(urls)
     percentage, limit = settings.validation_split_percentage, settings.max_train_samples
     if "validation" not in files and not 0 < percentage < 100:
         raise CorpusError(
@@ -156,16 +174,23 @@ def _describe_sources(
 
 def _write_documents(writer: StoreWriter, files: dict[str, list[str]], settings: _Settings) -> str:
     """Add each document to its side of `writer`; return the report line."""
-    report, left_out = TextReport(), 0
+    report, checks, left_out = TextReport(), TextChecks(), 0
     limits = {"train": settings.max_train_samples}
-    for side, text in _read_documents(files, settings, report):
+    documents = _read_documents(files, settings, report)
+    for side, text in counted(documents, "reading and tokenising", unit="texts"):
         limit = limits.get(side)
         if limit is not None and writer.num_documents(side) >= limit:
             left_out += 1
-        else:
-            writer.add(side, text)
+            continue
+        writer.add(side, text)
+        if side == "train":
+            checks.add(text)
     counts = writer.flush()
     _check_counts(counts, report, by_percentage="validation" not in files)
+    train = counts["train"]
+    report.warnings += checks.warnings(
+        report, writer.num_unknown("train"), train["tokens"] - train["documents"]
+    )
     return _report_line(report, counts, left_out)
 
 
@@ -173,9 +198,7 @@ def _read_documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
-    read = partial(
-        read_texts, text_column=settings.text_column, encoding=settings.encoding, report=report
-    )
+    read: Callable[..., Iterator[str]] = partial(read_texts, **settings.reading(), report=report)
     train, validation = files["train"], files.get("validation")
     if validation is None:
         for text in read(train):
@@ -210,7 +233,7 @@ def _report_line(report: TextReport, counts: dict[str, Counts], left_out: int) -
         f"{report.summary()}; {train + validation:,} documents ({train:,} train, "
         f"{validation:,} validation{limited}), {_format_count(tokens)} tokens"
     )
-    return "\n".join([line, *report.warnings])
+    return "\n".join([line, *report.remarks()])
 
 
 def _format_count(count: int) -> str:

@@ -7,6 +7,7 @@ in a script without spaces, texts are encoded whole again.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -53,12 +54,17 @@ class DocumentEncoder:
 def splits_at_spaces_and_punctuation(tokenizer: PreTrainedTokenizerFast) -> bool:
     """Return whether a text's ids are those of its parts between spaces and punctuation, in a row.
 
-    True of BERT's tokenizers, unless a word was added, which may contain a space.
+    True of BERT's tokenizers and of our own WordPiece, unless a word was added, which may contain a
+    space.
     """
     backend = tokenizer.backend_tokenizer
-    kinds = [type(part).__name__ for part in (backend.normalizer, backend.pre_tokenizer)]
-    return kinds == ["BertNormalizer", "BertPreTokenizer"] and all(
-        token.special for token in tokenizer.added_tokens_decoder.values()
+    content = json.loads(backend.to_str())
+    normalizer, pre_tokenizer = content["normalizer"] or {}, content["pre_tokenizer"] or {}
+    steps = [step["type"] for step in normalizer.get("normalizers", [normalizer]) if step]
+    return (
+        steps in (["BertNormalizer"], ["NFC", "BertNormalizer"])
+        and pre_tokenizer.get("type") == "BertPreTokenizer"
+        and all(token.special for token in tokenizer.added_tokens_decoder.values())
     )
 
 

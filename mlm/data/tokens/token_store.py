@@ -103,7 +103,7 @@ class TokenStore:
     """An opened token store.
 
     fingerprint: sha256 over the manifest: sources, cleaning, tokenizer, settings and counts.
-    report_line: the rows read and dropped; warnings about the encoding follow on their own lines.
+    report_line: the rows read and dropped; notes and warnings follow on their own lines.
     """
 
     train: TokenSplit
@@ -185,11 +185,13 @@ class StoreWriter:
         self._dtype = np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
         self._files = ExitStack()
         encoder = DocumentEncoder(tokenizer, self._dtype)
+        unknown = tokenizer.unk_token_id
         self._sides = {
             side: _SideWriter(
                 self._files.enter_context((folder / f"{side}.tokens").open("wb")),
                 self._files.enter_context((folder / f"{side}.offsets").open("wb")),
                 encoder,
+                -1 if unknown is None else unknown,
             )
             for side in SIDES
         }
@@ -201,6 +203,10 @@ class StoreWriter:
     def num_documents(self, side: str) -> int:
         """Return the number of documents added to `side` so far."""
         return self._sides[side].num_documents
+
+    def num_unknown(self, side: str) -> int:
+        """Return the number of unknown tokens written to `side` so far."""
+        return self._sides[side].num_unknown
 
     def flush(self) -> dict[str, Counts]:
         """Tokenise and write the pending documents; return the counts of each side so far."""
@@ -242,11 +248,13 @@ class _SideWriter:
         tokens: IO[bytes],
         offsets: IO[bytes],
         encoder: DocumentEncoder,
+        unknown: int,
     ) -> None:
         self.num_documents = 0
         self.num_tokens = 0
+        self.num_unknown = 0
         self._tokens, self._offsets = tokens, offsets
-        self._encoder = encoder
+        self._encoder, self._unknown = encoder, unknown
         self._pending: list[str] = []
         self._characters = 0
         self._offsets.write(np.zeros(1, np.int64).tobytes())
@@ -264,6 +272,7 @@ class _SideWriter:
         self._tokens.write(ids.tobytes())
         self._offsets.write((self.num_tokens + ends).tobytes())
         self.num_tokens += len(ids)
+        self.num_unknown += int(np.count_nonzero(ids == self._unknown))
         self._pending.clear()
         self._characters = 0
 

@@ -19,7 +19,8 @@ from mlm.hub.commit import PUSH_ATTEMPTS, Change, check_arrived, commit_change
 from mlm.hub.connection import call_hub, checked_id, checked_revision, endpoint, hub_api
 from mlm.hub.inspection import fetch_all_but_weights
 from mlm.hub.pull import DEMO, PULL_ATTEMPTS, named_revision
-from mlm.hub.push import Published, check_push, refuse_public
+from mlm.hub.push import Published, check_account
+from mlm.hub.repository import refuse_public
 from mlm.hub.snapshot import look_up
 from mlm.hub.space.files import SpaceModel
 from mlm.hub.space.settings import SpaceSettings, check_apart
@@ -116,7 +117,7 @@ def deploy_space(repo_id: str, files: Mapping[str, Path], settings: SpaceSetting
     """
     if "/" not in checked_id(repo_id):
         raise HubError(f"{repo_id!r} does not say whose Space it is: give owner/name")
-    check_push(repo_id)
+    check_account(repo_id)
     api = hub_api()
     head = _create_or_read(api, repo_id, settings)
     _check_ours(head, settings)

@@ -4,10 +4,9 @@ Only the files that the page's module reaches by its imports are sent, and the f
 here; other files in the working folder are not. mlm/hub/space/deploy.py sends them.
 """
 
-import hashlib
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -88,17 +87,6 @@ def lay_out(
         else:
             shutil.copyfile(sources[name], path)
     return files
-
-
-def listing(files: Mapping[str, Path]) -> str:
-    """Return sha256, bytes and path of each file in a line, then their sum, then the README."""
-    contents = {name: path.read_bytes() for name, path in files.items()}
-    lines = [
-        f"{hashlib.sha256(content).hexdigest()}  {len(content):>11,}  {name}"
-        for name, content in contents.items()
-    ]
-    total = f"{len(files)} files, {sum(map(len, contents.values())):,} bytes"
-    return "\n".join([*lines, total, "", contents["README.md"].decode()])
 
 
 def copied_files(*, with_demo: bool) -> dict[str, Path]:

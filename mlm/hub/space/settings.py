@@ -25,6 +25,7 @@ from mlm.errors import ConfigError
 from mlm.hub.connection import TOKEN_LIKE
 
 HARDWARE = ("cpu-basic", "cpu-upgrade")
+ACCOUNTS = "PRO to create it, or for an organization Team or Enterprise; any plan to update it"
 MODEL, OWNERS = "MLM_MODEL", "MLM_ALLOW_OWNERS"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -45,11 +46,6 @@ class SpaceSettings:
     def sign_in(self) -> bool:
         """True if visitors may choose models, and so may want to sign in for their own."""
         return bool(self.variables.get(OWNERS))
-
-    def listing(self) -> str:
-        """Return a line for each variable and secret; a secret's value is not shown."""
-        lines = [f"variable {name}={value}" for name, value in self.variables.items()]
-        return "\n".join(lines + [f"secret   {name}" for name in self.secrets])
 
 
 def space_variables(models: Sequence[str], given: Iterable[str]) -> dict[str, str]:

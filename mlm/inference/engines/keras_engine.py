@@ -20,8 +20,12 @@ LOGITS_PER_CALL = 2**23  # 32 MiB
 class KerasEngine:
     """Runs a MaskedLM; see Engine."""
 
-    def __init__(self, model: "MaskedLM"):
-        self._model = model
+    def __init__(self, model: "MaskedLM", *, trace: bool = True):
+        """Take a model.
+
+        trace: False computes without a graph: at once, but slower for every call after the first.
+        """
+        self._model, self._trace = model, trace
         self.config = model.config
         self.num_parameters = int(model.count_params())
         self.kind = "Keras, float32"
@@ -35,10 +39,18 @@ class KerasEngine:
         for indices in self._group(questions):
             group = [questions[i] for i in indices]
             with self._lock:
-                logits = np.asarray(self._model.predict_on_batch(self._make_batch(group)))
+                logits = self._computed(self._make_batch(group))
             for i, question, rows in zip(indices, group, logits, strict=False):  # padding rows last
                 answers[i] = rows[: len(question.positions)]
         return answers
+
+    def _computed(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        if self._trace:
+            return np.asarray(self._model.predict_on_batch(batch))
+        import keras
+
+        logits = keras.ops.convert_to_numpy(self._model(batch, training=False))
+        return np.asarray(logits, np.float32)
 
     def _group(self, questions: Sequence[Question]) -> Iterator[list[int]]:
         """Yield indices of questions of similar length, as many as the model takes in one call."""

@@ -1,14 +1,21 @@
-"""Check Gradio's environment variables, before Gradio is imported and reads them."""
+"""Check the environment variables that Gradio reads, before it is imported."""
 
 import os
 
+from mlm.backend import proxies
 from mlm.errors import ConfigError
 
 MAX_PORT = 65_535
 
 
 def check_environment() -> None:
-    """Raise ConfigError if a port variable has a value that Gradio would crash on."""
+    """Raise ConfigError if a variable has a value that Gradio would crash on.
+
+    Gradio asks its own page whether it is there, and no proxy can answer that.
+    """
+    if problem := proxies.unusable_proxy():
+        raise ConfigError(problem)
+    proxies.keep_direct(os.environ.get("GRADIO_SERVER_NAME", ""))
     for name in ("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"):
         value = os.environ.get(name)
         if value is not None and not 1 <= _parse_int(value) <= MAX_PORT:

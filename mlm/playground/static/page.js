@@ -1,7 +1,8 @@
 // The part of the page that runs in the browser. It sends nothing to the server by itself.
 () => {
   const MASK = "[MASK]";
-  const MASKS = /\[mask\]|<mask>|_{3,}|(?<![\p{L}\p{N}_])_{1,2}(?![\p{L}\p{N}_])/giu;
+  // As `find_masks` in filling.py: of these spellings, the first that a text holds counts.
+  const MASKS = [/\[mask\]|<mask>/gi, /_{3,}/g, /(?<!\S)_{1,2}(?=[.,;:!?…]*(?:\s|$))/g];
   const RECENT = "mlm-recent";
   const MAX_RECENT = 8;
   const area = () => document.querySelector("#mlm-sentence textarea");
@@ -31,6 +32,9 @@
     return words;
   };
 
+  /** Return the matches of a text's masks. */
+  const masksOf = (text) => MASKS.map((spelling) => [...text.matchAll(spelling)]).find((found) => found.length) ?? [];
+
   /** Return the pieces of a sentence: {start, text, mask: index of the mask, word: true for a word}. */
   const piecesOf = (text) => {
     const pieces = [];
@@ -45,7 +49,7 @@
       if (at < end) pieces.push({ start: at, text: text.slice(at, end) });
     };
     let end = 0, index = 0;
-    for (const match of text.matchAll(MASKS)) {
+    for (const match of masksOf(text)) {
       addPlain(end, match.index);
       pieces.push({ start: match.index, text: match[0], mask: index++ });
       end = match.index + match[0].length;
@@ -85,7 +89,8 @@
     const before = piecesOf(text).filter((other) => other.mask !== undefined && other.start < piece.start).length;
     const words = hidden.map((known) => known.word);
     words.splice(before, 0, piece.text);
-    writeHiding(text.slice(0, piece.start) + MASK + text.slice(piece.start + piece.text.length), words);
+    const mask = masksOf(text)[0]?.[0] ?? MASK; // masks of another spelling would be left as text
+    writeHiding(text.slice(0, piece.start) + mask + text.slice(piece.start + piece.text.length), words);
   };
 
   const restore = (text, piece) => {

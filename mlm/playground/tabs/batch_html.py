@@ -85,7 +85,7 @@ def _row(result: RowResult) -> str:
         return f"<tr>{number}<td>{text}</td>{error}</tr>"
     return (
         f'<tr>{number}<td><span dir="auto">{_sentence(result)}</span></td>'
-        f"<td>{_words(result.filling.masks)}</td></tr>"
+        f"<td>{render.note(result.filling.warning)}{_words(result.filling.masks)}</td></tr>"
     )
 
 
@@ -96,14 +96,10 @@ def _sentence(result: RowResult) -> str:
     text, end, shown = result.text, 0, 0
     for span, candidates in zip(result.filling.spans, result.filling.masks, strict=True):
         before = text[end : span[0]]
-        best = candidates[0]
-        # Joined to the word that it continues, or after a missing space; see `text_around_word`.
-        joined = before.rstrip() if best.joined else before
-        missing = " " if best.before == f"{text[: span[0]]} " else ""
-        if shown + len(joined) > MAX_SENTENCE:
-            return "".join(parts) + escape(_truncate(joined, MAX_SENTENCE - shown))
-        parts.append(f"{escape(joined + missing)}<mark><bdi>{_word(best)}</bdi></mark>")
-        shown += len(joined) + len(best.word)
+        if shown + len(before) > MAX_SENTENCE:
+            return "".join(parts) + escape(_truncate(before, MAX_SENTENCE - shown))
+        parts.append(f"{escape(before)}<mark><bdi>{_word(candidates[0])}</bdi></mark>")
+        shown += len(before) + len(candidates[0].word)
         end = span[1]
     return "".join(parts) + escape(_truncate(text[end:], max(MAX_SENTENCE - shown, 1)))
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mlm.inference.row_reading import (
     MAX_BYTES,
     MAX_ROWS,
     SUFFIXES,
-    Row,
+    Table,
     read_rows,
     rows_of,
     rows_of_lines,
@@ -161,7 +161,7 @@ def uploaded_path(file: object) -> Path:
     return Path(path)
 
 
-def read_input(file: object, column: object, lines: object, mask_token: str) -> list[Row]:
+def read_input(file: object, column: object, lines: object, mask_token: str) -> Table:
     """Return the rows of the file or, without a file, of the pasted lines. Raises InputError."""
     if file is None:
         if isinstance(lines, str) and len(lines) > MAX_PASTED:
@@ -169,10 +169,10 @@ def read_input(file: object, column: object, lines: object, mask_token: str) -> 
                 f"The sentences have {len(lines):,} characters; at most {MAX_PASTED:,} are read "
                 "here: put them in a file."
             )
-        return rows_of_lines(lines)
+        return Table([], None, rows_of_lines(lines))
     if not isinstance(column, str | None):
         raise InputError("The column must be the name of a column of the file.")
-    return read_rows(uploaded_path(file), column or None, mask_token).rows
+    return read_rows(uploaded_path(file), column or None, mask_token)
 
 
 def answers(
@@ -201,17 +201,15 @@ def answers(
         number = check_top_k(top_k)
         for notice in loading_notices(models):
             yield notice, hidden
-        rows = read_input(file, column, lines, models.main.mask_token)
-        yield from _fill_in_steps(models.main, rows, number, _csv_name(file))
+        table = read_input(file, column, lines, models.main.mask_token)
+        yield from _fill_in_steps(models.main, table, number, _csv_name(file))
     except UserError as error:
         yield render.problem(str(error)), hidden
 
 
-def _fill_in_steps(
-    model: FillMask, rows: Sequence[Row], top_k: int, csv_name: str
-) -> Iterator[Update]:
+def _fill_in_steps(model: FillMask, table: Table, top_k: int, csv_name: str) -> Iterator[Update]:
     """Yield the growing table, and at last the whole table with its CSV."""
-    started = time.perf_counter()
+    started, rows = time.perf_counter(), list(table.rows)
     results: list[RowResult] = []
     found = fill_rows(model, rows, top_k, merge=True)
     while len(results) < len(rows):
@@ -220,7 +218,7 @@ def _fill_in_steps(
     html = batch_html.answer(model, results, len(rows), time.perf_counter() - started)
     with tempfile.TemporaryDirectory() as folder:  # Gradio copies the file to its own
         path = Path(folder) / csv_name
-        path.write_bytes(to_csv(results))
+        path.write_bytes(to_csv(results, table.others, table.separator))
         yield html, gr.update(value=str(path), visible=True)
 
 

@@ -16,7 +16,8 @@ def answer(masks: Sequence[Comparison], first: str, second: str, title: str) -> 
         second: the name of the second side.
         title: what both sides share, the model or the sentence.
     """
-    legend = _legend("first", first) + _legend("second", second)
+    notes = "".join(map(render.note, dict.fromkeys(mask.note for mask in masks)))
+    legend = _legend("first", first) + _legend("second", second) + notes
     panels = "".join(_mask(mask, i, len(masks)) for i, mask in enumerate(masks))
     return (
         '<article class="mlm-column" aria-label="Comparison"><header class="mlm-who">'

@@ -57,7 +57,8 @@ def add_compare_api(choice: Choice) -> None:
         With other_text, from text to other_text for the main model. Without it, from the first to
         the second of the page's two models, or from the base model that the card of its one model
         names to that model. Each word has {word, first, second, change}: its probabilities on both
-        sides, null if it is not in a vocabulary.
+        sides, null if it is not in a vocabulary. If a model knows no word of a text, each mask has
+        a note too.
         """
         with endpoint_errors():
             models = models_for(choice, choice.own, text, other_text)

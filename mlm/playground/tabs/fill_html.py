@@ -64,8 +64,7 @@ def sentence_html(filling: Filling, joint: Sequence[JointFilling] = ()) -> str:
         return _sentence(joint[0].parts)
     parts, end = [], 0
     for (start, stop), candidates in zip(filling.spans, filling.masks, strict=True):
-        between = filling.text[end:start]
-        parts += [between.rstrip() if candidates[0].joined else between, candidates[0].word]
+        parts += [filling.text[end:start], candidates[0].word]
         end = stop
     return _sentence([*parts, filling.text[end:]])
 

@@ -97,7 +97,8 @@ def add_fill_api(choice: Choice) -> None:
 
         For one mask a list of {score, token, token_str, sequence}, best first, as
         transformers.pipeline("fill-mask") gives it; for several masks a list of such lists.
-        text holds [MASK], <mask>, _ or ___ in place of 1 to 32 words; top_k is 1 to 50.
+        text holds [MASK], <mask>, _ or ___ in place of 1 to 32 words; top_k is 1 to 50. If the
+        model knows no word of the text, each word has a note too.
         """
         with endpoint_errors():
             return ask_model(choice.own.main, text, top_k).as_pipeline()

@@ -31,7 +31,8 @@ def answer(model: FillMask, example: MaskedExample) -> str:
     """Return the steps from the sentence to its loss, then the model's own curve and metrics."""
     return (
         f'<article class="mlm-column" aria-label="How it learns">{render.model_header(model)}'
-        f"{_steps(example)}{_tiles(example)}{_loss(model, example)}{_table(example)}</article>"
+        f"{render.note(example.note)}{_steps(example)}{_tiles(example)}{_loss(model, example)}"
+        f"{_table(example)}</article>"
         f'<article class="mlm-column" aria-label="How this model was trained">'
         f"{_training(model)}</article>"
     )

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mlm.checkpoint.folder import OpenCheckpoint
 from mlm.errors import InputError
+from mlm.inference.engines.keras_engine import KerasEngine
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.filling import normalise_masks
 from mlm.training.card.figures import TOP_K
 from mlm.training.card.training_json import Example
+
+if TYPE_CHECKING:
+    from mlm.model.encoder import MaskedLM
 
 
 def try_examples(folder: str | Path, texts: Iterable[str]) -> list[Example]:
@@ -24,6 +30,18 @@ def try_examples(folder: str | Path, texts: Iterable[str]) -> list[Example]:
     if not texts:
         return []
     fill = FillMask.from_pretrained(folder, engine="keras")  # the engine that trained it
+    return _try_all(fill, texts)
+
+
+def try_examples_of(
+    checkpoint: OpenCheckpoint, model: "MaskedLM", texts: list[str]
+) -> list[Example]:
+    """Return what `try_examples` does, for a model in memory; no graph is traced for it."""
+    name = str(checkpoint.folder)
+    return _try_all(FillMask(checkpoint, name, engine=KerasEngine(model, trace=False)), texts)
+
+
+def _try_all(fill: FillMask, texts: list[str]) -> list[Example]:
     normalised = [normalise_masks(text, fill.mask_token)[0] for text in texts]
     return [_try_example(fill, text) for text in normalised]
 

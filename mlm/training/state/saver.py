@@ -8,8 +8,8 @@ from pathlib import Path
 from mlm.backend import processes
 from mlm.checkpoint.run_state import Arrays
 from mlm.checkpoint.strict_json import JsonObject
+from mlm.terminal.progress import progress
 from mlm.training.config import TrainingConfig
-from mlm.training.progress import write_line
 from mlm.training.state.pusher import StatePusher
 from mlm.training.state.writer import StateWriter
 from mlm.training.stopping import StopRequest
@@ -44,6 +44,7 @@ class StateSaver:
         if not processes.is_first():
             yield
             return
+        self._saved_at = time.monotonic()
         pusher = self._make_pusher() if self._config.resume_from_hub else None
         try:
             keep, send = self._config.save_total_limit, pusher.offer if pusher else None
@@ -51,7 +52,8 @@ class StateSaver:
                 yield
         finally:
             if pusher:
-                pusher.finish(PUSH_TIMEOUT, push_last=needs_last_state())
+                with progress(f"sending the last state to {self._config.hub_model_id}"):
+                    pusher.finish(PUSH_TIMEOUT, push_last=needs_last_state())
 
     def save(self, snapshot: Callable[[], dict[str, Arrays]], run: JsonObject) -> None:
         """Take a snapshot and hand it to the writer; `run` is what else belongs to the state."""
@@ -70,16 +72,18 @@ class StateSaver:
         if processes.is_first():
             self._writer.check()
 
-    def push_is_due(self) -> bool:
-        """Return whether the Hub is to have a state before the next one would be saved."""
-        config, waited = self._config, time.monotonic() - self._saved_at
-        return config.resume_from_hub and 0 < 60 * config.hub_state_minutes <= waited
+    def is_due(self) -> bool:
+        """Return whether a state is due by the clock, to be kept here or to be sent to the Hub."""
+        config = self._config
+        minutes = [config.save_minutes, config.hub_state_minutes * config.resume_from_hub]
+        waited = time.monotonic() - self._saved_at
+        return processes.is_first() and any(0 < 60 * each <= waited for each in minutes)
 
     def _make_pusher(self) -> StatePusher:
         return StatePusher(
             str(self._config.hub_model_id),
             minutes=self._config.hub_state_minutes,
             private=self._config.hub_private_repo,
-            report=lambda line: write_line(self._report, line),
+            report=self._report,
             took=self._stop.note_push,
         )

@@ -20,11 +20,16 @@ class TrainingDataset(keras.utils.PyDataset):
         self._batches = batches
         self._start_step = start_step
         self._stop_step = stop_step
+        self._lengths: dict[int, int] = {}
 
     @property
     def lengths_vary(self) -> bool:
         """Return whether batches may have different lengths; the number of rows is constant."""
         return len(self._batches.sizes) > 1
+
+    def length_of(self, index: int) -> int | None:
+        """Return the tokens of a row of item `index`, which was made; None if all have the same."""
+        return self._lengths.get(index) if self.lengths_vary else None
 
     def __len__(self) -> int:
         return max(0, self._stop_step - self._start_step)
@@ -34,6 +39,7 @@ class TrainingDataset(keras.utils.PyDataset):
             raise IndexError(f"batch {index} of {len(self)}")
         batch = self._batches.batch_at(self._start_step + index)
         inputs, labels, weights = trim_padding(batch, self._batches.sizes)
+        self._lengths[index] = inputs["input_ids"].shape[1]
         if not self._batches.is_padded:
             del inputs["attention_mask"]  # all ones: attention is cheaper without a mask
         return processes.own_rows((inputs, labels, weights))

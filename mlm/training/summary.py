@@ -1,0 +1,114 @@
+"""Lines on a run before it trains: its purpose at once, its settings when all is read."""
+
+import dataclasses
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from mlm.terminal.tables import format_table
+from mlm.training.config import TrainingConfig
+from mlm.training.setting import default_of
+
+if TYPE_CHECKING:
+    from mlm.training.preparation import Preparation
+
+# They have rows of their own, or are said by the lines around the table.
+SHOWN_ELSEWHERE = (
+    "train_file",
+    "token_store",
+    "model_name_or_path",
+    "output_dir",
+    "overwrite_output_dir",
+    "discard_state",
+    "dry_run",
+)
+
+
+def intention(config: TrainingConfig) -> str:
+    """Return what a run is about to do, known from its settings alone."""
+    texts = _file_names(config)
+    if config.model_name_or_path:
+        work = f"adapt {config.model_name_or_path} to {texts}"
+    else:
+        work = f"train a new {config.model_type} on {texts}"
+    end = "a dry run, nothing is written" if config.dry_run else f"result in {config.output_dir}"
+    return f"{work}; {end}"
+
+
+def settings_table(prepared: "Preparation", step: int = 0) -> str:
+    """Return model, texts, steps, device and changed settings, as lines of text.
+
+    step: that the run starts from.
+    """
+    config, device = prepared.config, prepared.device
+    beginning = f"resumed at step {step:,}" if step else "from step 0"
+    rows = [
+        ("model", _model(prepared)),
+        ("texts", _texts(prepared)),
+        ("sequences", _sequences(prepared)),
+        ("steps", f"{prepared.total_steps:,}, {beginning}, {_evaluations(config)}"),
+        ("device", f"{device.num_replicas} x {device.name}" if device.strategy else device.name),
+        ("precision", f"{device.policy} ({device.reason})"),
+        ("output", f"{config.output_dir}, {_saves(config)}"),
+        ("settings", ", ".join(_changed(config)) or "defaults"),
+    ]
+    return format_table(["", ""], rows, numbers=False)
+
+
+def _file_names(config: TrainingConfig) -> str:
+    files = config.train_file or config.token_store or ["no texts"]
+    names = ", ".join(PurePosixPath(name).name or name for name in files[:2])
+    return f"{names} and {len(files) - 2:,} more" if len(files) > 2 else names
+
+
+def _model(prepared: "Preparation") -> str:
+    name = prepared.config.model_name_or_path or "new"
+    count = prepared.model.count_params()
+    return (
+        f"{name}: {prepared.hf_config.model_type}, {count / 1e6:,.1f} M parameters, "
+        f"vocabulary {prepared.model.config.vocab_size:,}"
+    )
+
+
+def _texts(prepared: "Preparation") -> str:
+    counts = prepared.store.manifest["counts"]
+    train, held_out = counts["train"], counts["validation"]
+    return (
+        f"{_file_names(prepared.config)}: {train['documents']:,} documents to train on "
+        f"({train['tokens']:,} tokens), {held_out['documents']:,} held out"
+    )
+
+
+def _sequences(prepared: "Preparation") -> str:
+    batches, longest = prepared.batches, prepared.config.max_seq_length
+    epochs = prepared.total_steps * batches.global_batch_size / batches.num_sequences
+    return (
+        f"{batches.num_sequences:,} of {'at most ' if batches.is_padded else ''}{longest} tokens, "
+        f"{batches.global_batch_size} in a step, {epochs:.1f} epochs"
+    )
+
+
+def _evaluations(config: TrainingConfig) -> str:
+    patience = config.early_stopping_patience
+    stop = f", stops after {patience} without gain" if patience else ""
+    return f"evaluated first, every {config.eval_steps:,} and last{stop}"
+
+
+def _saves(config: TrainingConfig) -> str:
+    minutes = f" or {config.save_minutes:g} minutes" if config.save_minutes else ""
+    return f"a state every {config.save_steps:,} steps{minutes}"
+
+
+def _changed(config: TrainingConfig) -> list[str]:
+    """Return the settings that differ from their defaults, as flags."""
+    return [
+        f"--{field.name} {_spelled(value)}".rstrip()
+        for field in dataclasses.fields(config)
+        if field.name not in SHOWN_ELSEWHERE
+        and (value := getattr(config, field.name)) != default_of(field)
+    ]
+
+
+def _spelled(value: object) -> str:
+    if value is True:
+        return ""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

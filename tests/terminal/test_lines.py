@@ -1,0 +1,25 @@
+import sys
+
+import pytest
+
+from mlm.terminal.lines import print_lines
+from mlm.terminal.tables import PLAIN_WIDTH
+
+LONG = "a sentence of many words that goes on and on, " * 4
+COMMAND = f"  mlm train --train_file {'x' * 90}.csv --max_steps 60"
+
+
+def test_long_lines_are_broken_at_spaces_without_losing_a_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    print_lines(LONG)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= PLAIN_WIDTH and len(lines) > 1
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert " ".join(lines).split() == LONG.split()
+
+
+def test_a_command_and_a_path_stay_whole(capsys: pytest.CaptureFixture[str]):
+    print_lines(f"{COMMAND}\n\ncheckpoint: /{'y' * 100}")
+    assert capsys.readouterr().out == f"{COMMAND}\n\ncheckpoint:\n  /{'y' * 100}\n"
