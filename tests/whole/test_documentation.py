@@ -80,6 +80,23 @@ def check_command(words: list[str], capsys) -> None:
         assert words[0] in OTHER_PROGRAMS | {"pip"}, f"{words[0]} is not a program of ours"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mlm train --train_files reviews.csv",
+        "mlm adapt reviews.csv",
+        "python scripts/trian.py",
+        "make tset",
+        "MLM_MODEL=demo maek demo",
+    ],
+)
+def test_a_wrong_command_line_is_found(line, capsys):
+    block = Block(ROOT / "README.md", 1, "console", f"cd mlm && {line} # as usual\n", None)
+    with pytest.raises(AssertionError):
+        for words in documentation.command_lines(block):
+            check_command(words, capsys)
+
+
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_every_flag_in_the_prose_exists(page):
     mentioned = {flag for span in documentation.spans_of(page) for flag in FLAG.findall(span)}
