@@ -1,6 +1,7 @@
 """Evaluate a checkpoint, given by name, on texts: masked tokens and whole masked words."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from mlm.evaluation.held_out import (
     resolve_held_out,
     tokenize_held_out,
 )
-from mlm.terminal.progress import progress
+from mlm.terminal.progress import Bar, progress
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,15 @@ def score_batches(
     with device.scope():
         evaluator = Evaluator(checkpoint.model, batches, jit_compile=device.jit_compile)
     with progress(f"measuring {what}", total=len(batches), unit="batches") as bar:
-        return evaluator.target_scores(bar.advance)
+        bar.note = "compiling"
+        return evaluator.target_scores(lambda: count_batch(bar))
+
+
+def count_batch(bar: Bar) -> None:
+    """Count a batch; the time left is estimated without the first one, which is compiled."""
+    bar.advance()
+    if bar.done == 1:
+        bar.started, bar.done_at_start, bar.note = time.monotonic(), 1, ""
 
 
 def word_figures_of(

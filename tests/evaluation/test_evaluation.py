@@ -6,6 +6,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.errors import ConfigError, CorpusError
-from mlm.evaluation.checkpoint_evaluation import evaluate, word_figures_of
+from mlm.evaluation.checkpoint_evaluation import count_batch, evaluate, word_figures_of
 from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
 from mlm.evaluation.held_out import HeldOut, resolve_held_out
 from mlm.hub import push_checkpoint
 from mlm.hub.local import LocalHub
+from mlm.terminal.progress import Bar
 from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.places import ROOT
@@ -194,6 +196,15 @@ def test_without_a_target_there_is_no_figure(facts):
         figures_of(nothing)
     batch = ({"masked_positions": np.zeros((1, 2), int)}, np.zeros((1, 2), int), None)
     assert word_figures_of(nothing, [batch], facts.word_starts).num_words == 0
+
+
+def test_the_time_left_does_not_count_the_compilation():
+    bar = Bar("measuring", total=5, started=time.monotonic() - 100, note="compiling")
+    count_batch(bar)
+    assert (bar.note, bar.seconds_left()) == ("", None)
+    bar.started -= 4
+    count_batch(bar)
+    assert bar.seconds_left() == pytest.approx(12, abs=0.5)
 
 
 @pytest.fixture
