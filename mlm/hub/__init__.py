@@ -5,6 +5,7 @@ written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or `hf au
 HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to `huggingface_hub`, which only this package
 imports, and only when it is needed.
 
+    base_models.py      a list of base models to start from
     names.py            the names that the Hub accepts
     card_metadata.py    the metadata of a model card
     connection.py       settings; calls with retries, and their errors in one line

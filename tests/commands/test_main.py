@@ -39,7 +39,7 @@ def test_an_unknown_command_is_named(capsys):
     assert main(["trane", "--train_file", "x.csv"]) == 2
     refusal = capsys.readouterr().err.splitlines()
     assert len(refusal) == 2
-    assert "'trane' is not a command; expected one of train, " in refusal[1]
+    assert "'trane' is not a command; expected one of models, train, " in refusal[1]
 
 
 @pytest.mark.parametrize(

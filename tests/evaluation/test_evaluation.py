@@ -6,6 +6,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.data.tokens.word_boundaries import WordBoundaries
 from mlm.errors import ConfigError, CorpusError
-from mlm.evaluation.checkpoint_evaluation import evaluate, word_figures_of
+from mlm.evaluation.checkpoint_evaluation import count_batch, evaluate, word_figures_of
 from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
 from mlm.evaluation.held_out import HeldOut, resolve_held_out
 from mlm.hub import push_checkpoint
 from mlm.hub.local import LocalHub
+from mlm.terminal.progress import Bar
 from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.places import ROOT
@@ -198,6 +200,15 @@ def test_without_a_target_there_is_no_figure(facts):
     inputs = {name: np.zeros((1, 2), int) for name in ("masked_positions", "input_ids")}
     batch = (inputs, np.zeros((1, 2), int), np.zeros((1, 2), int))
     assert word_figures_of(nothing, [batch], facts.words).num_words == 0
+
+
+def test_the_time_left_does_not_count_the_compilation():
+    bar = Bar("measuring", total=5, started=time.monotonic() - 100, note="compiling")
+    count_batch(bar)
+    assert (bar.note, bar.seconds_left()) == ("", None)
+    bar.started -= 4
+    count_batch(bar)
+    assert bar.seconds_left() == pytest.approx(12, abs=0.5)
 
 
 @pytest.fixture
