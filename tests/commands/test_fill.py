@@ -17,6 +17,12 @@ from tests.support.places import ROOT
 SENTENCE = "I have watched this [MASK] and it was awesome."
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Signs of life, which come with time, are not a part of what these tests look at."""
+    monkeypatch.setattr("mlm.terminal.progress.PATIENCE", 10_000.0)
+
+
 def test_each_sentence_has_its_words_with_their_probabilities(capsys):
     assert main([SENTENCE, "The [MASK] was a [MASK].", "--top_k", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
