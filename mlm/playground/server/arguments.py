@@ -1,7 +1,7 @@
 """ASGI middleware that completes the arguments of a call of an endpoint, or says what is wrong.
 
-    {"data": ["It was [MASK]."]}    to /gradio_api/call/fill_mask       becomes  {"data": [..., 5]}
-    {"txt": "It was [MASK]."}       to /gradio_api/call/v2/fill_mask    422: 'txt' is not an argument
+    {"data": ["It was [MASK]."]}  to /gradio_api/call/fill_mask     becomes  {"data": [..., 5]}
+    {"txt": "It was [MASK]."}     to /gradio_api/call/v2/fill_mask  422: 'txt' is not an argument
 
 Gradio's own client fills in the documented defaults; over plain HTTP Gradio fails without them.
 """
