@@ -433,7 +433,8 @@ def test_the_script_prints_the_runs_figures(by_file, capsys):
     result, files = by_file
     main = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["main"]
     assert main([str(result.folder), "--validation_file", files["held_out"]]) == 0
-    first, figures, *_, last = capsys.readouterr().out.splitlines()
+    texts, first, figures, *_, last = capsys.readouterr().out.splitlines()
+    assert " rows read from 1 file (column " in texts
     assert first.endswith("sequences of 20 tokens, one document each, 40 at most, fp32")
     assert figures == (
         f"masked-token perplexity {result.after.perplexity:.2f} (loss {result.after.loss:.4f} nats)"
