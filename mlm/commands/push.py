@@ -47,7 +47,7 @@ def _push(given: argparse.Namespace) -> None:
     target = check_push(given.repo, private=given.private, branch=given.revision)
     verify_folder(given.folder)
     print(f"pushing to {target}", file=sys.stderr)
-    name_model_card(given.folder, target.repo_id)
+    name_model_card(given.folder, target.repo_id, target.branch)
     published = push_checkpoint(
         given.folder,
         target.repo_id,

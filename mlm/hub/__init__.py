@@ -22,7 +22,7 @@ imports, and only when it is needed.
 
 from mlm.hub.connection import Access, HubUnreachableError, assets_folder
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
-from mlm.hub.push import Published, PushTarget, check_push, push_checkpoint
+from mlm.hub.push import Published, PushTarget, check_push, other_than_main, push_checkpoint
 from mlm.hub.training_branch import delete_states, fetch_newest_state, push_state
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "fetch_from_hub",
     "fetch_newest_state",
     "load_checkpoint",
+    "other_than_main",
     "push_checkpoint",
     "push_state",
 ]
