@@ -23,7 +23,7 @@ imports, and only when it is needed.
 
 from mlm.hub.connection import Access, HubUnreachableError, assets_folder
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
-from mlm.hub.push import Published, PushTarget, check_push, push_checkpoint
+from mlm.hub.push import Published, PushTarget, check_push, other_than_main, push_checkpoint
 from mlm.hub.training_branch import delete_states, fetch_newest_state, newest_step, push_state
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "fetch_newest_state",
     "load_checkpoint",
     "newest_step",
+    "other_than_main",
     "push_checkpoint",
     "push_state",
 ]

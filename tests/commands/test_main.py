@@ -61,7 +61,7 @@ def test_a_command_without_its_extra_says_how_to_install_it(
     assert main([name, "--help"]) == 2
     refusal = capsys.readouterr().err
     assert refusal.startswith(f"error: this needs {library}, not installed here: pip install ")
-    assert f"'.[{extra}]'" in refusal and refusal.count("\n") == 1
+    assert f'".[{extra}]"' in refusal and refusal.count("\n") == 1
 
 
 def test_an_error_of_a_command_is_one_line_and_2(capsys, tmp_path):
