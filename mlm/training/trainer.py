@@ -84,6 +84,8 @@ def _train(
     except KeyboardInterrupt:
         raise _stopped_in_preparation(config, states) from None
     if config.starts_again:  # only after everything that can be refused was checked
+        if states.exists():
+            report(f"starting again: the states in {states} are deleted")
         processes.only_first(lambda: _remove_states(config, states))
     try:
         with run.open_curves():

@@ -416,6 +416,7 @@ def test_overwriting_begins_anew_only_when_all_is_well(small_corpus, tmp_path):
     lines: list[str] = []
     run(small_corpus, tmp_path / "run", lines, **anew)
     assert not any("resum" in line for line in lines)
+    assert any("starting again: the states in" in line for line in lines)
 
 
 def test_a_signal_while_the_run_ends_loses_nothing(straight, small_corpus, tmp_path):
