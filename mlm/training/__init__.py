@@ -9,4 +9,5 @@ run.py                 the steps: record.py (progress), progress.py (the bar), e
                        stopping.py, state/ (save and resume)
 result.py              the checkpoint folder, its record and its card (card/), published
 dry_run.py             what a run would take
+suggested_words.py     words to add to a vocabulary
 """

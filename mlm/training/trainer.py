@@ -36,6 +36,8 @@ def train(config: TrainingConfig, *, report: Callable[[str], None] = print) -> T
     """
     if config.dry_run:
         raise ConfigError("dry_run is set; call rehearse, which trains nothing")
+    if config.suggest_words is not None:
+        raise ConfigError("suggest_words is set; call suggested_words.suggest_words instead")
     stop = StopRequest(config.max_train_minutes)
     _check_destinations(config)
     if not processes.is_first():
