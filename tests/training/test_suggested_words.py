@@ -79,13 +79,13 @@ def texts(tmp_path):
 def test_the_printed_list_is_a_file_of_words(tiny_bert_folder, texts, tmp_path, capsys):
     arguments = ["--train_file", str(texts), "--model_name_or_path", str(tiny_bert_folder)]
     output = tmp_path / "run"
-    assert main([*arguments, "--output_dir", str(output), "--suggest_words", "12"]) == 0
+    assert main([*arguments, "--output_dir", str(output), "--suggest_words", "5"]) == 0
     printed = capsys.readouterr()
     words = tmp_path / "words.txt"
     words.write_text(printed.out, encoding="utf-8")
     assert read_words(words)[0] == "watched"
-    assert len(read_words(words)) == 12
-    assert "12 of them in the vocabulary would save" in printed.err
+    assert len(read_words(words)) == 5
+    assert "5 of them in the vocabulary would save" in printed.err
     assert not output.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.txt", "words.txt"]
 
