@@ -5,6 +5,7 @@ from reprlib import repr as short_repr
 
 from mlm.checkpoint.strict_json import has_lone_surrogate
 from mlm.errors import InputError
+from mlm.inference.composed_text import compose_text
 from mlm.inference.predictor import Predictor
 from mlm.inference.vocabulary import Vocabulary
 
@@ -47,8 +48,9 @@ def encode_target(predictor: Predictor, vocabulary: Vocabulary, word: object) ->
         ids = predictor.encode_word(spaced)
         if len(ids) == 1:
             return tuple(ids)
-    if word in vocabulary:
-        return (vocabulary.id_of(word),)
+    entry = compose_text(word).text
+    if entry in vocabulary:
+        return (vocabulary.id_of(entry),)
     ids = predictor.encode_word(spaced if vocabulary.marks_spaces else word)
     if not ids or not vocabulary.special.isdisjoint(ids):
         raise InputError(

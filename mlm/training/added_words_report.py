@@ -56,7 +56,8 @@ def _count(tokens: TokenArray, ids: list[int]) -> dict[int, int]:
     """Return how often each id occurs among (N,) tokens."""
     counts = np.zeros(max(ids, default=0) + 1, np.int64)
     for start in range(0, len(tokens), TOKENS_AT_ONCE):
-        found = np.bincount(tokens[start : start + TOKENS_AT_ONCE], minlength=len(counts))
+        chunk = tokens[np.arange(start, min(start + TOKENS_AT_ONCE, len(tokens)))]
+        found = np.bincount(chunk, minlength=len(counts))
         counts += found[: len(counts)]
     return {index: int(counts[index]) for index in ids}
 
