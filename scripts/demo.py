@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from mlm.backend.startup import load_backend
 from mlm.errors import TrainingError, UserError
 from mlm.hub.local import LocalHub
-from mlm.playground.server.environment import check_environment
+from mlm.playground.server.environment import prepare_environment
 from mlm.training.card.figures import TOP_K
 from mlm.training.config import TrainingConfig
 from mlm.training.recipe_file import read_recipe
@@ -60,7 +60,7 @@ def run_demo(args: argparse.Namespace, workspace: Path) -> int:
     workspace: an existing folder for the cache and for the stand-in's repositories.
     """
     if args.serve:
-        check_environment()
+        prepare_environment()
     use_fresh_cache(workspace / "cache")
     with open_hub(args.hub_model_id, workspace / "hub") as hub_model_id:
         load_backend()

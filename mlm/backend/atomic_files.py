@@ -7,10 +7,26 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+# Windows renames no file that is open, and a virus scanner opens each new one for a moment.
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ()  # seconds
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or a folder; a file that is called `target` is replaced. Raises OSError."""
+    for pause in PAUSES:
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    source.replace(target)
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
@@ -18,7 +34,7 @@ def replace_file(path: Path, content: str | bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
+        rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,14 +79,14 @@ def replace_folder(new: Path, folder: Path, prefix: str) -> None:
     prefix: of the temporary folder, beside `folder`, that takes the old one. Raises OSError.
     """
     if not folder.exists():
-        new.replace(folder)
+        rename(new, folder)
         return
     with staging_folder(folder.parent, prefix) as aside:
-        folder.replace(aside / "old")
+        rename(folder, aside / "old")
         try:
-            new.replace(folder)
+            rename(new, folder)
         except OSError:
-            (aside / "old").replace(folder)
+            rename(aside / "old", folder)
             raise
 
 
@@ -81,8 +97,18 @@ def remove_leftovers(parent: Path, prefix: str) -> None:
 
 
 def sync_to_disk(path: Path) -> None:
-    """Wait until a file, or a folder's list of files, is on the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file, or a folder's list of files, is on the disk. Raises OSError.
+
+    Windows opens no folder, and writes the list of its files by itself.
+    """
+    is_folder = path.is_dir()
+    try:
+        # Windows syncs only files that are open for writing.
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    except PermissionError:
+        if is_folder:
+            return
+        raise
     try:
         os.fsync(descriptor)
     finally:

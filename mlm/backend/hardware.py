@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,6 +40,16 @@ def available_cpus() -> int:
     except (OSError, ValueError):  # no such file; "max"
         pass
     return min(counts)
+
+
+def peak_memory() -> int | None:
+    """Return the peak memory of this process in bytes; None where the system does not tell it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def versions() -> dict[str, str]:

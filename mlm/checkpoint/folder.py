@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlm.backend.atomic_files import staging_folder
+from mlm.backend.atomic_files import rename, staging_folder
 from mlm.checkpoint.config_json import read_config
 from mlm.checkpoint.families import encoder_config_of, family_of
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES, LARGEST_SMALL_FILE, check_sizes, matches
@@ -175,7 +175,7 @@ def _staging_for(folder: Path) -> Iterator[Path]:
         try:
             yield staging
             for path in sorted(staging.iterdir()):
-                path.replace(folder / path.name)
+                rename(path, folder / path.name)
         except OSError as error:
             raise CheckpointError(
                 f"cannot write the checkpoint to {str(folder)!r}: {error.strerror or error}; "

@@ -27,7 +27,9 @@ def evaluation_text(measured: "Evaluation") -> str:
         str(measured.held_out),
         f"masked-token perplexity {tokens.perplexity:.2f} (loss {tokens.loss:.4f} nats)",
         f"masked tokens: top-1 {tokens.top1:.2%}, top-5 {tokens.top5:.2%} of {tokens.num_tokens:,}",
-        f"whole words:   top-1 {words.top1:.2%}, top-5 {words.top5:.2%} of {words.num_words:,}",
+        f"whole words:   top-1 {words.top1:.2%}, top-5 {words.top5:.2%} of {words.num_words:,}"
+        if words.num_words
+        else "whole words:   none was masked in so few texts; give more",
     ]
     if measured.recorded_loss is not None:
         lines.append(f"training.json has a loss of {measured.recorded_loss:.4f} for the same texts")

@@ -113,7 +113,7 @@ def _check(given: argparse.Namespace) -> None:
     if given.input_file and given.targets:
         raise ConfigError("--targets goes with sentences: leave it out for a file")
     if given.input_file and not given.input_file.exists():
-        raise ConfigError(f"there is no file {str(given.input_file)!r}: check its name")
+        raise ConfigError(f"the file {str(given.input_file)!r} does not exist: check its name")
     if given.text_column and not given.input_file:
         raise ConfigError("--text_column goes with a file: leave it out for sentences")
     if given.top_k < 1:
@@ -236,7 +236,7 @@ def _notes(table: "Table", given: argparse.Namespace) -> Iterator[str]:
     from mlm.inference.row_writing import COLUMNS, free_names
 
     if not table.has_header:
-        yield "the file has no header: its first row holds a mask, and is filled too"
+        yield "no header was found: the first row holds a mask, and is filled too"
     if table.columns and table.separator != USUAL_SEPARATORS[given.input_file.suffix.lower()]:
         yield f"its cells are separated by {NAMES[table.separator]}"
     if not given.json:

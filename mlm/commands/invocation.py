@@ -1,5 +1,6 @@
 """The words that a command was started with, its errors and its exit code."""
 
+import io
 import os
 import signal
 import sys
@@ -33,9 +34,16 @@ def check_installed(extra: str, *libraries: str) -> None:
     missing = [library for library in libraries if find_spec(library) is None]
     if missing:
         raise ConfigError(
-            f"this needs {', '.join(missing)}, not installed here: pip install '.[{extra}]' in a "
+            f'this needs {", ".join(missing)}, not installed here: pip install ".[{extra}]" in a '
             f"clone of the project, or the wheel with [{extra}] behind its name"
         )
+
+
+def print_any_character() -> None:
+    """Let print replace the characters that a console does not have, as that of Windows may."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="replace")
 
 
 def exit_code(run: Callable[[], None]) -> int:

@@ -7,9 +7,16 @@ mlm fill "I have watched this [MASK] and it was awesome."
 import sys
 from importlib import import_module
 
-from mlm.commands.invocation import FAILED, check_installed, exit_code, interrupted
+from mlm.commands.invocation import (
+    FAILED,
+    check_installed,
+    exit_code,
+    interrupted,
+    print_any_character,
+)
 
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
+    "models": "list base models to start from: size, languages, which to take",
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
     "tokenize": "make a token store of texts, to train on",
     "evaluate": "measure a checkpoint on texts",
@@ -44,6 +51,7 @@ HELP = "\n".join(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; `arguments` are sys.argv[1:] by default."""
+    print_any_character()
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help"):
         print(HELP)
@@ -61,8 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
-    if name in NEEDS and (code := exit_code(lambda: check_installed(*NEEDS[name]))):
-        return code
+    if name in NEEDS and (missing := exit_code(lambda: check_installed(*NEEDS[name]))):
+        return missing
     try:
         command: int = import_module(f"mlm.commands.{name}").main(rest)
     except KeyboardInterrupt:  # while the command was imported, or its arguments read

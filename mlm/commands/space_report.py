@@ -15,7 +15,7 @@ BYTES_PER_MB = 1_000_000
 
 @dataclass(frozen=True)
 class SpacePlan:
-    """What a deployment would create or update.
+    """Settings and files that a deployment would send.
 
     files: path in the Space -> path here.
     """

@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
-        print_lines(f"mlm {__version__}: {intention(config)}")
+        if config.train_file or config.token_store:
+            print_lines(f"mlm {__version__}: {intention(config)}")
         if record := finished_record(config):
             print_lines("\n".join(finished_lines(config, record)))
             return 0

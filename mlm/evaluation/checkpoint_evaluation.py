@@ -11,10 +11,12 @@ import numpy as np
 from mlm import hub
 from mlm.backend import devices
 from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint, read_checkpoint, read_training
+from mlm.data.batches.dynamic_padding import Batch
 from mlm.data.batches.masked_batches import EvaluationBatches, evaluation_batches
 from mlm.data.texts.text_report import TextReport
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
+from mlm.data.tokens.word_boundaries import WordBoundaries
 from mlm.errors import ConfigError
 from mlm.evaluation.evaluator import (
     Evaluator,
@@ -36,7 +38,8 @@ from mlm.terminal.progress import progress
 class WordFigures:
     """Accuracy over whole masked words: a word counts if every piece of it does.
 
-    The shares are NaN if no word was masked, as with a script without spaces.
+    A word is what word_boundaries.py says: a character, in a script without spaces. The shares are
+    NaN if the texts are so few that no word was masked.
 
     Attributes:
         top1: Share of the words of which every piece is ranked first.
@@ -105,10 +108,10 @@ def evaluate(
         split = tokenize_held_out(held_out, checkpoint.tokenizer, report)
     token_scores, _ = score_targets(checkpoint, split, held_out, device)
     word_scores, word_batches = score_targets(checkpoint, split, held_out, device, whole_words=True)
-    word_starts = TokenFacts.of(checkpoint.tokenizer).word_starts
+    words = TokenFacts.of(checkpoint.tokenizer).words
     return Evaluation(
         figures_of(token_scores),
-        word_figures_of(word_scores, word_batches, word_starts),
+        word_figures_of(word_scores, word_batches, words),
         held_out,
         recorded_loss,
         "\n".join([report.summary(), *report.remarks()]),
@@ -171,21 +174,18 @@ def score_batches(
 
 
 def word_figures_of(
-    scores: TargetScores, batches: EvaluationBatches, word_starts: np.ndarray
+    scores: TargetScores, batches: EvaluationBatches, words: WordBoundaries
 ) -> WordFigures:
     """Return the accuracy over whole words, each as good as its worst piece.
 
     Args:
         scores: Scores of all targets.
         batches: The batches that they were computed on.
-        word_starts: (V,) bool, True for a token that begins a word. A target that does not belongs
-            to the word of the target at the position before it.
+        words: Where words begin. A target that does not begin one belongs to the word of the
+            target at the position before it.
     """
-    labels = np.concatenate([batch[1] for batch in batches])
-    positions = np.concatenate([batch[0]["masked_positions"] for batch in batches])
-    continues = np.zeros(labels.shape, bool)
-    continues[:, 1:] = (np.diff(positions) == 1) & ~word_starts[labels[:, 1:]]
     is_target = scores.weights > 0
+    continues = np.concatenate([_continues_word(batch, words) for batch in batches])
     word_of_target = np.cumsum(~continues[is_target]) - 1
     if not len(word_of_target):
         return WordFigures(math.nan, math.nan, 0)
@@ -196,3 +196,15 @@ def word_figures_of(
         top5=float((worst_rank < 5).mean()),
         num_words=len(worst_rank),
     )
+
+
+def _continues_word(batch: Batch, words: WordBoundaries) -> np.ndarray:
+    """Return whether each target belongs to the word of the target before it: (B, P) bool."""
+    inputs, labels, weights = batch
+    positions, input_ids = inputs["masked_positions"], inputs["input_ids"].copy()
+    rows, entries = np.nonzero(weights)
+    input_ids[rows, positions[rows, entries]] = labels[rows, entries]  # as before masking
+    starts = np.take_along_axis(words.starts(input_ids), positions, axis=1)
+    continues = np.zeros(labels.shape, np.bool_)
+    continues[:, 1:] = (np.diff(positions) == 1) & ~starts[:, 1:]
+    return continues

@@ -86,7 +86,7 @@ class Verdict:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the difference is at least two standard errors, and not 0."""
+        """True if the difference is at least two standard errors, and not 0."""
         error = self.standard_error
         return error is not None and self.difference > 0 and self.difference >= CLEAR * error
 

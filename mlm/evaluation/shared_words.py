@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mlm.checkpoint.tokenizer import Encoded, encode_with_offsets
+from mlm.data.tokens.word_boundaries import MARK, UNSPACED, character_kinds
 from mlm.errors import CorpusError
 from mlm.inference.vocabulary import Vocabulary
-from mlm.inference.word_spans import UNSPACED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -244,11 +244,10 @@ def _kind(character: str) -> str:
     category = unicodedata.category(character)
     if character.isspace():
         return "space"
-    if category[0] == "M" or category == "Cf":
+    kind = character_kinds()[ord(character)]
+    if kind >= MARK or category == "Cf":
         return "mark"
-    if category[0] in "LN" and not unicodedata.name(character, "").startswith(UNSPACED):
-        return "letter"
-    return "single"
+    return "letter" if category[0] in "LN" and kind != UNSPACED else "single"
 
 
 def _draw(text: str, words: Sequence[Span]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a model does not see of a text: words out of its vocabulary, characters that are dropped."""
+"""Losses in reading a text: words out of the vocabulary, characters that the tokenizer drops."""
 
 import unicodedata
 from collections import Counter

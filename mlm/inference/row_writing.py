@@ -17,7 +17,7 @@ CELL_START = re.compile(f'(^)(?=[{SIGNS}\t\r\n]| +[=＝])|([,;|\t\r\n])(?="*[{SI
 
 
 class TextStream(Protocol):
-    """What texts are written to, without translation of line ends."""
+    """A stream of texts that does not translate line ends."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlm.data.tokens.token_facts import word_starts
+from mlm.data.tokens.word_boundaries import WordBoundaries
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -101,9 +101,9 @@ class Vocabulary:
         return is_mark and not self._tokens[next_id].startswith(SPACE_MARKS)
 
     @cached_property
-    def starts_word(self) -> np.ndarray:
-        """(highest id + 1,) bool, True where an id begins a word."""
-        return word_starts(self._tokenizer)
+    def boundaries(self) -> WordBoundaries:
+        """Word boundaries of the ids. Raises CheckpointError if the tokenizer does not mark it."""
+        return WordBoundaries.of(self._tokenizer)
 
     @cached_property
     def has_letters(self) -> np.ndarray:

@@ -125,7 +125,7 @@ def _question_about_piece(
 
 def _piece_ids(vocabulary: Vocabulary, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids that begin a word of letters, and the ids that continue one."""
-    starts = vocabulary.starts_word[vocabulary.ids]
+    starts = vocabulary.boundaries.starts_alone[vocabulary.ids]
     usable = (vocabulary.ids < num_rows) & vocabulary.has_letters
     return vocabulary.ids[usable & starts], vocabulary.ids[usable & ~starts]
 

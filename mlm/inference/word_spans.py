@@ -1,12 +1,15 @@
-"""Word spans: an encoded text cut into its words, each with its tokens and its characters."""
+"""Word spans: an encoded text cut into its words, each with its tokens and its characters.
+
+Words are those of the masks (word_boundaries.py), except that a punctuation mark is always a word.
+"""
 
 import unicodedata
 from typing import NamedTuple
 
+import numpy as np
+
 from mlm.inference.vocabulary import Vocabulary
 
-# Unicode names of letters in scripts without spaces: each token is a word, as each sign is in BERT.
-UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 JOINER = "\u200d"  # zero-width joiner: makes one emoji of two
 
 
@@ -36,12 +39,13 @@ def split_words(
         it, but its characters are not part of the word.
     """
     words: list[WordSpan] = []
+    starts = vocabulary.boundaries.starts(np.array([input_ids]))[0]
     for i, (token_id, (start, end)) in enumerate(zip(input_ids, offsets, strict=True)):
         special = token_id in vocabulary.special
         if special and start == end:  # added around the text by the tokenizer
             continue
         token = WordSpan(i, i + 1, start, _end_of_accents(text, end), special)
-        if words and _continues_word(vocabulary, text, token_id, token, words[-1]):
+        if words and _continues_word(vocabulary, text, token, words[-1], bool(starts[i])):
             words[-1] = _merge(words[-1], token)
         else:
             words.append(token)
@@ -51,9 +55,12 @@ def split_words(
 
 
 def _continues_word(
-    vocabulary: Vocabulary, text: str, token_id: int, token: WordSpan, word: WordSpan
+    vocabulary: Vocabulary, text: str, token: WordSpan, word: WordSpan, starts_word: bool
 ) -> bool:
-    """Return True if a token belongs to the word before it."""
+    """Return True if a token belongs to the word before it.
+
+    starts_word: as masking sees it.
+    """
     if token.start < word.end:  # a character of several tokens: part of an emoji, the 2 of ½
         return True
     if _is_blank(text, word):
@@ -62,9 +69,9 @@ def _continues_word(
         return False
     if _follows_joiner(text, token.start):
         return True
-    if vocabulary.starts_word[token_id]:
+    if starts_word:
         return False
-    return not (vocabulary.marks_spaces and _starts_without_space(text, token.start))
+    return not (vocabulary.marks_spaces and _is_beside_punctuation(text, token.start))
 
 
 def _end_of_accents(text: str, end: int) -> int:
@@ -79,13 +86,12 @@ def _follows_joiner(text: str, start: int) -> bool:
     return unicodedata.category(text[start : start + 1] or "a") == "Cf" or text[start - 1] == JOINER
 
 
-def _starts_without_space(text: str, start: int) -> bool:
-    """Return True if a word can start here without a space: by a sign, in an unspaced script."""
+def _is_beside_punctuation(text: str, start: int) -> bool:
+    """Return True if punctuation or another sign is at `start` or before it."""
     kinds = [unicodedata.category(letter)[0] for letter in text[start - 1 : start + 1]]
     if len(kinds) < 2 or kinds[1] == "M":
         return False
-    is_unspaced = unicodedata.name(text[start], "").startswith(UNSPACED)
-    return is_unspaced or any(kind not in "LMN" for kind in kinds)
+    return any(kind not in "LMN" for kind in kinds)
 
 
 def _is_blank(text: str, word: WordSpan) -> bool:

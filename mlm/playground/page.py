@@ -17,6 +17,7 @@ from mlm.inference.row_reading import MAX_BYTES
 from mlm.playground import links
 from mlm.playground.choice import Choice, LoadModel
 from mlm.playground.models import Models
+from mlm.playground.server.arguments import CallArguments
 from mlm.playground.server.favicon import FaviconLink
 from mlm.playground.server.limits import AddressCheck, BodyLimit, RateLimit
 from mlm.playground.tabs import render
@@ -42,7 +43,7 @@ TABS: tuple[tuple[str, str, AddTab], ...] = (  # name in links, title, construct
     ("batch", "Batch", add_batch_tab),
 )
 APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
-MIDDLEWARE = (BodyLimit, RateLimit, AddressCheck, FaviconLink)  # outermost first
+MIDDLEWARE = (BodyLimit, RateLimit, AddressCheck, CallArguments, FaviconLink)  # outermost first
 
 
 def build_playground(

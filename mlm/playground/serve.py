@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import UserError
 from mlm.hub.pull import DEMO, check_available, check_name
-from mlm.playground.server.environment import check_environment
+from mlm.playground.server.environment import prepare_environment, with_slash
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
             args.models or _models_of_environment(),
             args.engine,
             share=args.share or None,
-            root_path=args.root_path,
+            root_path=args.root_path and with_slash(args.root_path),
         )
     except (UserError, OSError, OverflowError) as error:  # the last two: no port is available
         print(f"error: {error}", file=sys.stderr)
@@ -67,7 +67,7 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
         UserError: a variable, the engine or a model is not usable.
         OSError, OverflowError: no port is available.
     """
-    check_environment()
+    prepare_environment()
     for name in names:
         check_name(name.partition("@")[0])
     print(f"opening the page on {', '.join(names) or DEMO}", file=sys.stderr, flush=True)

@@ -4,7 +4,8 @@
     grown = add_words(checkpoint, words, policy="float32", seed=42)
 
 A word is matched as a whole, never inside another one, in the middle of a sentence and at its
-start; a lower-casing tokenizer matches capitals too. For `transformers` it is an ordinary added
+start; a lower-casing tokenizer matches capitals too. A word of a script without spaces (Chinese,
+Japanese, Thai, ...) is found anywhere in running text. For `transformers` it is an ordinary added
 token.
 """
 
@@ -20,10 +21,13 @@ import numpy as np
 from mlm.checkpoint.families import encoder_config_of
 from mlm.checkpoint.folder import Checkpoint
 from mlm.checkpoint.tokenizer import encode_texts
+from mlm.checkpoint.tokenizer_files.components import words_pattern
 from mlm.checkpoint.weights import variables_by_name
+from mlm.data.tokens.word_boundaries import begins_unspaced, byte_alphabet, ends_unspaced
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 
 if TYPE_CHECKING:
+    from tokenizers import AddedToken, Tokenizer
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
     from mlm.model.encoder import MaskedLM
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 MOST_WORDS = 10_000
 LONGEST_WORD = 100  # characters
 LARGEST_FILE = 16 << 20  # bytes
+JOINER = "\u2060"  # an invisible letter that is not in the alphabet of bytes
 VOCABULARY_ROWS = ("embeddings/word_embeddings", "head/decoder", "head/bias")
 
 
@@ -110,6 +115,7 @@ def add_words(
     if not pieces:
         return checkpoint
     rows = _add_to_tokenizer(tokenizer, pieces)
+    tokenizer = _decode_words_as_letters(tokenizer)
     hf_config = copy.deepcopy(checkpoint.hf_config)
     # Embeddings may have more rows than the tokenizer has entries: those are used first.
     hf_config.vocab_size = max(hf_config.vocab_size, max(rows, default=0) + 1)
@@ -121,11 +127,9 @@ def _pieces_of_new_words(
     tokenizer: "PreTrainedTokenizerFast", words: Sequence[str]
 ) -> dict[str, list[int]]:
     """Map each word that is not a single token yet, normalised as texts are, to its pieces."""
-    normalizer = tokenizer.backend_tokenizer.normalizer
     special = set(tokenizer.all_special_tokens)
     words = [word for word in words if word not in special]
-    normal = [normalizer.normalize_str(word).strip() if normalizer else word for word in words]
-    new = list(dict.fromkeys(normal))
+    new = list(dict.fromkeys(_normal_form(tokenizer.backend_tokenizer, word) for word in words))
     pieces = dict(zip(new, _ids_in_sentence(tokenizer, new), strict=True))
     return {
         word: ids for word, ids in pieces.items() if len(ids) > 1 or ids == [tokenizer.unk_token_id]
@@ -137,21 +141,37 @@ def _ids_in_sentence(tokenizer: "PreTrainedTokenizerFast", words: list[str]) -> 
     return encode_texts(tokenizer, [f" {word}" for word in words])
 
 
-def _add_to_tokenizer(
-    tokenizer: "PreTrainedTokenizerFast", pieces: dict[str, list[int]]
-) -> dict[int, list[int]]:
-    """Add the words; map the id of each new entry to the ids of its pieces.
+def _normal_form(backend: "Tokenizer", word: str) -> str:
+    """Return the word as the texts are after the normalizer.
 
-    `single_word`: not inside another word. `normalized`: matched after the normalizer, which may
-    lower-case. `lstrip`: together with the space before it, which would be a token of its own for
-    all but WordPiece.
+    BERT's puts spaces around each Chinese character; such a word stays as it was written.
+    """
+    normal = backend.normalizer.normalize_str(word).strip() if backend.normalizer else word
+    return word if " " in normal else normal
+
+
+def _new_token(backend: "Tokenizer", word: str) -> "AddedToken":
+    """Return the token of a word.
+
+    `single_word`: not inside another word, unless the word is of a script without spaces.
+    `normalized`: matched after the normalizer, which may lower-case, unless that splits the word.
+    `lstrip`: together with the space before it, which would be a token of its own for all but
+    WordPiece.
     """
     from tokenizers import AddedToken
 
-    prefix = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None)
+    prefix = getattr(backend.model, "continuing_subword_prefix", None)
+    normal = backend.normalizer.normalize_str(word).strip() if backend.normalizer else word
+    is_spaced = not (begins_unspaced(word) or ends_unspaced(word))
+    return AddedToken(word, single_word=is_spaced, normalized=" " not in normal, lstrip=not prefix)
+
+
+def _add_to_tokenizer(
+    tokenizer: "PreTrainedTokenizerFast", pieces: dict[str, list[int]]
+) -> dict[int, list[int]]:
+    """Add the words; map the id of each new entry to the ids of its pieces."""
     before = tokenizer.get_vocab()
-    options = {"single_word": True, "normalized": True, "lstrip": not prefix}
-    tokenizer.add_tokens([AddedToken(word, **options) for word in pieces])
+    tokenizer.add_tokens([_new_token(tokenizer.backend_tokenizer, word) for word in pieces])
     after = tokenizer.get_vocab()
     for word, ids in zip(pieces, _ids_in_sentence(tokenizer, list(pieces)), strict=True):
         if ids != [after[word]]:
@@ -165,6 +185,37 @@ def _add_to_tokenizer(
             "words cannot be added to it"
         )
     return rows
+
+
+def _decode_words_as_letters(tokenizer: "PreTrainedTokenizerFast") -> "PreTrainedTokenizerFast":
+    """Return a tokenizer whose decoder does not take the letters of added words for bytes.
+
+    That of byte-level BPE would decode "über", all of whose letters are in its alphabet, as four
+    bytes, but leaves words with other letters alone, as "стол". Therefore such words get a JOINER
+    before it, which is taken off after it. The class of the tokenizer is then the general one,
+    because those of the families build a decoder of their own.
+    """
+    from tokenizers import Regex, decoders
+    from transformers import PreTrainedTokenizerFast
+
+    backend = tokenizer.backend_tokenizer
+    if "ByteLevel" not in str(backend.decoder):
+        return tokenizer
+    alphabet = byte_alphabet().keys()
+    added = (token.content for token in tokenizer.added_tokens_decoder.values())
+    words = [word for word in added if not word.isascii() and set(word) <= alphabet]
+    if not words:
+        return tokenizer
+    any_word = Regex(words_pattern(words))
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace(any_word, JOINER), decoders.ByteLevel(), decoders.Replace(JOINER, "")]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        model_input_names=tokenizer.model_input_names,
+        **tokenizer.special_tokens_map,
+    )
 
 
 def _grown_model(

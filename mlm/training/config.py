@@ -140,8 +140,14 @@ class TrainingConfig:
     random_replace_prob: float = masking(
         0.1, "Share of the tokens to predict that are replaced by a random word.", bounds=SHARE
     )
-    whole_word_mask: bool = masking(False, "Mask whole words instead of single tokens.")
-    span_mask: bool = masking(False, "Mask spans of whole words, as SpanBERT does.")
+    whole_word_mask: bool = masking(
+        False,
+        "Mask whole words instead of single tokens. In scripts without spaces (Chinese, Japanese, "
+        "Thai, ...) a word is a character with its marks, or a token of several.",
+    )
+    span_mask: bool = masking(
+        False, "Mask spans of whole words, as SpanBERT does; words as with --whole_word_mask."
+    )
 
     per_device_train_batch_size: int = optimisation(
         16, "Sequences per replica in a training step.", bounds=COUNT
@@ -322,7 +328,7 @@ class TrainingConfig:
 
     @property
     def starts_again(self) -> bool:
-        """Whether a state in `output_dir` is not resumed from, but deleted."""
+        """Return whether a state in `output_dir` is deleted instead of resumed from."""
         return self.overwrite_output_dir or self.discard_state
 
     def to_dict(self) -> JsonObject:

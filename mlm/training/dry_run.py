@@ -1,13 +1,12 @@
 """Report what a run would take, after reading all of it and timing a few steps; keep nothing."""
 
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from mlm.backend.hardware import peak_memory
 from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.evaluation.evaluator import Evaluator
 from mlm.terminal.progress import progress
@@ -39,7 +38,8 @@ class Timing(NamedTuple):
 
 def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
     """Report tokens, steps, time, memory and what would be pushed where. Raises UserError."""
-    with tempfile.TemporaryDirectory() as folder:
+    # Windows deletes no file that is mapped.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         prepared = prepare(config, Path(folder) / "tokens", report)
         report(settings_table(prepared))
         timing = _time_run(prepared)
@@ -53,7 +53,9 @@ def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
     )
     evaluations = evaluations_after(0, steps, config.eval_steps) + 1
     report(_duration_line(timing, steps, evaluations))
-    report(f"memory so far: {_peak_gib():.1f} GiB on the host; disk: {_disk_space(prepared)}")
+    peak = peak_memory()
+    memory = f"memory so far: {peak / 2**30:.1f} GiB on the host; " if peak else ""
+    report(f"{memory}disk: {_disk_space(prepared)}")
     report(_destination(config))
     report("nothing was written")
 
@@ -112,12 +114,6 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
-
-
-def _peak_gib() -> float:
-    """Return the peak memory of this process in GiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 30 if sys.platform == "darwin" else 1 << 20)
 
 
 def _disk_space(prepared: Preparation) -> str:

@@ -62,13 +62,19 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
             "choose another --output_dir"
         )
     EventLog(output / "logs" if config.report_to == "tensorboard" else None)
-    state = _state_in(output)
-    if (output / "model.safetensors").exists() and not state and not config.overwrite_output_dir:
+    if config.overwrite_output_dir:
+        _check_no_state(output, config)
+    elif (output / "model.safetensors").exists() and not _state_in(output):
         raise ConfigError(
-            f"{str(output)!r} holds a finished checkpoint; give another --output_dir, or "
-            "--overwrite_output_dir to replace it when the new run ends"
+            f"{str(output)!r} holds a finished checkpoint{_difference(output, config)}; give "
+            "another --output_dir, or --overwrite_output_dir to replace it when the new run ends"
         )
-    if state and config.overwrite_output_dir and not config.discard_state:
+
+
+def _check_no_state(output: Path, config: TrainingConfig) -> None:
+    """Raise ConfigError if a state would be deleted without --discard_state."""
+    state = None if config.discard_state else _state_in(output)
+    if state:
         total = state.run.get("total_steps", "?")
         raise ConfigError(
             f"{str(output)!r} holds the state of an interrupted run, at step {state.step} of "
@@ -123,6 +129,17 @@ def finished_record(config: TrainingConfig) -> JsonObject | None:
     if not isinstance(given, dict) or _compared(given) != _compared(config.to_public_dict()):
         return None
     return record if _has_same_texts(record, config) else None
+
+
+def _difference(output: Path, config: TrainingConfig) -> str:
+    """Describe how the settings of the finished run in `output` differ; "" if it is not known."""
+    given = (read_training(output) or {}).get("config")
+    if not isinstance(given, dict):
+        return ""
+    was, now = _compared(given), _compared(config.to_public_dict())
+    differing = [f"--{name} was {was[name]!r}" for name in now if was[name] != now[name]]
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+    return f" of another run ({', '.join(differing[:3])}{more})" if differing else ""
 
 
 def _compared(settings: JsonObject) -> JsonObject:

@@ -32,7 +32,6 @@ def outcome_lines(
     config: "TrainingConfig",
     record: JsonObject,
     examples_before: Sequence[Example] = (),
-    published: str | None = None,
 ) -> list[str]:
     """Return lines on a run that has ended.
 
@@ -40,17 +39,21 @@ def outcome_lines(
         config: of the run.
         record: the content of its training.json.
         examples_before: best words of the initial checkpoint for the same texts as `examples`.
-        published: the address of the published checkpoint.
     """
     before, after = record["metrics"]["before"], record["metrics"]["after"]
     lines = ["", _figures_table(before, after)]
     lines.append(verdict(before, after, is_new=not config.model_name_or_path))
     examples = record.get("examples") or []
     lines += _words(examples_before, examples)
-    if not published:
+    if not config.push_to_hub:  # else it was said before the first step
         lines += ["", CAN_RECITE]
     text = examples[0]["text"] if examples else next(iter(config.example_texts), "")
-    return [*lines, "", "next:", *_next_steps(config.output_dir, text, published)]
+    return [
+        *lines,
+        "",
+        "next:",
+        *_next_steps(config.output_dir, text, is_published=config.push_to_hub),
+    ]
 
 
 def finished_lines(config: "TrainingConfig", record: JsonObject) -> list[str]:
@@ -114,13 +117,13 @@ def _listed(output: list[dict[str, Any]]) -> str:
     return ", ".join(f"{each['token_str']} {each['score']:.0%}" for each in output)
 
 
-def _next_steps(folder: str, text: str, published: str | None) -> list[str]:
+def _next_steps(folder: str, text: str, *, is_published: bool) -> list[str]:
     quoted = shlex.quote(folder)
     steps = [
         ("try it", f"mlm fill {_quoted(text)} --model_name_or_path {quoted}" if text else ""),
         ("look at it on a page", f"mlm serve {quoted}"),
         ("measure it on other texts", f"mlm evaluate {quoted} --validation_file FILE"),
-        ("publish it", "" if published else f"mlm push {quoted} OWNER/NAME --private"),
+        ("publish it", "" if is_published else f"mlm push {quoted} OWNER/NAME --private"),
     ]
     return [f"  {command}  # {purpose}" for purpose, command in steps if command]
 

@@ -1,7 +1,7 @@
 """Read everything that a run needs before its first step: device, model, token store, batches."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenStore
 from mlm.errors import ConfigError
 from mlm.terminal.progress import progress
+from mlm.training.added_words import read_words
+from mlm.training.added_words_report import report_added_words
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
     from mlm.model.encoder import MaskedLM
+
+NOTED_SHARE = 0.01  # of words in scripts without spaces, from which they are worth a line
 
 
 SAMPLES, SAMPLES_OF_DRY_RUN = 3, 10  # texts that are shown as the model sees them
@@ -70,7 +74,8 @@ def prepare(
     """
     device = choose_device(config.precision)
     rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
-    with device.scope(), progress("building the model"):
+    work = "reading the model" if config.model_name_or_path else "making a tokenizer and a model"
+    with device.scope(), progress(work):
         checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     _check_length(config, model.config.max_position_embeddings)
@@ -81,10 +86,18 @@ def prepare(
     shown = SAMPLES_OF_DRY_RUN if config.dry_run else SAMPLES
     for line in sample_lines(store.train, tokenizer, shown):
         report(line)
+    if config.add_words_file:
+        words = read_words(config.add_words_file)
+        for line in report_added_words(tokenizer, words, store.train.tokens):
+            report(line)
     facts = TokenFacts.of(tokenizer)
     batches = _training_batches(
         config, store, facts, rows * device.num_replicas, dynamic_padding=not device.one_shape
     )
+    total_steps = count_steps(config, batches.num_sequences, batches.global_batch_size)
+    batches.check_targets(total_steps)
+    for line in _notes_on_words(config, batches):
+        report(line)
     return Preparation(
         config=config,
         device=device,
@@ -96,7 +109,7 @@ def prepare(
         batches=batches,
         evaluation_batches=_evaluation_batches(config, store, facts, device.num_replicas),
         micro_batches=micro_batches,
-        total_steps=count_steps(config, batches.num_sequences, batches.global_batch_size),
+        total_steps=total_steps,
     )
 
 
@@ -185,6 +198,22 @@ def _training_batches(
         return constant_rate
     # A changing rate needs the number of steps, which needs the number of sequences.
     return batches(count_steps(config, constant_rate.num_sequences, global_batch_size))
+
+
+def _notes_on_words(config: TrainingConfig, batches: MaskedBatches) -> Iterator[str]:
+    """Yield what --whole_word_mask or --span_mask takes for words in these texts, if not plain."""
+    flag = "--span_mask" if config.span_mask else "--whole_word_mask"
+    share = batches.unspaced_share()
+    if share > NOTED_SHARE:
+        yield (
+            f"{flag}: {share:.0%} of the words are in scripts without spaces (Chinese, Japanese, "
+            "Thai, ...), where a character with its marks is a word, or a token of several"
+        )
+    if batches.cuts_words:
+        yield (
+            f"{flag}: words have many tokens here, so that a sequence's last word may be masked "
+            f"in part, to keep to {config.mlm_probability:.0%} of the tokens"
+        )
 
 
 def _evaluation_batches(

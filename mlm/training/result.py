@@ -48,7 +48,7 @@ def try_before(prepared: Preparation, report: Callable[[str], None]) -> list[Exa
     In a cluster there are none either: one process cannot compute by itself yet.
     """
     config = prepared.config
-    if not config.model_name_or_path or processes.count() > 1:
+    if not (config.model_name_or_path and config.example_texts) or processes.count() > 1:
         return []
     opened = OpenCheckpoint(
         prepared.tokenizer,

@@ -1,15 +1,11 @@
-"""Stop a run in order, on a signal or by the clock; lock its folder against other runs."""
+"""Stop a run in order, on a signal or by the clock."""
 
-import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-
-from mlm.errors import ConfigError
 
 
 class StopRequest:
@@ -83,35 +79,3 @@ def stop_on_signals(stop: StopRequest) -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-@contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Lock a folder against other runs; ConfigError if another one holds the lock.
-
-    The lock is on the folder itself and ends with the process, however that ends.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock
-        yield
-        return
-    is_new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to {str(folder)!r}: {error.strerror}; choose another --output_dir"
-        ) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ConfigError(
-            f"another run is training in {str(folder)!r}; wait for it, or give another --output_dir"
-        ) from None
-    finally:
-        os.close(descriptor)
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()  # a run that was refused leaves nothing

@@ -9,6 +9,7 @@ from mlm.training.config import TrainingConfig
 from mlm.training.setting import default_of
 
 if TYPE_CHECKING:
+    from mlm.backend.devices import Device
     from mlm.training.preparation import Preparation
 
 # They have rows of their own, or are said by the lines around the table.
@@ -24,7 +25,7 @@ SHOWN_ELSEWHERE = (
 
 
 def intention(config: TrainingConfig) -> str:
-    """Return what a run is about to do, known from its settings alone."""
+    """Return what a run on some texts is about to do, known from its settings alone."""
     texts = _file_names(config)
     if config.model_name_or_path:
         work = f"adapt {config.model_name_or_path} to {texts}"
@@ -46,7 +47,7 @@ def settings_table(prepared: "Preparation", step: int = 0) -> str:
         ("texts", _texts(prepared)),
         ("sequences", _sequences(prepared)),
         ("steps", f"{prepared.total_steps:,}, {beginning}, {_evaluations(config)}"),
-        ("device", f"{device.num_replicas} x {device.name}" if device.strategy else device.name),
+        ("device", device.name if device.num_replicas == 1 else _several(device)),
         ("precision", f"{device.policy} ({device.reason})"),
         ("output", f"{config.output_dir}, {_saves(config)}"),
         ("settings", ", ".join(_changed(config)) or "defaults"),
@@ -55,16 +56,21 @@ def settings_table(prepared: "Preparation", step: int = 0) -> str:
 
 
 def _file_names(config: TrainingConfig) -> str:
-    files = config.train_file or config.token_store or ["no texts"]
+    files = config.train_file or config.token_store
     names = ", ".join(PurePosixPath(name).name or name for name in files[:2])
     return f"{names} and {len(files) - 2:,} more" if len(files) > 2 else names
+
+
+def _several(device: "Device") -> str:
+    return f"{device.num_replicas} x {device.name}"
 
 
 def _model(prepared: "Preparation") -> str:
     name = prepared.config.model_name_or_path or "new"
     count = prepared.model.count_params()
+    size = f"{count / 1e6:,.1f} M" if count >= 100_000 else f"{count:,}"
     return (
-        f"{name}: {prepared.hf_config.model_type}, {count / 1e6:,.1f} M parameters, "
+        f"{name}: {prepared.hf_config.model_type}, {size} parameters, "
         f"vocabulary {prepared.model.config.vocab_size:,}"
     )
 

@@ -24,7 +24,8 @@ from mlm.training.outcome import CAN_RECITE, outcome_lines
 from mlm.training.preparation import Preparation, prepare
 from mlm.training.result import TrainingResult, publish, result_of, try_before, write_checkpoint
 from mlm.training.run import TrainingRun, TrainingStopped
-from mlm.training.stopping import StopRequest, interrupted_by_signals, run_lock, stop_on_signals
+from mlm.training.run_lock import run_lock
+from mlm.training.stopping import StopRequest, interrupted_by_signals, stop_on_signals
 from mlm.training.summary import settings_table
 
 __all__ = ["TrainingResult", "TrainingStopped", "rehearse", "train"]
@@ -179,8 +180,7 @@ def _finish(
             result = publish(result, config, report)
     _remove_states(config, states)
     record = read_training(result.folder) or result.training
-    url = result.published.url if result.published else None
-    report("\n".join(outcome_lines(config, record, examples_before, url)))
+    report("\n".join(outcome_lines(config, record, examples_before)))
     return result
 
 

@@ -12,8 +12,9 @@ import pytest
 from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer, save_tokenizer, tokenizer_hash
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.batches.masking import mask_tokens
-from mlm.data.tokens.token_facts import TokenFacts, random_word_ids, special_ids, word_starts
+from mlm.data.tokens.token_facts import TokenFacts, random_word_ids, special_ids
 from mlm.data.tokens.tokenizer_training import train_tokenizer
+from mlm.data.tokens.word_boundaries import WordBoundaries
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 from tests.support.family_tokenizers import KINDS, save_as_on_the_hub
 from tests.support.places import SHARED
@@ -381,19 +382,19 @@ def test_real_bert_ids(tmp_path):
 def test_facts_of_a_trained_tokenizer(tokenizer):
     facts = TokenFacts.of(tokenizer)
     assert (facts.pad_id, facts.cls_id, facts.sep_id, facts.mask_id) == (0, 2, 3, 4)
-    assert facts.vocab_size == len(tokenizer) == len(facts.word_starts)
+    assert facts.vocab_size == len(tokenizer) == len(facts.words.marked)
     assert facts.random_word_ids.tolist() == list(range(5, len(tokenizer)))
     assert (facts.special_ids.dtype, facts.random_word_ids.dtype) == (np.int64, np.int32)
 
 
 def test_word_pieces_start_words_unless_they_go_on(tokenizer):
-    starts = word_starts(tokenizer)
+    starts = WordBoundaries.of(tokenizer).marked
     for token, index in tokenizer.get_vocab().items():
         assert starts[index] == (not token.startswith("##"))
 
 
 def test_byte_level_words_begin_with_a_space_or_punctuation(byte_level):
-    starts = word_starts(byte_level)
+    starts = WordBoundaries.of(byte_level).marked
     vocabulary = byte_level.get_vocab()
     begin = ["Ġ", "Ġthe", "Ċ", ",", "!", "<mask>"]
     go_on = ["a", "7", "the", "Ã", "©"]  # Ã and © are halves of é
@@ -407,7 +408,7 @@ def test_added_words_start_words(byte_level):
     grown.add_tokens(["covid"])
     facts = TokenFacts.of(grown)
     index = grown.convert_tokens_to_ids("covid")
-    assert facts.word_starts[index]
+    assert facts.words.marked[index]
     assert index in facts.random_word_ids
     assert facts.vocab_size == len(byte_level) + 1
 
@@ -436,7 +437,7 @@ def test_a_tokenizer_that_marks_word_ends_is_named():
 
     backend = Tokenizer(models.BPE(vocab={"a</w>": 0}, merges=[], end_of_word_suffix="</w>"))
     with pytest.raises(CheckpointError, match="does not mark where words begin"):
-        word_starts(PreTrainedTokenizerFast(tokenizer_object=backend))
+        WordBoundaries.of(PreTrainedTokenizerFast(tokenizer_object=backend))
 
 
 def whole_words(tokenizer, text):
@@ -454,7 +455,7 @@ def whole_words(tokenizer, text):
             max_targets=12,
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
-            word_starts=facts.word_starts,
+            word_starts=facts.words.starts(input_ids),
         )
         chosen = masked.labels[masked.weights > 0].tolist()
         words.add(tokenizer.decode(chosen).strip())
@@ -573,7 +574,7 @@ def test_the_facts_of_every_kind(published_tokenizer):
     assert facts.special_ids.tolist() == sorted(vocabulary[token] for token in special)
     drawn = set(facts.random_word_ids.tolist())
     assert drawn == set(vocabulary.values()) - {vocabulary[token] for token in special}
-    assert all(facts.word_starts[vocabulary[token]] for token in special)
+    assert all(facts.words.marked[vocabulary[token]] for token in special)
     assert loaded("film").input_ids[0] == facts.cls_id
     assert loaded("film").input_ids[-1] == facts.sep_id
 

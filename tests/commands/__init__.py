@@ -1,8 +1,9 @@
 """Tests of mlm/commands.
 
 Covered elsewhere:
+    arguments by test_waits
     card by training/test_model_card
-    evaluate by evaluation/test_evaluation
+    evaluation_report by test_evaluate
     invocation by test_main
     push by hub/test_hub
     serve by playground/test_serve

@@ -1,14 +1,17 @@
 """The parser of a config class: its groups, its spellings, its defaults."""
 
 import dataclasses
+import shlex
+from typing import get_type_hints
 
 import pytest
+from transformers import HfArgumentParser
 
 from mlm.commands.settings_parser import given_settings, settings_parser
-from mlm.commands.train import parse
+from mlm.commands.train import command_to_resume, parse
 from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
-from mlm.training.setting import settings_of
+from mlm.training.setting import default_of, settings_of
 
 GROUPS = ["Texts", "Model", "Masking", "Optimisation", "Run", "Publishing", "Card"]
 
@@ -67,3 +70,39 @@ def test_a_flag_is_not_completed(capsys):
 def test_a_value_that_cannot_work_is_refused_as_from_a_recipe():
     with pytest.raises(ConfigError, match="--max_seq_length is 2; expected at least 3"):
         parse(["--max_seq_length", "2"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--train_file a.csv b.csv --max-steps 7 --learning-rate 3e-4 --encoding cp1252",
+        "--line_by_line --push_to_hub False --overwrite_output_dir yes --span_mask",
+        "--precision bf16 --optim=muon --language en de --max_eval_samples 10 --text_column a",
+    ],
+)
+def test_it_reads_what_the_parser_of_transformers_reads(arguments):
+    # Without metadata, which that parser hands to argparse.
+    kinds = get_type_hints(TrainingConfig)
+    fields = [
+        (field.name, kinds[field.name], dataclasses.field(default_factory=default_of(field).copy))
+        if isinstance(default_of(field), list)
+        else (field.name, kinds[field.name], default_of(field))
+        for field in dataclasses.fields(TrainingConfig)
+    ]
+    theirs = HfArgumentParser(dataclasses.make_dataclass("Plain", fields))
+    words = arguments.split()
+    assert settings_parser(TrainingConfig).parse_args(words) == theirs.parse_args(words)
+
+
+def test_a_truth_is_true_or_false(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--line_by_line", "perhaps"])
+    assert "'perhaps' is neither true nor false" in capsys.readouterr().err
+
+
+def test_a_stopped_run_is_resumed_though_it_was_to_start_again(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/mlm"])
+    arguments = ["--train_file", "a.csv", "--overwrite_output_dir", "--discard_state"]
+    command = command_to_resume(parse(arguments), arguments)
+    again = parse(shlex.split(command)[2:])
+    assert not again.starts_again and again.train_file == ["a.csv"]

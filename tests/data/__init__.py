@@ -3,7 +3,10 @@
 Covered elsewhere:
     batches/mask_choice by test_masking
     texts/cleaning, texts/text_column, texts/text_files, texts/text_formats by test_texts
+    texts/choices, texts/seen_texts, texts/text_report by test_texts
+    texts/whole_rows by test_csv_rows
     tokens/read_window by test_data_order, test_sharded_tokens
+    tokens/text_checks by test_corpus
     tokens/token_facts by test_masked_batches, checkpoint/test_tokenizer
     tokens/token_store by test_corpus
     tokens/tokenizer_training by test_tokenizer_training

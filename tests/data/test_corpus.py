@@ -145,7 +145,7 @@ def test_max_train_samples_limits_training_only(tmp_path, tokenizer, texts):
 def test_batches_of_texts_do_not_change_the_store(tmp_path, tokenizer, texts, monkeypatch):
     whole = build(tmp_path / "whole", tokenizer, texts)
     monkeypatch.setattr(token_store, "_TEXTS_AT_ONCE", 7)
-    monkeypatch.setattr(token_store, "_CHARACTERS_AT_ONCE", 100)
+    monkeypatch.setattr(token_store, "_BYTES_AT_ONCE", 100)
     assert contents(tmp_path / "whole") == contents(
         build(tmp_path / "batched", tokenizer, texts) and tmp_path / "batched"
     )
@@ -354,7 +354,8 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path, tokenizer, texts):
     ("content", "settings", "message"),
     [
         ([""], {}, "no document is left to train on.*1 empty.*give a --train_file with texts"),
-        (["one", "one"], {}, "for validation.*raise --validation_split_percentage or give"),
+        (["one", "one"], {}, "for validation.*it is 1 document; put each paragraph on a line"),
+        (["one", "two"], {}, "for validation.*raise --validation_split_percentage or give"),
         (["one", "two"], {"validation_split_percentage": 99.99}, "lower --validation_split"),
         (["one"], {"validation_split_percentage": 0}, "is 0, expected more than 0"),
         (["one"], {"validation_split_percentage": 100}, "is 100, expected"),

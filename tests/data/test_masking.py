@@ -108,7 +108,7 @@ def test_rows_without_candidates_get_no_target():
 @pytest.mark.parametrize("whole_words", [False, True])
 def test_rows_of_no_one_and_two_tokens(whole_words):
     input_ids, special = rows_of(0, 1, 2, length=8)
-    starts = np.ones(VOCAB_SIZE, bool) if whole_words else None
+    starts = np.ones(input_ids.shape, bool) if whole_words else None
     masked = mask(input_ids, special, mlm_probability=1.0, max_targets=6, word_starts=starts)
     assert [target_columns(masked, row) for row in range(3)] == [[], [1], [1, 2]]
 
@@ -233,7 +233,7 @@ def test_random_words_are_drawn_evenly():
 @pytest.mark.parametrize("whole_words", [False, True])
 def test_every_position_is_as_likely(whole_words):
     input_ids, special = rows_of(*[40] * 100)
-    starts = np.ones(VOCAB_SIZE, bool) if whole_words else None
+    starts = np.ones(input_ids.shape, bool) if whole_words else None
     counts = np.zeros(42)
     for seed in range(40):
         masked = mask(input_ids, special, seed, word_starts=starts)
@@ -258,7 +258,12 @@ def words_of(lengths, num_rows):
         row += [FIRST_WORD] + [FIRST_WORD + 1] * (count - 1)
         word_of_column += [word] * count
     input_ids = np.array([[*row, SEP]] * num_rows, np.int32)
-    return input_ids, input_ids < FIRST_WORD, starts, np.array([*word_of_column, -1])[:length]
+    return (
+        input_ids,
+        input_ids < FIRST_WORD,
+        starts[input_ids],
+        np.array([*word_of_column, -1])[:length],
+    )
 
 
 def assert_words_whole(masked, word_of_column):
@@ -311,10 +316,45 @@ def test_a_word_longer_than_max_targets_does_not_block_the_others():
     assert not (word_of_column[masked.masked_positions[masked.weights > 0]] == 0).any()
 
 
+@pytest.mark.parametrize("span_mask", [False, True])
+@pytest.mark.parametrize("lengths", [[4] * 10, [40], [7, 9, 3, 11, 10]])
+def test_words_that_are_cut_keep_every_row_at_the_rate(lengths, span_mask):
+    """40 tokens at 15 % are 6 targets, and no more fit: whole words alone would give 0 to 4."""
+    input_ids, special, starts, word_of_column = words_of(lengths, num_rows=200)
+    options = {"max_targets": 6, "word_starts": starts, "span_mask": span_mask}
+    whole = mask(input_ids, special, **options)
+    assert whole.weights.sum(axis=1).max() <= 4 * (max(lengths) == 4) + 3 * (3 in lengths)
+    cut = mask(input_ids, special, cut_words=True, **options)
+    assert set(cut.weights.sum(axis=1)) == {6}
+    for row in range(200):
+        columns = np.array(target_columns(cut, row))
+        words = word_of_column[columns]
+        in_part = [w for w in set(words) if (words == w).sum() < lengths[w]]
+        assert len(in_part) <= 1
+        for word in in_part:  # its tokens are side by side
+            assert np.ptp(columns[words == word]) == (words == word).sum() - 1
+
+
+def test_every_token_of_a_word_that_is_cut_is_chosen_sometimes():
+    input_ids, special, starts, _ = words_of([40], num_rows=2000)
+    masked = mask(input_ids, special, max_targets=6, word_starts=starts, cut_words=True)
+    firsts = np.bincount(masked.masked_positions[:, 0], minlength=42)
+    assert not firsts[[0, *range(36, 42)]].any()
+    for count in firsts[1:36]:
+        assert_binomial(count, 2000, 1 / 35)
+
+
+def test_words_with_room_are_the_same_with_and_without_cutting():
+    input_ids, special, starts, _ = words_of([2, 1, 1, 2, 3, 1] * 10, num_rows=300)
+    options = {"max_targets": 20, "word_starts": starts}
+    whole, cut = (mask(input_ids, special, cut_words=cut, **options) for cut in (False, True))
+    assert all(np.array_equal(*pair) for pair in zip(whole, cut, strict=True))
+
+
 def test_a_word_starts_after_a_special_token_whatever_its_id():
     inner = FIRST_WORD + 1
     input_ids = np.array([[CLS, inner, inner, SEP, inner, SEP]] * 200, np.int32)
-    starts = np.zeros(VOCAB_SIZE, bool)
+    starts = np.zeros(input_ids.shape, bool)
     masked = mask(
         input_ids, input_ids < FIRST_WORD, mlm_probability=0.34, max_targets=2, word_starts=starts
     )
@@ -343,15 +383,13 @@ def test_tokens_of_one_word_are_corrupted_each_on_its_own():
 
 def mask_spans(input_ids, special, seed=0, **changes):
     """Return mask() in spans, and the span of each target column, -1 elsewhere: (B, T)."""
-    settings = {"mlm_probability": 0.3, "max_targets": 40, "word_starts": np.ones(VOCAB_SIZE, bool)}
-    settings |= changes
+    starts = np.ones(input_ids.shape, bool)
+    settings = {"mlm_probability": 0.3, "max_targets": 40, "word_starts": starts} | changes
     masked = mask(input_ids, special, seed, span_mask=True, **settings)
     rng = np.random.default_rng(seed)  # repeats the draws of mask()
     most, starts = settings["max_targets"], settings["word_starts"]
     budgets = draw_budgets((~special).sum(axis=1), settings["mlm_probability"], most, rng)
-    chosen, spans = choose_target_spans(
-        number_words(input_ids, ~special, starts), budgets, most, rng
-    )
+    chosen, spans = choose_target_spans(number_words(~special, starts), budgets, most, rng)
     return masked, np.where(chosen, spans, -1)
 
 

@@ -74,7 +74,7 @@ class Kind:
             "max_targets": MAX_TARGETS,
             "mask_token_id": self.facts.mask_id,
             "random_word_ids": self.facts.random_word_ids,
-            "word_starts": None if way == "tokens" else self.facts.word_starts,
+            "word_starts": None if way == "tokens" else self.facts.words.starts(input_ids),
             "span_mask": way == "spans",
         }
         special = np.isin(input_ids, self.facts.special_ids)
@@ -227,7 +227,7 @@ def test_positions_are_as_likely_at_the_ends_of_a_row_as_inside(kind, way):
     """
     rows, length = 20_000, 24
     input_ids = kind.rows(rows, length)
-    everything = np.ones_like(kind.facts.word_starts)
+    everything = np.ones(input_ids.shape, bool)
     starts = {} if way == "tokens" else {"word_starts": everything}
     chosen = targets_of(kind.mask(input_ids, way, **starts), length + 2)
     counts = chosen[:, 1:-1].sum(axis=0)

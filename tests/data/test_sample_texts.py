@@ -1,10 +1,10 @@
 """Samples of a token store, as the model sees them."""
 
 import numpy as np
+from mlm.data.tokens.wordpiece import train_tokenizer
 
 from mlm.data.tokens.sample_texts import sample_lines, shorten
 from mlm.data.tokens.token_store import Split
-from mlm.data.tokens.wordpiece import train_tokenizer
 
 TEXTS = [f"the violin played a slow waltz number {number}" for number in range(20)]
 
@@ -26,6 +26,11 @@ def test_texts_are_spread_over_the_side_and_decoded():
     heading, *lines = sample_lines(split, tokenizer, 4)
     assert heading == "4 of the texts as the model sees them:"
     assert lines == [f"  {TEXTS[at]}" for at in (0, 5, 10, 15)]
+
+
+def test_fewer_texts_than_samples_are_all_shown():
+    split, tokenizer = split_of(TEXTS[:4])
+    assert sample_lines(split, tokenizer, 10)[1:] == [f"  {text}" for text in TEXTS[:4]]
 
 
 def test_what_the_tokenizer_does_not_know_is_shown_as_unknown():

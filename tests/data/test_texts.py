@@ -108,9 +108,38 @@ def test_parquet_of_dictionaries_and_nulls(tmp_path):
     assert read(tmp_path / "a.parquet") == ["one", "two"]
 
 
+def test_json_null_and_nan_are_empty_rows_and_numbers_are_as_written(write):
+    lines = ['{"text": NaN}', '{"text": null}', "{}", '{"text": true}', '{"text": 12}']
+    report = report_of(write("a.jsonl", "\n".join(lines)), text_column="text")
+    assert (report.rows, report.empty) == (5, 3)
+    assert read(write("a.jsonl", "\n".join(lines)), text_column="text") == ["true", "12"]
+
+
+def test_parquet_with_repeated_names(tmp_path):
+    table = pa.table([["hello there"], ["a"], ["b"]], names=["text", "index", "index"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet") == ["hello there"]
+    pq.write_table(pa.table([["a b"], ["c d"]], names=["text", "text"]), tmp_path / "b.parquet")
+    with pytest.raises(CorpusError, match="several columns are called 'text': rename the others"):
+        read(tmp_path / "b.parquet")
+
+
+def test_an_unexpected_error_of_a_parser_is_one_line(write, monkeypatch):
+    def fail(stream, choose, note):
+        raise AttributeError("no such\npart")
+        yield
+
+    monkeypatch.setattr("mlm.data.texts.text_files.reader_of", lambda url: fail)
+    with pytest.raises(CorpusError, match=r"cannot be read: AttributeError: no such part$"):
+        read(write("a.csv", "text\nhello\n"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("a.jsonl", "[" * 100_000, "line 1: its values are nested too deeply"),
+        ("a.jsonl", '{"text": ' + "1" * 5000 + "}", "line 1: .*integer string conversion"),
+        ("a.json", '[\n{"text": "ok"}]', r"of a list make lines with pandas.read_json"),
         ("a.csv", "text,n\nhello, world,1\nx,2\n", "more fields than its header"),
         (
             "a.csv",
@@ -145,6 +174,17 @@ def test_files_keep_their_order_and_globs_are_sorted(write, tmp_path):
     for name in ("b.txt", "a.txt", "c.txt"):
         write(name, name[0])
     assert read(tmp_path / "c.txt", tmp_path / "*.txt") == ["c", "a", "b"]
+
+
+def test_hidden_files_are_left_out_as_in_a_shell(write, tmp_path):
+    write("a.txt", "hello")
+    hidden = write("._a.txt", "Mac OS X")
+    (tmp_path / ".cache").mkdir()
+    write(".cache/b.txt", "cached")
+    assert read(tmp_path / "*.txt") == read(tmp_path / "**" / "*.txt") == ["hello"]
+    assert read(hidden) == ["Mac OS X"]
+    assert read(tmp_path / "._*.txt") == ["Mac OS X"]
+    assert read(tmp_path / ".cache" / "*.txt") == ["cached"]
 
 
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(write):

@@ -17,6 +17,7 @@ from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
+from mlm.data.tokens.word_boundaries import WordBoundaries
 from mlm.errors import ConfigError, CorpusError
 from mlm.evaluation.checkpoint_evaluation import evaluate, word_figures_of
 from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
@@ -126,9 +127,9 @@ def slow_words(targets, word_starts) -> list[list[int]]:
 
 
 def test_word_figures_are_those_of_the_slow_computation(read, facts, word_batches, word_scores):
-    words = slow_words(slow_targets(read.model, word_batches), facts.word_starts)
+    words = slow_words(slow_targets(read.model, word_batches), facts.words.marked)
     assert max(map(len, words)) > 1
-    figures = word_figures_of(word_scores, word_batches, facts.word_starts)
+    figures = word_figures_of(word_scores, word_batches, facts.words)
     assert figures.num_words == len(words)
     assert figures.top1 == np.mean([max(ranks) < 1 for ranks in words])
     assert figures.top5 == np.mean([max(ranks) < 5 for ranks in words])
@@ -142,7 +143,7 @@ def test_whole_words_are_masked_whole(read, facts, word_batches):
     followers = [
         (place, (place[0], place[1] - 1))
         for place, label in pieces.items()
-        if not facts.word_starts[label] and (place[0], place[1] - 1) in pieces
+        if not facts.words.marked[label] and (place[0], place[1] - 1) in pieces
     ]
     assert followers
     assert all((piece in chosen) == (before in chosen) for piece, before in followers)
@@ -151,16 +152,18 @@ def test_whole_words_are_masked_whole(read, facts, word_batches):
 def test_a_word_is_right_when_all_its_pieces_are():
     # Row 0: a word of two pieces, then one of one piece at the next position; row 1: a piece whose
     # word start was not masked. The other entries are padding.
-    word_starts = np.array([True, True, False])
+    words = WordBoundaries.from_spellings(np.array([True, True, False]), [b"a"] * 3)
     labels = np.array([[1, 2, 1, 0], [2, 0, 0, 0]])
     positions = np.array([[3, 4, 5, 0], [6, 0, 0, 0]])
-    batches = [({"masked_positions": positions}, labels, None)]
+    weights = np.array([[1, 1, 1, 0], [1, 0, 0, 0]])
+    inputs = {"masked_positions": positions, "input_ids": np.zeros((2, 8), int)}
+    batches = [(inputs, labels, weights)]
     scores = TargetScores(
         cross_entropy=np.zeros((2, 4)),
         ranks=np.array([[0, 3, 0, 0], [7, 0, 0, 0]]),
-        weights=np.array([[1, 1, 1, 0], [1, 0, 0, 0]]),
+        weights=weights,
     )
-    figures = word_figures_of(scores, batches, word_starts)
+    figures = word_figures_of(scores, batches, words)
     assert (figures.num_words, figures.top1, figures.top5) == (3, 1 / 3, 2 / 3)
 
 
@@ -192,8 +195,9 @@ def test_without_a_target_there_is_no_figure(facts):
     nothing = TargetScores(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 2)))
     with pytest.raises(CorpusError, match="no token of the validation texts could be chosen"):
         figures_of(nothing)
-    batch = ({"masked_positions": np.zeros((1, 2), int)}, np.zeros((1, 2), int), None)
-    assert word_figures_of(nothing, [batch], facts.word_starts).num_words == 0
+    inputs = {name: np.zeros((1, 2), int) for name in ("masked_positions", "input_ids")}
+    batch = (inputs, np.zeros((1, 2), int), np.zeros((1, 2), int))
+    assert word_figures_of(nothing, [batch], facts.words).num_words == 0
 
 
 @pytest.fixture

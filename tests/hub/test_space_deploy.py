@@ -384,9 +384,13 @@ def test_a_dry_run_lists_all_and_sends_nothing(model, plan, capsys, monkeypatch)
     assert {method for method, _ in plan.requests} <= {"GET", "HEAD"}
     assert not [path for _, path in plan.requests if SPACE in path]
     out = capsys.readouterr().out
-    for line in ("  app.py\n", "  requirements.txt\n", f"{MODEL}@{model}\n", "secret   KEY"):
-        assert line in out
-    assert "tell-nobody" not in out and "mlm/bundled" not in out
+    for words in ("app.py, requirements.txt, mlm/", f"{MODEL}@{model}", "secret      KEY\n"):
+        assert words in out
+    assert script.main([SPACE, "--model", MODEL, "--secret", "KEY", "--dry_run", "--json"]) == 0
+    written = capsys.readouterr().out
+    plan = json.loads(written)
+    assert plan["models"] == [f"{MODEL}@{model}"] and plan["secrets"] == ["KEY"]
+    assert "tell-nobody" not in out + written and "mlm/bundled" not in written
 
 
 def test_a_dry_run_of_the_bundled_model_needs_neither_hub_nor_token():
@@ -395,7 +399,7 @@ def test_a_dry_run_of_the_bundled_model_needs_neither_hub_nor_token():
     command = [sys.executable, "scripts/deploy_space.py", SPACE, "--dry_run"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "mlm/bundled/imdb_modernbert/model.safetensors" in done.stdout
+    assert "\nmodel       demo\n" in done.stdout and "nothing was sent" in done.stdout
 
 
 @pytest.mark.parametrize(

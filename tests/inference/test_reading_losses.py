@@ -1,4 +1,4 @@
-"""What a model does not see of a text, unknown words and dropped characters, is said."""
+"""Unknown words and dropped characters of a text: said with every answer to it."""
 
 import pytest
 

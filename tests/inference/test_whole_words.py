@@ -37,7 +37,7 @@ def chain_rule(fill: FillMask, text: str, pieces: list[int]) -> float:
 def pairs_of_pieces(fill: FillMask) -> list[tuple[int, int]]:
     """Return words of two pieces of letters that the tokenizer splits so."""
     vocabulary = fill.vocabulary
-    starts = vocabulary.starts_word[vocabulary.ids]
+    starts = vocabulary.boundaries.starts_alone[vocabulary.ids]
     first, later = (
         vocabulary.ids[vocabulary.has_letters & kind].tolist() for kind in (starts, ~starts)
     )

@@ -2,7 +2,6 @@
 
 Covered elsewhere:
     links, models, theme by test_page
-    server/environment by test_serve
     tabs/batch_html by test_batch_tab
     tabs/compare_html, tabs/compare_tab, tabs/fill_html by test_page
     tabs/learn_html, tabs/learn_tab, tabs/inputs, tabs/render, tabs/tab by test_page

@@ -92,8 +92,9 @@ def test_the_arguments_reach_gradio(monkeypatch):
     monkeypatch.setattr(FillMask, "from_pretrained", lambda name, **options: model)
     monkeypatch.setattr(page, "build_playground", lambda *given: SimpleNamespace(launch=launch))
     serve.main(["--share", "--root_path", "/fill", "--engine", "litert"])
+    serve.main(["--root_path", "fill"])
     serve.main([])
-    assert launched == [(True, "/fill"), (None, None)]
+    assert launched == [(True, "/fill"), (None, "/fill"), (None, None)]
 
 
 def test_an_engine_that_does_not_exist_is_an_error_in_one_line(capsys):

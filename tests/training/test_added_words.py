@@ -14,6 +14,8 @@ from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import CheckpointError, ConfigError, CorpusError
 from mlm.inference.fill_mask import FillMask
 from mlm.training.added_words import add_words, read_words
+from tests.support.script_tokenizers import KINDS as SCRIPT_KINDS
+from tests.support.script_tokenizers import TEXTS as SCRIPT_TEXTS
 from tests.support.small_models import save_random_checkpoint
 from tests.support.tokenizer_kinds import FAMILY_OF, KINDS
 
@@ -110,8 +112,8 @@ def test_the_given_checkpoint_is_not_changed(old, grown):
 def test_an_added_word_is_a_word_to_masking(old, grown):
     facts = TokenFacts.of(grown.tokenizer)
     new = list(added_ids(old, grown).values())
-    assert facts.vocab_size == len(TokenFacts.of(old.tokenizer).word_starts) + len(new)
-    assert facts.word_starts[new].all()
+    assert facts.vocab_size == len(TokenFacts.of(old.tokenizer).words.marked) + len(new)
+    assert facts.words.marked[new].all()
     assert set(new) <= set(facts.random_word_ids.tolist())
     assert not set(new) & set(facts.special_ids.tolist())
 
@@ -192,6 +194,61 @@ def test_spare_rows_of_the_embedding_are_taken_first(tmp_path):
     assert np.array_equal(rows[1][len(tokenizer)], rows[0][pieces].mean(axis=0))
     three = add_words(old, ["covid", "vaccine", "t-cell"], policy="float32", seed=0)
     assert three.hf_config.vocab_size == size + 1
+
+
+# ---- words of other scripts
+
+RUNNING = {
+    "Chinese": ("我喜欢在京东买书", "京东"),
+    "Thai": ("ฉันฉีดวัคซีนแล้ว", "วัคซีน"),
+    "Japanese": ("このワクチンを打った", "ワクチン"),
+}
+
+
+@pytest.mark.parametrize("kind", SCRIPT_KINDS)
+@pytest.mark.parametrize("script", RUNNING)
+def test_words_are_found_in_running_text(tmp_path, script, kind):
+    text, word = RUNNING[script]
+    tokenizer = SCRIPT_KINDS[kind]([t.replace(word, "") for t in SCRIPT_TEXTS[script]])
+    old = read_checkpoint(save_random_checkpoint(tmp_path / "old", tokenizer, "bert"))
+    new = add_words(old, [word], policy="float32", seed=0)
+    save_checkpoint(new.model, new.tokenizer, tmp_path / "new", hf_config=new.hf_config)
+    (index,) = added_ids(old, new).values()
+    for grown in (new.tokenizer, AutoTokenizer.from_pretrained(str(tmp_path / "new"))):
+        for sentence in (text, word, f"{word}。", f"a {word}", text.replace(word, f" {word} ")):
+            assert ids_of(grown, sentence).count(index) == 1
+        assert encode_texts(grown, [text]) == [ids_of(grown, text)]
+        assert grown.decode([index]).strip() == word
+    before, after = text.split(word)
+    found = ids_of(new.tokenizer, text)
+    # The text around is read as it is before and after a break.
+    assert found[: found.index(index)] == ids_of(old.tokenizer, before)
+    assert after and len(found) > found.index(index) + 1
+    expected = text.replace(word, "[MASK]")
+    filled = FillMask(new, "grown")(expected, targets=[word])[0]
+    assert (filled["token"], filled["sequence"]) == (index, text)
+
+
+@pytest.mark.parametrize("word", ["über", "naïve", "École", "łza", "стол", "京东", "covid-19"])
+def test_letters_of_byte_level_words_are_letters(tmp_path, word):
+    """The decoder of byte-level BPE takes "ü" for a byte, which is not one of UTF-8."""
+    old = read_checkpoint(save_random_checkpoint(tmp_path / "a", KINDS["byte-level"](), "roberta"))
+    new = add_words(old, [word], policy="float32", seed=0)
+    save_checkpoint(new.model, new.tokenizer, tmp_path / "b", hf_config=new.hf_config)
+    (index,) = added_ids(old, new).values()
+    theirs, text = AutoTokenizer.from_pretrained(str(tmp_path / "b")), f"I watched {word} again"
+    for tokenizer in (new.tokenizer, theirs, read_checkpoint(tmp_path / "b").tokenizer):
+        assert tokenizer.decode([index]).strip() == word
+        assert ids_of(tokenizer, text).count(index) == 1
+        masked = f"I watched{tokenizer.mask_token} again"
+        assert tokenizer(text.replace(f" {word}", tokenizer.mask_token)) == tokenizer(masked)
+        others = [ids_of(t, "I watched this great film, àza") for t in (tokenizer, old.tokenizer)]
+        assert others[0] == others[1]
+    filled = FillMask(read_checkpoint(tmp_path / "b"), "grown")("I watched ___", targets=[word])
+    assert filled[0]["sequence"] == f"I watched {word}"
+    again = add_words(read_checkpoint(tmp_path / "b"), [word, "élan"], policy="float32", seed=0)
+    assert again.hf_config.vocab_size == new.hf_config.vocab_size + 1
+    assert again.tokenizer.decode([index]).strip() == word
 
 
 # ---- which words

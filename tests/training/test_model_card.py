@@ -345,6 +345,8 @@ def test_a_card_that_version_0_1_wrote_is_not_an_edited_one(folder):
     written = (folder / "README.md").read_text(encoding="utf-8")
     for before, now in SINCE_0_1.items():
         written = written.replace(now, before)
+    written = written.replace("`mlm serve me/before`", "`MLM_MODEL=me/before python app.py`")
+    assert "MLM_MODEL=" in written
     assert "python scripts/train.py" in written and "it is asked for" in written
     (folder / "README.md").write_text(written, encoding="utf-8")
     name_model_card(folder, REPO)

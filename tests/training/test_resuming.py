@@ -9,7 +9,8 @@ from mlm.training.setting import settings_of
 from mlm.training.state.resuming import check_same_run
 
 MAY_CHANGE = """
-output_dir overwrite_output_dir logging_steps save_steps save_total_limit per_device_eval_batch_size
+output_dir overwrite_output_dir discard_state logging_steps save_steps save_minutes save_total_limit
+per_device_eval_batch_size
 skip_bad_steps max_train_minutes require_device distributed report_to push_to_hub hub_model_id
 hub_private_repo hub_revision hub_tag resume_from_hub hub_state_minutes language license
 dataset_tags dataset_license hub_space example_texts save_dtype load_best_model_at_end

@@ -13,6 +13,7 @@ from mlm.errors import CheckpointError, ConfigError, CorpusError, HubError, Trai
 from mlm.inference.fill_mask import FillMask
 from mlm.training import result as result_module
 from mlm.training.config import TrainingConfig
+from mlm.training.first_checks import finished_record
 from mlm.training.result import add_examples, publish
 from mlm.training.trainer import TrainingStopped, train
 
@@ -121,10 +122,12 @@ def test_how_to_publish_later_is_said_as_it_was_asked(
 
 def test_a_person_is_told_device_texts_and_figures(finished):
     _, lines = finished
-    assert lines[0].startswith("device: ")
-    assert "(as requested)" in lines[0]
-    assert "384 rows read from 1 file" in lines[1]
+    assert "384 rows read from 1 file" in lines[0]
+    assert "\ndevice " in lines[1] and "(as requested)" in lines[1]
     assert sum("masked-token perplexity" in line for line in lines) == 3
+    assert "better on held-out texts: perplexity " in lines[-1]
+    assert "best words for 'I have watched this [MASK]" in lines[-1]
+    assert "before:" not in lines[-1]  # a new model has no words before
 
 
 def test_the_folder_is_the_checkpoint_and_nothing_of_the_run_stays(finished):
@@ -156,6 +159,12 @@ def test_a_finished_checkpoint_is_not_overwritten_unasked(finished, small_corpus
         train(small_config(small_corpus, result.folder))
 
 
+def test_the_same_command_finds_that_it_has_finished(finished, small_corpus):
+    result, _ = finished
+    config = small_config(small_corpus, result.folder)
+    assert finished_record(config) == json.loads((result.folder / "training.json").read_text())
+
+
 def test_a_checkpoint_is_adapted(finished, small_corpus, tmp_path):
     base, _ = finished
     config = small_config(
@@ -166,7 +175,11 @@ def test_a_checkpoint_is_adapted(finished, small_corpus, tmp_path):
         learning_rate=1e-5,
         save_dtype="float16",
     )
-    result = train(config, report=lambda line: None)
+    lines: list[str] = []
+    result = train(config, report=lines.append)
+    (words_before,) = (line for line in lines[-1].splitlines() if line.startswith("  before: "))
+    best = FillMask.from_pretrained(base.folder, engine="keras")(config.example_texts[0])[0]
+    assert words_before.startswith(f"  before: {best['token_str']} {best['score']:.0%}, ")
     assert result.before.loss == pytest.approx(base.after.loss, abs=1e-5)
     assert result.after.loss == pytest.approx(base.after.loss, abs=0.05)
     smaller = (result.folder / "model.safetensors").stat().st_size

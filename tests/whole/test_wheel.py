@@ -134,8 +134,8 @@ def test_it_trains_three_steps(run, tmp_path):
 
 
 def test_it_lays_out_a_space(run):
-    listed = run("mlm", "space", "me/page", "--dry_run")
-    assert "  app.py\n" in listed and "mlm/playground/static/page.js" in listed
+    plan = json.loads(run("mlm", "space", "me/page", "--dry_run", "--json"))
+    assert {"app.py", "mlm/playground/static/page.js"} <= {file["path"] for file in plan["files"]}
 
 
 def test_it_serves_the_page(programs, environment, tmp_path):

@@ -6,7 +6,8 @@ make a text grow.
 
 import base64
 import binascii
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from mlm.checkpoint.strict_json import short_repr
 from mlm.checkpoint.tokenizer_files.rules import (
@@ -52,6 +53,21 @@ KNOWN_PATTERNS = {
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
 
+# The beginning of a token that is one of some words: takes as long as the words, at most.
+_LITERAL = r"(?:[^\\^$.|?*+()\[\]{}\n]|\\[^0-9A-Za-z\n])+"
+_WORDS_PATTERN = re.compile(rf"\^\(\?=\(\?:{_LITERAL}(?:\|{_LITERAL})*\)\$\)")
+
+
+def words_pattern(words: Iterable[str]) -> str:
+    """Return a pattern for the beginning of a token that is one of these words."""
+    return f"^(?=(?:{'|'.join(map(re.escape, words))})$)"
+
+
+def _is_decoder_pattern(value: object) -> bool:
+    if isinstance(value, dict) and value.keys() == {"Regex"} and isinstance(value["Regex"], str):
+        return _is_pattern(value) or _WORDS_PATTERN.fullmatch(value["Regex"]) is not None
+    return _is_pattern(value)
+
 
 def _is_pattern(value: object) -> bool:
     if not isinstance(value, dict) or len(value) != 1:
@@ -77,6 +93,7 @@ def _is_charsmap(value: object) -> bool:
 
 
 PATTERN = Rule(_is_pattern, "a pattern that transformers writes for these families, or short text")
+DECODER_PATTERN = Rule(_is_decoder_pattern, PATTERN.expected)
 CHARSMAP = Rule(_is_charsmap, f"a table of strings of at most {MAX_EXPANSION} bytes")
 REPLACE = {"pattern": PATTERN, "content": text(1)}  # one character at most, so that no text grows
 BYTE_LEVEL = {"add_prefix_space": FLAG, "trim_offsets": FLAG, "use_regex": FLAG}
@@ -117,7 +134,7 @@ DECODERS: Kinds = {
     "ByteLevel": BYTE_LEVEL,
     "Metaspace": METASPACE,
     "BPEDecoder": {"suffix": MARK},
-    "Replace": REPLACE,
+    "Replace": REPLACE | {"pattern": DECODER_PATTERN},
     "Strip": {"content": LETTER, "start": integer(0, 8), "stop": integer(0, 8)},
 }
 POST_PROCESSORS: Kinds = {

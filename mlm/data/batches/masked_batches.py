@@ -28,6 +28,9 @@ from mlm.errors import ConfigError, CorpusError
 
 _ADVICE = "give more texts, or a model whose vocabulary has their words"
 NOTHING_TO_LEARN = f"no token of the training texts could be chosen for prediction: {_ADVICE}"
+SAMPLE = 256  # sequences, to see how long words are
+MOST_LOST = 0.03  # share of the targets that may be lost to words without room
+MOST_STEPS_WITHOUT_TARGET = 10_000
 NOTHING_TO_MEASURE = f"no token of the validation texts could be chosen for prediction: {_ADVICE}"
 
 
@@ -41,6 +44,8 @@ class MaskedBatches:
         max_targets: P, the most targets of a sequence.
         sizes: the sizes (T, P) that batches may be trimmed to.
         tokens_per_step: mean tokens of a batch, without padding.
+        cuts_words: True if a part of a sequence's last word may be masked: with whole words and
+            spans, if more than 3 % of the targets would be lost otherwise.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -85,6 +90,7 @@ class MaskedBatches:
             self.sizes = trimmed_sizes(max_seq_length, self._rates.highest)
         self.tokens_per_step = global_batch_size * self._chunking.mean_length
         self._seed = seed
+        self._words = facts.words if whole_word_mask or span_mask else None
         self._mask = partial(
             mask_tokens,
             max_targets=self.max_targets,
@@ -92,7 +98,6 @@ class MaskedBatches:
             random_word_ids=facts.random_word_ids,
             mask_replace_prob=mask_replace_prob,
             random_replace_prob=random_replace_prob,
-            word_starts=facts.word_starts if whole_word_mask or span_mask else None,
             span_mask=span_mask,
         )
         self._order = DataOrder(self.num_sequences, seed, max_seq_length - 2)
@@ -100,6 +105,7 @@ class MaskedBatches:
         if group_by_length:
             lengths = self._chunking.lengths
             self._groups = LengthGroups(self._order, lengths, global_batch_size, seed)
+        self.cuts_words = self._share_lost_to_long_words() > MOST_LOST
 
     def batch_at(self, step: int) -> Batch:
         """Return the batch of one optimizer update: (inputs, labels, weights).
@@ -111,13 +117,70 @@ class MaskedBatches:
         """
         if step < 0:
             raise ConfigError(f"step is {step}: give 0 for the first batch.")
-        input_ids, attention_mask, special = self._chunking.sequences(self.sequence_indices(step))
-        rng = np.random.default_rng([self._seed, MASKS, step])
-        rate = self.mlm_probability_at(step)
-        masked = self._mask(input_ids, special, rng, mlm_probability=rate)
+        masked, attention_mask = self._masked(step, cut_words=self.cuts_words)
         num_targets = int(np.count_nonzero(masked.weights))
         weights = masked.weights / np.float32(max(1, num_targets))
         return _batch(masked._replace(weights=weights), attention_mask)
+
+    def check_targets(self, num_steps: int) -> None:
+        """Raise CorpusError if none of the first `num_steps` batches, at most 10,000, has a target.
+
+        The first one that has a target ends the search, which is nearly always the first.
+        """
+        steps = min(num_steps, MOST_STEPS_WITHOUT_TARGET)
+        if not any(self.batch_at(step)[2].any() for step in range(steps)):
+            raise CorpusError(
+                f"no token was chosen for prediction in {steps:,} steps of "
+                f"{self.global_batch_size:,} sequences: give more texts or larger batches, or "
+                "raise --mlm_probability"
+            )
+
+    def unspaced_share(self) -> float:
+        """Return the share of words in scripts without spaces, among some sequences' words.
+
+        It is 0 if single tokens are masked.
+        """
+        if self._words is None:
+            return 0.0
+        words = unspaced = 0
+        for step in self._sampled_steps():
+            input_ids, _, special = self._sequences(step)
+            starts = self._words.starts(input_ids) & ~special
+            words += int(starts.sum())
+            unspaced += int((starts & self._words.unspaced(input_ids)).sum())
+        return unspaced / max(1, words)
+
+    def _masked(self, step: int, *, cut_words: bool) -> tuple[Masked, np.ndarray]:
+        """Return a step's sequences with masks, and their attention mask."""
+        input_ids, attention_mask, special = self._sequences(step)
+        masked = self._mask(
+            input_ids,
+            special,
+            np.random.default_rng([self._seed, MASKS, step]),
+            mlm_probability=self.mlm_probability_at(step),
+            word_starts=None if self._words is None else self._words.starts(input_ids),
+            cut_words=cut_words,
+        )
+        return masked, attention_mask
+
+    def _sequences(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._chunking.sequences(self.sequence_indices(step))
+
+    def _sampled_steps(self) -> range:
+        return range(-(-SAMPLE // self.global_batch_size))
+
+    def _share_lost_to_long_words(self) -> float:
+        """Return the share of the targets that is lost if words without room are left out."""
+        if self._words is None:
+            return 0.0
+        whole, cut = (
+            sum(
+                np.count_nonzero(self._masked(step, cut_words=cut_words)[0].weights)
+                for step in self._sampled_steps()
+            )
+            for cut_words in (False, True)
+        )
+        return 1 - whole / max(1, cut)
 
     def mlm_probability_at(self, step: int) -> float:
         """Return the masking rate of a step's batch."""
@@ -146,18 +209,20 @@ class EvaluationBatches:
         seed: int,
         num_sequences: int,
         whole_word_mask: bool = False,
+        cut_words: bool = False,
     ):
         self.batch_size = batch_size
         self.num_sequences = num_sequences
         self._chunking = chunking
         self._seed = seed
+        self._words = facts.words if whole_word_mask else None
         self._mask = partial(
             mask_tokens,
             mlm_probability=mlm_probability,
             max_targets=max_targets_per_row(chunking.max_seq_length, mlm_probability),
             mask_token_id=facts.mask_id,
             random_word_ids=facts.random_word_ids,
-            word_starts=facts.word_starts if whole_word_mask else None,
+            cut_words=cut_words,
         )
 
     def first(self, count: int) -> Self:
@@ -180,10 +245,13 @@ class EvaluationBatches:
         numbers = np.arange(first, first + self.batch_size)
         real = np.where(numbers < self.num_sequences, numbers, -1)
         input_ids, attention_mask, special = self._chunking.sequences(real)
+        starts = None if self._words is None else self._words.starts(input_ids)
         rows = []
         for row in range(self.batch_size):
+            one = slice(row, row + 1)
             rng = np.random.default_rng([self._seed, EVALUATION_MASKS, first + row])
-            rows.append(self._mask(input_ids[row : row + 1], special[row : row + 1], rng))
+            word_starts = None if starts is None else starts[one]
+            rows.append(self._mask(input_ids[one], special[one], rng, word_starts=word_starts))
         return _batch(Masked(*map(np.concatenate, zip(*rows, strict=True))), attention_mask)
 
 
@@ -203,6 +271,7 @@ def evaluation_batches(
 
     The protocol: 15 % targets, 80/10/10, seed 0, sequences in order, the shorter last one kept. The
     last batch is filled up with empty sequences of weight 0, so that all batches have one shape.
+    Words are masked whole; if all of them are longer than a row has room for, in part.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -222,7 +291,8 @@ def evaluation_batches(
     if max_sequences is not None:
         _check_positive("max_sequences", max_sequences)
         num_sequences = min(num_sequences, max_sequences)
-    batches = EvaluationBatches(
+    make = partial(
+        EvaluationBatches,
         chunking,
         facts,
         batch_size=batch_size,
@@ -231,10 +301,12 @@ def evaluation_batches(
         num_sequences=num_sequences,
         whole_word_mask=whole_word_mask,
     )
-    # Whole words are exempt: all of them may be longer than their row's budget.
-    if not whole_word_mask and not any(weights.any() for _, _, weights in batches):
-        raise CorpusError(NOTHING_TO_MEASURE)
-    return batches
+    batches = make()
+    if any(weights.any() for _, _, weights in batches):
+        return batches
+    if whole_word_mask:
+        return make(cut_words=True)
+    raise CorpusError(NOTHING_TO_MEASURE)
 
 
 def _batch(masked: Masked, attention_mask: np.ndarray) -> Batch:

@@ -99,6 +99,7 @@ def mask_tokens(
     random_replace_prob: float = 0.1,
     word_starts: np.ndarray | None = None,
     span_mask: bool = False,
+    cut_words: bool = False,
 ) -> Masked:
     """Corrupt a batch for masked-LM training.
 
@@ -117,8 +118,10 @@ def mask_tokens(
         random_word_ids: (R,) int32, the ids that random words are drawn from.
         mask_replace_prob: probability that a target becomes the mask token.
         random_replace_prob: probability that it becomes a random word; else it stays unchanged.
-        word_starts: (V,) bool, True where an id begins a word. If given, whole words are chosen.
+        word_starts: (B, T) bool, True where a word begins. If given, whole words are chosen.
         span_mask: choose spans of up to ten words; needs word_starts.
+        cut_words: choose a part of a row's last word if all of it exceeds `max_targets`; else that
+            word is left out, and the share is lower.
 
     Raises:
         ConfigError: a probability is outside [0, 1], the shapes differ, or random words are needed
@@ -139,11 +142,13 @@ def mask_tokens(
     if word_starts is None:
         targets = choose_target_tokens(candidates, budgets, rng)
     else:
-        words = number_words(input_ids, candidates, word_starts)
+        words = number_words(candidates, word_starts)
         if span_mask:
-            targets, spans = choose_target_spans(words, budgets, max_targets, rng)
+            targets, spans = choose_target_spans(
+                words, budgets, max_targets, rng, cut_words=cut_words
+            )
         else:
-            targets = choose_target_words(words, budgets, max_targets, rng)
+            targets = choose_target_words(words, budgets, max_targets, rng, cut_words=cut_words)
 
     positions, used = _list_targets(targets, max_targets)
     labels = np.where(used, np.take_along_axis(input_ids, positions, axis=1), 0)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
 from mlm.data.texts.encodings import Codec
 from mlm.data.texts.html_markup import has_escaped_tag, remove_html
+from mlm.data.texts.long_documents import parts_of
 from mlm.data.texts.seen_texts import SeenTexts, text_digest
 from mlm.data.texts.text_files import expand_files, has_columns, has_encoding, read_rows
 from mlm.data.texts.text_report import TextReport
@@ -166,19 +167,26 @@ def _clean_texts(
         ):
             report.rows += 1
             check.add(row)
-            clean = clean_text(row, settings.clean_html)
-            _count(clean, row, settings, report)
-            if clean.text:
-                yield clean.text
-            else:
-                report.empty += 1
+            yield from _clean_row(row, settings, report)
         report.warnings.extend(check.warnings())
 
 
-def _count(clean: CleanText, row: str, settings: ReadingSettings, report: TextReport) -> None:
-    report.with_html += clean.had_html
-    if clean.control_characters:
-        report.control_characters.update(clean.control_characters)
+def _clean_row(row: str, settings: ReadingSettings, report: TextReport) -> Iterator[str]:
+    """Yield the clean text of a row, or those of its parts if it is too long for one document."""
+    had_html, removed, texts = False, "", 0
+    for part in parts_of(row):
+        clean = clean_text(part, settings.clean_html)
+        had_html |= clean.had_html
+        removed += clean.control_characters
+        if clean.text:
+            texts += 1
+            yield clean.text
+    report.with_html += had_html
+    report.empty += not texts
+    report.cut += texts > 1
+    report.parts += texts if texts > 1 else 0
+    if removed:
+        report.control_characters.update(removed)
         report.with_control_characters += 1
     if "&" in row and settings.clean_html == "auto":
         report.with_escaped_tags += has_escaped_tag(row)

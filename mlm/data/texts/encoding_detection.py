@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from contextlib import suppress
 
 from mlm.data.texts.containers import Member
 from mlm.errors import CorpusError, one_line
@@ -36,7 +35,7 @@ def decoding_error(member: Member, codec: str) -> CorpusError:
 
 def utf16_error(member: Member, encoding: str) -> CorpusError:
     """Return the error for bytes that look like UTF-16 without a byte order mark."""
-    example = _example(member.head()[:_LONGEST_LINE], encoding)
+    (example,) = _examples([member.head().decode(encoding, "replace")])
     order = "little" if encoding.endswith("le") else "big"
     return CorpusError(
         f"{member} is not UTF-8: every second byte is zero; it looks like {order}-endian UTF-16 "
@@ -95,8 +94,11 @@ def _advice_for_others(member: Member, codec: str) -> str:
 def _likely_encodings(member: Member, codec: str) -> str:
     """Return what the undecodable lines look like in the likely encodings."""
     sample = b"\n".join(_undecodable_lines(member, codec))
+    names = _detect_encodings(sample)
+    examples = _examples([sample.decode(name, "replace") for name in names])
     found = [
-        f"{_NAMES.get(name, name)} ({_example(sample, name)})" for name in _detect_encodings(sample)
+        f"{_NAMES.get(name, name)} ({example})"
+        for name, example in zip(names, examples, strict=True)
     ]
     if not found:
         return "no encoding fits well: give its own as --encoding, or --encoding_errors replace"
@@ -131,10 +133,13 @@ def _detect_encodings(sample: bytes) -> list[str]:
     return sorted(close, key=lambda name: name != "cp1252")[:3]
 
 
-def _example(sample: bytes, encoding: str) -> str:
-    """Return the part of the bytes with the first character beyond ASCII, as it would be read."""
-    text = " ".join(sample.decode(encoding, "replace").split())
-    with suppress(StopIteration):
-        first = next(at for at, character in enumerate(text) if ord(character) > 127)
-        text = text[max(0, first - _SHOWN // 2) :]
-    return f"“{text[:_SHOWN]}”"
+def _examples(texts: list[str]) -> list[str]:
+    """Return the part of each text where they begin to differ, or one is no longer ASCII."""
+    differ = (at for at, characters in enumerate(zip(*texts, strict=False)) if _tell(characters))
+    start = max(0, next(differ, 0) - _SHOWN // 3)
+    return [f"“{' '.join(text[start : start + _SHOWN].split())}”" for text in texts]
+
+
+def _tell(characters: tuple[str, ...]) -> bool:
+    """Return whether characters at one place tell candidates apart."""
+    return len(set(characters)) > 1 if len(characters) > 1 else not characters[0].isascii()

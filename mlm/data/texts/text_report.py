@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from mlm.data.texts.long_documents import describe_cut
+
 
 @dataclass
 class TextReport:
@@ -22,6 +24,8 @@ class TextReport:
     held_out: int = 0  # dropped from training because they are also in the validation files
     with_html: int = 0
     with_escaped_tags: int = 0  # texts that keep a tag such as &lt;br&gt;
+    cut: int = 0  # rows that were too long for one document
+    parts: int = 0  # into which they were cut
     control_characters: Counter[str] = field(default_factory=Counter)  # removed
     with_control_characters: int = 0  # texts that had some
     columns: set[str] = field(default_factory=set)
@@ -52,7 +56,7 @@ class TextReport:
         return [f"{_join_names(names)}: {text}" for text, names in self.notes.items()]
 
     def _text_notes(self) -> list[str]:
-        notes = []
+        notes = describe_cut(self.cut, self.parts)
         if self.control_characters:
             (most, _), *_ = self.control_characters.most_common(1)
             notes.append(

@@ -9,9 +9,8 @@ data/texts/, the folder on disk in token_store.py; this module decides the split
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +35,7 @@ from mlm.terminal.progress import counted, progress
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+# Not raised for the cutting of long documents: stores without any stay what they are.
 FORMAT_VERSION = 1  # raise it if the split or the files change: stores are then rebuilt
 
 
@@ -198,7 +198,14 @@ def _read_documents(
     files: dict[str, list[str]], settings: _Settings, report: TextReport
 ) -> Iterator[tuple[str, str]]:
     """Yield (side, text) in the order of the files."""
-    read: Callable[..., Iterator[str]] = partial(read_texts, **settings.reading(), report=report)
+
+    def read(
+        urls: list[str], held_out: SeenTexts | None = None, remember: SeenTexts | None = None
+    ) -> Iterator[str]:
+        return read_texts(
+            urls, **settings.reading(), report=report, held_out=held_out, remember=remember
+        )
+
     train, validation = files["train"], files.get("validation")
     if validation is None:
         for text in read(train):
@@ -217,8 +224,11 @@ def _check_counts(counts: dict[str, Counts], report: TextReport, *, by_percentag
     if train and validation:
         return
     if train:
-        percentage = "raise --validation_split_percentage or "
-        advice = f"{percentage if by_percentage else ''}give a --validation_file with more texts"
+        advice = "give a --validation_file with more texts"
+        if by_percentage and train == 1:
+            advice = f"it is 1 document; put each paragraph on a line of its own, or {advice}"
+        elif by_percentage:
+            advice = f"raise --validation_split_percentage or {advice}"
         raise CorpusError(f"no document is left for validation ({report.summary()}): {advice}")
     percentage = "lower --validation_split_percentage or "
     advice = f"{percentage if by_percentage and validation else ''}give a --train_file with texts"

@@ -21,7 +21,8 @@ def sample_lines(
 ) -> list[str]:
     """Return a heading and the beginning of `count` documents, spread evenly over a side."""
     documents = len(split.offsets) - 1
-    chosen = sorted({number * documents // count for number in range(min(count, documents))})
+    count = min(count, documents)
+    chosen = (number * documents // count for number in range(count))
     texts = [_decode(split, document, tokenizer) for document in chosen]
     heading = f"{len(texts)} of the texts" if len(texts) > 1 else "a text"
     return [

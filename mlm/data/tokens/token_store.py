@@ -40,7 +40,7 @@ SIDES = ("train", "validation")
 MANIFEST = "manifest.json"
 DTYPES = ("uint16", "int32")
 _TEXTS_AT_ONCE = 1000
-_CHARACTERS_AT_ONCE = 2_000_000  # the tokenizer takes about 100 bytes a token while it works
+_BYTES_AT_ONCE = 2_000_000  # of UTF-8; a tokenizer takes about 100 bytes a token while it works
 _ABANDONED_AFTER = 3600.0  # seconds without a write, after which a build counts as killed
 
 
@@ -256,14 +256,14 @@ class _SideWriter:
         self._tokens, self._offsets = tokens, offsets
         self._encoder, self._unknown = encoder, unknown
         self._pending: list[str] = []
-        self._characters = 0
+        self._bytes = 0
         self._offsets.write(np.zeros(1, np.int64).tobytes())
 
     def add(self, text: str) -> None:
         self._pending.append(text)
-        self._characters += len(text)
+        self._bytes += len(text) if text.isascii() else len(text.encode())
         self.num_documents += 1
-        if len(self._pending) >= _TEXTS_AT_ONCE or self._characters >= _CHARACTERS_AT_ONCE:
+        if len(self._pending) >= _TEXTS_AT_ONCE or self._bytes >= _BYTES_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
@@ -274,7 +274,7 @@ class _SideWriter:
         self.num_tokens += len(ids)
         self.num_unknown += int(np.count_nonzero(ids == self._unknown))
         self._pending.clear()
-        self._characters = 0
+        self._bytes = 0
 
 
 # Replacing the old store --------------------------------------------------------------------------

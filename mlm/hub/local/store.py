@@ -11,16 +11,17 @@ branch moves last, so a commit is stored whole or not at all.
 
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import Literal, TypedDict, Unpack
 
-from mlm.backend.atomic_files import replace_file
+from mlm.backend.atomic_files import rename, replace_file
 
 REPO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 DEFAULT_BRANCH = "main"
@@ -149,18 +150,18 @@ class RepoStore:
             ValueError: it is not the `expected` (sha256, size); nothing is kept.
         """
         digest, size = hashlib.sha256(), 0
-        with NamedTemporaryFile(dir=self.folder / "blobs", delete=False) as file:
-            beside = Path(file.name)
-            try:
+        descriptor, name = mkstemp(dir=self.folder / "blobs")
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:  # Windows renames no open file
                 for chunk in chunks:
                     digest.update(chunk)
                     size += file.write(chunk)
-                if expected not in (None, (digest.hexdigest(), size)):
-                    raise ValueError(f"expected {expected}, got {digest.hexdigest()}, {size} bytes")
-                file.flush()
-                beside.replace(self.blob_path(digest.hexdigest()))
-            finally:
-                beside.unlink(missing_ok=True)
+            if expected not in (None, (digest.hexdigest(), size)):
+                raise ValueError(f"expected {expected}, got {digest.hexdigest()}, {size} bytes")
+            rename(beside, self.blob_path(digest.hexdigest()))
+        finally:
+            beside.unlink(missing_ok=True)
         return digest.hexdigest()
 
     def small_file(self, content: bytes) -> FileEntry:
@@ -193,7 +194,7 @@ class RepoStore:
         path = self._repo_json(kind, repo_id)
         if not path.is_file():
             raise RepoNotFound(repo_id)
-        facts: RepoFacts = json.loads(path.read_text())
+        facts: RepoFacts = json.loads(path.read_text(encoding="utf-8"))
         return facts
 
     def update_facts(self, kind: str, repo_id: str, **changes: Unpack[RepoFacts]) -> None:
@@ -229,7 +230,7 @@ class RepoStore:
         path = self._repo_folder(kind, repo_id) / "commits" / f"{commit_id}.json"
         if not re.fullmatch(r"[0-9a-f]{40}", commit_id) or not path.is_file():
             raise RevisionNotFound(revision)
-        saved = json.loads(path.read_text())
+        saved = json.loads(path.read_text(encoding="utf-8"))
         files = {name: FileEntry(**entry) for name, entry in saved.pop("files").items()}
         return Commit(**saved, files=files)
 

@@ -62,9 +62,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        max_bytes = self.uploads.get(_api_path(scope) or "", self.max_bytes)
+        max_bytes = self.uploads.get(api_path(scope) or "", self.max_bytes)
         if _content_length(scope) > max_bytes:
-            await _refuse(send, 413, _too_large(max_bytes))
+            await refuse(send, 413, _too_large(max_bytes))
             return
         body = _BodyCounter(receive, send, max_bytes)
         try:
@@ -102,12 +102,12 @@ class RateLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it with status 429."""
         visitor = visitor_key(scope) if _is_limited(scope) else None
-        cost = COSTS.get(_api_path(scope) or "", 1) if visitor else 0
+        cost = COSTS.get(api_path(scope) or "", 1) if visitor else 0
         wait = self._take_tokens(visitor, min(cost, self.burst)) if visitor else 0.0
         if wait > 0:
             seconds = math.ceil(wait)
             message = f"You ask faster than this page answers: wait {seconds} s and ask again."
-            await _refuse(send, 429, message, [(b"retry-after", str(seconds).encode())])
+            await refuse(send, 429, message, [(b"retry-after", str(seconds).encode())])
         else:
             await self.app(scope, receive, send)
 
@@ -131,13 +131,13 @@ class AddressCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it with status 404 or 414."""
-        call = CALL_PATH.fullmatch(_api_path(scope) or "") if scope["type"] == "http" else None
+        call = CALL_PATH.fullmatch(api_path(scope) or "") if scope["type"] == "http" else None
         if len(scope.get("query_string", b"")) > MAX_QUERY:
-            await _refuse(send, 414, "This address is too long: open the page without its query.")
+            await refuse(send, 414, "This address is too long: open the page without its query.")
         elif call and call["name"] not in (*ENDPOINTS, UNNAMED_ENDPOINT):
             names = ", ".join(f"/{name}" for name in ENDPOINTS)
             message = f"This page has no endpoint with that name; the endpoints are {names}."
-            await _refuse(send, 404, message)
+            await refuse(send, 404, message)
         else:
             await self.app(scope, receive, send)
 
@@ -200,10 +200,10 @@ def _parse_address(entry: object) -> IPAddress | None:
 def _is_limited(scope: Scope) -> bool:
     """Return whether the rate limit applies to a request."""
     is_write = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
-    return is_write and _api_path(scope) is not None
+    return is_write and api_path(scope) is not None
 
 
-def _api_path(scope: Scope) -> str | None:
+def api_path(scope: Scope) -> str | None:
     """Return `/upload` for `/gradio_api/upload`, with any prefix of a reverse proxy removed."""
     _, api, path = str(scope.get("path", "")).partition(f"{API}/")
     return f"/{path.rstrip('/')}" if api else None
@@ -246,16 +246,17 @@ class _BodyCounter:
         """Send the 413, unless it or any other response has already started."""
         if not self._has_started and not self._is_refused:
             self._is_refused = True
-            await _refuse(self._send, 413, _too_large(self._max_bytes))
+            await refuse(self._send, 413, _too_large(self._max_bytes))
 
 
 def _too_large(max_bytes: int) -> str:
     return f"The request is larger than {max_bytes:,} bytes, the limit of this page: send less."
 
 
-async def _refuse(
+async def refuse(
     send: Send, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> None:
+    """Answer a request with a status and a sentence."""
     body = json.dumps({"detail": message}).encode()
     all_headers = [
         (b"content-type", b"application/json"),

@@ -27,6 +27,7 @@ SINCE_0_1 = {
     "`python scripts/evaluate.py FOLDER ": "`mlm evaluate FOLDER ",
     "| of these passed over |": "| non-finite steps skipped |",
 }
+PAGE_SINCE_0_1 = re.compile(r"`MLM_MODEL=(\S+) python app\.py`")  # is `mlm serve NAME` now
 LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"\)')
 
 
@@ -75,6 +76,7 @@ def _is_edited(folder: Path) -> bool:
     card = path.read_text(encoding="utf-8", errors="replace")
     for before, now in SINCE_0_1.items():
         card = card.replace(before, now)
+    card = PAGE_SINCE_0_1.sub(r"`mlm serve \1`", card)
     found, training = LOADED_BY.search(card), read_training_json(folder)
     possible = [_names(folder, name) for name in (None, found[1] if found else None)]
     return card not in [_card(folder, names, training) for names in possible]

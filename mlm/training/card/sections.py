@@ -144,7 +144,7 @@ FillMask.from_pretrained("{names.ours}").fill({quoted})
 
 
 def _page(names: Names, space: str | None) -> str:
-    command = f"`MLM_MODEL={names.ours} python app.py`"
+    command = f"`mlm serve {names.ours}`"
     if space is None:
         return f"In a browser, on the project's own page: {command}."
     link = f"[{space}](https://huggingface.co/spaces/{space})"

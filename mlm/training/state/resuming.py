@@ -1,6 +1,5 @@
 """Check that a run which is resumed is the run whose state was saved."""
 
-import os
 from pathlib import Path
 
 from mlm.checkpoint.run_state import TrainingState
@@ -29,12 +28,12 @@ def check_same_run(state: TrainingState, config: TrainingConfig, fingerprint: st
     if changed:
         raise ConfigError(
             f"{'; '.join(changed)}; give the old ones, another --output_dir, or "
-            "--overwrite_output_dir to start again"
+            "--discard_state to start again"
         )
 
 
 def _last_part(value: object) -> object:
     """Return the last part of a local path: another machine has the same files elsewhere."""
-    if isinstance(value, str) and value.startswith((os.sep, ".", "~")):
+    if isinstance(value, str) and (value.startswith((".", "~")) or Path(value).is_absolute()):
         return Path(value).name
     return value

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, get_args
 
-from mlm.backend.atomic_files import staging_folder
+from mlm.backend.atomic_files import rename, staging_folder, sync_to_disk
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.weight_files import read_headers
 from mlm.checkpoint.weights import StoredWeights
@@ -97,7 +97,7 @@ def _convert_atomically(
         files.mkdir()
         _convert(folder, family, config, dtype, files)
         try:
-            files.rename(conversion)
+            rename(files, conversion)
         except OSError:
             if not _is_whole(conversion):  # no other process has converted it in the meantime
                 raise
@@ -112,10 +112,9 @@ def _convert(folder: Path, family: Family, config: EncoderConfig, dtype: DType, 
 
     write_tables(to, config, weights)
     write_encoder(to, config, weights, int8=dtype == "int8")
-    (to / SIZES).write_text(json.dumps(_file_sizes(to)))
+    (to / SIZES).write_text(json.dumps(_file_sizes(to)), encoding="utf-8")
     for path in to.iterdir():  # a power cut must not leave zeros of the right size
-        with path.open("rb+") as stream:  # Windows syncs only files that are open for writing
-            os.fsync(stream.fileno())
+        sync_to_disk(path)
 
 
 def _file_sizes(folder: Path) -> dict[str, int]:
@@ -125,7 +124,7 @@ def _file_sizes(folder: Path) -> dict[str, int]:
 def _is_whole(conversion: Path) -> bool:
     """Return True if all files have the sizes that were written; native code trusts them."""
     try:
-        return bool(json.loads((conversion / SIZES).read_text()) == _file_sizes(conversion))
+        return bool(json.loads((conversion / SIZES).read_text("utf-8")) == _file_sizes(conversion))
     except (OSError, ValueError):
         return False
 
