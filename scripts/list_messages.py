@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "messages.md"
 GUIDES = {  # where a message comes from, the narrowest place first -> heading, guide
     "mlm/data/tokens/corpus.py": ("Texts", "adapt.md#files"),
-    "mlm/data/tokens/wordpiece.py": ("A new vocabulary", "from_scratch.md"),
+    "mlm/data/tokens/tokenizer_training/": ("A new vocabulary", "from_scratch.md"),
     "mlm/data/tokens/": ("Token stores", "large_corpora.md"),
     "mlm/data/batches/": ("Sequences and masks", "masking.md"),
     "mlm/data/": ("Texts", "adapt.md#files"),

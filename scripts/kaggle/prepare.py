@@ -33,6 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("name", help="your name on Kaggle, as in kaggle.com/NAME")
     add("--dataset", required=True, metavar="OWNER/NAME", help="Kaggle's data set with your CSV")
+    add("--train_file", default="", help="the file in it; default: its only CSV")
     add("--hub_model_id", default="", metavar="OWNER/NAME", help="publish there; default: nowhere")
     add("--accelerator", choices=ACCELERATORS, default="tpu-v5e-8")
     add("--output_dir", default="runs/kaggle", help="the folder for both")
@@ -59,11 +60,11 @@ def lay_out_notebook(folder: Path, given: argparse.Namespace) -> None:
     write_json(folder / "kernel-metadata.json", about | ACCELERATORS[given.accelerator])
     notebook = read_json(HERE / "train.ipynb")
     [settings] = (c for c in notebook["cells"] if c["metadata"].get("tags") == ["parameters"])
-    source = (
-        f"HUB_MODEL_ID = {given.hub_model_id!r}\n" if "HUB_" in line else line
+    own = {"HUB_MODEL_ID": given.hub_model_id, "TRAIN_FILE": given.train_file}
+    settings["source"] = [
+        f"{name} = {own[name]!r}\n" if (name := line.split(" = ")[0]) in own else line
         for line in settings["source"]
-    )
-    settings["source"] = list(source)
+    ]
     write_json(folder / "train.ipynb", notebook)
 
 

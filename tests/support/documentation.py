@@ -118,10 +118,12 @@ def sections_of(page: Path) -> list[str]:
 def _commands_of(line: str) -> Iterator[list[str]]:
     words: list[str] = []
     inner_too = line.replace("$(", " ; ")  # NAME=$(command ...)
-    lexer = shlex.shlex(inner_too, posix=True, punctuation_chars=";&|")
+    lexer = shlex.shlex(inner_too, posix=True, punctuation_chars=";&|>")
     lexer.whitespace_split = True
     for word in lexer:
-        if word in ENDS_OF_COMMAND:
+        if set(word) == {">"}:  # into a file
+            next(lexer)
+        elif word in ENDS_OF_COMMAND:
             yield _without_assignments(words)
             words = []
         else:

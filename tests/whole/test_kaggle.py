@@ -67,7 +67,7 @@ def execute(folder: Path, inputs: Path, model: Path, **changes) -> nbformat.Note
     notebook = nbformat.read(folder / "laid-out" / "notebook" / "train.ipynb", as_version=4)
     [settings] = (i for i, c in enumerate(notebook.cells) if c.metadata.get("tags"))
     own = {"INPUT": str(inputs), "OUTPUT": str(folder / "model"), "MODEL": str(model)}
-    own |= {"TRAIN_FILE": f"{inputs}/**/*.csv", "SETTINGS": RECIPE, **changes}
+    own |= {"SETTINGS": RECIPE, **changes}
     source = "\n".join(f"{name} = {value!r}" for name, value in own.items())
     notebook.cells.insert(settings + 1, nbformat.v4.new_code_cell(source))
     NotebookClient(notebook, timeout=250, resources={"metadata": {"path": str(folder)}}).execute()
@@ -110,6 +110,22 @@ def test_a_notebook_without_its_tpu_ends_at_once(kaggle, tmp_path, tiny_bert_fol
     with pytest.raises(CellExecutionError, match="the run is not finished"):
         execute(tmp_path, kaggle, tiny_bert_folder, HUB_MODEL_ID="")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_notebook_with_several_files_lists_them(kaggle, tmp_path, tiny_bert_folder):
+    (kaggle / "imdb" / "test.csv").write_text("text\nnot to train on\n")
+    with pytest.raises(CellExecutionError, match=r"set TRAIN_FILE .*small\.csv.*test\.csv"):
+        execute(tmp_path, kaggle, tiny_bert_folder, HUB_MODEL_ID="")
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_notebook_has_the_names_that_were_given(tmp_path):
+    prepare(tmp_path, "--train_file", "imdb_tr.csv", "--hub_model_id", REPO)
+    notebook = nbformat.read(tmp_path / "notebook" / "train.ipynb", as_version=4)
+    [settings] = (cell.source for cell in notebook.cells if cell.metadata.get("tags"))
+    lines = settings.splitlines()
+    assert "TRAIN_FILE = 'imdb_tr.csv'" in lines and f"HUB_MODEL_ID = {REPO!r}" in lines
 
 
 @pytest.mark.parametrize(
