@@ -134,7 +134,7 @@ def _detect_encodings(sample: bytes) -> list[str]:
 
 
 def _examples(texts: list[str]) -> list[str]:
-    """Return the part of each text where they begin to differ, or one is no longer ASCII."""
+    """Return the part of each text where they begin to differ, or a single one leaves ASCII."""
     differ = (at for at, characters in enumerate(zip(*texts, strict=False)) if _tell(characters))
     start = max(0, next(differ, 0) - _SHOWN // 3)
     return [f"“{' '.join(text[start : start + _SHOWN].split())}”" for text in texts]
