@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from mlm.backend.hardware import versions
 from mlm.checkpoint.strict_json import JsonObject
+from mlm.data.tokens.token_store import TokenStore
 from mlm.evaluation.evaluator import Figures
 from mlm.training.preparation import Preparation
 
@@ -50,13 +51,19 @@ class Progress:
         return self.step * tokens_per_step / max(1e-9, self.seconds)
 
 
+def published_corpus(store: TokenStore) -> JsonObject:
+    """Return what is published of a store's manifest; notes, which may quote a text, are not."""
+    summary = store.report_line.split("\n")[0]
+    return {"fingerprint": store.fingerprint, **store.manifest, "report_line": summary}
+
+
 def training_record(prepared: Preparation, progress: Progress, after: Figures) -> JsonObject:
     """Return what training.json holds: settings, corpus, figures, curves, hardware, versions."""
     config = prepared.config
     record = {
         "config": config.to_public_dict(),
         "base_model": prepared.base_model,
-        "corpus": {"fingerprint": prepared.store.fingerprint, **prepared.store.manifest},
+        "corpus": published_corpus(prepared.store),
         "metrics": {"before": progress.before, "after": after.to_dict()},
         "loss_curve": progress.loss_curve,
         "validation_curve": [[step, round(loss, 5)] for step, loss in progress.validation_curve],

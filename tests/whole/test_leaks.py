@@ -22,6 +22,7 @@ from mlm.data.tokens.token_store import TokenStore
 from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
+from mlm.training.record import published_corpus
 
 NUM_TEXTS, LENGTH = 120, 32
 TEXTS = [
@@ -216,3 +217,15 @@ def test_a_vocabulary_is_trained_on_the_training_side_only(tmp_path, by_file):
     vocabulary = load_initial_checkpoint(config, "float32", print)[0].tokenizer.get_vocab()
     known = {text for text in texts if text[-1] in vocabulary}
     assert known == set(texts) - held_out
+
+
+def test_a_text_that_a_note_quotes_is_not_published(tmp_path, tokenizer):
+    texts = [f"the violin played a waltz number {number}" for number in range(200)]
+    path = tmp_path / "private.txt"
+    path.write_bytes("\n".join(texts).encode() + b"\na secret caf\xe9 in the old town\n")
+    store = build_token_store(
+        tmp_path / "store", tokenizer, train_files=[str(path)], encoding_errors="replace"
+    )
+    assert "secret" in store.report_line  # for the user
+    published = json.dumps(published_corpus(store))
+    assert "secret" not in published and "201 rows" in published
