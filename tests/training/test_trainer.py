@@ -122,7 +122,8 @@ def test_a_person_is_told_device_texts_and_figures(finished):
     _, lines = finished
     assert lines[0].startswith("device: ")
     assert "(as requested)" in lines[0]
-    assert "384 rows read from 1 file" in lines[1]
+    assert lines[1].startswith("tokenizer: wordpiece, lower-cased, ")
+    assert "384 rows read from 1 file" in lines[2]
     assert sum("masked-token perplexity" in line for line in lines) == 3
 
 
