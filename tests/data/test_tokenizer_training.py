@@ -245,6 +245,13 @@ def test_texts_without_words_are_named(tokenizer_type):
         train_tokenizer(["", " "], 400, tokenizer_type=tokenizer_type)
 
 
+@pytest.mark.parametrize("tokenizer_type", TYPES)
+def test_a_single_word_is_enough(tokenizer_type):
+    tokenizer, lines = lines_of(["dog"], 300, tokenizer_type=tokenizer_type)
+    assert tokenizer("dog [MASK]").input_ids[-2:] == [4, 3]
+    assert len(lines) == (1 if tokenizer_type == "bpe" else 2)  # a letter that occurs once is rare
+
+
 def test_characters_that_take_two_entries_count_twice():
     alphabet = choose_alphabet(Counter({"aab": 4, "c": 3}), 3, lambda letter: 1 + (letter == "a"))
     assert alphabet == (["a", "b"], 4)

@@ -14,10 +14,15 @@ TEXTS = small_texts()
 
 
 def wordpiece() -> "PreTrainedTokenizerFast":
-    """Return a lower-casing WordPiece tokenizer that splits some words and keeps others whole."""
+    """Return a WordPiece tokenizer that splits some words; as BERT's, it strips accents."""
+    from tokenizers.normalizers import BertNormalizer
+
     from mlm.data.tokens.tokenizer_training import train_tokenizer
 
-    return train_tokenizer(TEXTS, 90)
+    tokenizer = train_tokenizer(TEXTS, 90, tokenizer_type="wordpiece")
+    tokenizer.backend_tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.init_kwargs.pop("strip_accents", None)
+    return tokenizer
 
 
 def byte_level() -> "PreTrainedTokenizerFast":

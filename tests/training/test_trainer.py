@@ -122,8 +122,9 @@ def test_how_to_publish_later_is_said_as_it_was_asked(
 
 def test_a_person_is_told_device_texts_and_figures(finished):
     _, lines = finished
-    assert "384 rows read from 1 file" in lines[0]
-    assert "\ndevice " in lines[1] and "(as requested)" in lines[1]
+    assert lines[0].startswith("tokenizer: wordpiece, lower-cased, ")
+    assert "384 rows read from 1 file" in lines[1]
+    assert "\ndevice " in lines[2] and "(as requested)" in lines[2]
     assert sum("masked-token perplexity" in line for line in lines) == 3
     assert "better on held-out texts: perplexity " in lines[-1]
     assert "best words for 'I have watched this [MASK]" in lines[-1]

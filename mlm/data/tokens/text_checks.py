@@ -74,5 +74,5 @@ def _about_unknown_tokens(num_unknown: int, num_tokens: int) -> str:
     share = num_unknown / num_tokens
     return (
         f"{share:.1%} of the tokens of the training texts are unknown to the tokenizer: choose a "
-        "base model made for their language"
+        "base model made for their language, or train from scratch with --tokenizer_type bpe"
     )

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from mlm.data.tokens.tokenizer_training.alphabet import Alphabet, choose_alphabet
-from mlm.data.tokens.tokenizer_training.backends import SPACE_MARK, SPECIAL_TOKENS, UNKNOWN_ID
+from mlm.data.tokens.tokenizer_training.backends import SPECIAL_TOKENS, UNKNOWN_ID
 from mlm.data.tokens.tokenizer_training.bpe import train_plain
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ Scores = dict[str, float]  # piece -> log-probability
 def train_unigram(counts: Counter[str], vocab_size: int) -> "tuple[Unigram, Alphabet]":
     """Return the model for these word counts, and its alphabet."""
     size = vocab_size - len(SPECIAL_TOKENS)
-    marked = Counter(counts)
-    marked[SPACE_MARK] += counts.total()  # so that it is kept, however many characters there are
-    alphabet = choose_alphabet(marked, size)
+    alphabet = choose_alphabet(counts, size)
     single = set(alphabet.characters)
     frequent = _most_frequent(counts)
     scores = _seeds(frequent, alphabet.characters, SEEDS * size)
@@ -82,7 +80,7 @@ def _count_pieces(model: "Model", counts: Counter[str]) -> Counter[str]:
 def _scores(pieces: Counter[str], known: Scores) -> Scores:
     """Return the log-probability of each known piece by its count."""
     counted = {piece: pieces[piece] or UNSEEN for piece in known}
-    total = math.log(sum(counted.values()))
+    total = math.log(sum(counted.values()) or 1)
     return {piece: math.log(count) - total for piece, count in counted.items()}
 
 
