@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlm.training.config import TrainingConfig
 
 NOTICEABLE = 0.005  # a relative change of the perplexity below this is called none
+FEW_TOKENS = 500  # with less, the standard error of top-1 is more than 2 percentage points
 FIGURES = (  # key of a figure, title, format
     ("perplexity", "perplexity of masked tokens", "{:,.2f}"),
     ("loss", "loss, nats per masked token", "{:.4f}"),
@@ -43,6 +44,8 @@ def outcome_lines(
     before, after = record["metrics"]["before"], record["metrics"]["after"]
     lines = ["", _figures_table(before, after)]
     lines.append(verdict(before, after, is_new=not config.model_name_or_path))
+    if after["num_tokens"] < FEW_TOKENS:
+        lines.append("with so few held-out tokens this may be chance: hold out more texts")
     examples = record.get("examples") or []
     lines += _words(examples_before, examples)
     if not config.push_to_hub:  # else it was said before the first step

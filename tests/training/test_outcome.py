@@ -82,3 +82,11 @@ def test_figures_fit_into_a_log():
     table = lines[1:6]
     assert table[1].split()[-2:] == ["29.00", "13.50"]
     assert max(map(len, table)) <= PLAIN_WIDTH
+
+
+@pytest.mark.parametrize(("num_tokens", "is_doubted"), [(37, True), (1428, False)])
+def test_figures_of_few_tokens_are_doubted(num_tokens, is_doubted):
+    after = {**figures(13.5), "num_tokens": num_tokens}
+    record = {"metrics": {"before": figures(29.0), "after": after}}
+    lines = outcome_lines(TrainingConfig(), record)
+    assert any("may be chance" in line for line in lines) == is_doubted
