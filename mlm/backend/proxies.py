@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+from urllib.request import proxy_bypass
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SCHEMES = ("http", "https", "all")
@@ -28,7 +28,7 @@ def keep_direct(*hosts: str) -> None:
 def proxy_variable(url: str) -> str | None:
     """Return the variable whose proxy requests to a URL go through; None if they go directly."""
     address = urlsplit(url)
-    if proxy_bypass_environment(address.hostname or ""):
+    if proxy_bypass(address.hostname or ""):
         return None
     return next(_set_variables((address.scheme, "all")), None)
 

@@ -83,7 +83,7 @@ def _protocol(compared: "Comparison") -> str:
         )
     return (
         f"{compared.held_out}. {compared.num_documents:,} documents. With seed {SEED}, "
-        f"15 % of each model's own tokens are masked ({tokens}), and {WORD_SHARE:.0%} of the "
+        f"15% of each model's own tokens are masked ({tokens}), and {WORD_SHARE:.0%} of the "
         f"words, the same for all models: {compared.num_words:,} words of "
         f"{compared.num_characters:,} characters{left_out}."
     )

@@ -26,7 +26,7 @@ COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "serve": "open the page on one or more checkpoints",
     "space": "make a Hugging Face Space of the page",
 }
-TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec")
+TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec", "charset_normalizer")
 NEEDS = {  # command -> an extra of the project, and libraries that it installs
     "train": TRAINING,
     "tokenize": TRAINING,

@@ -59,7 +59,7 @@ def _push(given: argparse.Namespace) -> None:
     with progress(f"asking the Hub for {given.repo}"):
         target = check_push(given.repo, private=given.private, branch=given.revision)
     say(f"pushing to {target}")
-    name_model_card(given.folder, target.repo_id)
+    name_model_card(given.folder, target.repo_id, target.branch)
     with upload_progress(f"uploading {given.folder}"):
         published = push_checkpoint(
             given.folder,

@@ -2,6 +2,7 @@
 
     mlm train --train_file imdb.csv --model_name_or_path google-bert/bert-base-uncased
     mlm train --config scripts/recipes/imdb_modernbert.yaml --output_dir runs/imdb
+    mlm train --train_file imdb.csv --model_name_or_path demo --suggest_words 50 > words.txt
 
 Exit codes: 0 done, or done before by the same command; 2 bad arguments or data, nothing trained; 3
 stopped by a signal with a whole state (run the same command again to resume); 1 anything else.
@@ -62,6 +63,9 @@ def main(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
+        if config.suggest_words is not None:
+            _suggest_words(config)
+            return 0
         if config.train_file or config.token_store:
             print_lines(f"mlm {__version__}: {intention(config)}")
         if record := finished_record(config):
@@ -84,6 +88,22 @@ def _run(arguments: list[str]) -> int:
         print(f"{stopped}\nto resume: {command_to_resume(config, arguments)}", file=sys.stderr)
         return STOPPED
     return 0
+
+
+def _suggest_words(config: TrainingConfig) -> None:
+    """Print the words alone to stdout, for a file, and how they were chosen to stderr."""
+    from mlm.training.suggested_words import suggest_words
+
+    suggestions = suggest_words(config)
+    print(*suggestions.explanation(), sep="\n", file=sys.stderr)
+    print(
+        "to use them: write the list to a file with `> words.txt`, take out what is not a word of "
+        "the domain, and train with --add_words_file words.txt",
+        file=sys.stderr,
+        flush=True,
+    )
+    for word in suggestions.words:
+        print(word.text)
 
 
 def _ignore_signals() -> None:

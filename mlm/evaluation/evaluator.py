@@ -136,20 +136,25 @@ class _BatchBar(keras.callbacks.Callback):
     def __init__(self, bar: Bar) -> None:
         super().__init__()
         self._bar = bar
-        self._first_ended = self._started = time.monotonic()
+        bar.note = "compiling"
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, object] | None = None) -> None:
-        if not self._bar.done:
-            self._first_ended = time.monotonic()
-        self._bar.advance()
+        count_batch(self._bar)
 
     @property
     def seconds(self) -> float:
         """Seconds of all batches, at the speed of those after the first."""
-        now, count = time.monotonic(), self._bar.done
-        if count < 2:
-            return now - self._started
-        return (now - self._first_ended) * count / (count - 1)
+        count = self._bar.done
+        later = max(1, count - self._bar.done_at_start)
+        return self._bar.elapsed * count / later
+
+
+def count_batch(bar: Bar) -> None:
+    """Count a batch; the time left is estimated without the first one, which is compiled."""
+    bar.advance()
+    if bar.done == 1 and bar.total != 1:
+        bar.started, bar.done_at_start = time.monotonic(), 1
+    bar.note = ""
 
 
 class Evaluator:

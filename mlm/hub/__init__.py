@@ -5,6 +5,7 @@ written to a log, an argument list or an error. HF_ENDPOINT, HF_TOKEN (or `hf au
 HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to `huggingface_hub`, which only this package
 imports, and only when it is needed.
 
+    base_models.py      a list of base models to start from
     names.py            the names that the Hub accepts
     card_metadata.py    the metadata of a model card
     connection.py       settings; calls with retries, and their errors in one line
@@ -22,7 +23,7 @@ imports, and only when it is needed.
 
 from mlm.hub.connection import Access, HubUnreachableError, assets_folder
 from mlm.hub.pull import DEMO, Fetched, fetch_checkpoint, fetch_from_hub, load_checkpoint
-from mlm.hub.push import Published, PushTarget, check_push, push_checkpoint
+from mlm.hub.push import Published, PushTarget, check_push, other_than_main, push_checkpoint
 from mlm.hub.training_branch import delete_states, fetch_newest_state, newest_step, push_state
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "fetch_newest_state",
     "load_checkpoint",
     "newest_step",
+    "other_than_main",
     "push_checkpoint",
     "push_state",
 ]

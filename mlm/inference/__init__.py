@@ -4,6 +4,7 @@ fill_mask.py       FillMask: opens a checkpoint, and answers all that it can be 
 masked_text.py     a user's text, checked and encoded, with its masks found
 filling.py         spellings of the mask; the answers' dataclasses; a word put into its text
 targets.py         the words that `fill` is to choose among, checked and encoded
+composed_text.py   Unicode form NFC of a text, as training texts have it
 predictor.py       texts to ids, ids to log-probabilities
 engines/           the libraries that run the model: Keras, LiteRT
 vocabulary.py      ids to words as a reader sees them

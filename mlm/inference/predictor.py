@@ -1,4 +1,7 @@
-"""Predictor: encodes texts, and asks an engine for the tokens at target positions."""
+"""Predictor: encodes texts, and asks an engine for the tokens at target positions.
+
+Texts are encoded in Unicode form NFC, as in training, whatever form the user wrote.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ import numpy as np
 
 from mlm.checkpoint.tokenizer import tokenizer_errors
 from mlm.errors import CheckpointError, InputError
+from mlm.inference.composed_text import compose_text
 from mlm.inference.engines.engine import Engine, Question
 
 if TYPE_CHECKING:
@@ -60,8 +64,9 @@ class Predictor:
             InputError: more tokens than the model reads, or a padding token that has no position.
             CheckpointError: the tokenizer fails on the text, or returns ids beyond the embedding.
         """
+        composed = compose_text(text, self._tokenizer.mask_token or "")
         with self._lock, tokenizer_errors(f"The tokenizer of {self.name} breaks on this text"):
-            encoding = self._tokenizer(text, verbose=False, return_offsets_mapping=True)
+            encoding = self._tokenizer(composed.text, verbose=False, return_offsets_mapping=True)
         input_ids: list[int] = encoding["input_ids"]
         self.check_length(input_ids)
         if self._skips_padding and self._pad_id in input_ids:
@@ -74,7 +79,7 @@ class Predictor:
                 f"{self.name} cannot read this text: its tokenizer gives ids that the model has "
                 "no row for."
             )
-        return input_ids, encoding["offset_mapping"]
+        return input_ids, [composed.span_in_original(*span) for span in encoding["offset_mapping"]]
 
     def check_length(self, input_ids: list[int]) -> None:
         """Raise InputError if there are more tokens than the model reads."""
@@ -89,8 +94,10 @@ class Predictor:
 
         Ids, not tokens, because an added token comes back as it was spelt in the text.
         """
+        composed = compose_text(word).text
         with self._lock:
-            input_ids: list[int] = self._tokenizer(word, add_special_tokens=False)["input_ids"]
+            encoding = self._tokenizer(composed, add_special_tokens=False)
+        input_ids: list[int] = encoding["input_ids"]
         return input_ids
 
     def encode_all(self, texts: Sequence[str]) -> list[EncodedText]:

@@ -73,11 +73,12 @@ def find_dropped(
     covered = bytearray(len(text))
     for start, end in offsets:
         covered[start:end] = b"\1" * (end - start)
+    dropped = {character for character in set(text) if vocabulary.drops(character)}
     return [
         character
         for at, character in enumerate(text)
         if not character.isspace()
-        and (not covered[at] or vocabulary.drops(character))
+        and (not covered[at] or character in dropped)
         and not _is_accent(text[at - 1 : at], character)
     ]
 

@@ -8,30 +8,26 @@ error and does not stop the others.
 """
 
 import codecs
-import csv
 import io
-import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, count, islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple
 
-from mlm.data.texts.csv_dialect import SEPARATORS, Dialect, find_dialect
+from mlm.data.texts.csv_dialect import SEPARATORS, find_dialect
 from mlm.data.texts.text_column import choose_column
 from mlm.errors import CorpusError, InputError
+from mlm.inference.csv_records import Record, decoding_error, read_lines, read_records
 from mlm.inference.filling import find_masks
 from mlm.inference.masked_text import MAX_CHARACTERS
 
 MAX_ROWS = 1_000  # of a visitor's file; the first rows of others, by which a column is chosen
 MAX_BYTES = 1_000_000  # of a visitor's file; the first bytes of others, by which they are checked
 MAX_COLUMNS = 100
+DIALECT_SAMPLE = 65_536  # characters by which the separator is found
 USUAL = {".csv": ",", ".tsv": "\t"}  # separators
 SUFFIXES = (*USUAL, ".txt")
-MAX_LINE = 1_000_000  # characters; the rest of a longer line is not read
-MAX_LINES_PER_ROW = 100  # of a CSV; more are taken for a missing quote
-UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, by surrogateescape
 
 
 class Row(NamedTuple):
@@ -56,12 +52,6 @@ class Table(NamedTuple):
     def others(self) -> list[str]:
         """The names of the columns beside that of the texts."""
         return [name for name in self.columns if name != self.column]
-
-
-class _Record(NamedTuple):
-    number: int
-    cells: list[str]
-    error: str | None = None
 
 
 def read_rows(
@@ -113,14 +103,15 @@ def open_rows(
         # A line that is not UTF-8, further on, becomes one bad row: its bytes are lone surrogates.
         stream = io.TextIOWrapper(binary, "utf-8-sig", "surrogateescape", newline="")
         if suffix == ".txt":
-            rows = _check_any(_rows_of_lines(_lines(stream)))
+            rows = _check_any(_rows_of_lines(read_lines(stream)))
             yield Table([], None, rows)
         else:
             separators = USUAL[suffix] if suffix == ".tsv" else SEPARATORS
+            head = sample[:DIALECT_SAMPLE]
             dialect = find_dialect(
-                sample, USUAL[suffix], separators=separators, whole=len(sample) < MAX_BYTES
+                head, USUAL[suffix], separators=separators, whole=len(head) < DIALECT_SAMPLE
             )
-            records = _records(islice(_lines(stream), int(dialect.sep_line), None), dialect)
+            records = read_records(islice(read_lines(stream), int(dialect.sep_line), None), dialect)
             yield _make_table(records, text_column, mask_token)._replace(
                 separator=dialect.separator
             )
@@ -136,7 +127,7 @@ def rows_of_lines(text: object) -> list[Row]:
         raise InputError(f"The lines are of type {type(text).__name__}; expected a text.")
     if len(text) > MAX_BYTES:
         raise InputError(f"The text has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
-    return _check_count(_rows_of_lines(_lines(io.StringIO(text, newline=""))))
+    return _check_count(_rows_of_lines(read_lines(io.StringIO(text, newline=""))))
 
 
 def rows_of(texts: Sequence[object]) -> list[Row]:
@@ -166,18 +157,10 @@ def _read_sample(stream: BinaryIO) -> str:
         ) from None
 
 
-def _lines(stream: TextIO) -> Iterator[str]:
-    """Yield the lines with their ends; of a line longer than MAX_LINE its beginning."""
-    while line := stream.readline(MAX_LINE):
-        yield line
-        while len(line) == MAX_LINE and line[-1] not in "\r\n":
-            line = stream.readline(MAX_LINE)
-
-
 def _rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
     texts = (line.rstrip("\r\n") for line in lines)
     return (
-        Row(number, text, _decoding_error(text))
+        Row(number, text, decoding_error(text))
         for number, text in enumerate(texts, 1)
         if text.strip()
     )
@@ -202,53 +185,7 @@ def _check_any(rows: Iterable[Row]) -> Iterator[Row]:
     raise InputError("No sentences found: write one a line, each with a [MASK].")
 
 
-def _records(lines: Iterable[str], dialect: Dialect) -> Iterator[_Record]:
-    """Yield the rows that are not blank; one with unmatched quotes has an error and no cells."""
-    # The limit is the whole process's; a larger cell is to be one bad row, not a failure.
-    csv.field_size_limit(MAX_LINE * MAX_LINES_PER_ROW)
-    source, ahead = iter(lines), deque[str]()
-    for number in count(1):
-        reader = csv.reader(
-            _look_ahead(source, ahead),
-            delimiter=dialect.separator,
-            escapechar="\\" if dialect.escape else None,
-            doublequote=not dialect.escape,
-            strict=True,
-        )
-        try:
-            cells = next(reader, None)
-        except csv.Error:  # resume at the next line: a quote must not cost the rest of the file
-            yield _Record(number, [], "Its quotes do not match: write a quote inside quotes twice.")
-            ahead.popleft()
-            continue
-        if cells is None:
-            return
-        for _ in range(reader.line_num):
-            ahead.popleft()
-        if any(cell.strip() for cell in cells):
-            yield _Record(number, cells, next(filter(None, map(_decoding_error, cells)), None))
-
-
-def _look_ahead(source: Iterator[str], ahead: deque[str]) -> Iterator[str]:
-    """Yield the next lines, at most MAX_LINES_PER_ROW, and keep them in `ahead`."""
-    for i in range(MAX_LINES_PER_ROW):
-        if i == len(ahead):
-            line = next(source, None)
-            if line is None:
-                return
-            ahead.append(line)
-        yield ahead[i]
-
-
-def _decoding_error(text: str) -> str | None:
-    """Return the error of a text with bytes that are not UTF-8, read as lone surrogates."""
-    if text.isascii() or not (found := UNDECODED.search(text)):
-        return None
-    byte = ord(found[0]) - 0xDC00
-    return f"The row is not in UTF-8 (byte 0x{byte:02x}): save the file as UTF-8."
-
-
-def _make_table(records: Iterator[_Record], text_column: str | None, mask_token: str) -> Table:
+def _make_table(records: Iterator[Record], text_column: str | None, mask_token: str) -> Table:
     first = list(islice(records, MAX_ROWS + 1))
     columns, sample = _split_header(first, mask_token)
     if len(columns) > MAX_COLUMNS:
@@ -259,7 +196,7 @@ def _make_table(records: Iterator[_Record], text_column: str | None, mask_token:
     return Table(columns, column, _check_any(rows), has_header=len(sample) < len(first))
 
 
-def _split_header(records: list[_Record], mask_token: str) -> tuple[list[str], list[_Record]]:
+def _split_header(records: list[Record], mask_token: str) -> tuple[list[str], list[Record]]:
     """Return the names of the columns, all different, and the rows below them."""
     if not records or records[0].error:
         raise InputError("The file has no first row that can be read: name the columns there.")
@@ -283,7 +220,7 @@ def _is_sentence(cell: str, mask_token: str) -> bool:
 
 
 def _choose_text_column(
-    columns: list[str], records: list[_Record], text_column: str | None, mask_token: str
+    columns: list[str], records: list[Record], text_column: str | None, mask_token: str
 ) -> str:
     shown = ", ".join(_quote(name) for name in columns[:20])
     if text_column is not None:
@@ -312,7 +249,7 @@ def _has_mask(cell: str, mask_token: str) -> bool:
     return bool(find_masks(cell[:MAX_CHARACTERS], mask_token))
 
 
-def _make_row(record: _Record, columns: list[str], index: int) -> Row:
+def _make_row(record: Record, columns: list[str], index: int) -> Row:
     cells = record.cells + [""] * (len(columns) - len(record.cells))
     error = record.error
     if error is None and any(cell.strip() for cell in cells[len(columns) :]):

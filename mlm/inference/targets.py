@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mlm.checkpoint.strict_json import has_lone_surrogate
 from mlm.errors import InputError
+from mlm.inference.composed_text import compose_text
 from mlm.inference.masked_text import MaskedText
 from mlm.inference.predictor import EncodedText, Predictor
 from mlm.inference.vocabulary import SPACE_MARKS, Vocabulary
@@ -103,6 +104,7 @@ def _encode(
     predictor: Predictor, vocabulary: Vocabulary, words: Sequence[str], place: _Place
 ) -> list[Pieces]:
     """Return the ids of each word. Raises InputError for a word without any."""
+    words = [compose_text(word).text for word in words]
     if vocabulary.marks_spaces:
         every = _encode_in_place(predictor, vocabulary, words, place)
     else:

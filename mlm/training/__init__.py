@@ -11,4 +11,5 @@ run.py                 the steps: record.py (progress), progress.py (the bar), e
 summary.py             what people read before the first step; outcome.py: after the last one
 result.py              the checkpoint folder, its record and its card (card/), published
 dry_run.py             what a run would take
+suggested_words.py     words to add to a vocabulary
 """

@@ -29,16 +29,16 @@ def report_added_words(
     names = _ids_of_added(tokenizer, words)
     counts = _count(tokens, list(names))
     known = len(words) - len(names)
-    already = f"; {known:,} of its words need no token of their own" if known else ""
+    already = f"; {known:,} of the list need no token of their own" if known else ""
     yield (
-        f"--add_words_file: {len(names):,} added words occur {sum(counts.values()):,} times in the "
-        f"training texts{_most_frequent(names, counts)}{already}"
+        f"--add_words_file: words added: {len(names):,}, their occurrences in the training texts: "
+        f"{sum(counts.values()):,}{_most_frequent(names, counts)}{already}"
     )
     absent = [name for index, name in names.items() if not counts[index]]
     if absent:
         yield (
-            f"warning: {len(absent):,} added words never occur in the training texts and will not "
-            f"be learned: {_listed(absent)}"
+            f"warning: {len(absent):,} of the added words never occur in the training texts and "
+            f"will not be learned: {_listed(absent)}"
         )
 
 
@@ -63,10 +63,10 @@ def _count(tokens: TokenArray, ids: list[int]) -> dict[int, int]:
 
 
 def _most_frequent(names: dict[int, str], counts: dict[int, int]) -> str:
-    """Return the words that occur most, with their counts, after a colon; "" if none occurs."""
+    """Return the words that occur most, with their counts, in brackets; "" if none occurs."""
     order = sorted((index for index in names if counts[index]), key=lambda index: -counts[index])
     listed = _listed([f"{names[index]} {counts[index]:,}" for index in order])
-    return f": {listed}" if order else ""
+    return f" ({listed})" if order else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -114,6 +114,13 @@ class TrainingConfig:
         moves_weights=False,
         path="local",
     )
+    # As `dry_run`, it never reaches a state.
+    suggest_words: int | None = model(
+        None,
+        "Print this many words for --add_words_file, those that save the most tokens; train "
+        "nothing, write nothing.",
+        bounds=Bounds(at_least=1, at_most=10_000, reason="as many as --add_words_file takes"),
+    )
     freeze_layers: int = model(
         0,
         "Do not train the embeddings and this many of the lowest layers; 0 trains everything.",

@@ -77,6 +77,22 @@ def _check_model(config: "TrainingConfig") -> None:
             )
 
 
+def _check_suggested_words(config: "TrainingConfig") -> None:
+    """Reject a list of words for a vocabulary that is not there, or for tokens instead of texts."""
+    if config.suggest_words is None:
+        return
+    if not config.model_name_or_path:
+        raise ConfigError(
+            "--suggest_words lists words that a vocabulary lacks; name its checkpoint as "
+            "--model_name_or_path"
+        )
+    for name in ("token_store", "add_words_file"):
+        if getattr(config, name):
+            raise ConfigError(
+                f"--suggest_words makes a list for --add_words_file, from texts; leave out --{name}"
+            )
+
+
 def _check_masking(config: "TrainingConfig") -> None:
     if config.whole_word_mask and config.span_mask:
         raise ConfigError("--span_mask masks whole words already; leave --whole_word_mask out")
@@ -112,6 +128,7 @@ _CHECKS = (
     _check_texts,
     _check_token_store,
     _check_model,
+    _check_suggested_words,
     _check_masking,
     _check_length_of_run,
     _check_publishing,

@@ -1,6 +1,6 @@
 """The initial checkpoint of a run: the one that is named, or a new model and a new tokenizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlm import hub
@@ -31,15 +31,11 @@ def load_initial_checkpoint(
     return checkpoint, base
 
 
-def _from_scratch(config: TrainingConfig, policy: str, report: Callable[[str], None]) -> Checkpoint:
-    import keras
-
+def training_texts(config: TrainingConfig) -> Iterator[str]:
+    """Yield the texts to learn a vocabulary from, which the held-out texts are not part of."""
     from mlm.data.tokens.corpus import texts_of_side
-    from mlm.data.tokens.tokenizer_training import train_tokenizer
-    from mlm.model.encoder import MaskedLM
 
-    # Not from the texts that are held out: a vocabulary is learned too.
-    texts = texts_of_side(
+    return texts_of_side(
         "train",
         train_files=config.train_file,
         validation_files=config.validation_file,
@@ -49,8 +45,16 @@ def _from_scratch(config: TrainingConfig, policy: str, report: Callable[[str], N
         clean_html=config.clean_html,
         validation_split_percentage=config.validation_split_percentage,
     )
+
+
+def _from_scratch(config: TrainingConfig, policy: str, report: Callable[[str], None]) -> Checkpoint:
+    import keras
+
+    from mlm.data.tokens.tokenizer_training import train_tokenizer
+    from mlm.model.encoder import MaskedLM
+
     tokenizer = train_tokenizer(
-        texts,
+        training_texts(config),
         config.vocab_size,
         tokenizer_type=config.tokenizer_type,
         cased=config.cased,

@@ -12,14 +12,15 @@ from mlm.training.preparation import Preparation
 class Progress:
     """Plain values, saved with every state.
 
-    seconds: spent in training steps; before: figures before the first step; curves: pairs [step,
-    loss in nats]; skipped_steps: steps whose loss or gradient was not finite; best_loss: the lowest
-    validation loss; evaluations_without_gain: since then; unfinished_mean: sums of the loss metric
-    since the last point of the curve.
+    seconds: spent in training steps; evaluation_seconds: in the last evaluation; before: figures
+    before the first step; curves: pairs [step, loss in nats]; skipped_steps: steps whose loss or
+    gradient was not finite; best_loss: the lowest validation loss; evaluations_without_gain: since
+    then; unfinished_mean: sums of the loss metric since the last point of the curve.
     """
 
     step: int = 0
     seconds: float = 0.0
+    evaluation_seconds: float = 0.0
     before: dict[str, float] | None = None
     loss_curve: list[list[float]] = field(default_factory=list)
     validation_curve: list[list[float]] = field(default_factory=list)

@@ -79,7 +79,8 @@ def write_checkpoint(
         dtype=config.save_dtype,
     )
     add_examples(result.folder, config, report)
-    card.write_model_card(result.folder, config.hub_model_id)
+    branch = hub.other_than_main(config.hub_revision)
+    card.write_model_card(result.folder, config.hub_model_id, branch)
     report(f"checkpoint: {result.folder}")
 
 
@@ -101,7 +102,8 @@ def publish(
     branch = config.hub_revision
     try:
         if "/" not in repo_id:  # the card names the repository in full
-            card.name_model_card(result.folder, hub.check_push(repo_id).repo_id)
+            full_id = hub.check_push(repo_id).repo_id
+            card.name_model_card(result.folder, full_id, hub.other_than_main(branch))
         published = hub.push_checkpoint(
             result.folder, repo_id, private=private, tag=tag, branch=branch
         )

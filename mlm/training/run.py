@@ -4,7 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -112,11 +112,8 @@ class TrainingRun:
 
     def train_to_end(self) -> None:
         """Train to the last step. Raises TrainingStopped if the run has to end before."""
-        with ExitStack() as stack:
-            # A run that ended well needs no state; one that was stopped is resumed elsewhere.
-            stack.enter_context(
-                self._saver.open(lambda: self._stop.is_asked() or not self._is_over())
-            )
+        # A run that ended well needs no state; one that was stopped is resumed elsewhere.
+        with self._saver.open(lambda: self._stop.is_asked() or not self._is_over()):
             if self.progress.before is None:
                 self._evaluate_before()
             self._evaluate_if_due()  # if the run was stopped before it evaluated
@@ -138,7 +135,7 @@ class TrainingRun:
         """Return the seconds of the evaluations to come, those between the steps and the last."""
         step, every = self.progress.step, self.config.eval_steps
         count = evaluations_after(step, self._prepared.total_steps, every)
-        return count * self._evaluator.seconds
+        return count * self.progress.evaluation_seconds
 
     def _pauses(self) -> Iterator[int]:
         """Yield the steps at which training pauses to log, evaluate or save."""
@@ -278,6 +275,7 @@ class TrainingRun:
     def _evaluate(self, when: str) -> Figures:
         with self._stop.keeping_back():
             figures = self._evaluator.figures()
+        self.progress.evaluation_seconds = self._evaluator.seconds
         if not math.isfinite(figures.loss):
             raise TrainingError(
                 f"the validation loss is not finite ({when}); lower --learning_rate"

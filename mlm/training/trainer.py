@@ -47,6 +47,8 @@ def train(
     """
     if config.dry_run:
         raise ConfigError("dry_run is set; call rehearse, which trains nothing")
+    if config.suggest_words is not None:
+        raise ConfigError("suggest_words is set; call suggested_words.suggest_words instead")
     stop = StopRequest(config.max_train_minutes)
     report = report if processes.is_first() else lambda line: None
     _check(config, checked, report)
@@ -84,6 +86,8 @@ def _train(
     except KeyboardInterrupt:
         raise _stopped_in_preparation(config, states) from None
     if config.starts_again:  # only after everything that can be refused was checked
+        if states.exists():
+            report(f"starting again: the states in {states} are deleted")
         processes.only_first(lambda: _remove_states(config, states))
     try:
         with run.open_curves():

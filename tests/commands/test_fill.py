@@ -17,6 +17,12 @@ from tests.support.places import ROOT
 SENTENCE = "I have watched this [MASK] and it was awesome."
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Signs of life, which come with time, are not a part of what these tests look at."""
+    monkeypatch.setattr("mlm.terminal.progress.PATIENCE", 10_000.0)
+
+
 def test_each_sentence_has_its_words_with_their_probabilities(capsys):
     assert main([SENTENCE, "The [MASK] was a [MASK].", "--top_k", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -168,9 +174,7 @@ def test_a_reader_that_goes_ends_the_program_without_a_traceback(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_hundred_thousand_rows_take_no_more_memory_than_two_thousand(
-    tmp_path, tiny_bert_folder
-):
+def test_a_hundred_thousand_rows_take_no_more_memory_than_two_thousand(tmp_path, tiny_bert_folder):
     def peak(rows: int) -> int:
         given, written = tmp_path / f"{rows}.csv", tmp_path / f"{rows}-filled.csv"
         with given.open("w", encoding="utf-8") as stream:
@@ -186,7 +190,7 @@ def test_two_hundred_thousand_rows_take_no_more_memory_than_two_thousand(
         return int(ended.stdout)
 
     few = peak(2_000)
-    assert peak(200_000) - few < 30_000  # KiB
+    assert peak(100_000) - few < 30_000  # KiB
 
 
 PEAK = """

@@ -23,14 +23,14 @@ def read(path, **settings):
 
 
 @pytest.mark.parametrize("encoding", SENTENCES)
-def test_the_advice_names_the_encoding_first_and_works(tmp_path, encoding):
+def test_the_advice_names_the_encoding_and_works(tmp_path, encoding):
     path = tmp_path / "a.txt"
     text = SENTENCES[encoding]
     path.write_bytes(b"plain words\n" * 3000 + f"{text}\n".encode(encoding))
     with pytest.raises(CorpusError, match=r"a\.txt is not UTF-8: byte 0x.. at offset") as error:
         read(path)
     advice = str(error.value).split("; ", 1)[1]
-    assert advice.startswith((f"it looks like {encoding} (", f"it may be {encoding} ("))
+    assert advice.startswith(("it looks like", "it may be")) and f"{encoding} (“" in advice
     assert text[:8].split()[0] in advice and "--encoding" in advice
     assert read(path, encoding=encoding)[-1] == text
 

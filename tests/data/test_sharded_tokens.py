@@ -218,10 +218,19 @@ def test_a_failing_bucket_is_retried_and_then_named(bucket, small_tokenizer, mon
         tokens.span(0, 5)
 
 
-@pytest.mark.parametrize("name", ["train_file", "validation_file"])
-def test_texts_and_tokens_at_once(name):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train_file", ["b.csv"]),
+        ("validation_file", ["b.csv"]),
+        ("encoding_errors", "ignore"),
+        ("clean_html", "no"),
+    ],
+)
+def test_texts_and_tokens_at_once(name, value):
     with pytest.raises(ConfigError, match=f"leave out --{name}"):
-        TrainingConfig(token_store=["a"], model_name_or_path="demo", **{name: ["b.csv"]})
+        TrainingConfig(token_store=["a"], model_name_or_path="demo", **{name: value})
+    assert TrainingConfig(token_store=["a"], model_name_or_path="demo").clean_html == "auto"
     with pytest.raises(ConfigError, match="name its checkpoint"):
         TrainingConfig(token_store=["a"])
 

@@ -299,6 +299,7 @@ def test_the_obvious_text_column_is_found(write, header, row, expected):
         ("first,second", "hello you,dear world", "first, second: name one with --text_column"),
         ("id,toxic", "b0,0.5", "id, toxic: name one with --text_column, or leave this file out"),
         ("id,label", "b0,toxic", "id, label: name one with --text_column"),
+        ('id,"la\nbel"', "b0,toxic", "id, la bel: name one with --text_column"),
         ("id,stars", "1,2", "id, stars: name one with --text_column"),
         ("text,TEXT", "hello,world", "text, TEXT: name one"),
         ("1,hello this is a review", f"2,{LONG}", "looks like data"),

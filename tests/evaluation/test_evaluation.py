@@ -2,10 +2,12 @@
 
 import csv
 import json
+import math
 import runpy
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +16,35 @@ from huggingface_hub.utils import close_session
 
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.checkpoint.tokenizer import encode_texts
+from mlm.commands.evaluate import report
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.data.tokens.word_boundaries import WordBoundaries
 from mlm.errors import ConfigError, CorpusError
-from mlm.evaluation.checkpoint_evaluation import evaluate, word_figures_of
-from mlm.evaluation.evaluator import Evaluator, Figures, TargetScores, figures_of
+from mlm.evaluation.checkpoint_evaluation import (
+    Evaluation,
+    WordFigures,
+    evaluate,
+    word_figures_of,
+)
+from mlm.evaluation.evaluator import (
+    Evaluator,
+    Figures,
+    TargetScores,
+    count_batch,
+    figures_of,
+)
 from mlm.evaluation.held_out import HeldOut, resolve_held_out
 from mlm.hub import push_checkpoint
 from mlm.hub.local import LocalHub
+from mlm.terminal.progress import Bar
 from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.places import ROOT
-from tests.support.small_models import small_texts
+from tests.support.script_tokenizers import KINDS
+from tests.support.script_tokenizers import TEXTS as SCRIPT_TEXTS
+from tests.support.small_models import save_random_checkpoint, small_texts
 
 LENGTH = 20
 TEXTS = [
@@ -198,6 +215,15 @@ def test_without_a_target_there_is_no_figure(facts):
     inputs = {name: np.zeros((1, 2), int) for name in ("masked_positions", "input_ids")}
     batch = (inputs, np.zeros((1, 2), int), np.zeros((1, 2), int))
     assert word_figures_of(nothing, [batch], facts.words).num_words == 0
+
+
+def test_the_time_left_does_not_count_the_compilation():
+    bar = Bar("measuring", total=5, started=time.monotonic() - 100, note="compiling")
+    count_batch(bar)
+    assert (bar.note, bar.seconds_left()) == ("", None)
+    bar.started -= 4
+    count_batch(bar)
+    assert bar.seconds_left() == pytest.approx(12, abs=0.5)
 
 
 @pytest.fixture
@@ -422,7 +448,8 @@ def test_the_script_prints_the_runs_figures(by_file, capsys):
     result, files = by_file
     main = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["main"]
     assert main([str(result.folder), "--validation_file", files["held_out"]]) == 0
-    first, figures, *_, last = capsys.readouterr().out.splitlines()
+    texts, first, figures, *_, last = capsys.readouterr().out.splitlines()
+    assert " rows read from 1 file (column " in texts
     assert first.endswith("sequences of 20 tokens, one document each, 40 at most, fp32")
     assert figures == (
         f"masked-token perplexity {result.after.perplexity:.2f} (loss {result.after.loss:.4f} nats)"
@@ -430,3 +457,33 @@ def test_the_script_prints_the_runs_figures(by_file, capsys):
     assert last == f"training.json has a loss of {result.after.loss:.4f} for the same texts"
     assert main([str(result.folder), "--train_file", "no/such.csv"]) == 2
     assert "no/such.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [("Thai", "wordpiece"), ("Chinese", "byte-level of English"), ("Japanese", "unigram")],
+)
+def test_whole_words_of_scripts_without_spaces_are_measured(tmp_path, script, kind, capsys):
+    """All of a text was one word, which never fitted: the figures were not numbers."""
+    tokenizer = KINDS[kind](SCRIPT_TEXTS[script])
+    folder = save_random_checkpoint(tmp_path / "model", tokenizer, "bert", num_hidden_layers=1)
+    rng = np.random.default_rng(0)
+    texts = ("".join(rng.permutation(SCRIPT_TEXTS[script])) for _ in range(30))
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    found = evaluate(folder, [str(tmp_path / "texts.txt")], max_seq_length=64)
+    assert found.words.num_words > 5
+    assert 0 <= found.words.top1 <= found.words.top5 <= 1
+    # As many words as single tokens, if a word is one; a third, if it is the three bytes of one,
+    # or less, because the last word of a sequence may not fit.
+    share = found.words.num_words / found.tokens.num_tokens
+    assert 0.2 < share < 0.4 if kind == "byte-level of English" else 0.6 < share < 1.1
+    report(found)
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_texts_too_few_for_a_whole_word_are_said(token_scores, capsys):
+    none = WordFigures(math.nan, math.nan, 0)
+    report(Evaluation(figures_of(token_scores), none, HeldOut(), None))
+    printed = capsys.readouterr().out
+    assert "whole words:   none was masked in so few texts; give more\n" in printed
+    assert "nan" not in printed

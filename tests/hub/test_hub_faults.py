@@ -173,9 +173,9 @@ def tags(repo: str) -> dict[str, str]:
 
 
 JOBS = {  # the work -> the least number of its requests
-    checking: 4,
+    checking: 3,
     publishing: 12,
-    publishing_again: 12,
+    publishing_again: 11,
     pulling: 15,
     sending_a_state: 16,
     going_on_from_a_state: 9,

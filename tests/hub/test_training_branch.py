@@ -17,7 +17,13 @@ from mlm.errors import CheckpointError, HubError
 from mlm.hub import HubUnreachableError
 from mlm.hub.local import Fault
 from mlm.hub.local.store import Change, RepoStore, large_file
-from mlm.hub.training_branch import BRANCH, delete_states, fetch_newest_state, push_state
+from mlm.hub.training_branch import (
+    BRANCH,
+    delete_states,
+    fetch_newest_state,
+    newest_step,
+    push_state,
+)
 from tests.support.served_hub import (
     READ_TOKEN,
     REPO,
@@ -128,6 +134,15 @@ def test_one_commit_a_state_and_the_newest_two_stay(here):
     assert history() == [*titles, "initial commit"]
     assert folders_on_branch() == {"step-00000003", "step-00000004"}
     assert api().model_info(REPO, revision=BRANCH).sha == commits[-1]
+
+
+def test_the_step_of_the_newest_state_is_known_without_fetching_it(here, plan):
+    assert newest_step(REPO) is None
+    for step in (3, 12):
+        push_state(state_under(here, step), REPO)
+    plan.requests.clear()
+    assert newest_step(REPO) == 12
+    assert plan.count(DOWNLOAD) == 0
 
 
 def test_main_and_other_files_are_left_alone(here, tmp_path):

@@ -2,6 +2,7 @@
 
 Covered elsewhere:
     candidates, filling, masked_text, targets, vocabulary by test_fill_mask
+    csv_records by test_row_reading
     engines/choice, engines/keras_engine, engines/litert by test_litert
     engines/engine by test_litert, test_joint_filling
     predictor by test_fill_mask, test_scoring

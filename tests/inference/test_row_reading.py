@@ -3,9 +3,9 @@
 import pytest
 
 from mlm.errors import InputError
+from mlm.inference.csv_records import MAX_LINE
 from mlm.inference.row_reading import (
     MAX_BYTES,
-    MAX_LINE,
     MAX_ROWS,
     Row,
     open_rows,
@@ -234,3 +234,10 @@ def test_as_many_rows_as_allowed_are_read(file):
 def test_lines_that_are_refused(lines):
     with pytest.raises(InputError):
         rows_of_lines(lines)
+
+
+def test_the_separator_of_a_long_file_is_found_by_its_beginning(file):
+    content = "id;text\n" + "".join(f"{i};é, row {i}, [MASK]\n" for i in range(9000))
+    with open_rows(file("a.csv", content)) as table:
+        assert table.separator == ";"
+        assert {row.text.split(",")[0] for row in table.rows} == {"é"}

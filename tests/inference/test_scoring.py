@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
@@ -12,6 +14,9 @@ from mlm.inference import scoring
 from mlm.inference.fill_mask import FillMask
 from mlm.inference.scoring import MAX_SCORED_TOKENS, TextScore, score_text
 from tests.support.fake_checkpoint import byte_level_tokenizer, fake_checkpoint
+from tests.support.script_tokenizers import KINDS as SCRIPT_KINDS
+from tests.support.script_tokenizers import TEXTS as SCRIPT_TEXTS
+from tests.support.script_tokenizers import UNSPACED
 from tests.support.small_models import save_random_checkpoint
 from tests.support.tokenizer_kinds import FAMILY_OF, KINDS
 
@@ -297,3 +302,27 @@ def test_no_more_tokens_are_scored_than_the_limit():
     assert score(model, "the " * (MAX_SCORED_TOKENS - 2)).num_tokens == MAX_SCORED_TOKENS - 2
     with pytest.raises(InputError, match="513 tokens; at most 512 are scored"):
         score(model, "the " * (MAX_SCORED_TOKENS - 1))
+
+
+# ---- other scripts
+
+
+@pytest.mark.parametrize("kind", SCRIPT_KINDS)
+@pytest.mark.parametrize("script", SCRIPT_TEXTS)
+def test_words_of_every_script_have_scores(tmp_path, script, kind):
+    tokenizer = SCRIPT_KINDS[kind](SCRIPT_TEXTS[script])
+    shape = {"num_hidden_layers": 1, "max_position_embeddings": 512}
+    folder = save_random_checkpoint(tmp_path, tokenizer, "bert", **shape)
+    model, text = FillMask.from_pretrained(folder), SCRIPT_TEXTS[script][0]
+    found = score(model, text)
+    assert all(-700 < word.log_probability < 0 for word in found.words)
+    assert 1 < found.perplexity < 1e300
+    assert "".join(word.text for word in found.words) == text.replace(" ", "")
+    ids, offsets = model.predictor.encode_with_offsets(text)
+    starts = model.vocabulary.boundaries.starts(np.array([ids]))[0]
+    begins = {offsets[i][0] for i in np.flatnonzero(starts)[1:-1] if text[slice(*offsets[i])] > " "}
+    # Every word of the masks is one here; punctuation is a word of its own only here.
+    assert begins <= {word.start for word in found.words} | {w.start - 1 for w in found.words}
+    characters = len(re.findall(r"\w[\u0e31\u0e33-\u0e3a\u0e47-\u0e4e]*", text))
+    if script in UNSPACED and kind == "byte-level of English":
+        assert len(found.words) >= 0.8 * characters

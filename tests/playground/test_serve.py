@@ -79,7 +79,10 @@ def test_a_port_that_is_taken_is_an_error_in_one_line(monkeypatch, capsys, argum
     monkeypatch.setattr(FillMask, "from_pretrained", lambda name, **options: model)
     monkeypatch.setattr(page, "build_playground", lambda *given: SimpleNamespace(launch=launch))
     assert serve.main(arguments) == 2
-    assert capsys.readouterr().err == "error: Cannot find empty port in range: 7860-7860.\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "opening the page on demo",
+        "error: Cannot find empty port in range: 7860-7860.",
+    ]
 
 
 def test_the_arguments_reach_gradio(monkeypatch):

@@ -87,6 +87,8 @@ def test_a_setting_that_cannot_work_is_refused_by_its_flag_and_value(settings):
         ({"config_overrides": "vocab_size=50"}, "give --vocab_size instead"),
         ({"config_overrides": "hidden_size=8", "model_name_or_path": "demo"}, "leave one of them"),
         ({"vocab_size": 500, "model_name_or_path": "demo"}, "the vocabulary comes from"),
+        ({"tokenizer_type": "bpe", "model_name_or_path": "demo"}, "--tokenizer_type is bpe, but"),
+        ({"cased": True, "model_name_or_path": "demo"}, "--cased is True, but the vocabulary"),
         ({"add_words_file": "words.txt", "freeze_layers": 1}, "could not learn"),
         ({"hub_tag": "v1"}, "--hub_tag is 'v1', but nothing is published"),
         ({"hub_tag": "v 1", "push_to_hub": True, "hub_model_id": "me/x"}, "--hub_tag is 'v 1'"),

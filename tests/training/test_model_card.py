@@ -319,6 +319,18 @@ def test_the_steps_of_a_curve_are_labelled_in_round_numbers(last, shown):
     assert " ".join(texts) == shown
 
 
+def test_a_card_on_a_branch_loads_from_there(folder):
+    write_model_card(folder, REPO, "feature/longer")
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f'pipeline("fill-mask", model="{REPO}", revision="feature/longer")' in card
+    assert f'FillMask.from_pretrained("{REPO}@feature/longer")' in card
+    name_model_card(folder, REPO)  # not edited, so it is written for the main branch
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f'pipeline("fill-mask", model="{REPO}")' in card and "feature/longer" not in card
+    name_model_card(folder, REPO, "trial")
+    assert f"{REPO}@trial" in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_bundled_model_is_named_as_a_clone_has_it(folder, monkeypatch):
     monkeypatch.setattr("mlm.training.card.card.BUNDLED_FOLDER", folder)
     text = card(folder, TRAINING, repo_id=None).text

@@ -233,7 +233,8 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(small_corpus, tmp_path)
     rehearse(config_for(small_corpus, tmp_path / "run", dry_run=True), report=lines.append)
     said = "\n".join(lines)
     steps = "12 steps of 16 x at most 24 tokens"
-    for part in ("384 rows read", steps, "tokens/s", "GiB", "would stay in"):
+    samples = "10 of the texts as the model sees them:"
+    for part in ("384 rows read", samples, steps, "tokens/s", "GiB", "would stay in"):
         assert part in said
     line = re.search(r"about \S+ (?:s|min): 12 steps of \S+ s, 4 evaluations of \S+ s, .*", said)
     assert line and line[0].endswith("s of compiling")
@@ -415,6 +416,7 @@ def test_overwriting_begins_anew_only_when_all_is_well(small_corpus, tmp_path):
     lines: list[str] = []
     run(small_corpus, tmp_path / "run", lines, **anew)
     assert not any("resum" in line for line in lines)
+    assert any("starting again: the states in" in line for line in lines)
 
 
 def test_a_signal_while_the_run_ends_loses_nothing(straight, small_corpus, tmp_path):

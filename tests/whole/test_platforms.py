@@ -1,4 +1,4 @@
-"""What Windows and macOS lack is not needed: modules, calls of the file system, characters, wheels.
+"""Modules, file-system calls, characters and wheels that Windows or macOS lacks: none is used.
 
 No Windows runs these tests: a child process on Linux meets what is missing or refused there.
 """

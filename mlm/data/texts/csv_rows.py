@@ -89,6 +89,7 @@ class _Table:
         self.header, rest = _split_header(sample, self.dialect)
         self._lines_before = sample[: len(sample) - len(rest)].count("\n")
         self._source.put_back(rest)
+        self._literal_quotes = not self.dialect.quoting and '"' in sample
         surplus = _surplus_fields(rest, self.dialect, len(self.header))
         self._has_index = surplus == "index"
         self._ends_with_separator = surplus == "empty"
@@ -184,6 +185,8 @@ class _Table:
 
     def notes(self) -> Iterator[str]:
         """Describe what was unusual in the rows."""
+        if self._literal_quotes:
+            yield "its quotes do not enclose fields; they are read as characters"
         if self._has_index:
             yield "its first column has no name; it is taken for row numbers"
         if self._ends_with_separator:
@@ -192,6 +195,8 @@ class _Table:
             yield f"{count:,} repeated header{'s' * (count > 1)} between the rows dropped"
         if count := self._source.carriage_returns:
             yield f"{count:,} carriage return{'s' * (count > 1)} within rows read as spaces"
+        if count := self._source.nuls:
+            yield f"{count:,} NUL character{'s' * (count > 1)} removed"
         if count := self._source.byte_order_marks:
             yield f"{count:,} byte order mark{'s' * (count > 1)} within the file dropped"
         if count := self._counts["backslash"]:
@@ -242,14 +247,14 @@ class _CsvSource:
     """Characters of a CSV without those that parsers, or versions of one, take in several ways.
 
     A carriage return within a line becomes a space, unless it is the file's line end; byte order
-    marks of files that were joined are removed; NUL becomes another control character, which
-    cleaning removes and counts.
+    marks of files that were joined are removed, and so is NUL, as cleaning would do.
     """
 
     def __init__(self, stream: Characters) -> None:
         self._stream = stream
         self._waiting = ""  # read before, to be read again
         self._ends_lines: bool | None = None  # whether a lone carriage return does
+        self.nuls = 0
         self.carriage_returns = 0
         self.byte_order_marks = 0
 
@@ -274,7 +279,8 @@ class _CsvSource:
 
     def _without_oddities(self, text: str) -> str:
         if "\x00" in text:
-            text = text.replace("\x00", "\x01")
+            self.nuls += text.count("\x00")
+            text = text.replace("\x00", "")
         if "\ufeff" in text:
             self.byte_order_marks += text.count("\ufeff")
             text = text.replace("\ufeff", "")

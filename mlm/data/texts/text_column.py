@@ -146,5 +146,6 @@ def _mean_length(values: Sequence[object]) -> float:
 
 
 def _format_names(columns: Iterable[str]) -> str:
-    shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in columns]
+    lines = (" ".join(name.split()) for name in columns)
+    shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in lines]
     return ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")

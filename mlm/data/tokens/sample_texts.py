@@ -35,8 +35,10 @@ def _decode(split: TokenSplit, document: int, tokenizer: PreTrainedTokenizerFast
     start, end = (int(offset) for offset in split.offsets[document : document + 2])
     end -= 1  # the separator
     cut = end - start > _TOKENS
-    ids = split.tokens[np.arange(start, min(end, start + _TOKENS))]
-    text = str(tokenizer.decode(np.asarray(ids).tolist(), clean_up_tokenization_spaces=False))
+    if start == end:
+        return ""
+    (ids,) = split.tokens[np.arange(start, min(end, start + _TOKENS))[None]]
+    text = str(tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
     if cut:  # perhaps within a character of several byte tokens
         text = text.rstrip("\ufffd")
     return shorten(text, _COLUMNS, cut=cut)

@@ -1,7 +1,7 @@
 """ASGI middleware that completes the arguments of a call of an endpoint, or says what is wrong.
 
-    {"data": ["It was [MASK]."]}    to /gradio_api/call/fill_mask       becomes  {"data": [..., 5]}
-    {"txt": "It was [MASK]."}       to /gradio_api/call/v2/fill_mask    422: no argument 'txt'
+    {"data": ["It was [MASK]."]}  to /gradio_api/call/fill_mask     becomes  {"data": [..., 5]}
+    {"txt": "It was [MASK]."}     to /gradio_api/call/v2/fill_mask  422: 'txt' is not an argument
 
 Gradio's own client fills in the documented defaults; over plain HTTP Gradio fails without them.
 """
@@ -74,7 +74,7 @@ def complete(body: bytes, parameters: Sequence[Parameter]) -> bytes:
             raise ValueError(f"{len(values)} arguments are given; it takes {', '.join(names)}.")
         call["data"] = [*values, *map(_default, parameters[len(values) :])]
     elif unknown := [name for name in call if name not in names and name not in RESERVED]:
-        raise ValueError(f"there is no argument {unknown[0][:40]!r}; it takes {', '.join(names)}.")
+        raise ValueError(f"{unknown[0][:40]!r} is not an argument; it takes {', '.join(names)}.")
     else:
         missing = [each for each in parameters if each["parameter_name"] not in call]
         call |= {each["parameter_name"]: _default(each) for each in missing}

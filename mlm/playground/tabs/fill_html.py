@@ -1,5 +1,6 @@
 """The answer of the Fill tab as HTML. Pure functions, without Gradio."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -10,6 +11,7 @@ from mlm.playground.tabs import render
 
 CONTEXT = 48  # characters of the sentence on each side of a word in a list
 NARROW_CONTEXT = 24  # the same in the narrower lists of several masks
+PAGES_OWN_MASK = re.compile(r"^\[MASK\] was read as \S+\.\s*")  # a note that says nothing new
 MIN_LONGER_SCORE = 0.001  # longer words below it are mostly noise: pieces that make no word
 
 
@@ -190,8 +192,7 @@ def _targets_hint(column: Column, candidates: Sequence[Candidate]) -> str:
 
 def _note(filling: Filling) -> str:
     """Return the note on masks that were read differently, unless it is about the page's [MASK]."""
-    only_ours = filling.note and filling.note.startswith("[MASK] was read as ")
-    return render.note(None if only_ours else filling.note)
+    return render.note(PAGES_OWN_MASK.sub("", filling.note or ""))
 
 
 def _mark_words(parts: Sequence[str], tag: str = "mark") -> str:

@@ -28,21 +28,24 @@ SINCE_0_1 = {
     "| of these passed over |": "| non-finite steps skipped |",
 }
 PAGE_SINCE_0_1 = re.compile(r"`MLM_MODEL=(\S+) python app\.py`")  # is `mlm serve NAME` now
-LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"\)')
+LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"(?:, revision="([^"\n]+)")?\)')
 
 
-def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
+def write_model_card(
+    folder: str | Path, repo_id: str | None = None, revision: str | None = None
+) -> None:
     """Write README.md into a checkpoint folder, and the picture of its loss curve beside it.
 
     Args:
         folder: Folder with config.json, and training.json and tokenizer_config.json if present.
         repo_id: Hub id (owner/name) that it will be published by, for the lines on its use.
+        revision: Branch that it will be published on; None for the main one.
 
     Raises:
         CheckpointError: The card cannot be written.
     """
     folder = Path(folder)
-    names, training = _names(folder, repo_id), read_training_json(folder)
+    names, training = _names(folder, repo_id, revision), read_training_json(folder)
     with _disk_errors(folder / PICTURE):
         picture = curve_picture(
             training.get("loss_curve", []), training.get("validation_curve", [])
@@ -55,7 +58,7 @@ def write_model_card(folder: str | Path, repo_id: str | None = None) -> None:
         replace_file(folder / "README.md", _card(folder, names, training))
 
 
-def name_model_card(folder: str | Path, repo_id: str) -> None:
+def name_model_card(folder: str | Path, repo_id: str, revision: str | None = None) -> None:
     """Write the card again with the name that it is published by, unless somebody edited it.
 
     Raises:
@@ -65,7 +68,7 @@ def name_model_card(folder: str | Path, repo_id: str) -> None:
     with _disk_errors(folder / "README.md"):
         edited = _is_edited(folder)
     if not edited:
-        write_model_card(folder, repo_id)
+        write_model_card(folder, repo_id, revision)
 
 
 def _is_edited(folder: Path) -> bool:
@@ -78,7 +81,7 @@ def _is_edited(folder: Path) -> bool:
         card = card.replace(before, now)
     card = PAGE_SINCE_0_1.sub(r"`mlm serve \1`", card)
     found, training = LOADED_BY.search(card), read_training_json(folder)
-    possible = [_names(folder, name) for name in (None, found[1] if found else None)]
+    possible = [_names(folder, *name) for name in ((), found.groups() if found else ())]
     return card not in [_card(folder, names, training) for names in possible]
 
 
@@ -89,12 +92,13 @@ def _card(folder: Path, names: Names, training: TrainingJson) -> str:
     return f"{front_matter(names.title, training, config, mask_token)}\n{body}\n"
 
 
-def _names(folder: Path, repo_id: str | None) -> Names:
+def _names(folder: Path, repo_id: str | None = None, revision: str | None = None) -> Names:
     if repo_id is None and folder.resolve() == BUNDLED_FOLDER.resolve():
         path = "/".join(BUNDLED_FOLDER.parts[-3:])  # inside a clone of the project
         return Names(BUNDLED_FOLDER.name, path, DEMO)
     name = repo_id or folder.resolve().name
-    return Names(name.split("/")[-1], name, name)
+    ours = f"{name}@{revision}" if revision else name
+    return Names(name.split("/")[-1], name, ours, revision)
 
 
 def add_measurements(

@@ -36,9 +36,12 @@ def try_examples(folder: str | Path, texts: Iterable[str]) -> list[Example]:
 def try_examples_of(
     checkpoint: OpenCheckpoint, model: "MaskedLM", texts: list[str]
 ) -> list[Example]:
-    """Return what `try_examples` does, for a model in memory; no graph is traced for it."""
-    name = str(checkpoint.folder)
-    return _try_all(FillMask(checkpoint, name, engine=KerasEngine(model, trace=False)), texts)
+    """Return what `try_examples` does, of a model in memory, in the fastest way for few texts."""
+    import keras
+
+    # JAX compiles each operation that is not part of a graph; TensorFlow takes longer to trace one.
+    engine = KerasEngine(model, trace=keras.backend.backend() == "jax")
+    return _try_all(FillMask(checkpoint, str(checkpoint.folder), engine=engine), texts)
 
 
 def _try_all(fill: FillMask, texts: list[str]) -> list[Example]:

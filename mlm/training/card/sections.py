@@ -39,11 +39,13 @@ class Names:
         title: Title of the card.
         transformers: Name that `transformers` loads it by.
         ours: Name that this project loads it by.
+        revision: Branch that it is published on; None for the main one.
     """
 
     title: str
     transformers: str
     ours: str
+    revision: str | None = None
 
 
 def all_sections(
@@ -121,6 +123,7 @@ def _usage_section(names: Names, training: TrainingJson, mask_token: str) -> str
     quoted = json.dumps(sentence, ensure_ascii=False)  # a Python string too, on one line
     best = ", ".join(f"{word} {score:.1%}" for word, score in words_of(tried[0])) if tried else ""
     measured = f"\n# {best}" if best else ""
+    revision = f', revision="{names.revision}"' if names.revision else ""
     return f"""## How to use it
 
 With `transformers` alone:
@@ -128,7 +131,7 @@ With `transformers` alone:
 ```python
 from transformers import pipeline
 
-fill_mask = pipeline("fill-mask", model="{names.transformers}")
+fill_mask = pipeline("fill-mask", model="{names.transformers}"{revision})
 fill_mask({quoted}){measured}
 ```
 
