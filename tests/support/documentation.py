@@ -50,7 +50,7 @@ class Block:
 
     @property
     def added_words(self) -> str:
-        """What the marker adds to each `mlm train`."""
+        """The words that the marker adds to each `mlm train`."""
         return (self.marker or "").removeprefix("run").removeprefix(" with ")
 
 
