@@ -17,7 +17,7 @@ The public names are imported on first use, so that `import mlm` itself costs no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 if TYPE_CHECKING:
     from mlm.checkpoint.folder import save_checkpoint

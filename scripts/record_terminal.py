@@ -7,6 +7,7 @@ text. Needs Linux or macOS, and `pip install -e '.[dev]'`.
 """
 
 import argparse
+import io
 import os
 import pty
 import shlex
@@ -31,7 +32,7 @@ def main() -> int:
     lines = [f"$ {shlex.join(args.command)}", *(line.rstrip() for line in screen.display)]
     text = "\n".join(lines).rstrip()
     args.file.with_suffix(".txt").write_text(f"{text}\n", encoding="utf-8")
-    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"))
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text(text))
     console.save_svg(str(args.file), title=args.command[0])
     return code
