@@ -101,4 +101,4 @@ def test_an_interruption_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(FillMask, "from_pretrained", interrupt)
     assert main(["fill", "the [MASK]"]) == 130
     out, err = capsys.readouterr()
-    assert out == "" and err.splitlines()[-1] == "mlm fill: interrupted"
+    assert out == "" and err.splitlines()[-1] == "stopped by Ctrl-C"

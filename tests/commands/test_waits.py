@@ -92,7 +92,12 @@ def test_the_first_words_come_before_keras(folder):
     command = [sys.executable, "-m", "mlm", "evaluate", "demo", "--validation_file", "texts.txt"]
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        command, cwd=folder, env=environment(PYTHONPATH=str(ROOT)), stdout=theirs, stderr=theirs
+        command,
+        cwd=folder,
+        env=environment(PYTHONPATH=str(ROOT)),
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=heed_ctrl_c,
     ) as child:
         os.close(theirs)
         shown = read_until(ours, b"loading Keras")
@@ -104,6 +109,11 @@ def test_the_first_words_come_before_keras(folder):
     os.close(ours)
     assert shown.startswith(b"measuring demo on texts.txt\r\n")
     assert b"Traceback" not in shown
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to programs in the background, as the tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_until(stream: int, words: bytes, seconds: float = 120.0) -> bytes:
@@ -121,7 +131,12 @@ def test_a_page_ends_with_one_line_too(tmp_path, tiny_checkpoint_folder):
     environ.pop("GRADIO_SERVER_PORT", None)
     command = [sys.executable, "-m", "mlm", "serve", str(tiny_checkpoint_folder)]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
     ) as child:
         assert child.stderr is not None and child.stdout is not None
         first = child.stderr.readline().decode()

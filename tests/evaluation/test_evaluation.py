@@ -16,7 +16,7 @@ from huggingface_hub.utils import close_session
 
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.checkpoint.tokenizer import encode_texts
-from mlm.commands.evaluate import report
+from mlm.commands.evaluation_report import evaluation_text
 from mlm.data.batches.masked_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
@@ -477,13 +477,13 @@ def test_whole_words_of_scripts_without_spaces_are_measured(tmp_path, script, ki
     # or less, because the last word of a sequence may not fit.
     share = found.words.num_words / found.tokens.num_tokens
     assert 0.2 < share < 0.4 if kind == "byte-level of English" else 0.6 < share < 1.1
-    report(found)
+    print(evaluation_text(found))
     assert "nan" not in capsys.readouterr().out
 
 
 def test_texts_too_few_for_a_whole_word_are_said(token_scores, capsys):
     none = WordFigures(math.nan, math.nan, 0)
-    report(Evaluation(figures_of(token_scores), none, HeldOut(), None))
+    print(evaluation_text(Evaluation(figures_of(token_scores), none, HeldOut(), None)))
     printed = capsys.readouterr().out
     assert "whole words:   none was masked in so few texts; give more\n" in printed
     assert "nan" not in printed

@@ -18,7 +18,7 @@ pytest_plugins = ["tests.support.real_browser", "tests.support.served_page"]
 TWO_SENTENCES = "tab=compare&text=this+___&other=the+___+.&k=2"
 LONG = "Donaudampfschifffahrt" * 6
 TABS = {  # of each tab a query that fills it, and a selector that is there then
-    "fill": (f"text=The+___+was+_+{LONG}+سلام+电影+🎬", ".mlm-joint-answers li"),
+    "fill": (f"text=The+___+was+___+{LONG}+سلام+电影+🎬", ".mlm-joint-answers li"),
     "compare": (f"tab=compare&text=this+___+{LONG}&other=the+___+.&k=2", ".mlm-pairs li"),
     "score": (f"tab=score&text=this+movie+{LONG}+سلام&other=the+film", ".mlm-shade[tabindex]"),
     "learn": (f"tab=learn&rate=50&text=this+movie+{LONG}+سلام+was+awesome", ".mlm-chosen"),

@@ -66,7 +66,7 @@ def test_each_next_step_is_a_command_that_is_understood():
     given = fill.parse(fill_words)
     assert (given.texts, str(given.model_name_or_path)) == ([TEXT], "my runs/x")
     assert serve_words == ["my runs/x"]
-    assert "my runs/x" in vars(evaluate.parse(evaluate_words)).values()
+    assert evaluate.parse(evaluate_words).models == ["my runs/x"]
     assert push.parse(push_words).private
 
 

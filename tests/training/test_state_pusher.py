@@ -285,7 +285,7 @@ def test_a_push_that_fails_is_told_and_the_next_save_tries_again(root, lines, pl
     pusher = pusher_of(lines, minutes=30)
     pusher.offer(state_at(root, 1))
     line = lines.next()
-    assert line.startswith("could not push the state of step 1: could not look up the states")
+    assert line.startswith("could not push the state of step 1: could not look up the branch")
     assert line.endswith("; training goes on, the next save tries again")
     assert line.count("\n") == 0
     pusher.offer(state_at(root, 2))

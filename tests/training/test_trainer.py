@@ -124,7 +124,8 @@ def test_a_person_is_told_device_texts_and_figures(finished):
     _, lines = finished
     assert lines[0].startswith("tokenizer: wordpiece, lower-cased, ")
     assert "384 rows read from 1 file" in lines[1]
-    assert "\ndevice " in lines[2] and "(as requested)" in lines[2]
+    assert lines[2] == "3 of the texts as the model sees them:"
+    assert "\ndevice " in lines[6] and "(as requested)" in lines[6]
     assert sum("masked-token perplexity" in line for line in lines) == 3
     assert "better on held-out texts: perplexity " in lines[-1]
     assert "best words for 'I have watched this [MASK]" in lines[-1]
