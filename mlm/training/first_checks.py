@@ -100,7 +100,8 @@ def _check_repository(config: TrainingConfig, report: Callable[[str], None]) -> 
     )
     what = "the checkpoint" if config.push_to_hub else "the states of this run"
     report(f"{what} will be pushed to {target}")
-    report(CAN_RECITE)
+    if config.push_to_hub:  # else the end of the run says it
+        report(CAN_RECITE)
 
 
 def _check_branch(config: TrainingConfig) -> None:

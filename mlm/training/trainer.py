@@ -20,7 +20,7 @@ from mlm.training.card.training_json import Example
 from mlm.training.config import TrainingConfig
 from mlm.training.dry_run import dry_run
 from mlm.training.first_checks import check_first
-from mlm.training.outcome import CAN_RECITE, outcome_lines
+from mlm.training.outcome import outcome_lines
 from mlm.training.preparation import Preparation, prepare
 from mlm.training.result import TrainingResult, publish, result_of, try_before, write_checkpoint
 from mlm.training.run import TrainingRun, TrainingStopped
@@ -122,8 +122,6 @@ def _start_or_resume(
         if state:
             run.resume(state)
         report(settings_table(prepared, run.progress.step))
-        if config.push_to_hub:
-            report(CAN_RECITE)
     except ConfigError:
         if state and was_fetched:  # another run's: it must not block a run that starts here
             shutil.rmtree(state.folder, ignore_errors=True)
