@@ -394,6 +394,17 @@ def test_utf16_with_a_byte_order_mark_is_read_and_said(write):
     assert report_of(path).remarks() == ["a.txt: read as UTF-16, as its byte order mark says"]
 
 
+@pytest.mark.parametrize(("marked", "name"), [("utf-8-sig", "UTF-8"), ("utf-16", "UTF-16")])
+def test_a_byte_order_mark_overrules_the_encoding_that_is_given_for_all_files(write, marked, name):
+    old = write("old.csv", "id;text\n1;Müller war da\n".encode("cp1252"))
+    new = write("new.csv", "id;text\n2;Köln ist schön\n".encode(marked))
+    report = TextReport()
+    assert read(old, new, encoding="cp1252", report=report) == ["Müller war da", "Köln ist schön"]
+    note = f"new.csv: read as {name}, as its byte order mark says, not as cp1252"
+    assert note in report.remarks()
+    assert report_of(write("a.txt", "é".encode("utf-8-sig"))).remarks() == []
+
+
 def test_a_wrong_encoding_points_to_utf8(write):
     path = write("a.txt", "“quoted”".encode())
     with pytest.raises(CorpusError, match=r"is not CP932.*valid UTF-8: leave --encoding out"):

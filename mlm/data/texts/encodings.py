@@ -19,6 +19,7 @@ from mlm.errors import CorpusError
 
 _LATIN_1 = "iso8859-1"
 _BOMS = {  # in this order: UTF-32's begins with UTF-16's
+    codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -74,7 +75,7 @@ def is_latin_1(encoding: str | None) -> bool:
 
 
 def encoding_of_bom(head: bytes) -> str | None:
-    """Return "utf-16" or "utf-32" if the first bytes are its byte order mark."""
+    """Return "utf-8", "utf-16" or "utf-32" if the first bytes are its byte order mark."""
     return next((name for mark, name in _BOMS.items() if head.startswith(mark)), None)
 
 

@@ -89,7 +89,7 @@ def read_rows(
     Args:
         url: a path or URL; its suffix gives the format. Of a zip, all files of the format are read.
         text_column: None finds the one obvious column.
-        encoding: None is UTF-8, or what a byte order mark says.
+        encoding: None is UTF-8; a byte order mark overrules it.
         encoding_errors: "strict", "replace" or "ignore", for bytes that cannot be decoded.
         on_column: called with the name of the column that is read.
         note: called with remarks about what was unusual and how it was read.
@@ -140,15 +140,20 @@ def _read_characters(
 
 
 def _find_codec(member: Member, encoding: str | None, note: Note) -> Codec:
-    """Return the codec of the user's encoding, else of a byte order mark, else UTF-8."""
+    """Return the codec of a byte order mark, else of the user's encoding, else UTF-8.
+
+    The mark comes first, as in browsers: an encoding is given for all files of a run.
+    """
+    head = member.head()
+    marked, given = encoding_of_bom(head), Codec.of(encoding)
+    if marked and given.name.removesuffix("-sig") != marked:
+        instead = f", not as {encoding}" if encoding else ""
+        note(f"read as {marked.upper()}, as its byte order mark says{instead}")
+        return Codec.of(marked)
     if encoding is not None:
         if is_latin_1(encoding):
             note(f"{encoding} is read as Windows-1252, as browsers do")
-        return Codec.of(encoding)
-    head = member.head()
-    if marked := encoding_of_bom(head):
-        note(f"read as {marked.upper()}, as its byte order mark says")
-        return Codec.of(marked)
+        return given
     if found := encoding_of_zeros(head):
         raise utf16_error(member, found)
     return Codec.of(None)
