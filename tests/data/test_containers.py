@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -60,6 +61,14 @@ def test_a_wrong_suffix_of_compression(read):
         TEXTS,
         ["a.csv.gz: decompressed: it is a bz2 file, whatever its name"],
     )
+
+
+def test_a_tar_archive_is_refused(read):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a.csv"), io.BytesIO(b""))
+    with pytest.raises(CorpusError, match="a.csv.gz is a tar archive: unpack it"):
+        read("a.csv.gz", content.getvalue())
 
 
 def test_all_entries_of_the_format_are_read(read):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -197,14 +198,29 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(write):
         ("nothing.csv", "no such file"),
         ("*.tsv", "matches no file"),
         ("", "is a folder"),
-        ("a.docx", r"no known format; known are \.csv"),
+        ("a.xyz", r"no known format; known are \.csv"),
+        ("a.docx", r"\.docx is not a format that is read: save it as plain text"),
+        ("a.XLSX", r"\.xlsx is not a format that is read: save it as “CSV UTF-8”"),
+        ("a.tar.gz", r"\.tar is not a format that is read: unpack it"),
+        ("a.csv.zst", r"\.zst is not a format that is read: decompress it, or use \.gz"),
+        ("archive.zip", r"if it is CSV, rename it to archive\.csv\.zip"),
     ],
 )
 def test_files_that_cannot_be_found(write, tmp_path, name, message):
-    write("a.docx", "x")
+    if name.startswith("a"):
+        write(name, "x")
     with pytest.raises(CorpusError, match=message) as error:
         expand_files([str(tmp_path / name)])
     assert str(tmp_path / name).rstrip("/") in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_and_an_empty_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(CorpusError, match="pipe.csv is a pipe or a device.*write it to a file"):
+        expand_files([str(tmp_path / "pipe.csv")])
+    with pytest.raises(CorpusError, match="a file's name is empty"):
+        expand_files([""])
 
 
 def test_no_file_at_all():
@@ -315,6 +331,15 @@ def test_a_missing_column_is_answered_with_the_existing_ones(tmp_path, suffix):
     path = write_format(tmp_path, suffix)
     with pytest.raises(CorpusError, match="no column 'review'; its columns are id, text"):
         read(path, text_column="review")
+
+
+def test_plain_text_that_looks_like_a_table_is_said(write):
+    rows = [f"{number}\tThe soup was warm\t4" for number in range(10)]
+    assert report_of(write("a.txt", "\n".join(rows))).remarks() == [
+        "a.txt: each line is a text, but they look like rows of 3 columns separated by tabs; "
+        "to read one column, rename it to .tsv"
+    ]
+    assert report_of(write("a.txt", "\n".join([*rows, "without"]))).remarks() == []
 
 
 def test_a_column_of_numbers_in_parquet_is_refused(tmp_path):

@@ -179,10 +179,17 @@ def is_remote(url: str) -> bool:
 
 def _expand(pattern: str) -> list[str]:
     with reading_errors(pattern):
+        if not pattern.strip():
+            raise CorpusError("a file's name is empty: name a text file")
         filesystem, path = fsspec.core.url_to_fs(pattern)
-        if _type_of(filesystem, path) == "file":
+        kind = _type_of(filesystem, path)
+        if kind == "file":
             return [pattern]
-        if _type_of(filesystem, path) == "directory":
+        if kind == "other":
+            raise CorpusError(
+                f"{pattern} is a pipe or a device, which cannot be read twice: write it to a file"
+            )
+        if kind == "directory":
             example = f"{pattern.rstrip('/')}/*.csv"
             raise CorpusError(f"{pattern} is a folder: name its files, for example '{example}'")
         if not any(sign in path for sign in "*?["):
@@ -211,7 +218,7 @@ def _is_hidden(name: str, pattern: str) -> bool:
 
 
 def _type_of(filesystem: fsspec.AbstractFileSystem, path: str) -> str | None:
-    """Return "file", "directory" or None.
+    """Return "file", "directory", "other" or None.
 
     Unlike `isfile`, which is also False for a file that cannot be reached, this raises then.
     """
