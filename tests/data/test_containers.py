@@ -67,7 +67,7 @@ def test_a_tar_archive_is_refused(read):
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("a.csv"), io.BytesIO(b""))
-    with pytest.raises(CorpusError, match="a.csv.gz is a tar archive: unpack it"):
+    with pytest.raises(CorpusError, match=r"a\.csv\.gz is a tar archive: unpack it"):
         read("a.csv.gz", content.getvalue())
 
 

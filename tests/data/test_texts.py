@@ -217,10 +217,16 @@ def test_files_that_cannot_be_found(write, tmp_path, name, message):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
 def test_a_pipe_and_an_empty_name(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(CorpusError, match="pipe.csv is a pipe or a device.*write it to a file"):
+    with pytest.raises(CorpusError, match=r"pipe\.csv is a pipe or a device.*write it to a file"):
         expand_files([str(tmp_path / "pipe.csv")])
     with pytest.raises(CorpusError, match="a file's name is empty"):
         expand_files([""])
+
+
+def test_an_error_is_one_line_whatever_the_name(tmp_path):
+    with pytest.raises(CorpusError) as error:
+        expand_files([str(tmp_path / "a\nb.csv")])
+    assert str(error.value).endswith("a b.csv: no such file: check the path")
 
 
 def test_no_file_at_all():
@@ -319,6 +325,8 @@ def test_the_obvious_text_column_is_found(write, header, row, expected):
         ("id,stars", "1,2", "id, stars: name one with --text_column"),
         ("text,TEXT", "hello,world", "text, TEXT: name one"),
         ("1,hello this is a review", f"2,{LONG}", "looks like data"),
+        ("0;so it was, 50", "1;and, too", "looks like data"),
+        ("Survey 2024,,", f"7,{LONG},3", "has no name .* delete lines above the column names"),
     ],
 )
 def test_no_column_is_guessed(write, header, row, message):
@@ -460,10 +468,20 @@ def test_utf8_read_as_latin_1_gives_a_warning(write):
     assert warning.endswith("leave --encoding out")
 
 
+def test_texts_that_were_damaged_before_they_came_here_are_said(write):
+    damaged = "crème brûlée".encode().decode("cp1252")
+    (warning,) = report_of(write("a.txt", f"plain\n{damaged}\n")).warnings
+    assert "1 of the 1 rows of a.txt with accents look like UTF-8 that was read as" in warning
+    assert report_of(write("a.txt", "caf\ufffd\nplain")).remarks() == [
+        "U+FFFD, which stands for a character that was lost, is in 1 text"
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "encoding"),
     [
         ("crème".encode("latin-1"), "ISO-8859-1"),
+        ("crème “brûlée” – 今天".encode(), None),
         ("crème".encode(), "utf-8"),
         ("crème".encode("utf-16"), "utf-16"),
         (b"plain", "ISO-8859-1"),

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlm.data.texts.csv_dialect import NAMES, Dialect, find_dialect
-from mlm.data.texts.text_column import Columns
+from mlm.data.texts.text_column import UNNAMED, Columns
 from mlm.data.texts.whole_rows import RowFinder
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _distinct_names(header: Sequence[str]) -> list[str]:
     """Return names as pandas gives them: "Unnamed: 0" for an empty one, "text.1" for a second."""
     names: list[str] = []
     for at, name in enumerate(header):
-        name = name or f"Unnamed: {at}"
+        name = name or f"{UNNAMED}{at}"
         count = sum(other == name for other in header[:at])
         names.append(f"{name}.{count}" if count else name)
     return names

@@ -27,6 +27,7 @@ _KNOWN_NAMES = (  # in order of preference
     "message",
     "tweet",
 )
+UNNAMED = "Unnamed: "  # and a number: what pandas calls a column without a name
 _CLEARLY_LONGER = 3  # times the mean length of the next column
 _WORDS_OF_PROSE = 4  # a column of known name with fewer words a text may lose to a longer one
 _LONGEST_NAME = 80  # characters; a longer one in a header is a text
@@ -65,16 +66,22 @@ def _find_text_column(columns: Columns, url: str, note: Callable[[str], object])
             f"a row and it {lengths[longest]:.0f}; --text_column decides"
         )
         found = longest
-    if found is None:
-        raise CorpusError(
-            f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
-            "name one with --text_column, or leave this file out"
-        )
     if any(_is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
             f"{url}: its first line looks like data, not like column names "
             f"({_format_names(columns)}): put a line of column names first, or name one with "
             "--text_column"
+        )
+    if found is None:
+        raise CorpusError(
+            f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
+            "name one with --text_column, or leave this file out"
+        )
+    if found.startswith(UNNAMED):
+        raise CorpusError(
+            f"{url}: the column that seems to be the text has no name in the first line "
+            f"({_format_names(columns)}): delete lines above the column names, or give "
+            f"--text_column '{found}'"
         )
     return found
 
