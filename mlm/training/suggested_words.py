@@ -51,7 +51,8 @@ class Suggestions:
     """The words, those first that save the most, and what they are taken from.
 
     split: number of words that are split and frequent enough; tokens: of all words of the texts;
-    unknown: number of their tokens that are the unknown one for a whole word; unspaced: share of the words' occurrences that are of scripts without spaces.
+    unknown: number of those tokens that are the unknown one for a whole word; unspaced: share of
+    the words' occurrences that are of scripts without spaces.
     """
 
     words: list[SuggestedWord]
