@@ -121,6 +121,7 @@ def encrypted(content: bytes) -> bytes:
         ("a.csv", b"\xd0\xcf\x11\xe0" + b"\x00" * 99, "old Office document"),
         ("a.csv", b"PAR1" + b"\x00" * 99, "is a Parquet file: rename it"),
         ("a.txt", b"%PDF-1.7\n", "is a PDF"),
+        ("a.txt", b"\x89PNG\r\n\x1a\n", "is an image: give a file of texts"),
         ("a.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("a.csv.zip", zipped(("a.csv", b"%PDF-1.7\n")), "a.csv.zip: a.csv is a PDF"),

@@ -161,6 +161,17 @@ def test_a_header_alone_and_nothing_at_all():
             read(content)
 
 
+@pytest.mark.parametrize("content", ["sep=;\n", '"\n'])
+def test_no_line_names_the_columns(content):
+    with pytest.raises(ValueError, match="no line names its columns"):
+        read(content)
+
+
+def test_a_separator_that_is_not_known():
+    with pytest.raises(ValueError, match=r"its first line is 'sep=:', .* expected one of commas"):
+        read("sep=:\nid:text\n1:hello there\n", column=None)
+
+
 def test_what_pythons_csv_module_reads_is_read():
     rows = [["id", "text"]] + [
         [str(number), f'he said "no {number}",\nthen, "yes"{" " * (number % 3)}x']

@@ -53,6 +53,7 @@ _FOREIGN = {  # first bytes -> what they are, and the way to texts
     b"PAR1": "is a Parquet file: rename it to .parquet",
     b"ARROW1": "is an Arrow file: convert it: pandas.read_feather(...).to_parquet(...)",
     b"%PDF": "is a PDF: extract its text, for example with pdftotext",
+    **dict.fromkeys((b"\x89PNG", b"GIF8", b"\xff\xd8\xff"), "is an image: give a file of texts"),
     b"{\\rtf": "is a rich-text document: save it as plain text",
     b"\xd0\xcf\x11\xe0": f"is an old Office document: {_TO_TEXT}",
     b"\x28\xb5\x2f\xfd": "is compressed by zstd, which is not read: decompress it, or use .gz",

@@ -88,6 +88,7 @@ class _Table:
             raise ValueError("it is empty; give a file with a header and texts")
         self.dialect = find_dialect(sample, usual, whole=whole)
         self.header, rest = _split_header(sample, self.dialect)
+        _check_header(self.header)
         self._lines_before = sample[: len(sample) - len(rest)].count("\n")
         self._source.put_back(rest)
         self._literal_quotes = not self.dialect.quoting and '"' in sample
@@ -218,6 +219,17 @@ def _split_header(sample: str, dialect: Dialect) -> tuple[list[str], str]:
     rows = dialect.reader(lines)
     header = next((cells for cells in rows if any(cell.strip() for cell in cells)), [])
     return header, lines.read()
+
+
+def _check_header(header: Sequence[str]) -> None:
+    """Raise ValueError if the first line names no column."""
+    if not header:
+        raise ValueError("no line names its columns; give a file with a header and texts")
+    if header[0].lower().startswith("sep="):
+        raise ValueError(
+            f"its first line is {header[0]!r}, which is not a separator that is known; expected "
+            f"one of {', '.join(NAMES.values())}"
+        )
 
 
 def _surplus_fields(sample: str, dialect: Dialect, header: Sequence[str]) -> str | None:

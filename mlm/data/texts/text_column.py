@@ -55,23 +55,13 @@ def choose_column(
 
 
 def _find_text_column(columns: Columns, url: str, note: Callable[[str], object]) -> str:
-    lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
-    named = _find_by_name(columns, lengths)
-    prose = {name: mean for name, mean in lengths.items() if _is_prose(columns[name])}
-    longest = _find_by_length(prose)
-    found = named or longest
-    if named and longest and longest != named and _holds_no_prose(named, longest, columns, lengths):
-        note(
-            f"column {longest!r} is read, because {named!r} holds {lengths[named]:.0f} characters "
-            f"a row and it {lengths[longest]:.0f}; --text_column decides"
-        )
-        found = longest
     if any(_is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
             f"{url}: its first line looks like data, not like column names "
             f"({_format_names(columns)}): put a line of column names first, or name one with "
             "--text_column"
         )
+    found = _find_by_content(columns, note)
     if found is None:
         raise CorpusError(
             f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
@@ -84,6 +74,21 @@ def _find_text_column(columns: Columns, url: str, note: Callable[[str], object])
             f"--text_column '{found}'"
         )
     return found
+
+
+def _find_by_content(columns: Columns, note: Callable[[str], object]) -> str | None:
+    """Return the column of a known name, or the one with clearly longer prose."""
+    lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
+    named = _find_by_name(columns, lengths)
+    prose = {name: mean for name, mean in lengths.items() if _is_prose(columns[name])}
+    longest = _find_by_length(prose)
+    if named and longest and longest != named and _holds_no_prose(named, longest, columns, lengths):
+        note(
+            f"column {longest!r} is read, because {named!r} holds {lengths[named]:.0f} characters "
+            f"a row and it {lengths[longest]:.0f}; --text_column decides"
+        )
+        return longest
+    return named or longest
 
 
 def _find_by_name(columns: Columns, lengths: Mapping[str, float]) -> str | None:
