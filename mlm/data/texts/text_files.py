@@ -75,6 +75,19 @@ def file_identity(url: str) -> dict[str, str | int]:
         return {"name": name, "size": size, "sha256": digest}
 
 
+def version_of(url: str) -> tuple[int, int] | None:
+    """Return size and time of change of a local file, None of a remote one.
+
+    They tell whether a file was written while it was read.
+    """
+    if is_remote(url):
+        return None
+    with reading_errors(url):
+        _, path = fsspec.core.url_to_fs(url)
+        status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def read_rows(
     url: str,
     text_column: str | None,
