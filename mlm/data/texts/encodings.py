@@ -46,12 +46,13 @@ class Codec:
         Raises:
             CorpusError: the text encoding is unknown.
         """
+        encoding = "utf-8" if encoding is None else encoding
         try:
-            "".encode(encoding or "utf-8")
-            name = codecs.lookup(encoding or "utf-8").name
+            "".encode(encoding)
+            name = codecs.lookup(encoding).name
         except (LookupError, ValueError):
             raise CorpusError(
-                f"--encoding {encoding} is not known: use utf-8, cp1252, utf-16, gbk, ..."
+                f"--encoding {encoding or repr(encoding)} is not known: use utf-8, cp1252, utf-16, gbk, ..."
             ) from None
         if name in (_LATIN_1, "cp1252"):
             return cls("cp1252", "mlm.c1_controls")

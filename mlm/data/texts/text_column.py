@@ -55,7 +55,7 @@ def choose_column(
 
 
 def _find_text_column(columns: Columns, url: str, note: Callable[[str], object]) -> str:
-    if any(_is_number(name) or len(name) > _LONGEST_NAME for name in columns):
+    if any(is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
             f"{url}: its first line looks like data, not like column names "
             f"({_format_names(columns)}): put a line of column names first, or name one with "
@@ -142,10 +142,11 @@ def _is_text(values: Iterable[object]) -> bool:
     """Return whether the values that are present are strings, and not all of them numbers."""
     present = [value for value in values if value not in (None, "")]
     strings = [value for value in present if isinstance(value, str)]
-    return len(strings) == len(present) and not all(map(_is_number, strings))
+    return len(strings) == len(present) and not all(map(is_number, strings))
 
 
-def _is_number(value: str) -> bool:
+def is_number(value: str) -> bool:
+    """Return whether a value is a number as Python writes it."""
     try:
         float(value)
     except ValueError:
