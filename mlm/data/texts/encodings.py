@@ -52,7 +52,8 @@ class Codec:
             name = codecs.lookup(encoding).name
         except (LookupError, ValueError):
             raise CorpusError(
-                f"--encoding {encoding or repr(encoding)} is not known: use utf-8, cp1252, utf-16, gbk, ..."
+                f"--encoding {encoding or repr(encoding)} is not known: use utf-8, cp1252, utf-16, "
+                "gbk, ..."
             ) from None
         if name in (_LATIN_1, "cp1252"):
             return cls("cp1252", "mlm.c1_controls")
