@@ -93,6 +93,11 @@ def encoding_of_zeros(head: bytes) -> str | None:
     return None
 
 
+def has_japanese_escapes(head: bytes) -> bool:
+    """Return whether the first bytes switch to Japanese characters, as ISO-2022-JP does."""
+    return b"\x1b$B" in head or b"\x1b$@" in head
+
+
 class DecodedText:
     """Characters of a file, with invalid bytes replaced or left out, and counted.
 

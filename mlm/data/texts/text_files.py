@@ -23,12 +23,13 @@ import fsspec
 
 from mlm.data.texts.containers import Member, find_members
 from mlm.data.texts.csv_rows import ColumnChooser, Note
-from mlm.data.texts.encoding_detection import decoding_error, utf16_error
+from mlm.data.texts.encoding_detection import decoding_error, iso_2022_error, utf16_error
 from mlm.data.texts.encodings import (
     Codec,
     DecodedText,
     encoding_of_bom,
     encoding_of_zeros,
+    has_japanese_escapes,
     is_latin_1,
 )
 from mlm.data.texts.text_column import Columns, choose_column
@@ -169,6 +170,8 @@ def _find_codec(member: Member, encoding: str | None, note: Note) -> Codec:
         return given
     if found := encoding_of_zeros(head):
         raise utf16_error(member, found)
+    if has_japanese_escapes(head):
+        raise iso_2022_error(member)
     return Codec.of(None)
 
 
