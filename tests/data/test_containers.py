@@ -63,6 +63,20 @@ def test_a_wrong_suffix_of_compression(read):
     )
 
 
+def test_errors_and_notes_name_the_entry(read):
+    wide = b"id,text\n1,more, words here\n"
+    other = b"id,review\n1,other words here\n"
+    for content, message in (
+        (wide, r"a\.csv\.zip: b\.csv cannot be read: row 1 below the header"),
+        (other, r"a\.csv\.zip: a\.csv seem .* those of .*a\.csv\.zip: b\.csv in 'review'"),
+        (b"id,label\n1,good\n", r"a\.csv\.zip: b\.csv: no column is clearly the text"),
+    ):
+        with pytest.raises(CorpusError, match=message):
+            read("a.csv.zip", zipped(("a.csv", CSV), ("b.csv", content)))
+    notes = read("a.csv.zip", zipped(("a.csv", CSV), ("b.csv", b"id;text\n3;Rain fell\n")))[1]
+    assert notes[-1] == "a.csv.zip: b.csv: fields are separated by semicolons"
+
+
 def test_a_tar_archive_is_refused(read):
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:

@@ -162,7 +162,7 @@ def _clean_texts(
             settings.text_column,
             encoding=settings.encoding,
             encoding_errors=settings.encoding_errors,
-            on_column=lambda column, url=url: columns.add(url, column, report),  # type: ignore[misc]
+            on_column=lambda name, column: columns.add(name, column, report),
             note=lambda text, url=url: report.note(url, text),  # type: ignore[misc]
         ):
             report.rows += 1
@@ -201,14 +201,14 @@ class _OneColumn:
         self._given = text_column
         self._first: tuple[str, str] | None = None  # a file and its column
 
-    def add(self, url: str, column: str, report: TextReport) -> None:
+    def add(self, name: str, column: str, report: TextReport) -> None:
         """Record the column of a file; raise CorpusError if that of another has another name."""
         report.columns.add(column)
-        self._first = self._first or (url, column)
+        self._first = self._first or (name, column)
         if self._given is None and column != self._first[1]:
             raise CorpusError(
                 f"the files do not agree: the texts of {self._first[0]} seem to be in column "
-                f"{self._first[1]!r}, those of {url} in {column!r}; name the files that belong "
+                f"{self._first[1]!r}, those of {name} in {column!r}; name the files that belong "
                 "together, or the column with --text_column"
             )
 

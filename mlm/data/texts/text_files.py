@@ -95,7 +95,7 @@ def read_rows(
     *,
     encoding: str | None,
     encoding_errors: str = "strict",
-    on_column: Callable[[str], object] = lambda column: None,
+    on_column: Callable[[str, str], object] = lambda name, column: None,
     note: Callable[[str], object] = lambda text: None,
 ) -> Iterator[str]:
     """Yield the raw texts of one file in its order, "" for a row without a text.
@@ -105,29 +105,47 @@ def read_rows(
         text_column: None finds the one obvious column.
         encoding: None is UTF-8; a byte order mark overrules it.
         encoding_errors: "strict", "replace" or "ignore", for bytes that cannot be decoded.
-        on_column: called with the name of the column that is read.
+        on_column: called with the name of a file, or entry of a zip, and the column that is read.
         note: called with remarks about what was unusual and how it was read.
 
     Raises:
         CorpusError: the file cannot be opened, decoded or parsed, or has no such column.
     """
-
-    def choose(columns: Columns) -> str:
-        column = choose_column(text_column, columns, url, note)
-        on_column(column)
-        return column
-
-    read = reader_of(url)
     with reading_errors(url):
         members, notes = find_members(url, suffix_of(url))
-        for text in notes:
-            note(text)
-        for member in members:
-            if read is read_parquet:
-                with member.open() as stream:
-                    yield from read(stream, choose, note)
-            else:
-                yield from _read_characters(member, read, choose, note, encoding, encoding_errors)
+    for text in notes:
+        note(text)
+    for member in members:
+        own = _note_with(f"{member.entry}: ", note) if len(members) > 1 else note
+        choose = _chooser(str(member), text_column, on_column, own)
+        with reading_errors(str(member)):
+            yield from _read_member(member, choose, own, encoding, encoding_errors)
+
+
+def _note_with(prefix: str, note: Note) -> Note:
+    return lambda text: note(f"{prefix}{text}")
+
+
+def _chooser(
+    name: str, text_column: str | None, on_column: Callable[[str, str], object], note: Note
+) -> ColumnChooser:
+    def choose(columns: Columns) -> str:
+        column = choose_column(text_column, columns, name, note)
+        on_column(name, column)
+        return column
+
+    return choose
+
+
+def _read_member(
+    member: Member, choose: ColumnChooser, note: Note, encoding: str | None, encoding_errors: str
+) -> Iterator[str]:
+    read = reader_of(member.url)
+    if read is not read_parquet:
+        yield from _read_characters(member, read, choose, note, encoding, encoding_errors)
+        return
+    with member.open() as stream:
+        yield from read(stream, choose, note)
 
 
 def _read_characters(
