@@ -170,19 +170,21 @@ def reader_of(url: str) -> Reader:
     """
     suffix = suffix_of(url)
     if suffix not in _READERS:
-        raise CorpusError(f"{url}: {_explain_suffix(url, suffix)}")
+        raise _format_error(url, suffix)
     return _READERS[suffix]
 
 
-def _explain_suffix(url: str, suffix: str) -> str:
-    """Return why a suffix is not read, and the way out."""
+def _format_error(url: str, suffix: str) -> CorpusError:
+    """Return the error of a suffix that is not read, with the way out."""
     path = PurePosixPath(url)
     if not suffix and path.suffix.lower() in COMPRESSIONS:
         example = f"{path.stem}.csv{path.suffix}"
-        return f"its name does not say the format inside; if it is CSV, rename it to {example}"
+        return CorpusError(
+            f"{url}: its name does not say the format inside; if it is CSV, rename it to {example}"
+        )
     if way_out := WAYS_OUT.get(suffix):
-        return f"{suffix} is not a format that is read: {way_out}"
-    return (
-        f"no known format; known are {', '.join(_READERS)}, each also as .gz, .bz2, .xz or .zip, "
-        "such as reviews.csv.zip: convert or rename the file"
+        return CorpusError(f"{url}: {suffix} is not a format that is read: {way_out}")
+    return CorpusError(
+        f"{url}: no known format; known are {', '.join(_READERS)}, each also as .gz, "
+        ".bz2, .xz or .zip, such as reviews.csv.zip: convert or rename the file"
     )
