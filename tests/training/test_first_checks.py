@@ -121,19 +121,19 @@ def test_other_texts_are_another_run(texts, finished):
     texts.write_text("text\nA film.\nAnother book.\n", encoding="utf-8")  # of the same size
     assert finished_record(config_of(texts, finished)) is None
     with pytest.raises(ConfigError, match="holds a finished checkpoint; give another"):
-        check_first(config_of(texts, finished))
+        check_first(config_of(texts, finished), print)
 
 
 def test_settings_that_differ_from_those_of_the_finished_run_are_named(texts, finished):
     with pytest.raises(ConfigError, match=r"of another run \(--max_steps was 60, --seed was 42\)"):
-        check_first(config_of(texts, finished, max_steps=61, seed=1))
+        check_first(config_of(texts, finished, max_steps=61, seed=1), print)
 
 
 def test_a_state_is_not_deleted_unasked(texts, interrupted):
     with pytest.raises(ConfigError, match=r"at step 5 of 12; leave .* or add --discard_state"):
-        check_first(config_of(texts, interrupted, overwrite_output_dir=True))
-    check_first(config_of(texts, interrupted, overwrite_output_dir=True, discard_state=True))
-    check_first(config_of(texts, interrupted))
+        check_first(config_of(texts, interrupted, overwrite_output_dir=True), print)
+    check_first(config_of(texts, interrupted, overwrite_output_dir=True, discard_state=True), print)
+    check_first(config_of(texts, interrupted), print)
     assert (interrupted / "state" / "step-00000005").is_dir()
 
 
@@ -142,15 +142,15 @@ def test_nor_is_one_on_the_hub(texts, tmp_path, monkeypatch):
     monkeypatch.setattr(first_checks.hub, "newest_step", lambda repo_id: 500)
     there = {"hub_model_id": "me/x", "resume_from_hub": True, "overwrite_output_dir": True}
     with pytest.raises(ConfigError, match=r"the branch of me/x .* at step 500"):
-        check_first(config_of(texts, tmp_path / "run", **there))
-    check_first(config_of(texts, tmp_path / "run", **there, discard_state=True))
+        check_first(config_of(texts, tmp_path / "run", **there), print)
+    check_first(config_of(texts, tmp_path / "run", **there, discard_state=True), print)
 
 
 def test_an_output_that_cannot_be_a_folder_is_refused(texts):
     with pytest.raises(ConfigError, match="is not a folder; choose another --output_dir"):
-        check_first(config_of(texts, texts / "run"))
+        check_first(config_of(texts, texts / "run"), print)
 
 
 def test_a_missing_validation_file_is_named(texts, tmp_path):
     with pytest.raises(CorpusError, match=r"held_out\.csv: no such file"):
-        check_first(config_of(texts, tmp_path / "run", validation_file=["held_out.csv"]))
+        check_first(config_of(texts, tmp_path / "run", validation_file=["held_out.csv"]), print)
