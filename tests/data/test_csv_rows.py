@@ -102,6 +102,11 @@ def test_a_number_of_a_known_name_is_not_that_of_the_row():
         read("ID,text\n1,Well done,this was good\n2,Boats,they waited\n")
 
 
+def test_numbers_that_repeat_are_not_those_of_rows():
+    with pytest.raises(ValueError, match="more fields than its header, which has 1"):
+        read("text\n10,000 men went\n10,000 came\n")
+
+
 def test_spaces_between_separator_and_quote():
     content = 'id, text, n\n1, "Well done, this was good", 3\n2, "Boats waited, too", 4\n'
     assert read(content) == (

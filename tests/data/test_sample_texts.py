@@ -1,10 +1,10 @@
 """Samples of a token store, as the model sees them."""
 
 import numpy as np
-from mlm.data.tokens.wordpiece import train_tokenizer
 
 from mlm.data.tokens.sample_texts import sample_lines, shorten
 from mlm.data.tokens.token_store import Split
+from mlm.data.tokens.tokenizer_training import train_tokenizer
 
 TEXTS = [f"the violin played a slow waltz number {number}" for number in range(20)]
 

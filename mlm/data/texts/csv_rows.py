@@ -237,7 +237,7 @@ def _surplus_fields(sample: str, dialect: Dialect, header: Sequence[str]) -> str
 
     Returns:
         "empty" if each ends with a separator or several, "index" if a number is in front for which
-        the header has no name, None if a row has nothing beyond the header, or it is neither.
+        the header has no name, another one in each row, None if a row has nothing beyond the header, or it is neither.
     """
     width = len(header)
     try:
@@ -251,6 +251,7 @@ def _surplus_fields(sample: str, dialect: Dialect, header: Sequence[str]) -> str
     if not any("".join(cells[width:]).strip() for cells in rows):
         return "empty"
     numbered = all(len(cells) == width + 1 and cells[0].isdigit() for cells in rows)
+    numbered &= len({cells[0] for cells in rows}) == len(rows)
     if header[0].strip().lower() in _NUMBERED or _are_cut(rows):
         return None
     return "index" if numbered else None
