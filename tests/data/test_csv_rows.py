@@ -104,7 +104,7 @@ def test_a_number_of_a_known_name_is_not_that_of_the_row():
 
 def test_numbers_that_repeat_are_not_those_of_rows():
     with pytest.raises(ValueError, match="more fields than its header, which has 1"):
-        read("text\n10,000 men went\n10,000 came\n")
+        read("text\n10,000 men went\n10,000 came\n5,000 left\n")
 
 
 def test_spaces_between_separator_and_quote():

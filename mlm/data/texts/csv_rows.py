@@ -236,8 +236,9 @@ def _surplus_fields(sample: str, dialect: Dialect, header: Sequence[str]) -> str
     """Return what it is that each row of a sample has beyond the header.
 
     Returns:
-        "empty" if each ends with a separator or several, "index" if a number is in front for which
-        the header has no name, another one in each row, None if a row has nothing beyond the header, or it is neither.
+        "empty" if each ends with a separator or several; "index" if a number is in front for which
+        the header has no name, another one in each row; None if a row has nothing beyond the
+        header, or it is neither.
     """
     width = len(header)
     try:
