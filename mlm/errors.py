@@ -16,6 +16,10 @@ class UserError(ValueError):
     Commands exit with 2.
     """
 
+    def __str__(self) -> str:
+        """Return the message in one line: a path in it may hold line ends."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ConfigError(UserError):
     """A setting, or a combination of settings, that cannot work."""

@@ -7,6 +7,7 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import NamedTuple, TextIO
 
@@ -38,14 +39,10 @@ def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
     # The limit is the whole process's; a larger cell is to be one bad row, not a failure.
     csv.field_size_limit(MAX_LINE * MAX_LINES_PER_ROW)
     source, ahead = iter(lines), deque[str]()
+    # Quotes enclose fields even if some do not match: these are bad rows, which are named.
+    settings = replace(dialect, quoting=True).settings()
     for number in count(1):
-        reader = csv.reader(
-            _look_ahead(source, ahead),
-            delimiter=dialect.separator,
-            escapechar="\\" if dialect.escape else None,
-            doublequote=not dialect.escape,
-            strict=True,
-        )
+        reader = csv.reader(_look_ahead(source, ahead), **settings, strict=True)
         try:
             cells = next(reader, None)
         except csv.Error:  # resume at the next line: a quote must not cost the rest of the file

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MOST_WORDS = 10_000
 LONGEST_WORD = 100  # characters
 LARGEST_FILE = 16 << 20  # bytes
+# Zero-width joiner and non-joiner, part of the spelling of Persian, Hindi, ...
+SPELLING_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
 JOINER = "\u2060"  # an invisible letter that is not in the alphabet of bytes
 VOCABULARY_ROWS = ("embeddings/word_embeddings", "head/decoder", "head/bias")
 
@@ -88,8 +90,13 @@ def _check_word(word: str, where: str) -> None:
             f"{where} has {len(word):,} characters; a word has {LONGEST_WORD} at most: write one a "
             "line."
         )
-    if len(word.split()) > 1 or not word.isprintable():
+    if len(word.split()) > 1 or not is_printable(word):
         raise ConfigError(f"{where} is {word!r}, which is not one word: write one a line.")
+
+
+def is_printable(word: str) -> bool:
+    """Return whether a word has no characters that cannot be seen, apart from joiners."""
+    return word.translate(SPELLING_JOINERS).isprintable()
 
 
 def add_words(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from mlm import hub
 from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer
 from mlm.data.tokens.tokenizer_training.script import has_unspaced_script
+from mlm.data.tokens.tokenizer_training.training import MANY_UNKNOWN
 from mlm.data.tokens.tokenizer_training.word_counts import WordCounts, count_words
-from mlm.training.added_words import LONGEST_WORD
+from mlm.training.added_words import LONGEST_WORD, is_printable
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import training_texts
 
@@ -29,11 +30,15 @@ WORDS_AT_ONCE = 10_000  # to encode
 
 @dataclass(frozen=True)
 class SuggestedWord:
-    """A word in its most frequent spelling, its count in all spellings, and its tokens."""
+    """A word in its most frequent spelling, its count in all spellings, and its tokens.
+
+    unknown: whether its only token is the unknown one.
+    """
 
     text: str
     count: int
     pieces: int
+    unknown: bool = False
 
     @property
     def saved(self) -> int:
@@ -46,12 +51,14 @@ class Suggestions:
     """The words, those first that save the most, and what they are taken from.
 
     split: number of words that are split and frequent enough; tokens: of all words of the texts;
-    unspaced: share of the words' occurrences that are of scripts without spaces.
+    unknown: number of those tokens that are the unknown one for a whole word; unspaced: share of
+    the words' occurrences that are of scripts without spaces.
     """
 
     words: list[SuggestedWord]
     split: int
     tokens: int
+    unknown: int
     unspaced: float
     counts: WordCounts
 
@@ -63,6 +70,11 @@ class Suggestions:
             f"{MIN_COUNT} times or more; {len(self.words):,} of them in the vocabulary would save "
             f"{saved:,} of {self.tokens:,} tokens ({saved / self.tokens:.1%})"
         ]
+        if self.unknown > MANY_UNKNOWN * self.tokens:
+            lines.append(
+                f"warning: {self.unknown / self.tokens:.1%} of the tokens are words unknown to the "
+                "tokenizer, which are not suggested: choose a base model made for their language"
+            )
         if self.unspaced:
             lines.append(
                 f"{self.unspaced:.1%} of the parts between spaces are of scripts without spaces "
@@ -99,15 +111,17 @@ def rank_words(
         texts, str.split, lambda raw: [word for word, _ in between.pre_tokenize_str(raw)]
     )
     split = []
-    tokens = 0
+    tokens = unknown = 0
     for word in _encoded(tokenizer, counts.counts):
         tokens += word.count * word.pieces
+        unknown += word.count * word.unknown
         if word.pieces > 1 and word.count >= MIN_COUNT and _can_be_added(word.text):
             split.append(word)
     split.sort(key=lambda word: (-word.saved, word.text))
     total = max(1, counts.counts.total())
     unspaced = sum(count for word, count in counts.counts.items() if has_unspaced_script(word))
-    return Suggestions(split[:most], len(split), max(1, tokens), unspaced / total, counts)
+    share = unspaced / total
+    return Suggestions(split[:most], len(split), max(1, tokens), unknown, share, counts)
 
 
 def _encoded(tokenizer: "PreTrainedTokenizerFast", counts: Counter[str]) -> Iterator[SuggestedWord]:
@@ -122,14 +136,15 @@ def _encoded(tokenizer: "PreTrainedTokenizerFast", counts: Counter[str]) -> Iter
         # After a space, which byte-level BPE and SentencePiece make part of a word.
         ids = encode_texts(tokenizer, [f" {word}" for word in best])
         for word, spelled, pieces in zip(best, group, ids, strict=True):
-            yield SuggestedWord(word, sum(counts[each] for each in spelled), len(pieces))
+            count = sum(counts[each] for each in spelled)
+            yield SuggestedWord(word, count, len(pieces), pieces == [tokenizer.unk_token_id])
 
 
 def _can_be_added(word: str) -> bool:
     """Return whether a word may be in a file for --add_words_file, and has letters."""
     return (
         len(word) <= LONGEST_WORD
-        and word.isprintable()
+        and is_printable(word)
         and any(character.isalpha() for character in word)
         and not has_unspaced_script(word)
     )

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -62,6 +63,28 @@ def test_a_wrong_suffix_of_compression(read):
     )
 
 
+def test_errors_and_notes_name_the_entry(read):
+    wide = b"id,text\n1,more, words here\n"
+    other = b"id,review\n1,other words here\n"
+    for content, message in (
+        (wide, r"a\.csv\.zip: b\.csv cannot be read: row 1 below the header"),
+        (other, r"a\.csv\.zip: a\.csv seem .* those of .*a\.csv\.zip: b\.csv in 'review'"),
+        (b"id,label\n1,good\n", r"a\.csv\.zip: b\.csv: no column is clearly the text"),
+    ):
+        with pytest.raises(CorpusError, match=message):
+            read("a.csv.zip", zipped(("a.csv", CSV), ("b.csv", content)))
+    notes = read("a.csv.zip", zipped(("a.csv", CSV), ("b.csv", b"id;text\n3;Rain fell\n")))[1]
+    assert notes[-1] == "a.csv.zip: b.csv: fields are separated by semicolons"
+
+
+def test_a_tar_archive_is_refused(read):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a.csv"), io.BytesIO(b""))
+    with pytest.raises(CorpusError, match=r"a\.csv\.gz is a tar archive: unpack it"):
+        read("a.csv.gz", content.getvalue())
+
+
 def test_all_entries_of_the_format_are_read(read):
     more = b"id,text\n3,Rain fell on town\n"
     content = zipped(
@@ -112,6 +135,7 @@ def encrypted(content: bytes) -> bytes:
         ("a.csv", b"\xd0\xcf\x11\xe0" + b"\x00" * 99, "old Office document"),
         ("a.csv", b"PAR1" + b"\x00" * 99, "is a Parquet file: rename it"),
         ("a.txt", b"%PDF-1.7\n", "is a PDF"),
+        ("a.txt", b"\x89PNG\r\n\x1a\n", "is an image: give a file of texts"),
         ("a.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("a.csv.zip", zipped(("a.csv", b"%PDF-1.7\n")), "a.csv.zip: a.csv is a PDF"),

@@ -176,6 +176,29 @@ def test_texts_that_are_probably_not_meant_give_a_warning(tmp_path, tokenizer):
     assert re.search(r"warning: \d+\.\d% of the tokens .* are unknown to the tokenizer", line)
 
 
+def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path, tokenizer, monkeypatch):
+    path = write_texts(tmp_path / "a.txt", TEXTS)
+    add = token_store.StoreWriter.add
+
+    def add_and_write(writer, side, text):
+        path.write_text("cut", encoding="utf-8")
+        return add(writer, side, text)
+
+    monkeypatch.setattr(token_store.StoreWriter, "add", add_and_write)
+    with pytest.raises(CorpusError, match=r"a\.txt was changed while it was read: run again"):
+        build(tmp_path / "store", tokenizer, path)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_column_without_text_in_most_rows_gives_a_warning(tmp_path, tokenizer):
+    rows = [f'{{"text": "{text}"}}\n' for text in UNIQUE] + ['{"body": "b"}\n'] * len(UNIQUE)
+    path = tmp_path / "a.jsonl"
+    for extra, expected in ((0, False), (1, True)):
+        path.write_text("".join(rows) + "{}\n" * extra, encoding="utf-8")
+        line = build(tmp_path / "store", tokenizer, path).report_line
+        assert ("rows have no text in column text: name the column" in line) == expected
+
+
 def test_many_control_characters_give_a_warning(tmp_path, tokenizer):
     path = write_texts(tmp_path / "a.txt", [f"{text} \x02" for text in UNIQUE])
     warning = build(tmp_path / "store", tokenizer, path).report_line.split("\n")[-1]

@@ -90,6 +90,43 @@ def test_row_numbers_without_a_name():
         read("text,label\nhello, you,1\nthe soup, warm,0\n")
 
 
+@pytest.mark.parametrize("header", ["id,text", "stars,text"])
+@pytest.mark.parametrize("text", ["Well done, this was good", "'Well done, this was good'"])
+def test_a_text_with_a_comma_is_not_cut_by_taking_its_number_for_that_of_the_row(header, text):
+    with pytest.raises(ValueError, match="more fields than its header, which has 2; quote fields"):
+        read("\n".join([header, *(f"{number},{text}" for number in range(5))]))
+
+
+def test_a_number_of_a_known_name_is_not_that_of_the_row():
+    with pytest.raises(ValueError, match="more fields than its header, which has 2; quote fields"):
+        read("ID,text\n1,Well done,this was good\n2,Boats,they waited\n")
+
+
+def test_numbers_that_repeat_are_not_those_of_rows():
+    with pytest.raises(ValueError, match="more fields than its header, which has 1"):
+        read("text\n10,000 men went\n10,000 came\n5,000 left\n")
+
+
+def test_spaces_between_separator_and_quote():
+    content = 'id, text, n\n1, "Well done, this was good", 3\n2, "Boats waited, too", 4\n'
+    assert read(content) == (
+        ["Well done, this was good", "Boats waited, too"],
+        ["spaces between a separator and a quote are skipped"],
+    )
+    assert read('id,text\n1,"He said, ""no"", twice"\n') == (['He said, "no", twice'], [])
+
+
+def test_rows_that_are_wider_than_a_header_with_their_separator_are_refused():
+    with pytest.raises(ValueError, match="has 2; quote fields that hold semicolons"):
+        read("label;text\npos;Good; yes; indeed\nneg;Bad\npos;So; so\n", column=None)
+
+
+def test_a_title_above_the_column_names():
+    advice = "if its first line is a title, delete the lines above .* rename it to .txt"
+    with pytest.raises(ValueError, match=f"its header, which has 1; {advice}"):
+        read("My export\n\nid,text\n1,Boats waited\n")
+
+
 def test_backslash_escapes():
     content = 'text,label\n"She said \\"hi\\", and left",1\n"plain",0\n'
     assert read(content) == (['She said "hi", and left', "plain"], [r"quotes are escaped as \""])
@@ -127,6 +164,17 @@ def test_a_header_alone_and_nothing_at_all():
     for content in ("", "\n\n"):
         with pytest.raises(ValueError, match="it is empty"):
             read(content)
+
+
+@pytest.mark.parametrize("content", ["sep=;\n", '"\n'])
+def test_no_line_names_the_columns(content):
+    with pytest.raises(ValueError, match="no line names its columns"):
+        read(content)
+
+
+def test_a_separator_that_is_not_known():
+    with pytest.raises(ValueError, match=r"its first line is 'sep=:', .* expected one of commas"):
+        read("sep=:\nid:text\n1:hello there\n", column=None)
 
 
 def test_what_pythons_csv_module_reads_is_read():

@@ -42,6 +42,22 @@ def test_western_text_is_windows_1252_before_its_relatives(tmp_path):
         read(path)
 
 
+def test_many_accents_do_not_rule_windows_1252_out(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{number},Ça coûte 5 € où déjà l’été à Noël\n" for number in range(30)]
+    path.write_bytes("".join(["id,text\n", *rows]).encode("cp1252"))
+    with pytest.raises(CorpusError, match=r"(looks like|may be) cp1252 \(“0,Ça coûte 5 €"):
+        read(path)
+
+
+def test_japanese_in_seven_bits(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"{SENTENCES['shift_jis']}\n".encode("iso2022_jp"))
+    with pytest.raises(CorpusError, match=r"ISO-2022-JP \(“今日は.*: give --encoding iso2022_jp"):
+        read(path)
+    assert read(path, encoding="iso2022_jp") == [SENTENCES["shift_jis"]]
+
+
 def test_utf16_without_a_byte_order_mark(tmp_path):
     path = tmp_path / "a.tsv"
     for words in ("Wörter stehen hier", "plain words stand"):  # the latter is valid UTF-8, too

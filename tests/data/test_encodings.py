@@ -32,10 +32,10 @@ def test_which_names_are_latin_1():
     assert is_latin_1("latin1") and not is_latin_1("cp1252") and not is_latin_1(None)
 
 
-@pytest.mark.parametrize("name", ["latin-99", "rot13", "base64"])
+@pytest.mark.parametrize("name", ["latin-99", "rot13", "base64", "''"])
 def test_unknown_encodings(name):
     with pytest.raises(CorpusError, match=f"{name} is not known"):
-        Codec.of(name)
+        Codec.of(name.strip("'"))
 
 
 @pytest.mark.parametrize(

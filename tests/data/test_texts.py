@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -197,14 +198,35 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(write):
         ("nothing.csv", "no such file"),
         ("*.tsv", "matches no file"),
         ("", "is a folder"),
-        ("a.docx", r"no known format; known are \.csv"),
+        ("a.xyz", r"no known format; known are \.csv"),
+        ("a.docx", r"\.docx is not a format that is read: save it as plain text"),
+        ("a.XLSX", r"\.xlsx is not a format that is read: save it as “CSV UTF-8”"),
+        ("a.tar.gz", r"\.tar is not a format that is read: unpack it"),
+        ("a.csv.zst", r"\.zst is not a format that is read: decompress it, or use \.gz"),
+        ("archive.zip", r"if it is CSV, rename it to archive\.csv\.zip"),
     ],
 )
 def test_files_that_cannot_be_found(write, tmp_path, name, message):
-    write("a.docx", "x")
+    if name.startswith("a"):
+        write(name, "x")
     with pytest.raises(CorpusError, match=message) as error:
         expand_files([str(tmp_path / name)])
     assert str(tmp_path / name).rstrip("/") in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_and_an_empty_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(CorpusError, match=r"pipe\.csv is a pipe or a device.*write it to a file"):
+        expand_files([str(tmp_path / "pipe.csv")])
+    with pytest.raises(CorpusError, match="a file's name is empty"):
+        expand_files([""])
+
+
+def test_an_error_is_one_line_whatever_the_name(tmp_path):
+    with pytest.raises(CorpusError) as error:
+        expand_files([str(tmp_path / "a\nb.csv")])
+    assert str(error.value).endswith("a b.csv: no such file: check the path")
 
 
 def test_no_file_at_all():
@@ -303,6 +325,8 @@ def test_the_obvious_text_column_is_found(write, header, row, expected):
         ("id,stars", "1,2", "id, stars: name one with --text_column"),
         ("text,TEXT", "hello,world", "text, TEXT: name one"),
         ("1,hello this is a review", f"2,{LONG}", "looks like data"),
+        ("0;so it was, 50", "1;and, too", "looks like data"),
+        ("Survey 2024,,", f"7,{LONG},3", "has no name .* delete lines above the column names"),
     ],
 )
 def test_no_column_is_guessed(write, header, row, message):
@@ -315,6 +339,15 @@ def test_a_missing_column_is_answered_with_the_existing_ones(tmp_path, suffix):
     path = write_format(tmp_path, suffix)
     with pytest.raises(CorpusError, match="no column 'review'; its columns are id, text"):
         read(path, text_column="review")
+
+
+def test_plain_text_that_looks_like_a_table_is_said(write):
+    rows = [f"{number}\tThe soup was warm\t4" for number in range(10)]
+    assert report_of(write("a.txt", "\n".join(rows))).remarks() == [
+        "a.txt: each line is a text, but they look like rows of 3 columns separated by tabs; "
+        "to read one column, rename it to .tsv"
+    ]
+    assert report_of(write("a.txt", "\n".join([*rows, "without"]))).remarks() == []
 
 
 def test_a_column_of_numbers_in_parquet_is_refused(tmp_path):
@@ -394,6 +427,17 @@ def test_utf16_with_a_byte_order_mark_is_read_and_said(write):
     assert report_of(path).remarks() == ["a.txt: read as UTF-16, as its byte order mark says"]
 
 
+@pytest.mark.parametrize(("marked", "name"), [("utf-8-sig", "UTF-8"), ("utf-16", "UTF-16")])
+def test_a_byte_order_mark_overrules_the_encoding_that_is_given_for_all_files(write, marked, name):
+    old = write("old.csv", "id;text\n1;Müller war da\n".encode("cp1252"))
+    new = write("new.csv", "id;text\n2;Köln ist schön\n".encode(marked))
+    report = TextReport()
+    assert read(old, new, encoding="cp1252", report=report) == ["Müller war da", "Köln ist schön"]
+    note = f"new.csv: read as {name}, as its byte order mark says, not as cp1252"
+    assert note in report.remarks()
+    assert report_of(write("a.txt", "é".encode("utf-8-sig"))).remarks() == []
+
+
 def test_a_wrong_encoding_points_to_utf8(write):
     path = write("a.txt", "“quoted”".encode())
     with pytest.raises(CorpusError, match=r"is not CP932.*valid UTF-8: leave --encoding out"):
@@ -424,10 +468,20 @@ def test_utf8_read_as_latin_1_gives_a_warning(write):
     assert warning.endswith("leave --encoding out")
 
 
+def test_texts_that_were_damaged_before_they_came_here_are_said(write):
+    damaged = "crème brûlée".encode().decode("cp1252")
+    (warning,) = report_of(write("a.txt", f"plain\n{damaged}\n")).warnings
+    assert "1 of the 1 rows of a.txt with accents look like UTF-8 that was read as" in warning
+    assert report_of(write("a.txt", "caf\ufffd\nplain")).remarks() == [
+        "U+FFFD, which stands for a character that was lost, is in 1 text"
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "encoding"),
     [
         ("crème".encode("latin-1"), "ISO-8859-1"),
+        ("crème “brûlée” – 今天".encode(), None),
         ("crème".encode(), "utf-8"),
         ("crème".encode("utf-16"), "utf-16"),
         (b"plain", "ISO-8859-1"),

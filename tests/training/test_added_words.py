@@ -331,6 +331,12 @@ def test_words_are_read_one_a_line(tmp_path):
     assert read_words(str(path)) == read_words(path)
 
 
+def test_joiners_are_part_of_a_word(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("می\u200cخواهم\nक्\u200dष\n", encoding="utf-8")
+    assert read_words(path) == ["می\u200cخواهم", "क्\u200dष"]
+
+
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [

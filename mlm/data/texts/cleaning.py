@@ -162,7 +162,7 @@ def _clean_texts(
             settings.text_column,
             encoding=settings.encoding,
             encoding_errors=settings.encoding_errors,
-            on_column=lambda column, url=url: columns.add(url, column, report),  # type: ignore[misc]
+            on_column=lambda name, column: columns.add(name, column, report),
             note=lambda text, url=url: report.note(url, text),  # type: ignore[misc]
         ):
             report.rows += 1
@@ -188,6 +188,8 @@ def _clean_row(row: str, settings: ReadingSettings, report: TextReport) -> Itera
     if removed:
         report.control_characters.update(removed)
         report.with_control_characters += 1
+    if settings.encoding_errors != "replace":  # which counts its own
+        report.with_lost_characters += "\ufffd" in row
     if "&" in row and settings.clean_html == "auto":
         report.with_escaped_tags += has_escaped_tag(row)
 
@@ -199,21 +201,24 @@ class _OneColumn:
         self._given = text_column
         self._first: tuple[str, str] | None = None  # a file and its column
 
-    def add(self, url: str, column: str, report: TextReport) -> None:
+    def add(self, name: str, column: str, report: TextReport) -> None:
         """Record the column of a file; raise CorpusError if that of another has another name."""
         report.columns.add(column)
-        self._first = self._first or (url, column)
+        self._first = self._first or (name, column)
         if self._given is None and column != self._first[1]:
             raise CorpusError(
                 f"the files do not agree: the texts of {self._first[0]} seem to be in column "
-                f"{self._first[1]!r}, those of {url} in {column!r}; name the files that belong "
+                f"{self._first[1]!r}, those of {name} in {column!r}; name the files that belong "
                 "together, or the column with --text_column"
             )
 
 
 @dataclass
 class _EncodingCheck:
-    """Count of a file's rows that look like UTF-8 decoded as a one-byte encoding (`cafÃ©`)."""
+    """Count of a file's rows that look like UTF-8 decoded as a one-byte encoding (`cafÃ©`).
+
+    Without an encoding, they have come into the file so: a program that wrote it read it wrongly.
+    """
 
     url: str
     encoding: str | None
@@ -221,10 +226,10 @@ class _EncodingCheck:
     utf8: int = 0
 
     def __post_init__(self) -> None:
-        self._codec = Codec.of(self.encoding)
+        self._codec = Codec.of(self.encoding or "cp1252")
 
     def add(self, row: str) -> None:
-        if self.encoding is None or row.isascii():
+        if row.isascii():
             return
         self.accented += 1
         try:
@@ -240,6 +245,11 @@ class _EncodingCheck:
             return []
         name = PurePosixPath(self.url).name
         rows = f"{self.utf8:,} of the {self.accented:,} rows of {name} with accents"
+        if self.encoding is None:
+            return [
+                f"warning: {rows} look like UTF-8 that was read as Windows-1252 before it was "
+                "saved; mend them, for example with ftfy.fix_text"
+            ]
         warning = f"warning: {rows} look like UTF-8 read as {self.encoding}; leave --encoding out"
         if self.utf8 == self.accented:
             return [warning]

@@ -34,10 +34,26 @@ _SIGNATURES = {
 }
 HEAD_BYTES = 4096
 _TO_TEXT = "save it as “CSV UTF-8”, or convert it: pandas.read_excel(...).to_parquet(...)"
+_UNPACK = "unpack it, and name its files"
+_TO_LINES = "rename it to .txt, to read each line as a text"
+WAYS_OUT = {  # suffix of a format that is not read -> the way to one that is
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), _TO_TEXT),
+    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pptx", ".epub"), "save it as plain text"),
+    **dict.fromkeys((".html", ".htm", ".xml"), "save its texts as .txt or .csv"),
+    **dict.fromkeys((".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"), _UNPACK),
+    **dict.fromkeys((".md", ".rst", ".log", ".text"), _TO_LINES),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3", ".sql"), "export the texts as CSV"),
+    ".arrow": "convert it: datasets.Dataset.from_file(...).to_parquet(...)",
+    ".feather": "convert it: pandas.read_feather(...).to_parquet(...)",
+    ".pdf": "extract its text, for example with pdftotext",
+    ".zst": "decompress it, or use .gz",
+    ".tab": "rename it to .tsv",
+}
 _FOREIGN = {  # first bytes -> what they are, and the way to texts
     b"PAR1": "is a Parquet file: rename it to .parquet",
     b"ARROW1": "is an Arrow file: convert it: pandas.read_feather(...).to_parquet(...)",
     b"%PDF": "is a PDF: extract its text, for example with pdftotext",
+    **dict.fromkeys((b"\x89PNG", b"GIF8", b"\xff\xd8\xff"), "is an image: give a file of texts"),
     b"{\\rtf": "is a rich-text document: save it as plain text",
     b"\xd0\xcf\x11\xe0": f"is an old Office document: {_TO_TEXT}",
     b"\x28\xb5\x2f\xfd": "is compressed by zstd, which is not read: decompress it, or use .gz",
@@ -162,6 +178,8 @@ def _is_hidden(entry: zipfile.ZipInfo) -> bool:
 def _refuse_foreign(member: Member, suffix: str) -> None:
     """Raise CorpusError if the first bytes are those of something that is not a text file."""
     head = member.head()
+    if head[257:262] == b"ustar":
+        raise CorpusError(f"{member} is a tar archive: {_UNPACK}")
     for start, problem in _FOREIGN.items():
         if head.startswith(start) and not (start == b"PAR1" and suffix == ".parquet"):
             raise CorpusError(f"{member} {problem}")

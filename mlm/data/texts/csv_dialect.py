@@ -14,8 +14,9 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 SEPARATORS = ",;\t|"
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'"}
@@ -32,24 +33,28 @@ class Dialect:
 
     separator: between fields; sep_line: whether the first line is Excel's `sep=;`, which is not a
     row; quoting: whether quotes enclose fields, or are characters like others; escape: whether a
-    quote inside quotes is written `\"` instead of `""`.
+    quote inside quotes may be written `\"`; skip_spaces: whether spaces after a separator are no
+    part of a field, as in `1, "a text"`.
     """
 
     separator: str = ","
     sep_line: bool = False
     quoting: bool = True
     escape: bool = False
+    skip_spaces: bool = False
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Return a csv.reader over lines with their ends, after removing the `sep=` line."""
-        rest = islice(lines, int(self.sep_line), None)
-        return csv.reader(
-            rest,
-            delimiter=self.separator,
-            quoting=csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE,
-            escapechar="\\" if self.escape else None,
-            doublequote=not self.escape,
-        )
+        return csv.reader(islice(lines, int(self.sep_line), None), **self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of csv.reader, which are those of pandas.read_csv as well."""
+        return {
+            "delimiter": self.separator,
+            "quoting": csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE,
+            "escapechar": "\\" if self.escape else None,
+            "skipinitialspace": self.skip_spaces,
+        }
 
     def notes(self, usual: str) -> list[str]:
         """Describe what differs from a plain table with the `usual` separator."""
@@ -60,6 +65,8 @@ class Dialect:
             found.append("the first line, sep=, is skipped")
         if self.escape:
             found.append(r"quotes are escaped as \"")
+        if self.skip_spaces:
+            found.append("spaces between a separator and a quote are skipped")
         return found
 
 
@@ -83,7 +90,8 @@ def find_dialect(
         rows = sample.removeprefix("\ufeff")
         separator = _find_separator(rows, usual, separators)
     quoting, escape = _find_quoting(rows, separator)
-    return Dialect(separator, bool(sep_line), quoting, escape)
+    skip_spaces = quoting and _are_spaces_before_quotes(rows, Dialect(separator, escape=escape))
+    return Dialect(separator, bool(sep_line), quoting, escape, skip_spaces)
 
 
 def _up_to_last_line_end(sample: str) -> str:
@@ -95,30 +103,51 @@ def _up_to_last_line_end(sample: str) -> str:
 
 
 def _find_separator(sample: str, usual: str, separators: str) -> str:
-    """Return the separator with which most rows are as wide as a header of several fields."""
-    order = [usual, *(each for each in separators if each != usual)]
-    fits = {each: _share_of_even_rows(sample, each) for each in order}
-    best = max(order, key=lambda each: fits[each])  # the first of several equals
-    return best if fits[best] >= (_MOST_AGREE if fits[usual] < 0 else fits[usual]) else usual
+    """Return the separator with which most rows are as wide as a header of several fields.
 
-
-def _share_of_even_rows(sample: str, separator: str) -> float:
-    """Return the share of rows that have as many fields as the header; -1 if that has one field.
-
-    Rows with one field more nearly agree too: their last one is empty, or the first has no name.
+    If the usual one is not in the header, and another is there and as often in most rows, that is
+    it, although rows are wider: their texts hold it without quotes, which reading will refuse.
     """
+    order = [usual, *(each for each in separators if each != usual)]
+    widths = {each: _widths(sample, Dialect(each)) for each in order}
+    fits = {each: _share_of_even_rows(widths[each]) for each in order}
+    best = max(order, key=lambda each: fits[each])  # the first of several equals
+    if fits[best] >= (_MOST_AGREE if fits[usual] < 0 else fits[usual]):
+        return best
+    wide = [each for each in order if _share_of_wide_rows(widths[each]) >= _MOST_AGREE]
+    return wide[0] if wide and fits[usual] < 0 else usual
+
+
+def _widths(sample: str, dialect: Dialect) -> list[int]:
+    """Return the number of fields of the header and the first rows."""
     widths = []
     try:
-        for cells in islice(Dialect(separator).reader(_lines_of(sample)), _SAMPLE_ROWS):
+        for cells in islice(dialect.reader(_lines_of(sample)), _SAMPLE_ROWS):
             if cells:
                 widths.append(len(cells))
     except csv.Error:  # a field of more than 128 KiB: an unclosed quote
         pass
+    return widths
+
+
+def _share_of_even_rows(widths: list[int]) -> float:
+    """Return the share of rows that have as many fields as the header; -1 if that has one field.
+
+    Rows with one field more nearly agree too: their last one is empty, or the first has no name.
+    """
     if not widths or widths[0] == 1:
         return -1.0
     header, *rows = widths
     counts = Counter(rows)
     return max(counts[header], _ONE_MORE * counts[header + 1]) / len(rows) if rows else 1.0
+
+
+def _share_of_wide_rows(widths: list[int]) -> float:
+    """Return the share of rows with at least the fields of the header; -1 if that has one field."""
+    if not widths or widths[0] == 1:
+        return -1.0
+    header, *rows = widths
+    return sum(width >= header for width in rows) / max(len(rows), 1)
 
 
 def _lines_of(text: str) -> Iterator[str]:
@@ -160,6 +189,15 @@ def _quoted_fields(sample: str, separator: str, *, escape: bool = False) -> list
             return None
         at = match.end() + 1
     return quoted
+
+
+def _are_spaces_before_quotes(sample: str, dialect: Dialect) -> bool:
+    """Return whether rows are as wide as the header only if spaces before quotes are skipped."""
+    if not re.search(rf'{re.escape(dialect.separator)} +"', sample):
+        return False
+    skipping = replace(dialect, skip_spaces=True)
+    found = _share_of_even_rows(_widths(sample, skipping))
+    return found >= _MOST_AGREE and found > _share_of_even_rows(_widths(sample, dialect))
 
 
 def _are_lines_rows(sample: str, separator: str) -> bool:

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlm.data.texts.csv_dialect import NAMES, Dialect, find_dialect
-from mlm.data.texts.text_column import Columns
+from mlm.data.texts.text_column import UNNAMED, Columns
 from mlm.data.texts.whole_rows import RowFinder
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ ROWS_AT_ONCE = 1000
 _SAMPLE = 1 << 18  # characters in which the dialect is found
 _SAMPLE_ROWS = 200
 _SURPLUS = 3  # columns beyond the header, in which a row that has too many fields shows
+_NUMBERED = {"", "id", "nr", "no", "no.", "index", "row"}  # names of a column of row numbers
 _LONE_CR = re.compile(r"\r(?!\n)")
 
 ColumnChooser = Callable[[Columns], str]
@@ -87,10 +88,11 @@ class _Table:
             raise ValueError("it is empty; give a file with a header and texts")
         self.dialect = find_dialect(sample, usual, whole=whole)
         self.header, rest = _split_header(sample, self.dialect)
+        _check_header(self.header)
         self._lines_before = sample[: len(sample) - len(rest)].count("\n")
         self._source.put_back(rest)
         self._literal_quotes = not self.dialect.quoting and '"' in sample
-        surplus = _surplus_fields(rest, self.dialect, len(self.header))
+        surplus = _surplus_fields(rest, self.dialect, self.header)
         self._has_index = surplus == "index"
         self._ends_with_separator = surplus == "empty"
         if self._has_index:
@@ -134,9 +136,7 @@ class _Table:
 
     def _pandas_settings(self) -> dict[str, Any]:
         return {
-            "sep": self.dialect.separator,
-            "quoting": csv.QUOTE_MINIMAL if self.dialect.quoting else csv.QUOTE_NONE,
-            "escapechar": "\\" if self.dialect.escape else None,
+            **self.dialect.settings(),
             "header": None,
             "names": range(len(self.header) + _SURPLUS),
             "dtype": str,
@@ -147,7 +147,7 @@ class _Table:
 
     def _explain(self, error: str) -> str:
         """Return pandas' error in terms of the file."""
-        advice = f"quote fields that hold {NAMES[self.dialect.separator]} or quotes"
+        advice = self._advice("or quotes")
         if match := re.search(r"Expected \d+ fields in line (\d+), saw (\d+)", error):
             line, fields = self._lines_before + int(match[1]), int(match[2])
             return f"line {line:,} has {fields} fields, its header {len(self.header)}; {advice}"
@@ -160,11 +160,20 @@ class _Table:
         """Raise ValueError if a row has more fields than the header, unless those are empty."""
         for number, values in enumerate(zip(*surplus, strict=True), rows + 1):
             if any(values) and any(map(str.strip, values)):
-                fields, separators = len(self.header), NAMES[self.dialect.separator]
                 raise ValueError(
                     f"row {number:,} below the header has more fields than its header, which "
-                    f"has {fields}; quote fields that hold {separators}"
+                    f"has {len(self.header)}; {self._advice()}"
                 )
+
+    def _advice(self, others: str = "") -> str:
+        """Return the way out of rows with too many fields."""
+        advice = f"quote fields that hold {NAMES[self.dialect.separator]} {others}".rstrip()
+        if len(self.header) > 1:
+            return advice
+        return (
+            f"if its first line is a title, delete the lines above the column names; if each line "
+            f"is a text, rename it to .txt; else {advice}"
+        )
 
     def texts(self, cells: list[list[str]], column: int) -> Iterator[str]:
         """Yield the texts of a chunk without repeated headers; count what looks wrong."""
@@ -212,13 +221,26 @@ def _split_header(sample: str, dialect: Dialect) -> tuple[list[str], str]:
     return header, lines.read()
 
 
-def _surplus_fields(sample: str, dialect: Dialect, width: int) -> str | None:
+def _check_header(header: Sequence[str]) -> None:
+    """Raise ValueError if the first line names no column."""
+    if not header:
+        raise ValueError("no line names its columns; give a file with a header and texts")
+    if header[0].lower().startswith("sep="):
+        raise ValueError(
+            f"its first line is {header[0]!r}, which is not a separator that is known; expected "
+            f"one of {', '.join(NAMES.values())}"
+        )
+
+
+def _surplus_fields(sample: str, dialect: Dialect, header: Sequence[str]) -> str | None:
     """Return what it is that each row of a sample has beyond the header.
 
     Returns:
-        "empty" if each ends with a separator or several, "index" if a number is in front for which
-        the header has no name, None if a row has nothing beyond the header, or it is neither.
+        "empty" if each ends with a separator or several; "index" if a number is in front for which
+        the header has no name, another one in each row; None if a row has nothing beyond the
+        header, or it is neither.
     """
+    width = len(header)
     try:
         below = replace(dialect, sep_line=False).reader(io.StringIO(sample, newline=""))
         rows = list(islice(below, _SAMPLE_ROWS))
@@ -230,14 +252,23 @@ def _surplus_fields(sample: str, dialect: Dialect, width: int) -> str | None:
     if not any("".join(cells[width:]).strip() for cells in rows):
         return "empty"
     numbered = all(len(cells) == width + 1 and cells[0].isdigit() for cells in rows)
+    numbered &= len({cells[0] for cells in rows}) == len(rows)
+    if header[0].strip().lower() in _NUMBERED or _are_cut(rows):
+        return None
     return "index" if numbered else None
+
+
+def _are_cut(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether most rows seem to have a text cut at a comma, because a space follows it."""
+    cut = sum(any(cell.startswith(" ") for cell in cells[2:]) for cells in rows)
+    return 2 * cut > len(rows)
 
 
 def _distinct_names(header: Sequence[str]) -> list[str]:
     """Return names as pandas gives them: "Unnamed: 0" for an empty one, "text.1" for a second."""
     names: list[str] = []
     for at, name in enumerate(header):
-        name = name or f"Unnamed: {at}"
+        name = name or f"{UNNAMED}{at}"
         count = sum(other == name for other in header[:at])
         names.append(f"{name}.{count}" if count else name)
     return names

@@ -21,6 +21,11 @@ _USUAL = (
     *("koi8_r", "koi8_u", "cp866", "mac_roman", "mac_cyrillic"),
     *(f"iso8859_{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
 )
+_LATIN = {  # those of Latin script beside cp1252
+    *("cp1250", "cp1254", "cp1257", "cp1258", "mac_roman"),
+    *(f"iso8859_{part}" for part in (2, 3, 4, 10, 13, 14, 15, 16)),
+}
+_WESTERN = set("àâäáãåæçèéêëìíîïñòóôõöøœùúûüýÿßÀÂÄÁÅÆÇÈÉÊËÎÑÓÔÖØŒÚÛÜ«»“”‘’„–—…€°§")
 _NAMES = {"cp932": "shift_jis", "cp949": "euc_kr"}
 _CLOSE = 0.1  # difference in charset-normalizer's measure of disorder that decides nothing
 
@@ -40,6 +45,14 @@ def utf16_error(member: Member, encoding: str) -> CorpusError:
     return CorpusError(
         f"{member} is not UTF-8: every second byte is zero; it looks like {order}-endian UTF-16 "
         f"({example}): give --encoding {encoding}"
+    )
+
+
+def iso_2022_error(member: Member) -> CorpusError:
+    """Return the error for bytes that are valid UTF-8, but look like ISO-2022-JP."""
+    (example,) = _examples([member.head().decode("iso2022_jp", "replace")])
+    return CorpusError(
+        f"{member} has the escape sequences of ISO-2022-JP ({example}): give --encoding iso2022_jp"
     )
 
 
@@ -127,10 +140,22 @@ def _detect_encodings(sample: bytes) -> list[str]:
     for match in from_bytes((sample + b"\n") * 4 if few else sample, cp_isolation=list(_USUAL)):
         usual = next(name for name in _USUAL if name in match.could_be_from_charset)
         ranked.setdefault(usual, match.chaos)
+    if ranked.keys() <= _LATIN and _is_western(sample):
+        # Many accents in short texts, as French has, are disorder to charset-normalizer.
+        ranked["cp1252"] = min(ranked.values(), default=0.0)
     best = min(ranked.values(), default=0.0)
     # cp1252 is by far the most frequent one, and short texts do not tell it from its relatives.
     close = [name for name, chaos in ranked.items() if chaos <= best + _CLOSE or name == "cp1252"]
     return sorted(close, key=lambda name: name != "cp1252")[:3]
+
+
+def _is_western(sample: bytes) -> bool:
+    """Return whether the characters beyond ASCII are mostly those of Western Europe in cp1252."""
+    try:
+        beyond = [character for character in sample.decode("cp1252") if not character.isascii()]
+    except UnicodeDecodeError:
+        return False
+    return 2 * sum(character in _WESTERN for character in beyond) > len(beyond)
 
 
 def _examples(texts: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from mlm.errors import CorpusError
 
 _LATIN_1 = "iso8859-1"
 _BOMS = {  # in this order: UTF-32's begins with UTF-16's
+    codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -45,12 +46,14 @@ class Codec:
         Raises:
             CorpusError: the text encoding is unknown.
         """
+        encoding = "utf-8" if encoding is None else encoding
         try:
-            "".encode(encoding or "utf-8")
-            name = codecs.lookup(encoding or "utf-8").name
+            "".encode(encoding)
+            name = codecs.lookup(encoding).name
         except (LookupError, ValueError):
             raise CorpusError(
-                f"--encoding {encoding} is not known: use utf-8, cp1252, utf-16, gbk, ..."
+                f"--encoding {encoding or repr(encoding)} is not known: use utf-8, cp1252, utf-16, "
+                "gbk, ..."
             ) from None
         if name in (_LATIN_1, "cp1252"):
             return cls("cp1252", "mlm.c1_controls")
@@ -74,7 +77,7 @@ def is_latin_1(encoding: str | None) -> bool:
 
 
 def encoding_of_bom(head: bytes) -> str | None:
-    """Return "utf-16" or "utf-32" if the first bytes are its byte order mark."""
+    """Return "utf-8", "utf-16" or "utf-32" if the first bytes are its byte order mark."""
     return next((name for mark, name in _BOMS.items() if head.startswith(mark)), None)
 
 
@@ -88,6 +91,11 @@ def encoding_of_zeros(head: bytes) -> str | None:
     if head[0::2].count(0) > 0.7 * pairs and head[1::2].count(0) < 0.1 * pairs:
         return "utf-16-be"
     return None
+
+
+def has_japanese_escapes(head: bytes) -> bool:
+    """Return whether the first bytes switch to Japanese characters, as ISO-2022-JP does."""
+    return b"\x1b$B" in head or b"\x1b$@" in head
 
 
 class DecodedText:

@@ -27,6 +27,7 @@ _KNOWN_NAMES = (  # in order of preference
     "message",
     "tweet",
 )
+UNNAMED = "Unnamed: "  # and a number: what pandas calls a column without a name
 _CLEARLY_LONGER = 3  # times the mean length of the next column
 _WORDS_OF_PROSE = 4  # a column of known name with fewer words a text may lose to a longer one
 _LONGEST_NAME = 80  # characters; a longer one in a header is a text
@@ -54,29 +55,40 @@ def choose_column(
 
 
 def _find_text_column(columns: Columns, url: str, note: Callable[[str], object]) -> str:
-    lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
-    named = _find_by_name(columns, lengths)
-    prose = {name: mean for name, mean in lengths.items() if _is_prose(columns[name])}
-    longest = _find_by_length(prose)
-    found = named or longest
-    if named and longest and longest != named and _holds_no_prose(named, longest, columns, lengths):
-        note(
-            f"column {longest!r} is read, because {named!r} holds {lengths[named]:.0f} characters "
-            f"a row and it {lengths[longest]:.0f}; --text_column decides"
-        )
-        found = longest
-    if found is None:
-        raise CorpusError(
-            f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
-            "name one with --text_column, or leave this file out"
-        )
-    if any(_is_number(name) or len(name) > _LONGEST_NAME for name in columns):
+    if any(is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
             f"{url}: its first line looks like data, not like column names "
             f"({_format_names(columns)}): put a line of column names first, or name one with "
             "--text_column"
         )
+    found = _find_by_content(columns, note)
+    if found is None:
+        raise CorpusError(
+            f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
+            "name one with --text_column, or leave this file out"
+        )
+    if found.startswith(UNNAMED):
+        raise CorpusError(
+            f"{url}: the column that seems to be the text has no name in the first line "
+            f"({_format_names(columns)}): delete lines above the column names, or give "
+            f"--text_column '{found}'"
+        )
     return found
+
+
+def _find_by_content(columns: Columns, note: Callable[[str], object]) -> str | None:
+    """Return the column of a known name, or the one with clearly longer prose."""
+    lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
+    named = _find_by_name(columns, lengths)
+    prose = {name: mean for name, mean in lengths.items() if _is_prose(columns[name])}
+    longest = _find_by_length(prose)
+    if named and longest and longest != named and _holds_no_prose(named, longest, columns, lengths):
+        note(
+            f"column {longest!r} is read, because {named!r} holds {lengths[named]:.0f} characters "
+            f"a row and it {lengths[longest]:.0f}; --text_column decides"
+        )
+        return longest
+    return named or longest
 
 
 def _find_by_name(columns: Columns, lengths: Mapping[str, float]) -> str | None:
@@ -130,10 +142,11 @@ def _is_text(values: Iterable[object]) -> bool:
     """Return whether the values that are present are strings, and not all of them numbers."""
     present = [value for value in values if value not in (None, "")]
     strings = [value for value in present if isinstance(value, str)]
-    return len(strings) == len(present) and not all(map(_is_number, strings))
+    return len(strings) == len(present) and not all(map(is_number, strings))
 
 
-def _is_number(value: str) -> bool:
+def is_number(value: str) -> bool:
+    """Return whether a value is a number as Python writes it."""
     try:
         float(value)
     except ValueError:

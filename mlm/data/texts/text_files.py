@@ -23,12 +23,13 @@ import fsspec
 
 from mlm.data.texts.containers import Member, find_members
 from mlm.data.texts.csv_rows import ColumnChooser, Note
-from mlm.data.texts.encoding_detection import decoding_error, utf16_error
+from mlm.data.texts.encoding_detection import decoding_error, iso_2022_error, utf16_error
 from mlm.data.texts.encodings import (
     Codec,
     DecodedText,
     encoding_of_bom,
     encoding_of_zeros,
+    has_japanese_escapes,
     is_latin_1,
 )
 from mlm.data.texts.text_column import Columns, choose_column
@@ -75,13 +76,26 @@ def file_identity(url: str) -> dict[str, str | int]:
         return {"name": name, "size": size, "sha256": digest}
 
 
+def version_of(url: str) -> tuple[int, int] | None:
+    """Return size and time of change of a local file, None of a remote one.
+
+    They tell whether a file was written while it was read.
+    """
+    if is_remote(url):
+        return None
+    with reading_errors(url):
+        _, path = fsspec.core.url_to_fs(url)
+        status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def read_rows(
     url: str,
     text_column: str | None,
     *,
     encoding: str | None,
     encoding_errors: str = "strict",
-    on_column: Callable[[str], object] = lambda column: None,
+    on_column: Callable[[str, str], object] = lambda name, column: None,
     note: Callable[[str], object] = lambda text: None,
 ) -> Iterator[str]:
     """Yield the raw texts of one file in its order, "" for a row without a text.
@@ -89,31 +103,49 @@ def read_rows(
     Args:
         url: a path or URL; its suffix gives the format. Of a zip, all files of the format are read.
         text_column: None finds the one obvious column.
-        encoding: None is UTF-8, or what a byte order mark says.
+        encoding: None is UTF-8; a byte order mark overrules it.
         encoding_errors: "strict", "replace" or "ignore", for bytes that cannot be decoded.
-        on_column: called with the name of the column that is read.
+        on_column: called with the name of a file, or entry of a zip, and the column that is read.
         note: called with remarks about what was unusual and how it was read.
 
     Raises:
         CorpusError: the file cannot be opened, decoded or parsed, or has no such column.
     """
-
-    def choose(columns: Columns) -> str:
-        column = choose_column(text_column, columns, url, note)
-        on_column(column)
-        return column
-
-    read = reader_of(url)
     with reading_errors(url):
         members, notes = find_members(url, suffix_of(url))
-        for text in notes:
-            note(text)
-        for member in members:
-            if read is read_parquet:
-                with member.open() as stream:
-                    yield from read(stream, choose, note)
-            else:
-                yield from _read_characters(member, read, choose, note, encoding, encoding_errors)
+    for text in notes:
+        note(text)
+    for member in members:
+        own = _note_with(f"{member.entry}: ", note) if len(members) > 1 else note
+        choose = _chooser(str(member), text_column, on_column, own)
+        with reading_errors(str(member)):
+            yield from _read_member(member, choose, own, encoding, encoding_errors)
+
+
+def _note_with(prefix: str, note: Note) -> Note:
+    return lambda text: note(f"{prefix}{text}")
+
+
+def _chooser(
+    name: str, text_column: str | None, on_column: Callable[[str, str], object], note: Note
+) -> ColumnChooser:
+    def choose(columns: Columns) -> str:
+        column = choose_column(text_column, columns, name, note)
+        on_column(name, column)
+        return column
+
+    return choose
+
+
+def _read_member(
+    member: Member, choose: ColumnChooser, note: Note, encoding: str | None, encoding_errors: str
+) -> Iterator[str]:
+    read = reader_of(member.url)
+    if read is not read_parquet:
+        yield from _read_characters(member, read, choose, note, encoding, encoding_errors)
+        return
+    with member.open() as stream:
+        yield from read(stream, choose, note)
 
 
 def _read_characters(
@@ -140,17 +172,24 @@ def _read_characters(
 
 
 def _find_codec(member: Member, encoding: str | None, note: Note) -> Codec:
-    """Return the codec of the user's encoding, else of a byte order mark, else UTF-8."""
+    """Return the codec of a byte order mark, else of the user's encoding, else UTF-8.
+
+    The mark comes first, as in browsers: an encoding is given for all files of a run.
+    """
+    head = member.head()
+    marked, given = encoding_of_bom(head), Codec.of(encoding)
+    if marked and given.name.removesuffix("-sig") != marked:
+        instead = f", not as {encoding}" if encoding else ""
+        note(f"read as {marked.upper()}, as its byte order mark says{instead}")
+        return Codec.of(marked)
     if encoding is not None:
         if is_latin_1(encoding):
             note(f"{encoding} is read as Windows-1252, as browsers do")
-        return Codec.of(encoding)
-    head = member.head()
-    if marked := encoding_of_bom(head):
-        note(f"read as {marked.upper()}, as its byte order mark says")
-        return Codec.of(marked)
+        return given
     if found := encoding_of_zeros(head):
         raise utf16_error(member, found)
+    if has_japanese_escapes(head):
+        raise iso_2022_error(member)
     return Codec.of(None)
 
 
@@ -174,10 +213,17 @@ def is_remote(url: str) -> bool:
 
 def _expand(pattern: str) -> list[str]:
     with reading_errors(pattern):
+        if not pattern.strip():
+            raise CorpusError("a file's name is empty: name a text file")
         filesystem, path = fsspec.core.url_to_fs(pattern)
-        if _type_of(filesystem, path) == "file":
+        kind = _type_of(filesystem, path)
+        if kind == "file":
             return [pattern]
-        if _type_of(filesystem, path) == "directory":
+        if kind == "other":
+            raise CorpusError(
+                f"{pattern} is a pipe or a device, which cannot be read twice: write it to a file"
+            )
+        if kind == "directory":
             example = f"{pattern.rstrip('/')}/*.csv"
             raise CorpusError(f"{pattern} is a folder: name its files, for example '{example}'")
         if not any(sign in path for sign in "*?["):
@@ -206,7 +252,7 @@ def _is_hidden(name: str, pattern: str) -> bool:
 
 
 def _type_of(filesystem: fsspec.AbstractFileSystem, path: str) -> str | None:
-    """Return "file", "directory" or None.
+    """Return "file", "directory", "other" or None.
 
     Unlike `isfile`, which is also False for a file that cannot be reached, this raises then.
     """

@@ -16,7 +16,8 @@ from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from mlm.data.texts.containers import COMPRESSIONS
+from mlm.data.texts.containers import COMPRESSIONS, WAYS_OUT
+from mlm.data.texts.csv_dialect import NAMES, SEPARATORS
 from mlm.data.texts.csv_rows import ROWS_AT_ONCE, ColumnChooser, Note, read_csv, read_tsv
 from mlm.errors import CorpusError
 
@@ -28,6 +29,12 @@ _NOT_ONE_A_LINE = (
     "expected an object per line; of a list make lines with "
     'pandas.read_json(...).to_json(..., orient="records", lines=True)'
 )
+_TO_STRINGS = (
+    "name another column with --text_column, or make it one of strings, in pandas with explode, "
+    "json_normalize or str.decode"
+)
+_FIRST_LINES = 100  # of plain text, which may be the rows of a table
+_FEWEST_ROWS = 10
 
 
 def read_json_lines(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[str]:
@@ -49,7 +56,8 @@ def _text_of(value: object, column: str, line: int) -> str:
         return value
     if isinstance(value, (int, float)):
         return json.dumps(value)
-    raise ValueError(f"line {line}: {column!r} holds a {type(value).__name__}, expected a text")
+    found = type(value).__name__
+    raise ValueError(f"line {line}: {column!r} holds a {found}, expected a text: {_TO_STRINGS}")
 
 
 def _json_objects(stream: Iterable[str]) -> Iterator[tuple[int, dict[str, object]]]:
@@ -100,7 +108,7 @@ def _choose_string_column(
         raise ValueError(f"several columns are called {column!r}: rename the others")
     kind = schema.field(column).type
     if not _is_string(kind):
-        raise ValueError(f"column {column!r} is of type {kind}, expected strings")
+        raise ValueError(f"column {column!r} is of type {kind}, expected strings: {_TO_STRINGS}")
     return column
 
 
@@ -114,7 +122,27 @@ def _is_string(kind: pa.DataType) -> bool:
 
 def read_plain(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[str]:
     """Read one text per line; `choose` is not called, because plain text has no columns."""
-    return iter(stream)
+    counts: list[tuple[int, ...]] = []  # of each separator in the first lines
+    for line in stream:
+        if len(counts) < _FIRST_LINES and line.strip():
+            counts.append(tuple(map(line.count, SEPARATORS)))
+        yield line
+    for text in _notes_on_rows(counts):
+        note(text)
+
+
+def _notes_on_rows(counts: list[tuple[int, ...]]) -> Iterator[str]:
+    """Say that lines with the same number of a separator look like the rows of a table."""
+    if len(counts) < _FEWEST_ROWS:
+        return
+    for separator, of_lines in zip(SEPARATORS, zip(*counts, strict=True), strict=True):
+        if of_lines[0] and len(set(of_lines)) == 1:
+            suffix = ".tsv" if separator == "\t" else ".csv"
+            yield (
+                f"each line is a text, but they look like rows of {of_lines[0] + 1} columns "
+                f"separated by {NAMES[separator]}; to read one column, rename it to {suffix}"
+            )
+            return
 
 
 _READERS: dict[str, Reader] = {
@@ -142,8 +170,21 @@ def reader_of(url: str) -> Reader:
     """
     suffix = suffix_of(url)
     if suffix not in _READERS:
-        raise CorpusError(
-            f"{url}: no known format; known are {', '.join(_READERS)}, each also as .gz, "
-            ".bz2, .xz or .zip, such as reviews.csv.zip: convert or rename the file"
-        )
+        raise _format_error(url, suffix)
     return _READERS[suffix]
+
+
+def _format_error(url: str, suffix: str) -> CorpusError:
+    """Return the error of a suffix that is not read, with the way out."""
+    path = PurePosixPath(url)
+    if not suffix and path.suffix.lower() in COMPRESSIONS:
+        example = f"{path.stem}.csv{path.suffix}"
+        return CorpusError(
+            f"{url}: its name does not say the format inside; if it is CSV, rename it to {example}"
+        )
+    if way_out := WAYS_OUT.get(suffix):
+        return CorpusError(f"{url}: {suffix} is not a format that is read: {way_out}")
+    return CorpusError(
+        f"{url}: no known format; known are {', '.join(_READERS)}, each also as .gz, "
+        ".bz2, .xz or .zip, such as reviews.csv.zip: convert or rename the file"
+    )

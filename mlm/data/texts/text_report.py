@@ -28,6 +28,7 @@ class TextReport:
     parts: int = 0  # into which they were cut
     control_characters: Counter[str] = field(default_factory=Counter)  # removed
     with_control_characters: int = 0  # texts that had some
+    with_lost_characters: int = 0  # texts that hold U+FFFD
     columns: set[str] = field(default_factory=set)
     notes: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -62,6 +63,11 @@ class TextReport:
             notes.append(
                 f"{self.control_characters.total():,} control characters (most often "
                 f"U+{ord(most):04X}) removed from {_count_texts(self.with_control_characters)}"
+            )
+        if self.with_lost_characters:
+            notes.append(
+                f"U+FFFD, which stands for a character that was lost, is in "
+                f"{_count_texts(self.with_lost_characters)}"
             )
         if self.with_escaped_tags:
             notes.append(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+from mlm.data.texts.text_column import is_number
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -24,7 +26,7 @@ class RowFinder:
     def add(self, cells: Sequence[Sequence[str]]) -> None:
         """Count the fields of a chunk, given as the values of each column."""
         if self._numbers is None:
-            self._numbers = [at for at in range(self._width) if _all(cells[at], _is_number)]
+            self._numbers = [at for at in range(self._width) if _all(cells[at], is_number)]
             self._tokens = [at for at in range(self._width) if _all(cells[at], _is_token)]
         if self._width > 1 and self._numbers + self._tokens:
             for values in cells:
@@ -41,7 +43,7 @@ class RowFinder:
         parts = [part.strip('"') for part in line.split(self._separator)]
         return (
             len(parts) == self._width
-            and all(_is_number(parts[at]) for at in self._numbers or ())
+            and all(is_number(parts[at]) for at in self._numbers or ())
             and all(_is_token(parts[at]) for at in self._tokens)
         )
 
@@ -55,18 +57,9 @@ class RowFinder:
             )
 
 
-def _all(values: Sequence[str], is_kind: object) -> bool:
-    assert callable(is_kind)
+def _all(values: Sequence[str], is_kind: Callable[[str], bool]) -> bool:
     present = [value for value in values if value and "\n" not in value]
     return bool(present) and all(is_kind(value) for value in present)
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_token(value: str) -> bool:

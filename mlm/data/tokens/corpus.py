@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mlm.checkpoint.tokenizer import tokenizer_hash
 from mlm.data.texts.cleaning import CLEANING_VERSION, ReadingSettings, read_texts
 from mlm.data.texts.seen_texts import SeenTexts, text_digest
-from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.data.texts.text_files import expand_files, file_identity, version_of
 from mlm.data.texts.text_report import TextReport
 from mlm.data.tokens.text_checks import TextChecks
 from mlm.data.tokens.token_store import (
@@ -80,8 +80,8 @@ def build_token_store(
         max_train_samples: number of training documents to keep; validation stays the same.
 
     Raises:
-        CorpusError: files cannot be read, a side has no documents, the disk is full, or `folder`
-            is not a token store.
+        CorpusError: files cannot be read, one was written meanwhile, a side has no documents, the
+            disk is full, or `folder` is not a token store.
     """
     folder = Path(folder)
     settings = _Settings(
@@ -94,6 +94,7 @@ def build_token_store(
     )
     files = _files_of_sides(train_files, validation_files)
     _check_settings(settings, files)
+    versions = {url: version_of(url) for urls in files.values() for url in urls}
     with progress("hashing the files"):
         made_from = _describe_sources(files, tokenizer, settings)
     store = find_token_store(folder)
@@ -101,6 +102,7 @@ def build_token_store(
         return store
     with staged_store(folder) as new, StoreWriter(new, tokenizer) as writer:
         report_line = _write_documents(writer, files, settings)
+        _check_unchanged(versions)
         writer.finish(made_from, report_line)
     return open_token_store(folder)
 
@@ -157,6 +159,13 @@ def _check_settings(settings: _Settings, files: dict[str, list[str]]) -> None:
         )
     if limit is not None and limit < 1:
         raise CorpusError(f"--max_train_samples is {limit}, expected 1 or more, or leave it out")
+
+
+def _check_unchanged(versions: dict[str, tuple[int, int] | None]) -> None:
+    """Raise CorpusError if a file is not the one that was hashed: its store would be another's."""
+    for url, version in versions.items():
+        if version_of(url) != version:
+            raise CorpusError(f"{url} was changed while it was read: run again when it is complete")
 
 
 def _describe_sources(

@@ -29,6 +29,7 @@ class TextChecks:
         num_tokens: their number, without separators.
         """
         checks = (
+            _about_empty_rows(report),
             self._about_short_texts(),
             self._about_one_length(),
             _about_control_characters(report),
@@ -56,6 +57,15 @@ class TextChecks:
             "them off, or they are ids; look at the samples, else name the column with "
             "--text_column"
         )
+
+
+def _about_empty_rows(report: TextReport) -> str:
+    if not report.columns or report.rows < _FEWEST or 2 * report.empty <= report.rows:
+        return ""
+    return (
+        f"{report.empty:,} of {report.rows:,} rows have no text in column "
+        f"{', '.join(sorted(report.columns))}: name the column with --text_column, or mend the file"
+    )
 
 
 def _about_control_characters(report: TextReport) -> str:
