@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
@@ -20,7 +21,7 @@ from mlm.checkpoint.run_state import (
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
-from mlm.evaluation.evaluator import Evaluator, Figures
+from mlm.evaluation.evaluator import EvaluationStopped, Evaluator, Figures
 from mlm.terminal.progress import Bar
 from mlm.terminal.progress import progress as sign_of_life
 from mlm.training.compiled_learner import compile_learner
@@ -125,6 +126,8 @@ class TrainingRun:
             raise self._make_stopped()
 
     def _train_with_pauses(self) -> None:
+        if processes.any_of(self._stop.is_asked()):  # before the first step is compiled
+            self._save_and_stop()
         with step_bar(self._prepared.total_steps, self.progress.step) as steps:
             for step in self._pauses():
                 steps.bar.seconds_later = self._seconds_of_evaluations()
@@ -207,15 +210,18 @@ class TrainingRun:
         """Evaluate and save if due. Raises TrainingStopped if the run has to stop here."""
         progress, config = self.progress, self.config
         if processes.any_of(self._stop.is_set()):
-            self._save()
-            self._saver.wait()
-            raise self._make_stopped()
+            self._save_and_stop()
         self._saver.check()
         if progress.step == self._prepared.total_steps:
             return  # `final_figures` does the rest
         saved = self._evaluate_if_due()
         if not saved and (progress.step % config.save_steps == 0 or self._saver.is_due()):
             self._save()
+
+    def _save_and_stop(self) -> NoReturn:
+        self._save()
+        self._saver.wait()
+        raise self._make_stopped()
 
     def _make_stopped(self) -> TrainingStopped:
         output = Path(self.config.output_dir)
@@ -273,8 +279,11 @@ class TrainingRun:
         return self.progress.note_evaluation(figures.loss)
 
     def _evaluate(self, when: str) -> Figures:
-        with self._stop.keeping_back():
-            figures = self._evaluator.figures()
+        try:
+            with self._stop.keeping_back():
+                figures = self._evaluator.figures(self._stops_in_evaluations)
+        except EvaluationStopped:  # the run that resumes here repeats it
+            self._save_and_stop()
         self.progress.evaluation_seconds = self._evaluator.seconds
         if not math.isfinite(figures.loss):
             raise TrainingError(
@@ -286,6 +295,10 @@ class TrainingRun:
             f"{figures.num_tokens:,} masked tokens in held-out documents",
         )
         return figures
+
+    def _stops_in_evaluations(self) -> bool:
+        """Return whether a signal came; processes of a cluster evaluate to the end, together."""
+        return processes.count() == 1 and self._stop.is_asked()
 
     # Save
 
