@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlm.evaluation.shared_words import SEED, WORD_SHARE
 from mlm.terminal.tables import PLAIN_WIDTH, format_table
+from mlm.training.outcome import FEW_TOKENS
 
 if TYPE_CHECKING:
     from mlm.evaluation.checkpoint_evaluation import Evaluation
@@ -31,6 +32,8 @@ def evaluation_text(measured: "Evaluation") -> str:
         if words.num_words
         else "whole words:   none was masked in so few texts; give more",
     ]
+    if tokens.num_tokens < FEW_TOKENS:
+        lines.append("with so few masked tokens these figures may be chance: give more texts")
     if measured.recorded_loss is not None:
         lines.append(f"training.json has a loss of {measured.recorded_loss:.4f} for the same texts")
     return "\n".join(lines)
@@ -110,8 +113,13 @@ def _certainty(verdict: "Verdict") -> str:
     said = f"The difference, {difference:.4f}, is"
     if not difference or not error:
         return f"{said} the same in all documents."
-    size = f"{difference / error:.1f} times" if verdict.is_clear else "less than twice"
-    return f"{said} {size} its standard error over documents, {error:.4f}."
+    size = f"{said} {difference / error:.1f} times its standard error over documents, {error:.4f}"
+    if verdict.is_clear:
+        return f"{size}."
+    return (
+        f"{size}; with {verdict.num_documents:,} documents, {verdict.errors_needed:g} times would "
+        "be clear."
+    )
 
 
 def _named(compared: "Comparison", name: str) -> "ModelFigures":
