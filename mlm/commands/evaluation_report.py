@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from mlm.evaluation.shared_words import SEED, WORD_SHARE
-from mlm.terminal.tables import PLAIN_WIDTH, format_table
+from mlm.terminal.tables import PLAIN_WIDTH, format_number, format_table
 from mlm.training.outcome import FEW_TOKENS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def evaluation_text(measured: "Evaluation") -> str:
     lines = [
         *([measured.texts_report] if measured.texts_report else []),
         str(measured.held_out),
-        f"masked-token perplexity {tokens.perplexity:.2f} (loss {tokens.loss:.4f} nats)",
+        f"masked-token perplexity {format_number(tokens.perplexity)} (loss {tokens.loss:.4f} nats)",
         f"masked tokens: top-1 {tokens.top1:.2%}, top-5 {tokens.top5:.2%} of {tokens.num_tokens:,}",
         f"whole words:   top-1 {words.top1:.2%}, top-5 {words.top5:.2%} of {words.num_words:,}"
         if words.num_words
@@ -56,7 +56,7 @@ def comparison_text(compared: "Comparison") -> str:
     """Return the protocol, a table with a column for each model, and the verdict."""
     names = [model.name for model in compared.models]
     rows = [
-        ["perplexity", *(f"{model.tokens.perplexity:.2f}" for model in compared.models)],
+        ["perplexity", *(format_number(model.tokens.perplexity) for model in compared.models)],
         ["loss, nats a token", *(f"{model.tokens.loss:.4f}" for model in compared.models)],
         ["tokens, top-1", *(f"{model.tokens.top1:.2%}" for model in compared.models)],
         ["tokens, top-5", *(f"{model.tokens.top5:.2%}" for model in compared.models)],

@@ -24,6 +24,7 @@ from mlm.errors import TrainingError
 from mlm.evaluation.evaluator import EvaluationStopped, Evaluator, Figures
 from mlm.terminal.progress import Bar
 from mlm.terminal.progress import progress as sign_of_life
+from mlm.terminal.tables import format_number
 from mlm.training.compiled_learner import compile_learner
 from mlm.training.event_log import EventLog
 from mlm.training.preparation import Preparation
@@ -119,6 +120,7 @@ class TrainingRun:
                 self._evaluate_before()
             self._evaluate_if_due()  # if the run was stopped before it evaluated
             self._train_with_pauses()
+            self._report_early_stop()
             self._save()  # what is killed or fails after this need not train again
             with sign_of_life("writing the last state"):
                 self._saver.wait()
@@ -153,12 +155,19 @@ class TrainingRun:
 
     def _is_over(self) -> bool:
         """Return whether this is the last step, or early stopping ends the run."""
-        patience, waited = (
-            self.config.early_stopping_patience,
-            self.progress.evaluations_without_gain,
-        )
-        has_stalled = patience is not None and waited >= patience
-        return has_stalled or self.progress.step >= self._prepared.total_steps
+        return self._has_stalled() or self.progress.step >= self._prepared.total_steps
+
+    def _has_stalled(self) -> bool:
+        patience = self.config.early_stopping_patience
+        return patience is not None and self.progress.evaluations_without_gain >= patience
+
+    def _report_early_stop(self) -> None:
+        step, total = self.progress.step, self._prepared.total_steps
+        if self._has_stalled() and step < total:
+            self._report(
+                f"ended at step {step:,} of {total:,}: no gain on held-out texts in "
+                f"{self.progress.evaluations_without_gain} evaluations (--early_stopping_patience)"
+            )
 
     def _train_until(self, end: int, steps: StepBar) -> None:
         """Train to step `end`, or to a step before it after which to stop or to save."""
@@ -290,8 +299,8 @@ class TrainingRun:
                 f"the validation loss is not finite ({when}); lower --learning_rate"
             )
         self._report(
-            f"{when}: masked-token perplexity {figures.perplexity:.2f} (loss {figures.loss:.4f} "
-            f"nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
+            f"{when}: masked-token perplexity {format_number(figures.perplexity)} (loss "
+            f"{figures.loss:.4f} nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
             f"{figures.num_tokens:,} masked tokens in held-out documents",
         )
         return figures

@@ -103,6 +103,8 @@ def test_an_early_stop_ends_well(small_corpus, tmp_path):
     assert result.training["steps"] == 6
     assert [step for step, _ in result.training["validation_curve"]] == [0, 2, 4, 6]
     assert result.after.loss == result.before.loss
+    ended = "ended at step 6 of 100: no gain on held-out texts in 3 evaluations"
+    assert [line.startswith(ended) for line in lines].count(True) == 1
 
 
 def test_the_best_weights_are_kept(small_corpus, tmp_path):
