@@ -35,8 +35,7 @@ def load_backend(*, distributed: bool = False) -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-            # It warns of "retracing" where several models are each compiled once.
-            tf.get_logger().setLevel("ERROR")
+            tf.get_logger().setLevel("ERROR")  # it advises programmers, as on retracing
     if distributed:
         processes.join_cluster()
 

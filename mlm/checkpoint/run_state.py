@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,6 +168,15 @@ def remove_states(root: Path) -> None:
 def newest_state(root: Path) -> TrainingState | None:
     """Return the newest complete state under `root`, or None; damaged ones are logged."""
     return next(_complete_states(root), None)
+
+
+def newest_run(root: Path) -> JsonObject | None:
+    """Return run.json of the newest state, whose other files are not verified; None without one."""
+    for folder in sorted(root.glob("step-*"), reverse=True):
+        with suppress(OSError, ValueError):
+            run: JsonObject = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            return run
+    return None
 
 
 def state_of_step(root: Path, step: int) -> TrainingState | None:

@@ -7,7 +7,8 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from mlm.evaluation.shared_words import SEED, WORD_SHARE
-from mlm.terminal.tables import PLAIN_WIDTH, format_table
+from mlm.terminal.tables import PLAIN_WIDTH, format_number, format_table
+from mlm.training.outcome import FEW_TOKENS
 
 if TYPE_CHECKING:
     from mlm.evaluation.checkpoint_evaluation import Evaluation
@@ -25,12 +26,14 @@ def evaluation_text(measured: "Evaluation") -> str:
     lines = [
         *([measured.texts_report] if measured.texts_report else []),
         str(measured.held_out),
-        f"masked-token perplexity {tokens.perplexity:.2f} (loss {tokens.loss:.4f} nats)",
+        f"masked-token perplexity {format_number(tokens.perplexity)} (loss {tokens.loss:.4f} nats)",
         f"masked tokens: top-1 {tokens.top1:.2%}, top-5 {tokens.top5:.2%} of {tokens.num_tokens:,}",
         f"whole words:   top-1 {words.top1:.2%}, top-5 {words.top5:.2%} of {words.num_words:,}"
         if words.num_words
         else "whole words:   none was masked in so few texts; give more",
     ]
+    if tokens.num_tokens < FEW_TOKENS:
+        lines.append("with so few masked tokens these figures may be chance: give more texts")
     if measured.recorded_loss is not None:
         lines.append(f"training.json has a loss of {measured.recorded_loss:.4f} for the same texts")
     return "\n".join(lines)
@@ -53,7 +56,7 @@ def comparison_text(compared: "Comparison") -> str:
     """Return the protocol, a table with a column for each model, and the verdict."""
     names = [model.name for model in compared.models]
     rows = [
-        ["perplexity", *(f"{model.tokens.perplexity:.2f}" for model in compared.models)],
+        ["perplexity", *(format_number(model.tokens.perplexity) for model in compared.models)],
         ["loss, nats a token", *(f"{model.tokens.loss:.4f}" for model in compared.models)],
         ["tokens, top-1", *(f"{model.tokens.top1:.2%}" for model in compared.models)],
         ["tokens, top-5", *(f"{model.tokens.top5:.2%}" for model in compared.models)],
@@ -110,8 +113,13 @@ def _certainty(verdict: "Verdict") -> str:
     said = f"The difference, {difference:.4f}, is"
     if not difference or not error:
         return f"{said} the same in all documents."
-    size = f"{difference / error:.1f} times" if verdict.is_clear else "less than twice"
-    return f"{said} {size} its standard error over documents, {error:.4f}."
+    size = f"{said} {difference / error:.1f} times its standard error over documents, {error:.4f}"
+    if verdict.is_clear:
+        return f"{size}."
+    return (
+        f"{size}; with {verdict.num_documents:,} documents, {verdict.errors_needed:g} times would "
+        "be clear."
+    )
 
 
 def _named(compared: "Comparison", name: str) -> "ModelFigures":

@@ -15,7 +15,6 @@ codes: 0 done; 2 a text, a file or a model that cannot be used, in one line; 130
 import argparse
 import codecs
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 USUAL_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 FILE_ENDINGS = (*USUAL_SEPARATORS, ".txt")
-BROKEN_PIPE = 141  # exit code of a program whose reader has gone: 128 + SIGPIPE
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -138,9 +136,8 @@ def _check_output(output: Path | None, input_file: Path | None) -> None:
 def _output(path: Path | None) -> Iterator[BinaryIO]:
     """Open the output. Raises ConfigError if it cannot be written."""
     if path is None:
-        with _until_its_reader_goes():
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
     try:
         with replacing_file(path) as stream:
@@ -149,16 +146,6 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
         raise ConfigError(
             f"cannot write {str(path)!r}: {error.strerror}; choose another --output"
         ) from None
-
-
-@contextmanager
-def _until_its_reader_goes() -> Iterator[None]:
-    """End the program without a traceback if nothing reads standard output, as behind `head`."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
-        raise SystemExit(BROKEN_PIPE) from None
 
 
 def _shown(filling: "Filling") -> str:

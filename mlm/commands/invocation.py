@@ -1,5 +1,6 @@
 """The words that a command was started with, its errors and its exit code."""
 
+import errno
 import io
 import os
 import signal
@@ -9,10 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mlm.errors import ConfigError, UserError
+from mlm.terminal.lines import discard_output
 
 FAILED = 2  # exit code for bad arguments, bad data and a refusal of the Hub
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
-BROKEN_PIPE = 141  # exit code if nobody reads the output any more
+BROKEN_PIPE = 141  # exit code if nobody reads the output any more: 128 + SIGPIPE
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what a user may have of it
 
 
 def program(name: str) -> str:
@@ -39,17 +42,27 @@ def check_installed(extra: str, *libraries: str) -> None:
         )
 
 
-def print_any_character() -> None:
-    """Let print replace the characters that a console does not have, as that of Windows may."""
+def prepare_streams() -> None:
+    """Make the standard streams usable, whatever the process was started with.
+
+    One that is closed, as by `>&-` or a service, becomes the null device: libraries write to them.
+    A character that a console lacks, as that of Windows may, is printed as `?`.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
             stream.reconfigure(errors="replace")
 
 
-def exit_code(run: Callable[[], None]) -> int:
-    """Run a command; print a UserError in one line. Returns 0, 2 after an error, 130 if stopped."""
+def exit_code(run: Callable[[], int | None]) -> int:
+    """Run a command and return its exit code: its own, 0 for None.
+
+    It is 2 after a UserError, which is printed in one line, and if the output cannot be written.
+    """
     try:
-        run()
+        code = run()
         sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,9 +70,16 @@ def exit_code(run: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return interrupted()
     except BrokenPipeError:  # `mlm ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        discard_output()
         return BROKEN_PIPE
-    return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        discard_output()
+        where = f": {error.filename!r}" if error.filename else ""
+        print(f"error: {error.strerror}{where}; make room and start again", file=sys.stderr)
+        return FAILED
+    return code or 0
 
 
 def interrupted() -> int:

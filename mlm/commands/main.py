@@ -11,8 +11,7 @@ from mlm.commands.invocation import (
     FAILED,
     check_installed,
     exit_code,
-    interrupted,
-    print_any_character,
+    prepare_streams,
 )
 
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
@@ -51,8 +50,12 @@ HELP = "\n".join(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; `arguments` are sys.argv[1:] by default."""
-    print_any_character()
+    prepare_streams()
     words = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(HELP)
         return 0 if words else FAILED
@@ -69,10 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
-    if name in NEEDS and (missing := exit_code(lambda: check_installed(*NEEDS[name]))):
-        return missing
-    try:
-        command: int = import_module(f"mlm.commands.{name}").main(rest)
-    except KeyboardInterrupt:  # while the command was imported, or its arguments read
-        return interrupted()
+    if name in NEEDS:
+        check_installed(*NEEDS[name])
+    command: int = import_module(f"mlm.commands.{name}").main(rest)
     return command

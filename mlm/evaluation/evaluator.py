@@ -7,7 +7,7 @@ by their number.
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -130,16 +130,25 @@ class _LabelledBatches(keras.utils.PyDataset):
         return (processes.own_rows({**inputs, "labels": labels}),)
 
 
-class _BatchBar(keras.callbacks.Callback):
-    """Moves the bar of an evaluation; `seconds` are those without compiling, once it has ended."""
+class EvaluationStopped(Exception):
+    """An evaluation was ended before its last batch, as its caller wanted."""
 
-    def __init__(self, bar: Bar) -> None:
+
+class _BatchBar(keras.callbacks.Callback):
+    """Moves the bar of an evaluation; `seconds` are those without compiling, once it has ended.
+
+    ends_early: called after each batch; True raises EvaluationStopped.
+    """
+
+    def __init__(self, bar: Bar, ends_early: Callable[[], bool]) -> None:
         super().__init__()
-        self._bar = bar
+        self._bar, self._ends_early = bar, ends_early
         bar.note = "compiling"
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, object] | None = None) -> None:
         count_batch(self._bar)
+        if self._ends_early():
+            raise EvaluationStopped
 
     @property
     def seconds(self) -> float:
@@ -172,10 +181,17 @@ class Evaluator:
         self._batches = batches
         self.seconds = 0.0
 
-    def target_scores(self, what: str = "evaluating") -> TargetScores:
-        """Return the cross-entropy and rank of every label. what: the title of the progress."""
+    def target_scores(
+        self, what: str = "evaluating", ends_early: Callable[[], bool] = lambda: False
+    ) -> TargetScores:
+        """Return the cross-entropy and rank of every label.
+
+        Args:
+            what: the title of the progress.
+            ends_early: called after each batch; if it returns True, EvaluationStopped is raised.
+        """
         with progress(what, total=len(self._batches), unit="batches") as bar:
-            shown = _BatchBar(bar)
+            shown = _BatchBar(bar, ends_early)
             scores = self._scorer.predict(
                 make_input_pipeline(_LabelledBatches(self._batches)), verbose=0, callbacks=[shown]
             )
@@ -183,9 +199,9 @@ class Evaluator:
         weights = np.concatenate([batch[2] for batch in self._batches])
         return TargetScores(scores["cross_entropy"], scores["ranks"], weights)
 
-    def figures(self) -> Figures:
-        """Return the protocol's figures, summed in float64."""
-        return figures_of(self.target_scores())
+    def figures(self, ends_early: Callable[[], bool] = lambda: False) -> Figures:
+        """Return the protocol's figures, summed in float64; for `ends_early`, see above."""
+        return figures_of(self.target_scores(ends_early=ends_early))
 
 
 def figures_of(scores: TargetScores) -> Figures:

@@ -43,7 +43,10 @@ from mlm.evaluation.word_scoring import WordBatches, WordScores, word_scores_of
 from mlm.terminal.progress import progress
 
 NATS_PER_BIT = math.log(2)
-CLEAR = 2.0  # standard errors between two models that are told apart
+# Standard errors between two models that are told apart: the 97.5 % quantile of Student's t, by the
+# degrees of freedom from 1 on, and of the normal distribution for more.
+FEW_DOCUMENTS = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16)
+MANY_DOCUMENTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,28 @@ class Verdict:
         next_best: Name of the next best.
         difference: Bits a character between the two, at least 0.
         standard_error: Of the difference, paired over the documents; None with one document.
+        num_documents: Documents with hidden words.
     """
 
     best: str
     next_best: str
     difference: float
     standard_error: float | None
+    num_documents: int
+
+    @property
+    def errors_needed(self) -> float:
+        """The standard errors that a clear difference has: more with few documents."""
+        degrees = self.num_documents - 1
+        return FEW_DOCUMENTS[degrees - 1] if degrees <= len(FEW_DOCUMENTS) else MANY_DOCUMENTS
 
     @property
     def is_clear(self) -> bool:
-        """True if the difference is at least two standard errors, and not 0."""
+        """True if the difference is large for its standard error, and not 0."""
         error = self.standard_error
-        return error is not None and self.difference > 0 and self.difference >= CLEAR * error
+        if error is None:
+            return False
+        return self.difference > 0 and self.difference >= self.errors_needed * error
 
 
 @dataclass(frozen=True)
@@ -223,7 +236,8 @@ def _verdict(names: Sequence[str], scores: Sequence[WordScores], shared: SharedW
     difference, error = paired_difference(
         bits[next_best] - bits[best], shared.characters, shared.documents
     )
-    return Verdict(names[best], names[next_best], difference, error)
+    num_documents = len(np.unique(shared.documents))
+    return Verdict(names[best], names[next_best], difference, error, num_documents)
 
 
 def paired_difference(

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -120,7 +120,12 @@ _is_hidden = False
 def _shown(bar: Bar) -> AbstractContextManager[None]:
     if _is_hidden:
         return nullcontext()
-    return _shown_on_terminal(bar) if sys.stderr.isatty() else _written_to_log(bar)
+    return _shown_on_terminal(bar) if _can_draw() else _written_to_log(bar)
+
+
+def _can_draw() -> bool:
+    """Return whether stderr is a terminal where lines can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 # A terminal ---------------------------------------------------------------------------------------
@@ -173,8 +178,26 @@ def _own_stderr() -> Iterator[TextIO]:
     except (AttributeError, OSError, io.UnsupportedOperation):  # it is another program's stream
         yield sys.stderr
         return
-    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace") as stream:
+    binary = os.fdopen(descriptor, "wb")
+    with _Unchecked(binary, encoding=sys.stderr.encoding, errors="replace") as stream:
         yield stream
+
+
+class _Unchecked(io.TextIOWrapper):
+    """Drops what cannot be written, as after the reader has gone: no work fails for its bar."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def _drawn_bars() -> "RenderableType":

@@ -59,6 +59,11 @@ def _lines(table: "Table") -> list[str]:
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
+def format_number(number: float) -> str:
+    """Return a number with two decimals; from a million on, in powers of ten."""
+    return f"{number:,.2f}" if abs(number) < 1e6 else f"{number:.2e}"
+
+
 def line_width() -> int:
     """Return the columns of the terminal that shows stdout; `PLAIN_WIDTH` without one."""
     if not sys.stdout.isatty():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlm import hub
 from mlm.checkpoint.folder import read_training
-from mlm.checkpoint.run_state import TrainingState, newest_state
+from mlm.checkpoint.run_state import TrainingState, newest_run, newest_state
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.texts.cleaning import ReadingSettings
 from mlm.data.texts.text_files import expand_files, file_identity
@@ -19,12 +19,14 @@ from mlm.training.added_words import read_words
 from mlm.training.config import TrainingConfig
 from mlm.training.event_log import EventLog
 from mlm.training.outcome import CAN_RECITE
+from mlm.training.run_lock import check_not_locked
+from mlm.training.state.resuming import check_same_settings
 
 # They say where or how a run starts, not what comes of it.
 NOT_COMPARED = ("output_dir", "overwrite_output_dir", "discard_state", "dry_run")
 
 
-def check_first(config: TrainingConfig, report: Callable[[str], None]) -> None:
+def check_first(config: TrainingConfig, report: Callable[[str], None] = print) -> None:
     """Report who can read what will be pushed.
 
     Raises UserError if texts, model, destination or permission to publish are missing.
@@ -62,6 +64,8 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
             "choose another --output_dir"
         )
     EventLog(output / "logs" if config.report_to == "tensorboard" else None)
+    if not config.dry_run:
+        check_not_locked(output)
     if config.overwrite_output_dir:
         _check_no_state(output, config)
     elif (output / "model.safetensors").exists() and not _state_in(output):
@@ -69,6 +73,9 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
             f"{str(output)!r} holds a finished checkpoint{_difference(output, config)}; give "
             "another --output_dir, or --overwrite_output_dir to replace it when the new run ends"
         )
+    run = None if config.starts_again else newest_run(output / "state")
+    if run and "config" in run:
+        check_same_settings(run, config)
 
 
 def _check_no_state(output: Path, config: TrainingConfig) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlm.checkpoint.strict_json import JsonObject
-from mlm.terminal.tables import format_table
+from mlm.terminal.tables import format_number, format_table
 from mlm.training.card.training_json import Example
 
 if TYPE_CHECKING:
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 NOTICEABLE = 0.005  # a relative change of the perplexity below this is called none
 FEW_TOKENS = 500  # with less, the standard error of top-1 is more than 2 percentage points
 FIGURES = (  # key of a figure, title, format
-    ("perplexity", "perplexity of masked tokens", "{:,.2f}"),
-    ("loss", "loss, nats per masked token", "{:.4f}"),
-    ("top1", "right token ranked first (top-1)", "{:.1%}"),
-    ("top5", "right token among the first five", "{:.1%}"),
+    ("perplexity", "perplexity of masked tokens", format_number),
+    ("loss", "loss, nats per masked token", "{:.4f}".format),
+    ("top1", "right token ranked first (top-1)", "{:.1%}".format),
+    ("top5", "right token among the first five", "{:.1%}".format),
+)
+NOTHING_BETTER = (
+    "no better on held-out texts: each evaluation was worse than the one before the first step, so "
+    "the initial weights are kept (--load_best_model_at_end); try a lower --learning_rate"
 )
 CAN_RECITE = (
     "a model can recite what it was trained on: publish it only if whoever loads it may read "
@@ -43,7 +47,10 @@ def outcome_lines(
     """
     before, after = record["metrics"]["before"], record["metrics"]["after"]
     lines = ["", _figures_table(before, after)]
-    lines.append(verdict(before, after, is_new=not config.model_name_or_path))
+    if config.load_best_model_at_end and record.get("best_step") == 0:
+        lines.append(NOTHING_BETTER)
+    else:
+        lines.append(verdict(before, after, is_new=not config.model_name_or_path))
     if after["num_tokens"] < FEW_TOKENS:
         lines.append("with so few held-out tokens this may be chance: hold out more texts")
     examples = record.get("examples") or []
@@ -74,15 +81,18 @@ def verdict(before: JsonObject, after: JsonObject, *, is_new: bool) -> str:
 
     is_new: whether the model was trained from scratch, so that its first figures are of chance.
     """
-    ratio = math.exp(after["loss"] - before["loss"])
+    ratio = math.exp(min(after["loss"] - before["loss"], 700.0))  # it may have diverged
     change = abs(1 - ratio)
+    size = f"{change:.1%}" if change < 10 else f"{format_number(ratio)} times"
     figures = (
-        f"perplexity {before['perplexity']:,.2f} -> {after['perplexity']:,.2f}, "
-        f"{change:.1%}; top-1 {before['top1']:.1%} -> {after['top1']:.1%}"
+        f"perplexity {format_number(before['perplexity'])} -> {format_number(after['perplexity'])}"
+        f", {size}; top-1 {before['top1']:.1%} -> {after['top1']:.1%}"
     )
     if change < NOTICEABLE:
         reason = (
-            "it is still as it was made" if is_new else "the model knew the language of these texts"
+            "the new model has learned nothing yet"
+            if is_new
+            else "the model knew the language of these texts"
         )
         return (
             f"no better on held-out texts: {figures}; {reason}: try more texts, more steps "
@@ -98,8 +108,7 @@ def verdict(before: JsonObject, after: JsonObject, *, is_new: bool) -> str:
 
 def _figures_table(before: JsonObject, after: JsonObject) -> str:
     rows = [
-        (title, style.format(before[key]), style.format(after[key]))
-        for key, title, style in FIGURES
+        (title, formatted(before[key]), formatted(after[key])) for key, title, formatted in FIGURES
     ]
     return format_table([f"{after['num_tokens']:,} held-out tokens", "before", "after"], rows)
 

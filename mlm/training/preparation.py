@@ -82,14 +82,8 @@ def prepare(
     model.freeze_lower_layers(config.freeze_layers)
     with processes.first_before_others():
         store = _token_store(config, tokenizer, tokens)
-    report(store.report_line)
-    shown = SAMPLES_OF_DRY_RUN if config.dry_run else SAMPLES
-    for line in sample_lines(store.train, tokenizer, shown):
+    for line in _notes_on_texts(config, store, tokenizer):
         report(line)
-    if config.add_words_file:
-        words = read_words(config.add_words_file)
-        for line in report_added_words(tokenizer, words, store.train.tokens):
-            report(line)
     facts = TokenFacts.of(tokenizer)
     batches = _training_batches(
         config, store, facts, rows * device.num_replicas, dynamic_padding=not device.one_shape
@@ -111,6 +105,18 @@ def prepare(
         micro_batches=micro_batches,
         total_steps=total_steps,
     )
+
+
+def _notes_on_texts(
+    config: TrainingConfig, store: TokenStore, tokenizer: "PreTrainedTokenizerFast"
+) -> Iterator[str]:
+    """Yield lines on how the texts were read, some of them, and the words added for them."""
+    yield store.report_line
+    shown = SAMPLES_OF_DRY_RUN if config.dry_run else SAMPLES
+    yield from sample_lines(store.train, tokenizer, shown)
+    if config.add_words_file:
+        words = read_words(config.add_words_file)
+        yield from report_added_words(tokenizer, words, store.train.tokens)
 
 
 def count_steps(config: TrainingConfig, num_sequences: int, global_batch_size: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
@@ -20,9 +21,10 @@ from mlm.checkpoint.run_state import (
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
-from mlm.evaluation.evaluator import Evaluator, Figures
+from mlm.evaluation.evaluator import EvaluationStopped, Evaluator, Figures
 from mlm.terminal.progress import Bar
 from mlm.terminal.progress import progress as sign_of_life
+from mlm.terminal.tables import format_number
 from mlm.training.compiled_learner import compile_learner
 from mlm.training.event_log import EventLog
 from mlm.training.preparation import Preparation
@@ -118,6 +120,7 @@ class TrainingRun:
                 self._evaluate_before()
             self._evaluate_if_due()  # if the run was stopped before it evaluated
             self._train_with_pauses()
+            self._report_early_stop()
             self._save()  # what is killed or fails after this need not train again
             with sign_of_life("writing the last state"):
                 self._saver.wait()
@@ -125,6 +128,8 @@ class TrainingRun:
             raise self._make_stopped()
 
     def _train_with_pauses(self) -> None:
+        if processes.any_of(self._stop.is_asked()):  # before the first step is compiled
+            self._save_and_stop()
         with step_bar(self._prepared.total_steps, self.progress.step) as steps:
             for step in self._pauses():
                 steps.bar.seconds_later = self._seconds_of_evaluations()
@@ -150,12 +155,19 @@ class TrainingRun:
 
     def _is_over(self) -> bool:
         """Return whether this is the last step, or early stopping ends the run."""
-        patience, waited = (
-            self.config.early_stopping_patience,
-            self.progress.evaluations_without_gain,
-        )
-        has_stalled = patience is not None and waited >= patience
-        return has_stalled or self.progress.step >= self._prepared.total_steps
+        return self._has_stalled() or self.progress.step >= self._prepared.total_steps
+
+    def _has_stalled(self) -> bool:
+        patience = self.config.early_stopping_patience
+        return patience is not None and self.progress.evaluations_without_gain >= patience
+
+    def _report_early_stop(self) -> None:
+        step, total = self.progress.step, self._prepared.total_steps
+        if self._has_stalled() and step < total:
+            self._report(
+                f"ended at step {step:,} of {total:,}: no gain on held-out texts in "
+                f"{self.progress.evaluations_without_gain} evaluations (--early_stopping_patience)"
+            )
 
     def _train_until(self, end: int, steps: StepBar) -> None:
         """Train to step `end`, or to a step before it after which to stop or to save."""
@@ -207,15 +219,18 @@ class TrainingRun:
         """Evaluate and save if due. Raises TrainingStopped if the run has to stop here."""
         progress, config = self.progress, self.config
         if processes.any_of(self._stop.is_set()):
-            self._save()
-            self._saver.wait()
-            raise self._make_stopped()
+            self._save_and_stop()
         self._saver.check()
         if progress.step == self._prepared.total_steps:
             return  # `final_figures` does the rest
         saved = self._evaluate_if_due()
         if not saved and (progress.step % config.save_steps == 0 or self._saver.is_due()):
             self._save()
+
+    def _save_and_stop(self) -> NoReturn:
+        self._save()
+        self._saver.wait()
+        raise self._make_stopped()
 
     def _make_stopped(self) -> TrainingStopped:
         output = Path(self.config.output_dir)
@@ -273,19 +288,26 @@ class TrainingRun:
         return self.progress.note_evaluation(figures.loss)
 
     def _evaluate(self, when: str) -> Figures:
-        with self._stop.keeping_back():
-            figures = self._evaluator.figures()
+        try:
+            with self._stop.keeping_back():
+                figures = self._evaluator.figures(self._stops_in_evaluations)
+        except EvaluationStopped:  # the run that resumes here repeats it
+            self._save_and_stop()
         self.progress.evaluation_seconds = self._evaluator.seconds
         if not math.isfinite(figures.loss):
             raise TrainingError(
                 f"the validation loss is not finite ({when}); lower --learning_rate"
             )
         self._report(
-            f"{when}: masked-token perplexity {figures.perplexity:.2f} (loss {figures.loss:.4f} "
-            f"nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
+            f"{when}: masked-token perplexity {format_number(figures.perplexity)} (loss "
+            f"{figures.loss:.4f} nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
             f"{figures.num_tokens:,} masked tokens in held-out documents",
         )
         return figures
+
+    def _stops_in_evaluations(self) -> bool:
+        """Return whether a signal came; processes of a cluster evaluate to the end, together."""
+        return processes.count() == 1 and self._stop.is_asked()
 
     # Save
 

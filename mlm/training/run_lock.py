@@ -23,9 +23,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         lock = FileLock(path, timeout=0)
         lock.acquire()
     except Timeout:
-        raise ConfigError(
-            f"another run is training in {str(folder)!r}; wait for it, or give another --output_dir"
-        ) from None
+        raise _is_locked(folder) from None
     except OSError as error:
         raise ConfigError(
             f"cannot write to {str(folder)!r}: {error.strerror}; choose another --output_dir"
@@ -38,3 +36,25 @@ def run_lock(folder: Path) -> Iterator[None]:
         lock.release()
         if is_new and not any(folder.iterdir()):
             folder.rmdir()  # a run that was refused leaves nothing
+
+
+def check_not_locked(folder: Path) -> None:
+    """Raise ConfigError if another run holds the lock; `run_lock` decides, but later."""
+    from filelock import FileLock, Timeout
+
+    path = folder / LOCK
+    if not path.exists():
+        return
+    try:
+        with FileLock(path, timeout=0):
+            pass  # a killed run has left the file
+    except Timeout:
+        raise _is_locked(folder) from None
+    except OSError:
+        return  # `run_lock` says what is wrong
+
+
+def _is_locked(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"another run is training in {str(folder)!r}; wait for it, or give another --output_dir"
+    )

@@ -3,9 +3,11 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+STOPPING = "stopping as soon as the current step has ended and a state is saved"
 
 
 class StopRequest:
@@ -64,18 +66,33 @@ def interrupted_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signals(stop: StopRequest) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM request a stop after the current step, however often they come."""
+def stop_on_signals(stop: StopRequest, report: Callable[[str], None]) -> Iterator[None]:
+    """Let Ctrl-C and other signals request a stop after the current step, however often they come.
+
+    A terminal that closes counts as one, unless `nohup` has it ignored. The first signal is
+    reported at once: a step may take minutes.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def request_stop(signum: int, frame: FrameType | None) -> None:
-        stop.set()
+        if not stop.is_asked():
+            stop.set()
+            # A thread may wait for a lock of the stream; the interrupted code may hold it.
+            threading.Thread(target=report, args=(STOPPING,)).start()
 
-    before = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, request_stop) for s in _stop_signals()}
     try:
         yield
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    signals = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup and signal.getsignal(hangup) != signal.SIG_IGN:
+        signals.append(hangup)
+    return signals

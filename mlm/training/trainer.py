@@ -91,7 +91,7 @@ def _train(
         processes.only_first(lambda: _remove_states(config, states))
     try:
         with run.open_curves():
-            with stop_on_signals(stop):
+            with stop_on_signals(stop, report):
                 run.train_to_end()
             with interrupted_by_signals():
                 result = result_of(prepared, run.progress, run.final_figures())

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -308,3 +309,15 @@ def test_fp16_scales_its_loss_alike_on_every_replica(tensorflow_runs):
     assert one["loss_scale"] == several["loss_scale"] == FIRST_LOSS_SCALE / 2
     assert one["losses"] == pytest.approx(exact["losses"], abs=0.02)
     assert_same_run(several, one, 0.02)
+
+
+def test_tensorflow_gives_no_advice_to_users(monkeypatch):
+    tensorflow = pytest.importorskip("tensorflow")
+    logger = tensorflow.get_logger()
+    before = logger.level
+    logger.setLevel("WARNING")
+    try:
+        startup.load_backend()
+        assert not logger.isEnabledFor(logging.WARNING) and logger.isEnabledFor(logging.ERROR)
+    finally:
+        logger.setLevel(before)

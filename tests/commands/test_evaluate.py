@@ -6,7 +6,12 @@ import json
 import pytest
 
 from mlm.commands.evaluate import main
-from mlm.commands.evaluation_report import comparison_text, evaluation_json, verdict_text
+from mlm.commands.evaluation_report import (
+    comparison_text,
+    evaluation_json,
+    evaluation_text,
+    verdict_text,
+)
 from mlm.evaluation.checkpoint_evaluation import Evaluation, WordFigures, evaluate
 from mlm.evaluation.evaluator import Figures
 from mlm.evaluation.held_out import HeldOut
@@ -67,26 +72,35 @@ def test_figures_of_no_word_are_null():
     assert words == {"top1": None, "top5": None, "num_words": 0}
 
 
+@pytest.mark.parametrize(("count", "is_doubted"), [(499, True), (500, False)])
+def test_figures_of_few_tokens_are_doubted(count, is_doubted):
+    measured = Evaluation(
+        Figures(2.0, 0.5, 0.75, count), WordFigures(0.3, 0.4, 90), HeldOut(("x.csv",)), None
+    )
+    assert ("may be chance" in evaluation_text(measured)) == is_doubted
+
+
 @pytest.mark.parametrize(
-    ("error", "opening", "end"),
+    ("error", "documents", "opening", "end"),
     [
-        (0.02, "b is better than a: 1.2984 against 1.4427 bits a character", "7.2 times its"),
-        (0.1, "No clear winner: b has 1.2984 against 1.4427", "less than twice its standard"),
-        (None, "No clear winner: ", "it cannot be said how sure that is."),
+        (0.02, 300, "b is better than a: 1.2984 against 1.4427 bits a character", "7.2 times its"),
+        (0.1, 300, "No clear winner: b has 1.2984 against 1.4427", "300 documents, 2 times would"),
+        (0.02, 2, "No clear winner: ", "7.2 times its standard error over documents, 0.0200; with"),
+        (None, 1, "No clear winner: ", "it cannot be said how sure that is."),
     ],
 )
-def test_the_verdict_says_by_how_much_and_how_sure(error, opening, end):
-    text = verdict_text(comparison(Verdict("b", "a", 0.1443, error)))
+def test_the_verdict_says_by_how_much_and_how_sure(error, documents, opening, end):
+    text = verdict_text(comparison(Verdict("b", "a", 0.1443, error, documents)))
     assert text.startswith(opening) and end in text
 
 
 def test_with_three_models_the_next_best_is_named():
-    verdict = Verdict("b", "a", 0.1443, 0.02)
+    verdict = Verdict("b", "a", 0.1443, 0.02, 300)
     assert "a is the next best" in verdict_text(comparison(verdict, figures("c", 2.0)))
 
 
 def test_what_cannot_be_compared_and_what_was_left_out_is_said():
-    verdict = Verdict("b", "a", 0.1443, 0.02)
+    verdict = Verdict("b", "a", 0.1443, 0.02, 300)
     plain = " ".join(comparison_text(comparison(verdict)).split())
     assert "different vocabularies" not in plain and "left out" not in plain
     text = comparison_text(comparison(verdict, num_left_out=12, same_vocabulary=False))

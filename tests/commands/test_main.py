@@ -102,3 +102,20 @@ def test_an_interruption_is_one_line(monkeypatch, capsys):
     assert main(["fill", "the [MASK]"]) == 130
     out, err = capsys.readouterr()
     assert out == "" and err.splitlines()[-1] == "stopped by Ctrl-C"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">&- 2>&- <&-", 0, ""),
+        ("> /dev/full", 2, "error: No space left on device; make room and start again\n"),
+        ("| true", 141, ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["models", "--version"])
+def test_an_output_that_takes_nothing_gives_no_traceback(command, redirection, code, said):
+    line = f'sleep 0.1; "$0" -m mlm {command} {redirection}; exit ${{PIPESTATUS[0]}}'
+    ended = subprocess.run(
+        ["bash", "-c", line, sys.executable], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)

@@ -90,8 +90,29 @@ def test_a_single_document_gives_no_standard_error():
 
 
 @pytest.mark.parametrize(
-    ("difference", "error", "is_clear"),
-    [(0.3, 0.1, True), (0.19, 0.1, False), (0.3, None, False), (0.0, 0.0, False), (0.1, 0.0, True)],
+    ("difference", "error", "documents", "is_clear"),
+    [
+        (0.3, 0.1, 300, True),
+        (0.19, 0.1, 300, False),
+        (0.3, 0.1, 3, False),
+        (0.3, 0.1, 5, True),
+        (0.3, None, 1, False),
+        (0.0, 0.0, 300, False),
+        (0.1, 0.0, 300, True),
+    ],
 )
-def test_two_standard_errors_tell_models_apart(difference, error, is_clear):
-    assert Verdict("a", "b", difference, error).is_clear is is_clear
+def test_models_are_told_apart_by_standard_errors(difference, error, documents, is_clear):
+    assert Verdict("a", "b", difference, error, documents).is_clear is is_clear
+
+
+@pytest.mark.parametrize("documents", [2, 4, 10])
+def test_equal_models_are_rarely_told_apart_by_few_documents(documents):
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(2000):
+        differences = rng.normal(0, 1, documents)
+        difference, error = paired_difference(
+            differences, np.ones(documents, int), np.arange(documents)
+        )
+        found.append(Verdict("a", "b", abs(difference), error, documents).is_clear)
+    assert np.mean(found) < 0.07  # 5 % are expected

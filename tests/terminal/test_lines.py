@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import pytest
@@ -23,3 +24,24 @@ def test_long_lines_are_broken_at_spaces_without_losing_a_word(
 def test_a_command_and_a_path_stay_whole(capsys: pytest.CaptureFixture[str]):
     print_lines(f"{COMMAND}\n\ncheckpoint: /{'y' * 100}")
     assert capsys.readouterr().out == f"{COMMAND}\n\ncheckpoint:\n  /{'y' * 100}\n"
+
+
+STORY = """
+import sys
+from mlm.terminal.lines import print_lines
+for line in ("first", "second", "third"):
+    print_lines(line)
+print("the work is done", file=sys.stderr)
+"""
+
+
+def test_lines_that_nothing_takes_do_not_end_the_work():
+    command = '"$0" -c "$1" > /dev/full'
+    ended = subprocess.run(
+        ["bash", "-c", command, sys.executable, STORY], capture_output=True, text=True
+    )
+    assert ended.returncode == 0 and ended.stdout == ""
+    assert ended.stderr.splitlines() == [
+        "standard output takes no more lines (No space left on device); the work goes on",
+        "the work is done",
+    ]

@@ -137,10 +137,23 @@ def test_a_wait_is_shown_while_stderr_is_muted(on_terminal):
     assert "loading: 0:0" in shown and "advice" not in shown
 
 
-def output_on_terminal(command: list[str], stdout=None) -> str:
+def test_a_bar_that_nothing_takes_does_not_end_the_work():
+    command = '"$0" -c "$1" 2> /dev/full'
+    ended = subprocess.run(
+        ["bash", "-c", command, sys.executable, STORY], capture_output=True, text=True
+    )
+    assert ended.returncode == 0 and ended.stdout == "a line of the report\nthe end\n"
+
+
+def test_a_terminal_that_cannot_draw_gets_the_lines_of_a_log():
+    shown = output_on_terminal([sys.executable, "-c", STORY], terminal="dumb")
+    assert "compiling: 0:00\r\na line of the report\r\nthe end\r\n" in shown
+
+
+def output_on_terminal(command: list[str], stdout=None, terminal: str = "xterm") -> str:
     """Run a command on a pseudo-terminal; return all that it wrote."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    environment = {**os.environ, "TERM": terminal, "COLUMNS": "100"}
     child = subprocess.Popen(command, stdout=stdout or theirs, stderr=theirs, env=environment)
     os.close(theirs)
     chunks = []

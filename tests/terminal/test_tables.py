@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from mlm.terminal.tables import PLAIN_WIDTH, format_table
+from mlm.terminal.tables import PLAIN_WIDTH, format_number, format_table
 
 ROWS = [["before", "18.96", "45.4 %"], ["after", "8.85", "45.5 %"]]
 
@@ -35,3 +35,10 @@ def test_a_terminal_gets_styles(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[1m" in format_table(["a", "b"], [["1", "2"]])
+
+
+@pytest.mark.parametrize(
+    ("number", "written"), [(18.964, "18.96"), (8123.4, "8,123.40"), (1.046e37, "1.05e+37")]
+)
+def test_numbers_stay_short(number, written):
+    assert format_number(number) == written

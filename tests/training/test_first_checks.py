@@ -14,6 +14,7 @@ from mlm.errors import ConfigError, CorpusError
 from mlm.training import first_checks
 from mlm.training.config import TrainingConfig
 from mlm.training.first_checks import check_first, finished_record
+from mlm.training.run_lock import LOCK, run_lock
 from tests.support.places import ROOT
 
 FIGURES = {"loss": 3.0, "perplexity": 20.1, "top1": 0.4, "top5": 0.6, "num_tokens": 900}
@@ -63,11 +64,22 @@ def interrupted(tmp_path):
     """The folder of a run with a state at step 5 of 12."""
     output = tmp_path / "interrupted"
     arrays = {name: {"00000": np.zeros(2, np.float32)} for name in ("model", "optimizer")}
-    write_state(output / "state", arrays, {"step": 5, "total_steps": 12}, keep=2)
+    run = {"step": 5, "total_steps": 12}
+    run["config"] = {"model_name_or_path": "demo", "max_steps": 60}
+    write_state(output / "state", arrays, run, keep=2)
     return output
 
 
-def test_neither_tensorflow_nor_transformers_is_loaded_for_a_refusal(texts, finished, interrupted):
+@pytest.fixture
+def locked(tmp_path):
+    """The folder in which a run is training."""
+    with run_lock(tmp_path / "locked"):
+        yield tmp_path / "locked"
+
+
+def test_neither_tensorflow_nor_transformers_is_loaded_for_a_refusal(
+    texts, finished, interrupted, locked
+):
     given = f"train --train_file {shlex.quote(str(texts))} --model_name_or_path"
     refusals = {
         "train": "no text file was given",
@@ -81,6 +93,8 @@ def test_neither_tensorflow_nor_transformers_is_loaded_for_a_refusal(texts, fini
         f"{given} demo --output_dir {finished} --seed 7": "--seed was 42",
         f"{given} demo --output_dir {finished} --max_steps 60": "finished already",
         f"{given} demo --output_dir {interrupted} --overwrite_output_dir": "--discard_state",
+        f"{given} demo --output_dir {interrupted} --max_steps 61": "--max_steps was 60 when",
+        f"{given} demo --output_dir {locked}": "another run is training in",
     }
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -96,7 +110,7 @@ def test_neither_tensorflow_nor_transformers_is_loaded_for_a_refusal(texts, fini
     ends = [part.splitlines()[0] for part in parts[1:]]
     assert ends == ["[]"] * len(refusals), done.stdout
     codes = [part.rstrip().rsplit(" ", 1)[1] for part in parts[:-1]]
-    assert codes == ["0" if "help" in each or "60" in each else "2" for each in refusals]
+    assert codes == ["0" if "help" in each or "steps 60" in each else "2" for each in refusals]
     for part, said in zip(parts, refusals.values(), strict=False):
         assert said in " ".join(part.split())
 
@@ -135,6 +149,21 @@ def test_a_state_is_not_deleted_unasked(texts, interrupted):
     check_first(config_of(texts, interrupted, overwrite_output_dir=True, discard_state=True), print)
     check_first(config_of(texts, interrupted), print)
     assert (interrupted / "state" / "step-00000005").is_dir()
+
+
+def test_a_dry_run_disturbs_no_run_and_a_killed_one_locks_nothing(texts, locked, tmp_path):
+    check_first(config_of(texts, locked, dry_run=True))
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    (killed / LOCK).touch()
+    check_first(config_of(texts, killed))
+
+
+def test_a_state_of_another_run_is_refused_but_for_one_that_starts_again(texts, interrupted):
+    check_first(config_of(texts, interrupted, save_steps=7))
+    with pytest.raises(ConfigError, match="--max_steps was 60 when this run was saved and is 9"):
+        check_first(config_of(texts, interrupted, max_steps=9))
+    check_first(config_of(texts, interrupted, max_steps=9, discard_state=True))
 
 
 def test_nor_is_one_on_the_hub(texts, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from mlm.commands import evaluate, fill, push
 from mlm.terminal.tables import PLAIN_WIDTH
 from mlm.training.config import TrainingConfig
-from mlm.training.outcome import CAN_RECITE, outcome_lines, verdict
+from mlm.training.outcome import CAN_RECITE, NOTHING_BETTER, outcome_lines, verdict
 
 
 def figures(perplexity: float, top1: float = 0.454) -> dict[str, float]:
@@ -32,7 +32,22 @@ def test_the_verdict_is_by_the_figures(before, after, said):
 
 def test_a_new_model_that_learned_nothing_knew_nothing():
     said = verdict(figures(8000), figures(8000), is_new=True)
-    assert "still as it was made" in said and "knew" not in said
+    assert "has learned nothing yet" in said and "knew" not in said
+
+
+def test_a_run_that_diverged_has_a_verdict_of_one_line():
+    said = verdict(
+        figures(8000), figures(8000) | {"loss": 5000.0, "perplexity": 1e304}, is_new=True
+    )
+    assert said.startswith("worse on held-out texts: perplexity 8,000.00 -> 1.00e+304, 1.01e+304 ")
+
+
+def test_initial_weights_that_were_kept_are_not_called_good_enough():
+    record = RECORD | {"metrics": {"before": figures(29.0), "after": figures(29.0)}, "best_step": 0}
+    config = TrainingConfig(model_name_or_path="demo", load_best_model_at_end=True)
+    lines = outcome_lines(config, record, BEFORE)
+    assert NOTHING_BETTER in lines and not any("knew the language" in line for line in lines)
+    assert NOTHING_BETTER not in outcome_lines(config, record | {"best_step": 4}, BEFORE)
 
 
 TEXT = "I watched this [MASK] film."

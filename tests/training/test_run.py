@@ -20,6 +20,8 @@ from mlm.checkpoint.run_state import newest_state
 from mlm.data.batches import masking
 from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.errors import ConfigError, CorpusError, HubError, TrainingError
+from mlm.evaluation import evaluator
+from mlm.evaluation.evaluator import count_batch
 from mlm.hub.local import LocalHub
 from mlm.training import run as training_run
 from mlm.training import trainer
@@ -30,7 +32,7 @@ from mlm.training.run import evaluations_after
 from mlm.training.run_lock import run_lock
 from mlm.training.state import pusher as state_pusher
 from mlm.training.state import writer as state_writer
-from mlm.training.stopping import StopRequest
+from mlm.training.stopping import STOPPING, StopRequest, stop_on_signals
 from mlm.training.trainer import TrainingStopped, rehearse, train
 from tests.support.places import ROOT
 
@@ -101,6 +103,8 @@ def test_an_early_stop_ends_well(small_corpus, tmp_path):
     assert result.training["steps"] == 6
     assert [step for step, _ in result.training["validation_curve"]] == [0, 2, 4, 6]
     assert result.after.loss == result.before.loss
+    ended = "ended at step 6 of 100: no gain on held-out texts in 3 evaluations"
+    assert [line.startswith(ended) for line in lines].count(True) == 1
 
 
 def test_the_best_weights_are_kept(small_corpus, tmp_path):
@@ -185,6 +189,45 @@ def test_two_signals_are_as_good_as_one(straight, small_corpus, tmp_path):
     resumed = run(small_corpus, tmp_path / "run")
     assert weights(resumed) == weights(straight)
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
+
+
+@pytest.mark.parametrize(("evaluation", "step"), [(0, 0), (1, 4)])
+def test_a_signal_ends_an_evaluation_and_the_resumed_run_repeats_it(
+    straight, small_corpus, tmp_path, monkeypatch, evaluation, step
+):
+    batches_seen: list[int] = []
+
+    def interrupt(bar):
+        count_batch(bar)
+        batches_seen.append(bar.total)
+        if len(batches_seen) == evaluation * bar.total + 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    lines: list[str] = []
+    with monkeypatch.context() as patch, pytest.raises(TrainingStopped) as stop:
+        patch.setattr(evaluator, "count_batch", interrupt)
+        run(small_corpus, tmp_path / "run", lines, per_device_eval_batch_size=2)
+    assert stop.value.step == step == newest_state(tmp_path / "run" / "state").step
+    assert len(batches_seen) < (evaluation + 1) * batches_seen[0]
+    assert lines.count(STOPPING) == 1
+    resumed = run(small_corpus, tmp_path / "run")
+    assert weights(resumed) == weights(straight)
+    assert resumed.training["loss_curve"] == straight.training["loss_curve"]
+    assert [at for at, _ in resumed.training["validation_curve"]] == [0, 4, 8, 12]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+@pytest.mark.parametrize(("before", "is_asked"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+def test_a_terminal_that_closes_stops_a_run_in_order_unless_it_is_ignored(before, is_asked):
+    stop, lines = StopRequest(), []
+    usual = signal.signal(signal.SIGHUP, before)
+    try:
+        with stop_on_signals(stop, lines.append):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == before
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+    assert stop.is_asked() == is_asked
 
 
 @pytest.fixture
