@@ -31,7 +31,7 @@ class TextChecks:
         checks = (
             _about_empty_rows(report),
             self._about_short_texts(),
-            self._about_one_length(),
+            self._about_one_length() if not report.cut else "",  # parts are of about one length
             _about_control_characters(report),
             _about_unknown_tokens(num_unknown, num_tokens),
         )
