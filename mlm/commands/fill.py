@@ -182,7 +182,8 @@ def _fill_file(model: "FillMask", given: argparse.Namespace) -> None:
                     first = first or f"the first in row {result.number}: {result.error}"
         column = f" of column {table.column!r}" if table.column else ""
         bad = f"; {refused:,} without words, {first}" if refused else ""
-        print(f"{filled:,} rows{column}{bad}", file=sys.stderr)
+        rows = f"{filled:,} row" + ("s" if filled != 1 else "")
+        print(f"{rows}{column}{bad}", file=sys.stderr)
         for note in _notes(table, given):
             print(note, file=sys.stderr)
 

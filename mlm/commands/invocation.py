@@ -14,6 +14,7 @@ from mlm.terminal.lines import discard_output
 
 FAILED = 2  # exit code for bad arguments, bad data and a refusal of the Hub
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+STOPPED = "stopped by Ctrl-C"
 BROKEN_PIPE = 141  # exit code if nobody reads the output any more: 128 + SIGPIPE
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what a user may have of it
 
@@ -85,7 +86,7 @@ def exit_code(run: Callable[[], int | None]) -> int:
 def interrupted() -> int:
     """Say that Ctrl-C ended a command; return its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is decided
-    print("stopped by Ctrl-C", file=sys.stderr)
+    print(STOPPED, file=sys.stderr)
     return INTERRUPTED
 
 

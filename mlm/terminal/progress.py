@@ -158,7 +158,7 @@ def _open_display() -> ExitStack:
     from rich.live import Live
 
     with ExitStack() as stack:
-        console = Console(file=stack.enter_context(_own_stderr()))
+        console = Console(file=stack.enter_context(own_stderr()))
         display = Live(
             get_renderable=_drawn_bars,
             console=console,
@@ -171,7 +171,7 @@ def _open_display() -> ExitStack:
 
 
 @contextmanager
-def _own_stderr() -> Iterator[TextIO]:
+def own_stderr() -> Iterator[TextIO]:
     """Yield a stream to where stderr goes now; it is heard while descriptor 2 is muted."""
     try:
         descriptor = os.dup(sys.stderr.fileno())
@@ -221,7 +221,7 @@ def _drawn_bars() -> "RenderableType":
 @contextmanager
 def _written_to_log(bar: Bar) -> Iterator[None]:
     """Write a line when the wait is longer than `PATIENCE`, and one every `LOG_SECONDS`."""
-    with _own_stderr() as stream:
+    with own_stderr() as stream:
         ended = threading.Event()
         writer = threading.Thread(target=_write_lines, args=(bar, stream, ended), daemon=True)
         writer.start()

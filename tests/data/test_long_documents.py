@@ -68,7 +68,7 @@ def test_a_part_of_a_single_book_is_held_out_and_said(tmp_path, book_file, small
     assert 0.02 < validation / (train + validation) < 0.1
     rows, cut, *warnings = store.report_line.split("\n")
     assert not any("characters each" in line for line in warnings)
-    assert rows.startswith("1 rows read from 1 file: 0 empty and 0 repeated dropped, 0 with HTML")
+    assert rows.startswith("1 row read from 1 file: 0 empty and 0 repeated dropped, 0 with HTML")
     assert cut == (
         f"1 document of over 100,000 characters was cut at the ends of sentences into "
         f"{train + validation} documents of at most 5,000, so that some can be held out"

@@ -44,8 +44,9 @@ class TextReport:
         column = f" (column {', '.join(sorted(self.columns))})" if self.columns else ""
         files = f"{self.files:,} file" + ("s" if self.files != 1 else "")
         held_out = f", {self.held_out:,} also in the validation files" if self.held_out else ""
+        rows = f"{self.rows:,} row" + ("s" if self.rows != 1 else "")
         return (
-            f"{self.rows:,} rows read from {files}{column}: {self.empty:,} empty and "
+            f"{rows} read from {files}{column}: {self.empty:,} empty and "
             f"{self.repeated:,} repeated{held_out} dropped, {self.with_html:,} with HTML cleaned"
         )
 
