@@ -34,7 +34,7 @@ MAY_IMPORT = {  # library -> the only places that may
     "tensorflow": ("mlm/backend/", "mlm/model/fused/tensorflow.py", "mlm/training/step/tensorflow"),
     "jax": ("mlm/backend/", "mlm/training/step/jax.py"),
     "gradio": ("mlm/playground/", "app.py"),
-    "rich": ("mlm/terminal/",),
+    "rich": ("mlm/terminal/", "scripts/record_terminal.py"),
     "huggingface_hub": ("mlm/hub/", "scripts/benchmarks/"),
     "ai_edge_litert": ("mlm/inference/engines/litert/",),
     "torch": ("scripts/benchmarks/",),
