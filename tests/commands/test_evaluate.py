@@ -49,7 +49,7 @@ def test_two_models_are_shown_side_by_side(texts_file, tiny_bert_folder, capsys)
         f"{model['bits_per_character']:.4f}" for model in found["models"]
     ]
     assert table["perplexity"] == [
-        f"{model['tokens']['perplexity']:.2f}" for model in found["models"]
+        f"{model['tokens']['perplexity']:,.2f}" for model in found["models"]
     ]
     assert f"{found['num_words']:,} words" in " ".join(printed.out.split())
     assert printed.err.startswith(f"measuring demo, {tiny_bert_folder} on {texts_file}\n")

@@ -35,6 +35,7 @@ from mlm.training.state import writer as state_writer
 from mlm.training.stopping import STOPPING, StopRequest, stop_on_signals
 from mlm.training.trainer import TrainingStopped, rehearse, train
 from tests.support.places import ROOT
+from tests.support.sweeps import slow
 
 TOKEN = "hf_of_the_training_run_test"
 SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
@@ -191,7 +192,7 @@ def test_two_signals_are_as_good_as_one(straight, small_corpus, tmp_path):
     assert resumed.training["loss_curve"] == straight.training["loss_curve"]
 
 
-@pytest.mark.parametrize(("evaluation", "step"), [(0, 0), (1, 4)])
+@pytest.mark.parametrize(("evaluation", "step"), [(0, 0), slow(1, 4)])
 def test_a_signal_ends_an_evaluation_and_the_resumed_run_repeats_it(
     straight, small_corpus, tmp_path, monkeypatch, evaluation, step
 ):
