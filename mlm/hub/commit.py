@@ -1,4 +1,4 @@
-"""One commit to a repository: sent with retries, recognised if its answer was lost, and checked.
+"""One commit to a repository: sent with retries, recognized if its answer was lost, and checked.
 
 A Change names the commit that it goes on top of, so that a commit which someone else makes in the
 meantime is never overwritten.
@@ -83,7 +83,7 @@ def commit_change(
             parent_commit=change.parent,
         ).oid
 
-    def send_or_recognise() -> str:
+    def send_or_recognize() -> str:
         try:
             return send()
         except Exception:
@@ -91,7 +91,7 @@ def commit_change(
                 return arrived  # only the answer was lost
             raise
 
-    return call_hub(purpose, send_or_recognise, PUSH_ATTEMPTS)
+    return call_hub(purpose, send_or_recognize, PUSH_ATTEMPTS)
 
 
 def _arrived_commit(api: "HfApi", change: Change, newest: str | None, conflict: str) -> str | None:

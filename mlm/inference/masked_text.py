@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mlm.checkpoint.strict_json import has_lone_surrogate
 from mlm.errors import CheckpointError, InputError
 from mlm.inference.engines.engine import Question
-from mlm.inference.filling import find_masks, normalise_masks
+from mlm.inference.filling import find_masks, normalize_masks
 from mlm.inference.predictor import Predictor
 from mlm.inference.reading_losses import find_losses
 from mlm.inference.vocabulary import Vocabulary
@@ -34,15 +34,15 @@ def read_masked(predictor: Predictor, vocabulary: Vocabulary, text: object) -> M
     """
     mask_token = predictor.mask_token
     plain, spans = _check_masked(text, mask_token)
-    normalised, note = normalise_masks(plain, mask_token)
-    input_ids, offsets = predictor.encode_with_offsets(normalised)
+    normalized, note = normalize_masks(plain, mask_token)
+    input_ids, offsets = predictor.encode_with_offsets(normalized)
     positions = [i for i, token_id in enumerate(input_ids) if token_id == predictor.mask_id]
     if len(positions) != len(spans):
         raise CheckpointError(
             f"{predictor.name} cannot read this text: its tokenizer finds {len(positions)} of "
             f"{len(spans)} masks."
         )
-    losses = find_losses(vocabulary, normalised, input_ids, offsets)
+    losses = find_losses(vocabulary, normalized, input_ids, offsets)
     notes = " ".join(filter(None, [note, losses.note()]))
     question = Question(input_ids, positions)
     return MaskedText(plain, spans, notes or None, question, losses.warning())
