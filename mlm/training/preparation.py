@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlm.backend import processes
 from mlm.backend.devices import Device, choose_device
-from mlm.data.batches.masked_batches import EvaluationBatches, MaskedBatches, evaluation_batches
+from mlm.data.batches.evaluation_batches import EvaluationBatches, evaluation_batches
+from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.data.tokens.corpus import build_token_store
 from mlm.data.tokens.sample_texts import sample_lines
 from mlm.data.tokens.sharded_tokens import open_token_stores

@@ -17,7 +17,7 @@ from huggingface_hub.utils import close_session
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.checkpoint.tokenizer import encode_texts
 from mlm.commands.evaluation_report import evaluation_text
-from mlm.data.batches.masked_batches import evaluation_batches
+from mlm.data.batches.evaluation_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.data.tokens.word_boundaries import WordBoundaries

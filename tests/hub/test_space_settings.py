@@ -58,7 +58,7 @@ def test_a_secret_without_a_value_is_refused():
 
 
 def test_a_value_on_the_command_line_is_refused_and_not_repeated():
-    with pytest.raises(ConfigError, match="'KEY' is not the name of a variable alone") as refused:
+    with pytest.raises(ConfigError, match="'KEY' is not a variable's name") as refused:
         space_secrets(["KEY=tell-nobody"], {})
     assert "tell-nobody" not in str(refused.value)
 
