@@ -1,4 +1,4 @@
-"""Measure a checkpoint folder on held-back texts and examples, and write both into its card.
+"""Measure a checkpoint folder on held-out texts and examples, and write both into its card.
 
 mlm card runs/imdb --validation_file test.csv.gz --example "A [MASK] film."
 mlm card runs/imdb --language en --license apache-2.0 --hub_space me/page

@@ -40,8 +40,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--model", default="demo", help="ids on the Hub, separated by commas, as in MLM_MODEL")
     add("--private", action="store_true", help="make a new Space private")
     add("--hardware", help=f"{' or '.join(HARDWARE)}; default: what the Space has")
-    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="anybody can read it")
-    add("--secret", action="append", default=[], metavar="NAME", help="value of SPACE_NAME or NAME")
+    variable = "environment variable of the Space, which anybody can read"
+    add("--variable", action="append", default=[], metavar="NAME=VALUE", help=variable)
+    secret = (
+        "secret of the Space; its value is that of SPACE_NAME, or else NAME, in your environment"
+    )
+    add("--secret", action="append", default=[], metavar="NAME", help=secret)
     add("--wait", action="store_true", help="wait until the Space runs, or fails")
     add("--dry_run", action="store_true", help="show the settings and files, and send nothing")
     add("--json", action="store_true", help="with --dry_run: print JSON with each file's hash")

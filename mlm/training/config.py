@@ -65,13 +65,13 @@ class TrainingConfig:
     encoding: str | None = texts(None, "Encoding of the text files. Default: UTF-8.")
     encoding_errors: Literal["strict", "replace", "ignore"] = texts(
         "strict",
-        "Bytes that the encoding does not know: stop, put U+FFFD in their place, or leave them "
-        "out; how many is reported.",
+        "Bytes that the encoding does not know. strict: stop; replace: put U+FFFD in their place; "
+        "ignore: leave them out. Their number is reported.",
     )
     clean_html: Literal["auto", "yes", "no"] = texts(
         "auto",
-        "Remove HTML from the texts: what is surely markup; every known tag, escaped ones too; or "
-        "nothing.",
+        "HTML to remove from the texts. auto: what is surely markup; yes: every known tag, escaped "
+        "ones too; no: nothing.",
     )
     max_train_samples: int | None = texts(
         None, "Maximum number of training documents.", bounds=COUNT
@@ -157,13 +157,13 @@ class TrainingConfig:
     )
 
     per_device_train_batch_size: int = optimization(
-        16, "Sequences per replica in a training step.", bounds=COUNT
+        16, "Sequences per device (replica) in a training step.", bounds=COUNT
     )
     per_device_eval_batch_size: int = optimization(
-        32, "Sequences per replica in an evaluation step.", bounds=COUNT, moves_weights=False
+        32, "Sequences per device in an evaluation step.", bounds=COUNT, moves_weights=False
     )
     gradient_accumulation_steps: int = optimization(
-        1, "Batches per replica whose gradients are summed into one update.", bounds=COUNT
+        1, "Batches per device whose gradients are summed into one update.", bounds=COUNT
     )
     max_steps: int = optimization(
         -1, "Number of optimizer updates; if positive, overrides --num_train_epochs."
@@ -180,7 +180,8 @@ class TrainingConfig:
         0.0, "Warm-up as a share of all steps, if --warmup_steps is 0.", bounds=SHARE
     )
     optim: Literal["adamw", "muon"] = optimization(
-        "adamw", "AdamW; or Muon for the matrices inside the layers and AdamW for the rest."
+        "adamw",
+        "Optimizer: AdamW; or Muon for the matrices inside the layers and AdamW for the rest.",
     )
     weight_decay: float = optimization(
         0.01, "Decoupled weight decay, not applied to biases and norms.", bounds=NOT_NEGATIVE
@@ -209,7 +210,7 @@ class TrainingConfig:
     distributed: bool = optimization(
         False,
         "Train together with the other processes of a cluster, on JAX; see "
-        "mlm/backend/processes.py.",
+        "docs/kaggle_and_clusters.md.",
         moves_weights=False,
     )
     skip_bad_steps: int = optimization(
