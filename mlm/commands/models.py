@@ -37,8 +37,8 @@ HONESTY = (
     "the card before you publish."
 )
 INCOMPLETE = (
-    "* Not checked: its main branch may lack safetensors weights, or model_type in config.json. If it "
-    "does, the run says so at once; the Hub often has safetensors weights as a pull request: "
+    "* Not checked: its main branch may lack safetensors weights, or model_type in config.json. If "
+    "so, the run says it at once; the Hub often has safetensors weights as a pull request: "
     "--model_revision refs/pr/N."
 )
 INDENT = "    "

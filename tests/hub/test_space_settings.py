@@ -36,8 +36,8 @@ def test_a_limit_that_was_raised_here_is_raised_there(monkeypatch):
     [
         ("NOTHING", "NOTHING' has no value; expected NAME=VALUE"),
         ("MLM_MODEL=demo", "what --model says"),
-        ("A-B=1", "'A-B' is not the name"),
-        ("=1", "'' is not the name"),
+        ("A-B=1", "'A-B' is not a variable's name"),
+        ("=1", "'' is not a variable's name"),
         ("KEY=hf_abcdefgh", "looks like a token.*--secret KEY"),
     ],
 )
