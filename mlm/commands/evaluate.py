@@ -20,10 +20,11 @@ from mlm.commands.arguments import (
     setting_help,
 )
 from mlm.commands.invocation import exit_code, program
-from mlm.commands.waits import load_keras, say
+from mlm.commands.waits import load_keras
 from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
 from mlm.errors import ConfigError
 from mlm.hub.pull import check_name
+from mlm.terminal.lines import say
 from mlm.training.config import TrainingConfig
 
 RECORDED = "the training run's value"

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
 from mlm.commands.space_report import SpacePlan, plan_json, plan_text
-from mlm.commands.waits import say, upload_progress
+from mlm.commands.waits import upload_progress
 from mlm.errors import ConfigError
 from mlm.hub.space.settings import (
     HARDWARE,
@@ -28,6 +28,7 @@ from mlm.hub.space.settings import (
     space_secrets,
     space_variables,
 )
+from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
 
 

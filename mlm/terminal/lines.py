@@ -27,6 +27,11 @@ def print_lines(text: str) -> None:
             )
 
 
+def say(line: str) -> None:
+    """Print a line for whoever waits, on stderr, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def discard_output() -> None:
     """Send what is printed from here on nowhere, and what is waiting to be written."""
     null = os.open(os.devnull, os.O_WRONLY)
