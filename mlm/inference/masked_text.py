@@ -1,9 +1,10 @@
 """A user's text with masks in it: checked, encoded, its masks found."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlm.checkpoint.strict_json import has_lone_surrogate
-from mlm.errors import CheckpointError, InputError
+from mlm.errors import CheckpointError, InputError, UserError
 from mlm.inference.engines.engine import Question
 from mlm.inference.filling import find_masks, normalize_masks
 from mlm.inference.predictor import Predictor
@@ -70,3 +71,16 @@ def _check_masked(text: object, mask_token: str) -> tuple[str, list[tuple[int, i
     if len(masks) > MAX_MASKS:
         raise InputError(f"The text has {len(masks)} masks; at most {MAX_MASKS} are filled.")
     return text, [mask.span() for mask in masks]
+
+
+def read_each(texts: Sequence[object], read: Callable[[object], MaskedText]) -> list[MaskedText]:
+    """Read texts. Raises as `read`; of several texts, the error names the one at fault."""
+    masked = []
+    for number, text in enumerate(texts, 1):
+        try:
+            masked.append(read(text))
+        except UserError as error:
+            if len(texts) == 1:
+                raise
+            raise type(error)(f"Text {number} of {len(texts)}: {error}") from None
+    return masked

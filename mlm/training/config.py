@@ -6,7 +6,6 @@ Names are those of the ecosystem's `run_mlm.py` and `TrainingArguments` wherever
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from mlm.checkpoint.strict_json import JsonObject
@@ -14,7 +13,7 @@ from mlm.data.batches import MIN_SEQ_LENGTH
 from mlm.errors import ConfigError
 from mlm.hub.names import BRANCH, DATASET, LANGUAGE, LICENCE, SPACE, TAG
 from mlm.training.config_rules import check_rules
-from mlm.training.setting import Bounds, Form, check_values, setting, settings_of
+from mlm.training.setting import Bounds, Form, check_values, setting, settings_of, without_folders
 
 COUNT = Bounds(at_least=1)
 NOT_NEGATIVE = Bounds(at_least=0)
@@ -345,13 +344,7 @@ class TrainingConfig:
 
     def to_public_dict(self) -> JsonObject:
         """Return the settings with local paths reduced to their last part."""
-        settings = settings_of(self)
-        return {
-            name: _without_folder(value, local=settings[name].path == "local")
-            if settings[name].path
-            else value
-            for name, value in self.to_dict().items()
-        }
+        return without_folders(self)
 
     @classmethod
     def from_dict(cls, settings: JsonObject) -> "TrainingConfig":
@@ -360,17 +353,3 @@ class TrainingConfig:
         if unknown:
             raise ConfigError(f"unknown setting {unknown[0]!r}; `mlm train --help` lists them all")
         return cls(**settings)
-
-
-def _without_folder(value: object, *, local: bool) -> object:
-    """Reduce a path, or each of a list, to its last part; a URL stays, so does a Hub id."""
-    if isinstance(value, list):
-        return [_without_folder(each, local=local) for each in value]
-    if (
-        not isinstance(value, str)
-        or not value
-        or "://" in value
-        or not (local or Path(value).expanduser().is_dir())
-    ):
-        return value
-    return Path(value).name
