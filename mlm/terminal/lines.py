@@ -22,7 +22,7 @@ def print_lines(text: str) -> None:
         discard_output()
         with suppress(OSError):
             print(
-                f"standard output takes no more lines ({error.strerror}); the work goes on",
+                f"standard output takes no more lines ({error.strerror}); the run continues",
                 file=sys.stderr,
             )
 

@@ -42,6 +42,6 @@ def test_lines_that_nothing_takes_do_not_end_the_work():
     )
     assert ended.returncode == 0 and ended.stdout == ""
     assert ended.stderr.splitlines() == [
-        "standard output takes no more lines (No space left on device); the work goes on",
+        "standard output takes no more lines (No space left on device); the run continues",
         "the work is done",
     ]
