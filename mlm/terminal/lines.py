@@ -16,8 +16,8 @@ def print_lines(text: str) -> None:
     the program goes on: a run of hours is worth more than its log.
     """
     try:
-        for line in text.splitlines() or [""]:
-            print(line if _is_laid_out(line) else _broken(line), flush=True)
+        for line in wrapped(text).splitlines() or [""]:
+            print(line, flush=True)
     except OSError as error:
         discard_output()
         with suppress(OSError):
@@ -25,6 +25,11 @@ def print_lines(text: str) -> None:
                 f"standard output takes no more lines ({error.strerror}); the run continues",
                 file=sys.stderr,
             )
+
+
+def wrapped(text: str) -> str:
+    """Return text with its long lines broken at spaces, but for those that begin with a space."""
+    return "\n".join(line if _is_laid_out(line) else _broken(line) for line in text.splitlines())
 
 
 def say(line: str) -> None:
