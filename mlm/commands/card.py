@@ -1,4 +1,4 @@
-"""Measure a checkpoint folder on held-back texts and examples, and write both into its card.
+"""Measure a checkpoint folder on held-out texts and examples, and write both into its card.
 
 mlm card runs/imdb --validation_file test.csv.gz --example "A [MASK] film."
 mlm card runs/imdb --language en --license apache-2.0 --hub_space me/page
@@ -11,8 +11,9 @@ from pathlib import Path
 from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.arguments import check_files, check_settings, setting_help
 from mlm.commands.invocation import exit_code, program
-from mlm.commands.waits import load_keras, say
+from mlm.commands.waits import load_keras
 from mlm.hub.pull import check_folder
+from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
 from mlm.training.card.stated import SETTINGS
 

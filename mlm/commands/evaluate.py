@@ -20,10 +20,11 @@ from mlm.commands.arguments import (
     setting_help,
 )
 from mlm.commands.invocation import exit_code, program
-from mlm.commands.waits import load_keras, say
+from mlm.commands.waits import load_keras
 from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
 from mlm.errors import ConfigError
 from mlm.hub.pull import check_name
+from mlm.terminal.lines import say, wrapped
 from mlm.training.config import TrainingConfig
 
 RECORDED = "the training run's value"
@@ -120,7 +121,7 @@ def _measure(given: argparse.Namespace, settings: dict[str, Any]) -> None:
 
     (name,) = given.models
     measured = evaluate(name, given.validation_file, revision=given.model_revision, **settings)
-    print(evaluation_json(name, measured) if given.json else evaluation_text(measured))
+    print(evaluation_json(name, measured) if given.json else wrapped(evaluation_text(measured)))
 
 
 def _compare(given: argparse.Namespace, settings: dict[str, Any]) -> None:

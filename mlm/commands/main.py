@@ -17,13 +17,13 @@ from mlm.commands.invocation import (
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "models": "list base models to start from: size, languages, which to take",
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
-    "tokenize": "make a token store of texts, to train on",
-    "evaluate": "measure a checkpoint on texts",
+    "tokenize": "make a token store, for more texts than one disk holds",
+    "evaluate": "measure a checkpoint on texts, or compare several",
     "card": "measure a checkpoint and write the figures into its card",
     "push": "publish a checkpoint folder on the Hugging Face Hub",
     "fill": "fill the masks of a sentence, or of a file of sentences",
-    "serve": "open the page on one or more checkpoints",
-    "space": "make a Hugging Face Space of the page",
+    "serve": "open the web page on one or more checkpoints",
+    "space": "put the web page on the Hub, as a Space",
 }
 TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec", "charset_normalizer")
 NEEDS = {  # command -> an extra of the project, and libraries that it installs
@@ -39,7 +39,7 @@ HELP = "\n".join(
     [
         USAGE,
         "",
-        "Adapt a BERT-like model to your texts, publish it, ask it.",
+        "Adapt a BERT-like model to your texts, publish it, use it.",
         "",
         *(f"  {name:{WIDTH}}  {about}" for name, about in COMMANDS.items()),
         "",

@@ -37,9 +37,9 @@ HONESTY = (
     "the card before you publish."
 )
 INCOMPLETE = (
-    "* Not known: whether its main branch has all that is read (safetensors weights, model_type in "
-    "config.json). If not, the run says so at once; the Hub often has safetensors as a pull "
-    "request: --model_revision refs/pr/N."
+    "* Not checked: its main branch may lack safetensors weights, or model_type in config.json. If "
+    "so, the run says it at once; the Hub often has safetensors weights as a pull request: "
+    "--model_revision refs/pr/N."
 )
 INDENT = "    "
 
@@ -92,7 +92,7 @@ def _parts(models: Sequence[BaseModel], *, show_choice: bool) -> Iterator[str]:
     if show_choice:
         yield format_table(["for", "take"], [list(row) for row in TAKE], numbers=False)
         refused = [[name, reason] for name, reason in REFUSED.items()]
-        yield format_table(["not", "because"], refused, numbers=False)
+        yield format_table(["does not work", "because"], refused, numbers=False)
     notes = [HONESTY]
     if any(not model.is_complete for model in models):
         notes.append(INCOMPLETE)

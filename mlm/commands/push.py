@@ -15,8 +15,9 @@ from pathlib import Path
 
 from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
-from mlm.commands.waits import say, upload_progress
+from mlm.commands.waits import upload_progress
 from mlm.hub.pull import check_folder
+from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
 
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.invocation import exit_code, program
 from mlm.commands.space_report import SpacePlan, plan_json, plan_text
-from mlm.commands.waits import say, upload_progress
+from mlm.commands.waits import upload_progress
 from mlm.errors import ConfigError
 from mlm.hub.space.settings import (
     HARDWARE,
@@ -28,6 +28,7 @@ from mlm.hub.space.settings import (
     space_secrets,
     space_variables,
 )
+from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
 
 
@@ -40,8 +41,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--model", default="demo", help="ids on the Hub, separated by commas, as in MLM_MODEL")
     add("--private", action="store_true", help="make a new Space private")
     add("--hardware", help=f"{' or '.join(HARDWARE)}; default: what the Space has")
-    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="anybody can read it")
-    add("--secret", action="append", default=[], metavar="NAME", help="value of SPACE_NAME or NAME")
+    variable = "environment variable of the Space, which anybody can read"
+    add("--variable", action="append", default=[], metavar="NAME=VALUE", help=variable)
+    secret = (
+        "secret of the Space; its value is that of SPACE_NAME, or else NAME, in your environment"
+    )
+    add("--secret", action="append", default=[], metavar="NAME", help=secret)
     add("--wait", action="store_true", help="wait until the Space runs, or fails")
     add("--dry_run", action="store_true", help="show the settings and files, and send nothing")
     add("--json", action="store_true", help="with --dry_run: print JSON with each file's hash")

@@ -18,9 +18,9 @@ import argparse
 from mlm.backend.startup import keep_pytorch_out
 from mlm.commands.arguments import check_files, check_settings, setting_help
 from mlm.commands.invocation import exit_code, program
-from mlm.commands.waits import say
 from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
 from mlm.hub.pull import check_name
+from mlm.terminal.lines import say, wrapped
 from mlm.terminal.progress import progress
 from mlm.training.config import TrainingConfig
 
@@ -83,5 +83,5 @@ def _tokenize(given: argparse.Namespace) -> None:
         clean_html=given.clean_html,
         validation_split_percentage=given.validation_split_percentage,
     )
-    print(store.report_line, *sample_lines(store.train, tokenizer), sep="\n")
+    print(wrapped(store.report_line), *sample_lines(store.train, tokenizer), sep="\n")
     print(f"token store: {given.folder}")

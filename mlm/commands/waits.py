@@ -1,4 +1,4 @@
-"""Signs of life of a command: its first words, and what takes long before and after the work."""
+"""Signs of life of a command while Keras is loaded, and while something is uploaded."""
 
 import os
 import signal
@@ -8,12 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from mlm.backend.startup import load_backend
 from mlm.commands.invocation import INTERRUPTED, STOPPED
+from mlm.terminal.lines import say
 from mlm.terminal.progress import Bar, own_stderr, progress
-
-
-def say(line: str) -> None:
-    """Print a line for whoever waits, on stderr, at once."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def load_keras() -> None:

@@ -12,7 +12,7 @@ from mlm import hub
 from mlm.backend import devices
 from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint, read_checkpoint, read_training
 from mlm.data.batches.dynamic_padding import Batch
-from mlm.data.batches.masked_batches import EvaluationBatches, evaluation_batches
+from mlm.data.batches.evaluation_batches import EvaluationBatches, evaluation_batches
 from mlm.data.texts.text_report import TextReport
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split

@@ -18,7 +18,7 @@ from keras import ops
 from mlm.backend import processes
 from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.data.batches.dynamic_padding import Batch
-from mlm.data.batches.masked_batches import NOTHING_TO_MEASURE
+from mlm.data.batches.evaluation_batches import NOTHING_TO_MEASURE
 from mlm.errors import CorpusError
 from mlm.terminal.progress import Bar, progress
 

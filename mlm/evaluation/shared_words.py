@@ -95,8 +95,8 @@ def choose_shared_words(
                 known.append(text.passage(model, first, last, hidden))
     if not characters:
         raise CorpusError(
-            "no word of these texts can be compared: the tokenizers spell none of those that were "
-            "drawn alike; give more texts, or measure one model at a time"
+            "no word of these texts can be compared: the tokenizers spell none of the sampled "
+            "words alike; give more texts, or measure one model at a time"
         )
     return SharedWords(passages, np.array(characters), np.array(documents), num_left_out)
 

@@ -12,7 +12,7 @@ imports, and only when it is needed.
     snapshot.py         one commit of a repository: its list of files, the files, ranges of bytes
     inspection.py       checks of a repository before its weights are fetched
     pull.py             fetch_checkpoint, load_checkpoint
-    commit.py           one commit: sent, recognised if its answer was lost, checked
+    commit.py           one commit: sent, recognized if its answer was lost, checked
     repository.py       a repository to push to: looked up, created, its branches and tags
     push.py             check_push, push_checkpoint
     training_branch.py  a run's training state on a branch, so that another machine can resume

@@ -1,4 +1,4 @@
-"""One commit to a repository: sent with retries, recognised if its answer was lost, and checked.
+"""One commit to a repository: sent with retries, recognized if its answer was lost, and checked.
 
 A Change names the commit that it goes on top of, so that a commit which someone else makes in the
 meantime is never overwritten.
@@ -60,6 +60,24 @@ def commit_change(
     Raises:
         HubError: the Hub refused it, could not be reached, or the branch was changed meanwhile.
     """
+
+    def send_or_recognize() -> str:
+        try:
+            return send()
+        except Exception:
+            if arrived := _arrived_commit(api, change, newest_commit(), conflict):
+                return arrived  # only the answer was lost
+            raise
+
+    send = _sender(api, change)
+    return call_hub(purpose, send_or_recognize, PUSH_ATTEMPTS)
+
+
+def _sender(api: "HfApi", change: Change) -> Callable[[], str]:
+    """Return a function that sends the change and returns the commit's id.
+
+    It may be called again: what was uploaded by an earlier call is not uploaded twice.
+    """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     additions = {path: CommitOperationAdd(path, file) for path, file in change.files.items()}
@@ -83,15 +101,7 @@ def commit_change(
             parent_commit=change.parent,
         ).oid
 
-    def send_or_recognise() -> str:
-        try:
-            return send()
-        except Exception:
-            if arrived := _arrived_commit(api, change, newest_commit(), conflict):
-                return arrived  # only the answer was lost
-            raise
-
-    return call_hub(purpose, send_or_recognise, PUSH_ATTEMPTS)
+    return send
 
 
 def _arrived_commit(api: "HfApi", change: Change, newest: str | None, conflict: str) -> str | None:

@@ -4,11 +4,15 @@ The functions take a checked text, the index of one of its masks, and the mask's
 log-probabilities.
 """
 
+import operator
 from collections.abc import Mapping
 from dataclasses import replace
+from reprlib import repr as short_repr
+from typing import SupportsIndex
 
 import numpy as np
 
+from mlm.errors import InputError
 from mlm.inference.filling import Candidate, JointFilling
 from mlm.inference.joint_filling import JointTokens
 from mlm.inference.masked_text import MaskedText
@@ -134,3 +138,14 @@ def _merged_candidate(
     best = make_candidate(vocabulary, masked, index, (first,), score)
     spellings = dict.fromkeys(vocabulary.spelling([token_id]) for token_id in others)
     return replace(best, also=tuple(each for each in spellings if each != best.word))
+
+
+def check_top_k(top_k: object, most: int) -> int:
+    """Return the number of words to find. Raises InputError unless it is from 1 to `most`."""
+    try:
+        number = operator.index(top_k) if isinstance(top_k, SupportsIndex) else -1
+    except TypeError:  # an array
+        number = -1
+    if isinstance(top_k, bool) or not 1 <= number <= most:
+        raise InputError(f"top_k is {short_repr(top_k)}; expected a whole number from 1 to {most}.")
+    return number

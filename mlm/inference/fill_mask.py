@@ -7,26 +7,26 @@ The answer has the shape of `transformers.pipeline("fill-mask")`; its sentences 
 text with the word put in, not the tokenizer's lower-cased version.
 """
 
-import operator
 import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from reprlib import repr as short_repr
 from tempfile import TemporaryDirectory
-from typing import Any, SupportsIndex, cast
+from typing import Any, cast
 
 import numpy as np
 
 from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
 from mlm.data.tokens.token_facts import TokenFacts
-from mlm.errors import CheckpointError, HubError, InputError, UserError
+from mlm.errors import CheckpointError, HubError, InputError
 from mlm.hub import Access, Fetched, assets_folder, fetch_checkpoint, fetch_from_hub
 from mlm.inference.candidates import (
     best_targets,
     best_tokens,
     best_words,
+    check_top_k,
     make_candidate,
     make_joint_filling,
 )
@@ -36,7 +36,7 @@ from mlm.inference.engines.keras_engine import KerasEngine
 from mlm.inference.engines.litert import DType
 from mlm.inference.filling import Candidate, Filling, JointFilling
 from mlm.inference.joint_filling import MAX_JOINT_MASKS, search_jointly
-from mlm.inference.masked_text import MaskedText, read_masked
+from mlm.inference.masked_text import MaskedText, read_each, read_masked
 from mlm.inference.predictor import Predictor
 from mlm.inference.scoring import TextScore, score_text
 from mlm.inference.targets import Pieces, check_targets, encode_targets, is_target
@@ -214,9 +214,9 @@ class FillMask:
         Raises:
             InputError: see `fill`.
         """
-        top_k = self._check_top_k(top_k)
+        top_k = check_top_k(top_k, self.vocab_size)
         words = None if targets is None else check_targets(targets)
-        masked = self._read_all(texts)
+        masked = read_each(texts, self.read)
         encoded = [self._encode_targets(each, words) for each in masked]
         answers = self.predictor.log_probabilities([each.question for each in masked])
         return [
@@ -245,7 +245,7 @@ class FillMask:
                 f"The text has {len(masked.spans)} masks; at most {MAX_JOINT_MASKS} are filled "
                 "together."
             )
-        top_k = self._check_top_k(top_k)
+        top_k = check_top_k(top_k, self.vocab_size)
         found = search_jointly(self.predictor, self.vocabulary, masked.question)
         return [make_joint_filling(self.vocabulary, masked, joint) for joint in found[:top_k]]
 
@@ -258,7 +258,7 @@ class FillMask:
             InputError: see `fill`.
         """
         masked = self.read(text)
-        top_k = self._check_top_k(top_k)
+        top_k = check_top_k(top_k, self.vocab_size)
         return [
             [
                 make_candidate(
@@ -304,18 +304,6 @@ class FillMask:
         """Return whether `fill` accepts this as a target."""
         return is_target(self.predictor, self.vocabulary, word)
 
-    def _read_all(self, texts: Sequence[object]) -> list[MaskedText]:
-        """Read texts. Raises as `read`; of several texts, the error names the one at fault."""
-        masked = []
-        for number, text in enumerate(texts, 1):
-            try:
-                masked.append(self.read(text))
-            except UserError as error:
-                if len(texts) == 1:
-                    raise
-                raise type(error)(f"Text {number} of {len(texts)}: {error}") from None
-        return masked
-
     def _encode_targets(
         self, masked: MaskedText, words: list[str] | None
     ) -> Sequence[dict[Pieces, str] | None]:
@@ -342,18 +330,6 @@ class FillMask:
             )
         best = best_words if merge else best_tokens
         return best(self.vocabulary, masked, index, row, top_k)
-
-    def _check_top_k(self, top_k: object) -> int:
-        most = self.vocab_size
-        try:
-            number = operator.index(top_k) if isinstance(top_k, SupportsIndex) else -1
-        except TypeError:  # an array
-            number = -1
-        if isinstance(top_k, bool) or not 1 <= number <= most:
-            raise InputError(
-                f"top_k is {short_repr(top_k)}; expected a whole number from 1 to {most}."
-            )
-        return number
 
 
 def shown_name(name: str | Path) -> str:

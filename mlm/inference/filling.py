@@ -107,7 +107,7 @@ def find_masks(text: str, mask_token: str) -> list[re.Match[str]]:
     return []
 
 
-def normalise_masks(text: str, mask_token: str) -> tuple[str, str | None]:
+def normalize_masks(text: str, mask_token: str) -> tuple[str, str | None]:
     """Replace every mask by the model's mask token; also return a note on other spellings."""
     masks = find_masks(text, mask_token)
     pieces, end = [], 0

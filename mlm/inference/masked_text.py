@@ -1,11 +1,12 @@
 """A user's text with masks in it: checked, encoded, its masks found."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlm.checkpoint.strict_json import has_lone_surrogate
-from mlm.errors import CheckpointError, InputError
+from mlm.errors import CheckpointError, InputError, UserError
 from mlm.inference.engines.engine import Question
-from mlm.inference.filling import find_masks, normalise_masks
+from mlm.inference.filling import find_masks, normalize_masks
 from mlm.inference.predictor import Predictor
 from mlm.inference.reading_losses import find_losses
 from mlm.inference.vocabulary import Vocabulary
@@ -34,15 +35,15 @@ def read_masked(predictor: Predictor, vocabulary: Vocabulary, text: object) -> M
     """
     mask_token = predictor.mask_token
     plain, spans = _check_masked(text, mask_token)
-    normalised, note = normalise_masks(plain, mask_token)
-    input_ids, offsets = predictor.encode_with_offsets(normalised)
+    normalized, note = normalize_masks(plain, mask_token)
+    input_ids, offsets = predictor.encode_with_offsets(normalized)
     positions = [i for i, token_id in enumerate(input_ids) if token_id == predictor.mask_id]
     if len(positions) != len(spans):
         raise CheckpointError(
             f"{predictor.name} cannot read this text: its tokenizer finds {len(positions)} of "
             f"{len(spans)} masks."
         )
-    losses = find_losses(vocabulary, normalised, input_ids, offsets)
+    losses = find_losses(vocabulary, normalized, input_ids, offsets)
     notes = " ".join(filter(None, [note, losses.note()]))
     question = Question(input_ids, positions)
     return MaskedText(plain, spans, notes or None, question, losses.warning())
@@ -70,3 +71,16 @@ def _check_masked(text: object, mask_token: str) -> tuple[str, list[tuple[int, i
     if len(masks) > MAX_MASKS:
         raise InputError(f"The text has {len(masks)} masks; at most {MAX_MASKS} are filled.")
     return text, [mask.span() for mask in masks]
+
+
+def read_each(texts: Sequence[object], read: Callable[[object], MaskedText]) -> list[MaskedText]:
+    """Read texts. Raises as `read`; of several texts, the error names the one at fault."""
+    masked = []
+    for number, text in enumerate(texts, 1):
+        try:
+            masked.append(read(text))
+        except UserError as error:
+            if len(texts) == 1:
+                raise
+            raise type(error)(f"Text {number} of {len(texts)}: {error}") from None
+    return masked

@@ -14,7 +14,7 @@ from mlm.model.fused import PointwiseOps
 
 
 class Embeddings(keras.layers.Layer):
-    """Token (+ position + segment) embeddings, normalised.
+    """Token (+ position + segment) embeddings, normalized.
 
     Positions count from the left, from `position_offset` on: RoBERTa's begin after its padding id.
     """

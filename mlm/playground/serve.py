@@ -17,6 +17,7 @@ from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import UserError
 from mlm.hub.pull import DEMO, check_available, check_name
 from mlm.playground.server.environment import prepare_environment, with_slash
+from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
     prepare_environment()
     for name in names:
         check_name(name.partition("@")[0])
-    print(f"opening the page on {', '.join(names) or DEMO}", file=sys.stderr, flush=True)
+    say(f"opening the page on {', '.join(names) or DEMO}")
     keep_pytorch_out()
     with progress("looking for the models"):
         for name in names:

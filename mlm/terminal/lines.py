@@ -16,15 +16,25 @@ def print_lines(text: str) -> None:
     the program goes on: a run of hours is worth more than its log.
     """
     try:
-        for line in text.splitlines() or [""]:
-            print(line if _is_laid_out(line) else _broken(line), flush=True)
+        for line in wrapped(text).splitlines() or [""]:
+            print(line, flush=True)
     except OSError as error:
         discard_output()
         with suppress(OSError):
             print(
-                f"standard output takes no more lines ({error.strerror}); the work goes on",
+                f"standard output takes no more lines ({error.strerror}); the run continues",
                 file=sys.stderr,
             )
+
+
+def wrapped(text: str) -> str:
+    """Return text with its long lines broken at spaces, but for those that begin with a space."""
+    return "\n".join(line if _is_laid_out(line) else _broken(line) for line in text.splitlines())
+
+
+def say(line: str) -> None:
+    """Print a line for whoever waits, on stderr, at once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def discard_output() -> None:

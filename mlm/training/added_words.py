@@ -133,7 +133,7 @@ def add_words(
 def _pieces_of_new_words(
     tokenizer: "PreTrainedTokenizerFast", words: Sequence[str]
 ) -> dict[str, list[int]]:
-    """Map each word that is not a single token yet, normalised as texts are, to its pieces."""
+    """Map each word that is not a single token yet, normalized as texts are, to its pieces."""
     special = set(tokenizer.all_special_tokens)
     words = [word for word in words if word not in special]
     new = list(dict.fromkeys(_normal_form(tokenizer.backend_tokenizer, word) for word in words))

@@ -6,7 +6,6 @@ Names are those of the ecosystem's `run_mlm.py` and `TrainingArguments` wherever
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from mlm.checkpoint.strict_json import JsonObject
@@ -14,7 +13,7 @@ from mlm.data.batches import MIN_SEQ_LENGTH
 from mlm.errors import ConfigError
 from mlm.hub.names import BRANCH, DATASET, LANGUAGE, LICENCE, SPACE, TAG
 from mlm.training.config_rules import check_rules
-from mlm.training.setting import Bounds, Form, check_values, setting, settings_of
+from mlm.training.setting import Bounds, Form, check_values, setting, settings_of, without_folders
 
 COUNT = Bounds(at_least=1)
 NOT_NEGATIVE = Bounds(at_least=0)
@@ -26,7 +25,7 @@ TEXTS_LICENCE_FORM = Form(LICENCE, "a licence's identifier, e.g. cc-by-4.0")
 texts = partial(setting, group="Texts")
 model = partial(setting, group="Model")
 masking = partial(setting, group="Masking")
-optimisation = partial(setting, group="Optimisation")
+optimization = partial(setting, group="Optimization")
 run = partial(setting, group="Run", moves_weights=False)
 publishing = partial(setting, group="Publishing", moves_weights=False, in_recipe=False)
 card = partial(setting, group="Card", moves_weights=False)
@@ -34,7 +33,7 @@ card = partial(setting, group="Card", moves_weights=False)
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of a run: texts, model, masking, optimisation, destination. Raises ConfigError."""
+    """Settings of a run: texts, model, masking, optimization, destination. Raises ConfigError."""
 
     # The texts themselves may be named in another way on resume: their fingerprint is compared.
     train_file: list[str] = texts(
@@ -65,13 +64,13 @@ class TrainingConfig:
     encoding: str | None = texts(None, "Encoding of the text files. Default: UTF-8.")
     encoding_errors: Literal["strict", "replace", "ignore"] = texts(
         "strict",
-        "Bytes that the encoding does not know: stop, put U+FFFD in their place, or leave them "
-        "out; how many is reported.",
+        "Bytes that the encoding does not know. strict: stop; replace: put U+FFFD in their place; "
+        "ignore: leave them out. Their number is reported.",
     )
     clean_html: Literal["auto", "yes", "no"] = texts(
         "auto",
-        "Remove HTML from the texts: what is surely markup; every known tag, escaped ones too; or "
-        "nothing.",
+        "HTML to remove from the texts. auto: what is surely markup; yes: every known tag, escaped "
+        "ones too; no: nothing.",
     )
     max_train_samples: int | None = texts(
         None, "Maximum number of training documents.", bounds=COUNT
@@ -156,69 +155,70 @@ class TrainingConfig:
         False, "Mask spans of whole words, as SpanBERT does; words as with --whole_word_mask."
     )
 
-    per_device_train_batch_size: int = optimisation(
-        16, "Sequences per replica in a training step.", bounds=COUNT
+    per_device_train_batch_size: int = optimization(
+        16, "Sequences per device (replica) in a training step.", bounds=COUNT
     )
-    per_device_eval_batch_size: int = optimisation(
-        32, "Sequences per replica in an evaluation step.", bounds=COUNT, moves_weights=False
+    per_device_eval_batch_size: int = optimization(
+        32, "Sequences per device in an evaluation step.", bounds=COUNT, moves_weights=False
     )
-    gradient_accumulation_steps: int = optimisation(
-        1, "Batches per replica whose gradients are summed into one update.", bounds=COUNT
+    gradient_accumulation_steps: int = optimization(
+        1, "Batches per device whose gradients are summed into one update.", bounds=COUNT
     )
-    max_steps: int = optimisation(
+    max_steps: int = optimization(
         -1, "Number of optimizer updates; if positive, overrides --num_train_epochs."
     )
-    num_train_epochs: float = optimisation(3.0, "Passes over the training texts.")
-    learning_rate: float = optimisation(5e-5, "Peak learning rate.", bounds=NOT_NEGATIVE)
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = optimisation(
+    num_train_epochs: float = optimization(3.0, "Passes over the training texts.")
+    learning_rate: float = optimization(5e-5, "Peak learning rate.", bounds=NOT_NEGATIVE)
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = optimization(
         "linear", "Schedule after the warm-up: linear or cosine decay to zero, or constant."
     )
-    warmup_steps: int = optimisation(
+    warmup_steps: int = optimization(
         0, "Steps in which the learning rate rises linearly from zero.", bounds=NOT_NEGATIVE
     )
-    warmup_ratio: float = optimisation(
+    warmup_ratio: float = optimization(
         0.0, "Warm-up as a share of all steps, if --warmup_steps is 0.", bounds=SHARE
     )
-    optim: Literal["adamw", "muon"] = optimisation(
-        "adamw", "AdamW; or Muon for the matrices inside the layers and AdamW for the rest."
+    optim: Literal["adamw", "muon"] = optimization(
+        "adamw",
+        "Optimizer: AdamW; or Muon for the matrices inside the layers and AdamW for the rest.",
     )
-    weight_decay: float = optimisation(
+    weight_decay: float = optimization(
         0.01, "Decoupled weight decay, not applied to biases and norms.", bounds=NOT_NEGATIVE
     )
-    adam_beta1: float = optimisation(
+    adam_beta1: float = optimization(
         0.9, "Decay rate of AdamW's first moment.", bounds=Bounds(at_least=0, below=1)
     )
-    adam_beta2: float = optimisation(
+    adam_beta2: float = optimization(
         0.999, "Decay rate of AdamW's second moment.", bounds=Bounds(at_least=0, below=1)
     )
-    adam_epsilon: float = optimisation(
+    adam_epsilon: float = optimization(
         1e-8, "Added to the square root of AdamW's second moment.", bounds=Bounds(above=0)
     )
-    max_grad_norm: float = optimisation(
+    max_grad_norm: float = optimization(
         1.0, "Maximum global norm of a gradient; 0 turns clipping off.", bounds=NOT_NEGATIVE
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = optimisation(
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = optimization(
         "auto", "Number format of the arithmetic; auto chooses by the hardware and says why."
     )
-    require_device: Literal["any", "gpu", "tpu"] = optimisation(
+    require_device: Literal["any", "gpu", "tpu"] = optimization(
         "any",
         "Stop at once where this accelerator is missing, instead of using the CPU.",
         moves_weights=False,
         in_recipe=False,
     )
-    distributed: bool = optimisation(
+    distributed: bool = optimization(
         False,
         "Train together with the other processes of a cluster, on JAX; see "
-        "mlm/backend/processes.py.",
+        "docs/kaggle_and_clusters.md.",
         moves_weights=False,
     )
-    skip_bad_steps: int = optimisation(
+    skip_bad_steps: int = optimization(
         0,
         "Number of steps with a loss or gradient that is not finite to skip before giving up.",
         bounds=NOT_NEGATIVE,
         moves_weights=False,
     )
-    seed: int = optimisation(
+    seed: int = optimization(
         42, "Seed of everything random.", bounds=Bounds(at_least=0, at_most=2**32 - 1)
     )
 
@@ -344,13 +344,7 @@ class TrainingConfig:
 
     def to_public_dict(self) -> JsonObject:
         """Return the settings with local paths reduced to their last part."""
-        settings = settings_of(self)
-        return {
-            name: _without_folder(value, local=settings[name].path == "local")
-            if settings[name].path
-            else value
-            for name, value in self.to_dict().items()
-        }
+        return without_folders(self)
 
     @classmethod
     def from_dict(cls, settings: JsonObject) -> "TrainingConfig":
@@ -359,17 +353,3 @@ class TrainingConfig:
         if unknown:
             raise ConfigError(f"unknown setting {unknown[0]!r}; `mlm train --help` lists them all")
         return cls(**settings)
-
-
-def _without_folder(value: object, *, local: bool) -> object:
-    """Reduce a path, or each of a list, to its last part; a URL stays, so does a Hub id."""
-    if isinstance(value, list):
-        return [_without_folder(each, local=local) for each in value]
-    if (
-        not isinstance(value, str)
-        or not value
-        or "://" in value
-        or not (local or Path(value).expanduser().is_dir())
-    ):
-        return value
-    return Path(value).name

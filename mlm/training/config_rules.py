@@ -99,7 +99,7 @@ def _check_masking(config: "TrainingConfig") -> None:
     if config.mask_replace_prob + config.random_replace_prob > 1 + 1e-9:
         raise ConfigError(
             f"--mask_replace_prob {config.mask_replace_prob} and --random_replace_prob "
-            f"{config.random_replace_prob} add up to more than 1"
+            f"{config.random_replace_prob} add up to more than 1; lower one of them"
         )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlm.backend import processes
 from mlm.backend.devices import Device, choose_device
-from mlm.data.batches.masked_batches import EvaluationBatches, MaskedBatches, evaluation_batches
+from mlm.data.batches.evaluation_batches import EvaluationBatches, evaluation_batches
+from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.data.tokens.corpus import build_token_store
 from mlm.data.tokens.sample_texts import sample_lines
 from mlm.data.tokens.sharded_tokens import open_token_stores
@@ -24,11 +25,10 @@ from mlm.training.initial_checkpoint import load_initial_checkpoint
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
+    from mlm.checkpoint.folder import Checkpoint
     from mlm.model.encoder import MaskedLM
 
 NOTED_SHARE = 0.01  # of words in scripts without spaces, from which they are worth a line
-
-
 SAMPLES, SAMPLES_OF_DRY_RUN = 3, 10  # texts that are shown as the model sees them
 
 
@@ -74,12 +74,8 @@ def prepare(
     """
     device = choose_device(config.precision)
     rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
-    work = "reading the model" if config.model_name_or_path else "making a tokenizer and a model"
-    with device.scope(), progress(work):
-        checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
+    checkpoint, base_model = _load_model(config, device, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
-    _check_length(config, model.config.max_position_embeddings)
-    model.freeze_lower_layers(config.freeze_layers)
     with processes.first_before_others():
         store = _token_store(config, tokenizer, tokens)
     for line in _notes_on_texts(config, store, tokenizer):
@@ -105,6 +101,18 @@ def prepare(
         micro_batches=micro_batches,
         total_steps=total_steps,
     )
+
+
+def _load_model(
+    config: TrainingConfig, device: Device, report: Callable[[str], None]
+) -> tuple["Checkpoint", dict[str, str | None] | None]:
+    """Return the model to train, with its lower layers frozen, and the model it comes from."""
+    work = "reading the model" if config.model_name_or_path else "making a tokenizer and a model"
+    with device.scope(), progress(work):
+        checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
+    _check_length(config, checkpoint.model.config.max_position_embeddings)
+    checkpoint.model.freeze_lower_layers(config.freeze_layers)
+    return checkpoint, base_model
 
 
 def _notes_on_texts(

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -87,6 +88,31 @@ def default_of(field: "dataclasses.Field[Any]") -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
+
+
+def without_folders(config: "DataclassInstance") -> dict[str, Any]:
+    """Return the settings as plain values, with local paths reduced to their last part."""
+    settings = settings_of(config)
+    return {
+        name: _without_folder(value, local=settings[name].path == "local")
+        if settings[name].path
+        else value
+        for name, value in dataclasses.asdict(config).items()
+    }
+
+
+def _without_folder(value: object, *, local: bool) -> object:
+    """Reduce a path, or each of a list, to its last part; a URL stays, so does a Hub id."""
+    if isinstance(value, list):
+        return [_without_folder(each, local=local) for each in value]
+    if (
+        not isinstance(value, str)
+        or not value
+        or "://" in value
+        or not (local or Path(value).expanduser().is_dir())
+    ):
+        return value
+    return Path(value).name
 
 
 def check_values(config: "DataclassInstance") -> None:

@@ -46,7 +46,7 @@ def settings_table(prepared: "Preparation", step: int = 0) -> str:
         ("model", _model(prepared)),
         ("texts", _texts(prepared)),
         ("sequences", _sequences(prepared)),
-        ("steps", f"{prepared.total_steps:,}, {beginning}, {_evaluations(config, step)}"),
+        ("steps", f"{prepared.total_steps:,}, {beginning}; {_evaluations(config, step)}"),
         ("device", device.name if device.num_replicas == 1 else _several(device)),
         ("precision", f"{device.policy} ({device.reason})"),
         ("output", f"{config.output_dir}, {_saves(config)}"),
@@ -95,9 +95,9 @@ def _sequences(prepared: "Preparation") -> str:
 
 def _evaluations(config: TrainingConfig, step: int) -> str:
     patience = config.early_stopping_patience
-    stop = f", stops after {patience} without gain" if patience else ""
-    first = "" if step else "first, "  # a run that is resumed has done that
-    return f"evaluated {first}every {config.eval_steps:,} and last{stop}"
+    stop = f"; stops after {patience} evaluations without gain" if patience else ""
+    before = "" if step else "before, "  # a run that is resumed has done that
+    return f"evaluated {before}every {config.eval_steps:,} steps and at the end{stop}"
 
 
 def _saves(config: TrainingConfig) -> str:

@@ -42,7 +42,7 @@ def train(
         checked: whether `check_first` was called, as the command does before Keras is loaded.
 
     Raises:
-        UserError: what the user can mend, before the first step wherever it can be known then.
+        UserError: an error that the user can correct; before the first step if it is known then.
         TrainingStopped: after a signal, or when `max_train_minutes` are over.
     """
     if config.dry_run:

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     load_backend()
     from mlm import hub
-    from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.data.batches.evaluation_batches import evaluation_batches
     from mlm.data.tokens.token_facts import TokenFacts
     from mlm.evaluation.held_out import resolve_held_out, tokenize_held_out
     from mlm.inference.engines.choice import open_with_engine

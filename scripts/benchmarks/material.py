@@ -61,7 +61,7 @@ class Material:
         import numpy as np
 
         from mlm.checkpoint.tokenizer import load_tokenizer
-        from mlm.data.batches.masked_batches import evaluation_batches
+        from mlm.data.batches.evaluation_batches import evaluation_batches
         from mlm.data.tokens.token_facts import TokenFacts
         from mlm.evaluation.held_out import resolve_held_out, tokenize_held_out
 

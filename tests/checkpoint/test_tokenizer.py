@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlm.checkpoint.tokenizer import encode_texts, load_tokenizer, save_tokenizer, tokenizer_hash
-from mlm.data.batches.masked_batches import evaluation_batches
+from mlm.data.batches.evaluation_batches import evaluation_batches
 from mlm.data.batches.masking import mask_tokens
 from mlm.data.tokens.token_facts import TokenFacts, random_word_ids, special_ids
 from mlm.data.tokens.tokenizer_training import train_tokenizer

@@ -13,7 +13,7 @@ from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
 from mlm.training.setting import default_of, settings_of
 
-GROUPS = ["Texts", "Model", "Masking", "Optimisation", "Run", "Publishing", "Card"]
+GROUPS = ["Texts", "Model", "Masking", "Optimization", "Run", "Publishing", "Card"]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Tests of mlm/data.
 
 Covered elsewhere:
+    batches/evaluation_batches by test_masked_batches
     batches/mask_choice by test_masking
     texts/cleaning, texts/text_column, texts/text_files, texts/text_formats by test_texts
     texts/choices, texts/seen_texts, texts/text_report by test_texts

@@ -12,7 +12,8 @@ import pytest
 from mlm.checkpoint.tokenizer import encode_texts
 from mlm.data.batches.chunking import Chunking
 from mlm.data.batches.dynamic_padding import trim_padding
-from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.batches.evaluation_batches import evaluation_batches
+from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.word_boundaries import WordBoundaries
 from mlm.errors import ConfigError, CorpusError

@@ -300,7 +300,7 @@ def unmask(batch) -> np.ndarray:
 @pytest.mark.parametrize("line_by_line", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16, 40])
 def test_an_epoch_is_a_permutation_whatever_the_batch_size(kind, batch_size, line_by_line):
-    """Sequences are recognised by their tokens; batches cross the ends of epochs."""
+    """Sequences are recognized by their tokens; batches cross the ends of epochs."""
     texts = encode_texts(kind.tokenizer, TEXTS[:23])
     separated = np.array([i for text in texts for i in (*text, kind.facts.sep_id)], np.uint16)
     split = SimpleNamespace(

@@ -20,6 +20,7 @@ from mlm.data.tokens.read_window import BLOCK_TOKENS, BLOCKS_PER_WINDOW
 from mlm.data.tokens.sharded_tokens import open_token_stores
 from mlm.errors import ConfigError, CorpusError
 from mlm.hub.local import LocalHub
+from mlm.terminal.tables import PLAIN_WIDTH
 from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.places import ROOT
@@ -240,7 +241,10 @@ def test_the_script_makes_a_store(tmp_path, small_corpus, tiny_bert_folder, smal
     command = [*program, "--model_name_or_path", str(tiny_bert_folder), "--train_file"]
     done = subprocess.run([*command, str(small_corpus)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "384 documents" in done.stdout
+    assert "384 documents" in " ".join(done.stdout.split())
+    assert max(map(len, done.stdout.splitlines())) <= max(
+        PLAIN_WIDTH, len(f"token store: {tmp_path}/store")
+    )
     store = open_token_stores([str(tmp_path / "store")], small_tokenizer)
     assert store.manifest["counts"]["train"]["documents"] > 300
     done = subprocess.run([*command, "nothing.csv"], capture_output=True, text=True)

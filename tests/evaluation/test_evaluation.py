@@ -17,7 +17,7 @@ from huggingface_hub.utils import close_session
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.checkpoint.tokenizer import encode_texts
 from mlm.commands.evaluation_report import evaluation_text
-from mlm.data.batches.masked_batches import evaluation_batches
+from mlm.data.batches.evaluation_batches import evaluation_batches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.data.tokens.word_boundaries import WordBoundaries
@@ -39,6 +39,7 @@ from mlm.evaluation.held_out import HeldOut, resolve_held_out
 from mlm.hub import push_checkpoint
 from mlm.hub.local import LocalHub
 from mlm.terminal.progress import Bar
+from mlm.terminal.tables import PLAIN_WIDTH
 from mlm.training.config import TrainingConfig
 from mlm.training.trainer import train
 from tests.support.places import ROOT
@@ -448,7 +449,9 @@ def test_the_script_prints_the_runs_figures(by_file, capsys):
     result, files = by_file
     main = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["main"]
     assert main([str(result.folder), "--validation_file", files["held_out"]]) == 0
-    texts, first, figures, *_, last = capsys.readouterr().out.splitlines()
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= PLAIN_WIDTH
+    texts, first, figures, *_, last = out.replace("\n  ", " ").splitlines()
     assert " rows read from 1 file (column " in texts
     assert first.endswith("sequences of 20 tokens, one document each, 40 at most, fp32")
     assert figures == (

@@ -192,7 +192,7 @@ def test_each_call_of_a_push_is_tried_again(folder, plan, naps, call, status):
 
 
 @pytest.mark.parametrize("status", [429, 500, None])
-def test_a_commit_whose_answer_is_lost_is_recognised(folder, plan, naps, status):
+def test_a_commit_whose_answer_is_lost_is_recognized(folder, plan, naps, status):
     plan.add(COMMIT, Fault(status, after=True))
     published = push_checkpoint(folder, REPO, commit_message="first")
     assert history() == ["first", "initial commit"]

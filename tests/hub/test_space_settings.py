@@ -36,8 +36,8 @@ def test_a_limit_that_was_raised_here_is_raised_there(monkeypatch):
     [
         ("NOTHING", "NOTHING' has no value; expected NAME=VALUE"),
         ("MLM_MODEL=demo", "what --model says"),
-        ("A-B=1", "'A-B' is not the name"),
-        ("=1", "'' is not the name"),
+        ("A-B=1", "'A-B' is not a variable's name"),
+        ("=1", "'' is not a variable's name"),
         ("KEY=hf_abcdefgh", "looks like a token.*--secret KEY"),
     ],
 )
@@ -58,7 +58,7 @@ def test_a_secret_without_a_value_is_refused():
 
 
 def test_a_value_on_the_command_line_is_refused_and_not_repeated():
-    with pytest.raises(ConfigError, match="'KEY' is not the name of a variable alone") as refused:
+    with pytest.raises(ConfigError, match="'KEY' is not a variable's name") as refused:
         space_secrets(["KEY=tell-nobody"], {})
     assert "tell-nobody" not in str(refused.value)
 

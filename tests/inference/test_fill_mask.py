@@ -10,7 +10,7 @@ import pytest
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.errors import CheckpointError, HubError, InputError, UserError
 from mlm.inference.fill_mask import FillMask
-from mlm.inference.filling import find_masks, normalise_masks
+from mlm.inference.filling import find_masks, normalize_masks
 from mlm.inference.masked_text import MAX_CHARACTERS, MAX_MASKS
 from tests.support.fake_checkpoint import byte_level_tokenizer, fake_checkpoint
 from tests.support.family_tokenizers import KINDS
@@ -101,7 +101,7 @@ def test_byte_level_marks_are_never_shown(byte_level):
     ],
 )
 def test_spellings_of_the_mask(written, note):
-    text, said = normalise_masks(written, "[MASK]")
+    text, said = normalize_masks(written, "[MASK]")
     assert said == note
     if note:
         assert "_" not in text and "<" not in text and "[MASK]" in text
@@ -133,10 +133,10 @@ def test_the_clearest_spelling_is_the_mask(written, found):
 
 
 def test_what_is_left_as_text_beside_the_models_own_mask_is_said():
-    text, note = normalise_masks("a ___ [MASK] <mask> -_- snake____case", "[MASK]")
+    text, note = normalize_masks("a ___ [MASK] <mask> -_- snake____case", "[MASK]")
     assert text == "a ___ [MASK] <mask> -_- snake____case"
     assert note == "___ and <mask> were left as text beside [MASK]."
-    text, note = normalise_masks("a ___ [MASK]", "<mask>")
+    text, note = normalize_masks("a ___ [MASK]", "<mask>")
     assert (text, note) == (
         "a ___ <mask>",
         "[MASK] was read as <mask>. ___ was left as text beside [MASK].",

@@ -108,7 +108,7 @@ def held_out(tokenizer):
     """Return evaluation batches over random tokens; the last batch is filled up."""
     import numpy as np
 
-    from mlm.data.batches.masked_batches import evaluation_batches
+    from mlm.data.batches.evaluation_batches import evaluation_batches
     from mlm.data.tokens.token_facts import TokenFacts
     from mlm.data.tokens.token_store import Split
 

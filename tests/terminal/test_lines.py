@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mlm.terminal.lines import print_lines
+from mlm.terminal.lines import print_lines, wrapped
 from mlm.terminal.tables import PLAIN_WIDTH
 
 LONG = "a sentence of many words that goes on and on, " * 4
@@ -26,9 +26,15 @@ def test_a_command_and_a_path_stay_whole(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out == f"{COMMAND}\n\ncheckpoint:\n  /{'y' * 100}\n"
 
 
+def test_wrapped_text_is_what_is_printed(capsys: pytest.CaptureFixture[str]):
+    print_lines(f"{LONG}\n{COMMAND}")
+    assert capsys.readouterr().out == wrapped(f"{LONG}\n{COMMAND}") + "\n"
+    assert wrapped(COMMAND) == COMMAND
+
+
 STORY = """
 import sys
-from mlm.terminal.lines import print_lines
+from mlm.terminal.lines import print_lines, wrapped
 for line in ("first", "second", "third"):
     print_lines(line)
 print("the work is done", file=sys.stderr)
@@ -42,6 +48,6 @@ def test_lines_that_nothing_takes_do_not_end_the_work():
     )
     assert ended.returncode == 0 and ended.stdout == ""
     assert ended.stderr.splitlines() == [
-        "standard output takes no more lines (No space left on device); the work goes on",
+        "standard output takes no more lines (No space left on device); the run continues",
         "the work is done",
     ]

@@ -13,7 +13,8 @@ from mlm.checkpoint.families import family_of
 from mlm.checkpoint.folder import read_checkpoint
 from mlm.checkpoint.tokenizer import encode_texts
 from mlm.checkpoint.weights import save_weights
-from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.batches.evaluation_batches import evaluation_batches
+from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import Split
 from mlm.evaluation.evaluator import Evaluator

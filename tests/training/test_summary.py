@@ -47,9 +47,11 @@ def test_the_table_has_what_was_found_and_what_was_changed(
     for part in (
         f"small.csv: {counts['train']['documents']:,} documents to train on",
         f"{prepared.batches.num_sequences:,} of at most 48 tokens, 16 in a step",
-        "12, resumed at step 5, evaluated every 500 and last",
+        "12, resumed at step 5; evaluated every 500 steps and at the end",
         "float32 (as requested)",
         "a state every 500 steps settings",  # not by minutes
         "--line_by_line, --max_seq_length 48, --max_steps 12, --precision fp32, --save_minutes 0",
     ):
         assert part in shown, shown
+    shown = " ".join(settings_table(prepared).split())
+    assert "12, from step 0; evaluated before, every 500 steps and at the end" in shown

@@ -18,7 +18,7 @@ PROGRAM = SUPPORT / "interrupted_run.py"
 SHAPE = "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=48"
 STEP, SAVE = "mlm.data.batches.masked_batches.MaskedBatches.batch_at", "os.fsync"
 RENAME, PRUNE = "pathlib.Path.replace", "shutil.rmtree"
-EVALUATION = "mlm.data.batches.masked_batches.EvaluationBatches.__getitem__"
+EVALUATION = "mlm.data.batches.evaluation_batches.EvaluationBatches.__getitem__"
 TOKEN = "hf_of_the_interrupted_run"
 COMMIT = "huggingface_hub.HfApi.create_commit"
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlm.data.batches.masked_batches import MaskedBatches, evaluation_batches
+from mlm.data.batches.evaluation_batches import evaluation_batches
+from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.data.tokens.corpus import build_token_store, side_of, texts_of_side
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.data.tokens.token_store import TokenStore

@@ -135,26 +135,45 @@ def mask_tokens(
     _check_shapes(input_ids, special_tokens_mask, max_targets)
     if span_mask and word_starts is None:
         raise ConfigError("span_mask is True, but word_starts is None: spans are made of words.")
-
     candidates = ~special_tokens_mask
     budgets = draw_budgets(candidates.sum(axis=1), mlm_probability, max_targets, rng)
-    spans = None
-    if word_starts is None:
-        targets = choose_target_tokens(candidates, budgets, rng)
-    else:
-        words = number_words(candidates, word_starts)
-        if span_mask:
-            targets, spans = choose_target_spans(
-                words, budgets, max_targets, rng, cut_words=cut_words
-            )
-        else:
-            targets = choose_target_words(words, budgets, max_targets, rng, cut_words=cut_words)
-
+    targets, spans = _choose_targets(
+        candidates, word_starts, budgets, max_targets, rng, span_mask, cut_words
+    )
     positions, used = _list_targets(targets, max_targets)
     labels = np.where(used, np.take_along_axis(input_ids, positions, axis=1), 0)
     draws = _draw_outcomes(positions, spans, rng)
     probs = mask_replace_prob, random_replace_prob
     shown = _replace_targets(labels, draws, rng, mask_token_id, random_word_ids, probs)
+    return _corrupted(input_ids, positions, used, labels, shown)
+
+
+def _choose_targets(
+    candidates: np.ndarray,
+    word_starts: np.ndarray | None,
+    budgets: np.ndarray,
+    max_targets: int,
+    rng: np.random.Generator,
+    span_mask: bool,
+    cut_words: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the targets, (B, T) bool, and the number of each token's span if spans are chosen."""
+    if word_starts is None:
+        return choose_target_tokens(candidates, budgets, rng), None
+    words = number_words(candidates, word_starts)
+    if span_mask:
+        return choose_target_spans(words, budgets, max_targets, rng, cut_words=cut_words)
+    return choose_target_words(words, budgets, max_targets, rng, cut_words=cut_words), None
+
+
+def _corrupted(
+    input_ids: np.ndarray,
+    positions: np.ndarray,
+    used: np.ndarray,
+    labels: np.ndarray,
+    shown: np.ndarray,
+) -> Masked:
+    """Return a copy of the batch that shows `shown`, (B, P), at the positions that are used."""
     masked_ids = input_ids.astype(np.int32)  # a copy
     rows, entries = np.nonzero(used)
     masked_ids[rows, positions[rows, entries]] = shown[rows, entries]

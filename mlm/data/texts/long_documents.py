@@ -1,6 +1,6 @@
 """Cut a document that is too long for one, such as a book in a line, into parts.
 
-A part is a document of its own from there on: it is cleaned, tokenised, and on one side of the
+A part is a document of its own from there on: it is cleaned, tokenized, and on one side of the
 train/validation split. Else a single book would be in one of them as a whole, and memory would grow
 with the longest document.
 """

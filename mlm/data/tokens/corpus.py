@@ -1,4 +1,4 @@
-"""Build a token store from text files: read, clean, split into train and validation, tokenise.
+"""Build a token store from text files: read, clean, split into train and validation, tokenize.
 
     store = build_token_store("runs/imdb/tokens", tokenizer, train_files=["imdb_tr.csv"])
     print(store.report_line)
@@ -64,7 +64,7 @@ def build_token_store(
     validation_split_percentage: float = 5,
     max_train_samples: int | None = None,
 ) -> TokenStore:
-    """Read, clean, split and tokenise the files into `folder`, or open the same store found there.
+    """Read, clean, split and tokenize the files into `folder`, or open the same store found there.
 
     Args:
         folder: of the store; an older store in it is replaced.
@@ -186,7 +186,7 @@ def _write_documents(writer: StoreWriter, files: dict[str, list[str]], settings:
     report, checks, left_out = TextReport(), TextChecks(), 0
     limits = {"train": settings.max_train_samples}
     documents = _read_documents(files, settings, report)
-    for side, text in counted(documents, "reading and tokenising", unit="texts"):
+    for side, text in counted(documents, "reading and tokenizing", unit="texts"):
         limit = limits.get(side)
         if limit is not None and writer.num_documents(side) >= limit:
             left_out += 1

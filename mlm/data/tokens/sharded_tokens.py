@@ -2,7 +2,7 @@
 
     store = open_token_stores(["hf://datasets/me/tokens/*"], tokenizer)
 
-For a corpus that does not fit on one disk: tokenise each shard into its own store
+For a corpus that does not fit on one disk: tokenize each shard into its own store
 (`mlm tokenize`), upload it to a bucket or the Hub, and name it here. Of a remote store
 only the blocks read last are kept, in memory.
 """

@@ -177,7 +177,7 @@ def fingerprint_of(manifest: Mapping[str, object]) -> str:
 class StoreWriter:
     """Writer of a store into an empty folder: `add` the documents, then `finish`. Closed by `with`.
 
-    Documents keep their order within a side. They are tokenised in batches, in constant memory.
+    Documents keep their order within a side. They are tokenized in batches, in constant memory.
     """
 
     def __init__(self, folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -209,7 +209,7 @@ class StoreWriter:
         return self._sides[side].num_unknown
 
     def flush(self) -> dict[str, Counts]:
-        """Tokenise and write the pending documents; return the counts of each side so far."""
+        """Tokenize and write the pending documents; return the counts of each side so far."""
         for side in self._sides.values():
             side.flush()
         return {
@@ -241,7 +241,7 @@ class StoreWriter:
 
 
 class _SideWriter:
-    """Writer of one side: tokenises documents in batches and appends them to its two files."""
+    """Writer of one side: tokenizes documents in batches and appends them to its two files."""
 
     def __init__(
         self,

@@ -119,7 +119,7 @@ def _checked_name(name: str) -> str:
     if not NAME.fullmatch(name):
         before_value = name.partition("=")[0]
         raise ConfigError(
-            f"{before_value[:40]!r} is not the name of a variable alone; expected letters, digits "
+            f"{before_value[:40]!r} is not a variable's name; expected only letters, digits "
             "and _ (a secret's value is taken from your environment)"
         )
     return name

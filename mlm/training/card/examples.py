@@ -8,7 +8,7 @@ from mlm.checkpoint.folder import OpenCheckpoint
 from mlm.errors import InputError
 from mlm.inference.engines.keras_engine import KerasEngine
 from mlm.inference.fill_mask import FillMask
-from mlm.inference.filling import normalise_masks
+from mlm.inference.filling import normalize_masks
 from mlm.training.card.figures import TOP_K
 from mlm.training.card.training_json import Example
 
@@ -45,8 +45,8 @@ def try_examples_of(
 
 
 def _try_all(fill: FillMask, texts: list[str]) -> list[Example]:
-    normalised = [normalise_masks(text, fill.mask_token)[0] for text in texts]
-    return [_try_example(fill, text) for text in normalised]
+    normalized = [normalize_masks(text, fill.mask_token)[0] for text in texts]
+    return [_try_example(fill, text) for text in normalized]
 
 
 def _try_example(fill: FillMask, text: str) -> Example:

@@ -4,7 +4,7 @@
     tokenizer = train_tokenizer(texts, 8192, tokenizer_type="bpe", cased=True)
 
 script.py       the kind of tokenizer that suits the texts' script
-backends.py     how each kind normalises, splits and decodes
+backends.py     how each kind normalizes, splits and decodes
 word_counts.py  a stream of texts to the counts of its words, in bounded memory
 alphabet.py     the characters to keep
 wordpiece.py    vocabulary of BERT's WordPiece

@@ -20,7 +20,7 @@ _RAW_WORD = re.compile(r" ?\S+")
 
 
 def new_backend(kind: str, *, cased: bool) -> "Tokenizer":
-    """Return a tokenizer with an empty vocabulary that normalises, splits and decodes."""
+    """Return a tokenizer with an empty vocabulary that normalizes, splits and decodes."""
     from tokenizers import Tokenizer
 
     make = {"wordpiece": _wordpiece, "bpe": _bpe, "unigram": _unigram}[kind]

@@ -121,7 +121,7 @@ def _as_transformers(backend: "Tokenizer", kind: str, cased: bool) -> "PreTraine
     )
 
 
-# What the user is told ----------------------------------------------------------------------------
+# Lines for the user -------------------------------------------------------------------------------
 
 
 def unknown_share(model: "Model", counts: Counter[str]) -> float:
