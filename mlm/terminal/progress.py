@@ -29,7 +29,7 @@ LOG_SECONDS = 30.0  # between two lines of one wait in a log
 
 @dataclass
 class Bar:
-    """How far a wait is. Its numbers may be changed at any time, from any thread.
+    """Progress of a wait. Its numbers may be changed at any time, from any thread.
 
     total: None if it is not known; note: shown behind the numbers, such as "loss 2.31";
     seconds_each: of one of the total, None for the mean since the start; seconds_later: what is to

@@ -29,7 +29,7 @@ _SEP_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Dialect:
-    r"""How the rows of a table are written.
+    r"""Format of the rows of a table.
 
     separator: between fields; sep_line: whether the first line is Excel's `sep=;`, which is not a
     row; quoting: whether quotes enclose fields, or are characters like others; escape: whether a

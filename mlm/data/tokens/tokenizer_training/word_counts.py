@@ -10,7 +10,7 @@ LONGEST_WORD = 100  # characters; longer ones are counted in parts, as training 
 
 
 class WordCounts(NamedTuple):
-    """How often each word occurs; `left_out`: occurrences of words that came after the limit."""
+    """Occurrences of each word; `left_out`: occurrences of words that came after the limit."""
 
     counts: Counter[str]
     left_out: int
