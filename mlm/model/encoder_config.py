@@ -49,8 +49,32 @@ ACTIVATION_NAMES = frozenset(
 
 
 @dataclass(frozen=True)
+class TaskHeadConfig:
+    """The shape of a head for a supervised task, in the order of the data flow.
+
+    kind: "sequence" gives logits for each text, "token" for each of its tokens.
+    pooling: of a "sequence" head: the first token's state, or the mean over all tokens.
+    dense_size: width of the dense layer before the classifier; None if there is none.
+    norm: whether a layer norm follows that dense layer.
+    dense_dropout, dropout: rates before the dense layer, and before the classifier.
+    """
+
+    kind: Literal["sequence", "token"]
+    num_labels: int
+    pooling: Literal["first", "mean"] = "first"
+    dense_size: int | None = None
+    dense_act: str = "tanh"
+    dense_bias: bool = True
+    norm: bool = False
+    dense_dropout: float = 0.0
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
 class EncoderConfig:
-    """The shape of an encoder with its masked-LM head; lengths in tokens, rates in [0, 1].
+    """The shape of an encoder with its head; lengths in tokens, rates in [0, 1].
+
+    task_head: the head of a supervised task; None for the masked-LM head.
 
     embedding_size: width of the token embeddings and of the head, None for hidden_size.
     project_embeddings: whether a dense layer projects the embeddings to hidden_size.
@@ -99,6 +123,7 @@ class EncoderConfig:
     initializer_range: float = 0.02
     residual_initializer_range: float = 0.02
     pad_token_id: int | None = 0
+    task_head: TaskHeadConfig | None = None
 
     @property
     def head_dim(self) -> int:

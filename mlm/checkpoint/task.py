@@ -1,0 +1,30 @@
+"""The supervised task of a checkpoint: its problem type, and the names of its labels."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+ProblemType = Literal[
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+    "token_classification",
+]
+PROBLEM_TYPES: tuple[ProblemType, ...] = get_args(ProblemType)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a classifier answers.
+
+    problem_type: as transformers has it in config.json; "token_classification" is ours, because
+        there the architecture says it.
+    labels: the names by id; those of tokens are in BIO form, a regression has one name.
+    """
+
+    problem_type: ProblemType
+    labels: tuple[str, ...]
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Return whether each token has a label, instead of the whole text."""
+        return self.problem_type == "token_classification"
