@@ -6,6 +6,7 @@ neither the choice of the training data nor the seed of the training: seeds.py h
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -79,3 +80,9 @@ def percentile_interval(values: np.ndarray) -> Interval | None:
         return None
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def percentile_intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
+    """Return the intervals of several figures by name, without those that have none."""
+    found = {name: percentile_interval(each) for name, each in values.items()}
+    return {name: interval for name, interval in found.items() if interval is not None}

@@ -7,8 +7,11 @@ import numpy as np
 from mlm.checkpoint.task import Task
 from mlm.errors import CorpusError
 from mlm.evaluation.task.metric_names import metric_names
+from mlm.evaluation.task.multi_label import multi_label_figures
+from mlm.evaluation.task.regression import regression_figures
 from mlm.evaluation.task.single_label import single_label_figures
 from mlm.evaluation.task.task_figures import TaskFigures
+from mlm.evaluation.task.tokens import token_figures
 
 
 def figures_of(
@@ -50,8 +53,18 @@ def figures_of(
     if not np.isfinite(logits[mask]).all():
         return _undefined_figures(task, mask)
     if task.is_of_tokens:
-        raise NotImplementedError
-    return single_label_figures(task, logits[mask], labels[mask], seed=seed)
+        return token_figures(task, logits, labels, mask, seed=seed)
+    return _of_texts(task, logits[mask], labels[mask], seed)
+
+
+def _of_texts(task: Task, logits: np.ndarray, labels: np.ndarray, seed: int) -> TaskFigures:
+    match task.problem_type:
+        case "multi_label_classification":
+            return multi_label_figures(task, logits, labels, seed=seed)
+        case "regression":
+            return regression_figures(task, logits.reshape(len(labels)), labels, seed=seed)
+        case _:
+            return single_label_figures(task, logits, labels, seed=seed)
 
 
 def _check_shapes(task: Task, logits: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> None:

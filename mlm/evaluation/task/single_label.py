@@ -5,7 +5,7 @@ import numpy as np
 from mlm.checkpoint.task import Task
 from mlm.evaluation.task.intervals import (
     Interval,
-    percentile_interval,
+    percentile_intervals,
     resample_counts,
     wilson_interval,
 )
@@ -85,8 +85,7 @@ def _bootstrap(
     values = {"f1_macro": mean_of_defined(f1), "mcc": matthews_correlation(*sums)}
     if num_labels == 2:
         values["f1"] = f1[:, 1]
-    found = {name: percentile_interval(each) for name, each in values.items()}
-    return {name: interval for name, interval in found.items() if interval is not None}
+    return percentile_intervals(values)
 
 
 def matthews_correlation(hits: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
