@@ -83,7 +83,7 @@ class TaskEvaluator:
         with progress(what, total=len(self._batches), unit="batches") as bar:
             shown = BatchBar(bar, ends_early)
             rows = self._logits.predict(
-                make_input_pipeline(_Inputs(self._batches)), verbose=0, callbacks=[shown]
+                make_input_pipeline(InputBatches(self._batches)), verbose=0, callbacks=[shown]
             )
         self.seconds = shown.seconds
         return self._batches.restore(rows)
@@ -126,7 +126,7 @@ class _Logits(keras.Model):
         return processes.replicate(logits)
 
 
-class _Inputs(keras.utils.PyDataset):
+class InputBatches(keras.utils.PyDataset):
     """The inputs of evaluation batches."""
 
     lengths_vary = True
