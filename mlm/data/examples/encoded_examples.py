@@ -17,6 +17,7 @@ from mlm.checkpoint.task import Task
 from mlm.checkpoint.tokenizer import vocab_size_of
 from mlm.data.examples.example_encoding import Example, ExampleEncoder
 from mlm.data.examples.truncation import Truncation
+from mlm.data.tokens.document_encoding import DocumentEncoder
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -135,9 +136,12 @@ def encode_examples(
         ConfigError: max_seq_length or truncation cannot work.
         CheckpointError: the tokenizer fails on a text.
     """
-    encoder = ExampleEncoder(tokenizer, max_seq_length, truncation)
-    dtype = np.uint16 if vocab_size_of(tokenizer) <= 2**16 else np.int32
-    examples = list(_encode(encoder, texts, np.dtype(dtype)))
+    dtype = np.dtype(np.uint16 if vocab_size_of(tokenizer) <= 2**16 else np.int32)
+    documents = DocumentEncoder(tokenizer, dtype)
+    encoder = ExampleEncoder(
+        tokenizer, max_seq_length, truncation, encode=lambda each: _ids_of(documents, each)
+    )
+    examples = list(_encode(encoder, texts, dtype))
     lengths = np.array([len(ids) for ids, _ in examples], np.int64)
     lost = np.array([example.lost for _, example in examples])
     starts = None
@@ -155,6 +159,14 @@ def encode_examples(
         starts,
         0 if tags is None else tags[1],
     )
+
+
+def _ids_of(documents: DocumentEncoder, texts: list[str]) -> list[list[int]]:
+    """Return the ids of each text, from the cache of words."""
+    ids, ends = documents.encode(texts)
+    flat = ids.tolist()
+    starts = [0, *ends[:-1].tolist()]
+    return [flat[start : end - 1] for start, end in zip(starts, ends.tolist(), strict=True)]
 
 
 def _encode(

@@ -11,7 +11,8 @@ the ids are those of transformers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlm.checkpoint.tokenizer import encode_texts, encode_words
@@ -21,6 +22,9 @@ from mlm.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+
+Encode = Callable[[list[str]], list[list[int]]]
 
 
 class Example(NamedTuple):
@@ -49,10 +53,15 @@ class ExampleEncoder:
         tokenizer: PreTrainedTokenizerFast,
         max_seq_length: int,
         truncation: Truncation = "head_tail",
+        encode: Encode | None = None,
     ):
-        """Set up the encoder. Raises ConfigError if no token of a text has room."""
+        """Set up the encoder. Raises ConfigError if no token of a text has room.
+
+        encode: texts -> the ids of each, without special tokens; None asks the tokenizer.
+        """
         check_truncation(truncation)
         self._tokenizer, self._truncation = tokenizer, truncation
+        self._encode: Encode = encode or partial(encode_texts, tokenizer)
         self.special = SpecialTokens.of(tokenizer)
         self.max_seq_length = max_seq_length
         if max_seq_length <= (needed := self.special.count(pairs=True) + 1):
@@ -65,10 +74,10 @@ class ExampleEncoder:
         self, texts: Sequence[str], second_texts: Sequence[str] | None = None
     ) -> list[Example]:
         """Return the examples of texts, or of pairs."""
-        first = encode_texts(self._tokenizer, list(texts))
+        first = self._encode(list(texts))
         if second_texts is None:
             return [self._single(ids) for ids in first]
-        second = encode_texts(self._tokenizer, list(second_texts))
+        second = self._encode(list(second_texts))
         return [self._pair(ids, others) for ids, others in zip(first, second, strict=True)]
 
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[Example]:

@@ -23,13 +23,13 @@ class LabelledTexts:
     labels: names of classes (single label), lists of names (multi-label), numbers (regression), or
         a list of tags for each text's words.
     task: the problem type and the order of the names.
-    columns: those that were read.
+    columns: those that were read; None of files without named columns.
     """
 
     texts: list[str]
     labels: list[Any]
     task: Task
-    columns: LabelledColumns
+    columns: LabelledColumns | None
     second_texts: list[str] | None = None
     words: list[list[str]] | None = None
 

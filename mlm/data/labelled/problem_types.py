@@ -49,6 +49,26 @@ def find_problem_type(raws: Sequence[Any]) -> tuple[ProblemType, str]:
     return "regression", "labels are numbers with decimals"
 
 
+def find_unlabelled_numbers(
+    raws: Sequence[Any], problem_type: ProblemType, known: Sequence[str]
+) -> set[int]:
+    """Return the rows whose label -1 stands for no label, as data sets on the Hub have it.
+
+    That is so if the other labels are whole numbers of at least 0, and do not have one value only.
+
+    known: names of a task that exists; -1 may be one of them. Empty if there is none.
+    """
+    if problem_type != "single_label_classification" or "-1" in known:
+        return set()
+    numbers = [_as_number(raw) for raw in raws]
+    others = {number for number in numbers if number != -1}
+    if None in others or any(number < 0 or not number.is_integer() for number in others if number):
+        return set()
+    if not known and len(others) == 1:
+        return set()
+    return {row for row, number in enumerate(numbers) if number == -1}
+
+
 def read_labels(raws: Sequence[Any], problem_type: ProblemType) -> list[Any]:
     """Return the labels as the problem type has them: names, lists of names, or numbers.
 
