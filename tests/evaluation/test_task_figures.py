@@ -88,7 +88,7 @@ def test_an_unknown_metric_is_refused_with_those_that_exist(figures):
         figures.score("pearson")
     assert str(refused.value) == (
         "--metric_name 'pearson' does not exist for single_label_classification with 2 labels; "
-        "choose one of accuracy, f1_macro, f1, mcc, auroc, ece, loss"
+        "choose one of accuracy, f1_macro, f1, auroc, mcc, ece, loss"
     )
 
 

@@ -11,4 +11,5 @@ regression.py     a number a text
 entities.py       entities in a sentence of tags, as seqeval counts them
 tokens.py         a label a token
 measurement.py    `figures_of`: logits and labels of any task to figures
+tables.py         their tables, as text and as Markdown
 """

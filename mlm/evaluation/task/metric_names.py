@@ -4,7 +4,7 @@ from mlm.checkpoint.task import ProblemType
 from mlm.errors import ConfigError
 
 METRICS: dict[ProblemType, tuple[str, ...]] = {
-    "single_label_classification": ("accuracy", "f1_macro", "f1", "mcc", "auroc", "ece"),
+    "single_label_classification": ("accuracy", "f1_macro", "f1", "auroc", "mcc", "ece"),
     "multi_label_classification": ("f1_micro", "f1_macro", "subset_accuracy", "auroc"),
     "regression": ("r2", "pearson", "spearmanr", "mae", "rmse", "mse"),
     "token_classification": ("f1", "precision", "recall", "accuracy"),

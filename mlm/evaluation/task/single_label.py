@@ -42,14 +42,12 @@ def single_label_figures(
     sums = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
     f1 = f1_scores(*sums)
     hits, total = int(sums[0].sum()), len(labels)
-    metrics = {
-        "accuracy": hits / total,
-        "f1_macro": defined(mean_of_defined(f1)),
-        "mcc": float(matthews_correlation(*sums)),
-        "ece": calibration_error(logits, labels),
-    }
+    metrics = {"accuracy": hits / total, "f1_macro": defined(mean_of_defined(f1))}
     if num_labels == 2:
-        metrics |= {"f1": defined(f1[1]), "auroc": auroc(logits[:, 1] - logits[:, 0], labels)}
+        metrics["f1"] = defined(f1[1])
+        metrics["auroc"] = auroc(logits[:, 1] - logits[:, 0], labels)
+    metrics["mcc"] = float(matthews_correlation(*sums))
+    metrics["ece"] = calibration_error(logits, labels)
     true_ids, predicted_ids = confusion.nonzero()
     counts = confusion[true_ids, predicted_ids]
     return TaskFigures(

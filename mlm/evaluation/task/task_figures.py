@@ -29,7 +29,7 @@ IN_LINE_TITLES = {  # where a title is not clear without its table
     ("token_classification", "f1"): "entity F1",
     ("token_classification", "accuracy"): "token accuracy",
 }
-UNITS: dict[ProblemType, str] = {"token_classification": "sentences"}
+UNITS: dict[ProblemType, str] = {"token_classification": "sentence"}
 
 
 class Headline(NamedTuple):
@@ -99,10 +99,13 @@ class TaskFigures:
         shown = [self._with_interval(HEADLINES[self.problem_type])]
         for name in IN_LINE[self.problem_type]:
             shown.append(f"{self._title(name)} {format_metric(name, self.metrics.get(name))}")
-        unit = UNITS.get(self.problem_type, "texts")
         loss = f"{self.loss:.4f}" if math.isfinite(self.loss) else "not finite"
-        count = f"{self.num_examples:,} {unit[: -(self.num_examples == 1) or None]}"
-        return ", ".join([*shown, f"loss {loss}", count])
+        return ", ".join([*shown, f"loss {loss}", self.count()])
+
+    def count(self) -> str:
+        """Return the number of examples with its unit: "4,000 texts"."""
+        unit = UNITS.get(self.problem_type, "text")
+        return f"{self.num_examples:,} {unit}{'s' * (self.num_examples != 1)}"
 
     def _with_interval(self, name: str) -> str:
         text = f"{self._title(name)} {format_metric(name, self.metrics.get(name))}"
