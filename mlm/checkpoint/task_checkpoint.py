@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlm.checkpoint.config_task import config_for_task, stated_task, task_of
 from mlm.checkpoint.families import encoder_config_of, family_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlm.model.task_model import TaskModel
 
 logger = logging.getLogger(__name__)
+
+Pooling = Literal["auto", "cls", "mean"]
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,35 @@ class TaskCheckpoint(OpenTaskCheckpoint):
 
 
 def read_task_checkpoint(
-    folder: str | Path, task: Task | None = None, *, dtype: str = "float32", seed: int = 0
+    folder: str | Path,
+    task: Task | None = None,
+    *,
+    pooling: Pooling = "auto",
+    dtype: str = "float32",
+    seed: int = 0,
 ) -> TaskCheckpoint:
     """Load a checkpoint folder for a task; see open_task_checkpoint.
 
     Args:
         folder: the checkpoint folder, of a classifier or, for a new task, of a masked LM.
         task: None for the checkpoint's own.
+        pooling: see open_task_checkpoint.
         dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
         seed: of the dropout, and of the initial values of a new head.
     """
-    return with_task_weights(open_task_checkpoint(folder, task), dtype=dtype, seed=seed)
+    return with_task_weights(
+        open_task_checkpoint(folder, task, pooling=pooling), dtype=dtype, seed=seed
+    )
 
 
-def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTaskCheckpoint:
+def open_task_checkpoint(
+    folder: str | Path, task: Task | None = None, *, pooling: Pooling = "auto"
+) -> OpenTaskCheckpoint:
     """Verify a checkpoint folder and read all but its weights.
+
+    pooling: of a family that has the choice (ModernBERT), what a new head of texts reads: "cls",
+    the first token's state, or "mean", the mean over all; "auto" keeps that of a classifier, and
+    takes the mean for a masked LM, whose first token has not learned to stand for the text.
 
     For a new task, the head takes what the folder holds of it, and a line in the log names what is
     new: a classifier of another number of labels is replaced.
@@ -76,6 +92,8 @@ def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTa
     own = task_of(hf_config) if task is None else task
     if own is None:
         raise _not_a_classifier(folder, hf_config)
+    if task is not None:
+        _set_pooling(hf_config, pooling)
     config = encoder_config_of(hf_config, own)
     opened = OpenTaskCheckpoint(
         load_tokenizer(folder, config.vocab_size),
@@ -95,6 +113,20 @@ def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTa
     if missing:
         _report_new_head(hf_config, own, missing)
     return replace(opened, new_variables=missing)
+
+
+def _set_pooling(hf_config: "PreTrainedConfig", pooling: Pooling) -> None:
+    """Set what a new head of texts reads; raise CheckpointError if its family has no choice."""
+    if not hasattr(hf_config, "classifier_pooling"):
+        if pooling != "auto":
+            raise CheckpointError(
+                f"pooling is {pooling!r}, but the head of {hf_config.model_type} always reads the "
+                "first token's state; leave --classifier_pooling out"
+            )
+    elif pooling != "auto":
+        hf_config.classifier_pooling = pooling
+    elif stated_task(hf_config) is None:
+        hf_config.classifier_pooling = "mean"
 
 
 def _stored_weights(opened: OpenTaskCheckpoint, *, is_new: bool) -> StoredWeights:

@@ -86,7 +86,7 @@ class TaskEvaluator:
                 make_input_pipeline(InputBatches(self._batches)), verbose=0, callbacks=[shown]
             )
         self.seconds = shown.seconds
-        return self._batches.restore(rows)
+        return self._batches.reorder(rows)
 
     def figures(self, ends_early: Callable[[], bool] = lambda: False) -> TaskMeasurement:
         """Return the figures of the examples; for `ends_early`, see `logits`."""
@@ -104,8 +104,7 @@ class TaskEvaluator:
 
 def figures_of_logits(examples: "EncodedExamples", logits: np.ndarray) -> TaskFigures:
     """Return the figures of logits of all examples, in their order."""
-    width = logits.shape[1] if examples.task.is_of_tokens else examples.width
-    labels = examples.labels_of(np.arange(len(examples)), width)
+    labels = examples.labels_of(np.arange(len(examples)), logits.shape[1])
     weights = (labels != NO_LABEL).astype(np.float32) if examples.task.is_of_tokens else None
     return figures_of(examples.task, logits, labels, weights)
 

@@ -159,6 +159,4 @@ class FinetuningConfig(RunSettings):
     @property
     def text_columns(self) -> list[str]:
         """Return the names of the text columns, however they were given."""
-        given = self.text_column_names
-        names = given[0].split(",") if len(given) == 1 else given
-        return [name.strip() for name in names]
+        return [name.strip() for given in self.text_column_names for name in given.split(",")]

@@ -35,7 +35,7 @@ def features_of(
         shown = BatchBar(bar, lambda: False)
         pipeline = make_input_pipeline(InputBatches(batches))
         rows = computed.predict(pipeline, verbose=0, callbacks=[shown])
-    return batches.restore(rows)
+    return batches.reorder(rows)
 
 
 class _Features(keras.Model):

@@ -5,12 +5,23 @@ Imports nothing heavy at its top: what is wrong is said within a second.
 
 from collections.abc import Callable
 
-from mlm.finetuning.labelled_sides import labelled_settings
-
+from mlm.data.labelled.labelled_settings import LabelledSettings
 from mlm.data.texts.text_files import expand_files
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
 from mlm.training.first_checks import check_destination, check_model
+
+
+def labelled_settings(config: FinetuningConfig) -> LabelledSettings:
+    """Return the settings that decide how files become labelled texts."""
+    return LabelledSettings(
+        text_column_names=tuple(config.text_columns),
+        label_column_name=config.label_column_name,
+        problem_type=config.problem_type,
+        encoding=config.encoding,
+        encoding_errors=config.encoding_errors,
+        clean_html=config.clean_html,
+    )
 
 
 def check_first(config: FinetuningConfig, report: Callable[[str], None]) -> None:

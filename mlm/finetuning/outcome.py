@@ -3,10 +3,9 @@
 import shlex
 from typing import TYPE_CHECKING
 
-from mlm.evaluation.task.tables import confusion_table, label_table
-from mlm.evaluation.task.task_figures import TaskFigures
-
 from mlm.checkpoint.strict_json import JsonObject
+from mlm.evaluation.task.tables import text_tables
+from mlm.evaluation.task.task_figures import TaskFigures
 
 if TYPE_CHECKING:
     from mlm.finetuning.config import FinetuningConfig
@@ -22,8 +21,8 @@ def outcome_lines(config: "FinetuningConfig", record: JsonObject) -> list[str]:
     lines = [
         "",
         f"on {figures.num_examples:,} {side} texts: {figures.line()}",
-        *([label_table(figures)] if figures.per_label else []),
-        *([confusion_table(figures)] if figures.confusion_cells else []),
+        "",
+        text_tables(figures),
     ]
     if side == "validation":
         lines.append(

@@ -6,25 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mlm import hub
+from mlm.backend.devices import Device, choose_device
+from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import TaskCheckpoint, read_task_checkpoint
 from mlm.data.examples.class_weights import class_weights_of
 from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.examples.example_batches import ExampleBatches
 from mlm.data.examples.example_evaluation_batches import ExampleEvaluationBatches
-from mlm.finetuning.labelled_sides import LabelledSides, read_sides
-
-from mlm import hub
-from mlm.backend.devices import Device, choose_device
-from mlm.checkpoint.task import Task
+from mlm.data.labelled.labelled_report import LabelledReport
+from mlm.data.labelled.sides import Sides, read_sides
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
+from mlm.finetuning.first_checks import labelled_settings
 from mlm.terminal.progress import progress
 from mlm.training.preparation import check_length, count_steps, rows_per_replica
 
 if TYPE_CHECKING:
-    from mlm.model.task_model import TaskModel
-
     from mlm.evaluation.task_evaluator import TaskEvaluator
+    from mlm.model.task_model import TaskModel
     from mlm.training.step.loss import ElementLoss
 
 
@@ -32,16 +33,17 @@ if TYPE_CHECKING:
 class FinetuningPreparation:
     """Everything that a fine-tuning consists of before its first step.
 
-    base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; examples: the
-    same, encoded; micro_batches: into how many parts a replica splits its rows of a step;
-    total_steps: optimizer updates of the whole run.
+    base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; summary: a
+    line on how they were read; examples: the same, encoded; micro_batches: into how many parts a
+    replica splits its rows of a step; total_steps: optimizer updates of the whole run.
     """
 
     config: FinetuningConfig
     device: Device
     checkpoint: TaskCheckpoint
     base_model: dict[str, str | None]
-    texts: LabelledSides
+    texts: Sides
+    summary: str
     examples: dict[str, EncodedExamples]
     batches: ExampleBatches
     micro_batches: int
@@ -114,8 +116,8 @@ def prepare(
     """
     device = choose_device(config.precision)
     rows, micro_batches = rows_per_replica(config, device.num_replicas, global_batch_size)
-    texts = read_sides(config, report)
-    checkpoint, base_model = load_checkpoint(config, texts.task, device)
+    texts, summary = read_texts(config, report)
+    checkpoint, base_model = load_checkpoint(config, texts.train.task, device)
     examples = encode_sides(config, texts, checkpoint, report)
     batches = ExampleBatches(
         examples["train"],
@@ -129,11 +131,30 @@ def prepare(
         checkpoint=checkpoint,
         base_model=base_model,
         texts=texts,
+        summary=summary,
         examples=examples,
         batches=batches,
         micro_batches=micro_batches,
         total_steps=count_steps(config, batches.num_sequences, batches.global_batch_size),
     )
+
+
+def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple[Sides, str]:
+    """Return the labelled texts of each side, and a line on how they were read."""
+    counts = LabelledReport()
+    texts = read_sides(
+        labelled_settings(config),
+        counts,
+        train_files=config.train_file,
+        validation_files=config.validation_file,
+        test_files=config.test_file,
+        validation_split_percentage=config.validation_split_percentage,
+        max_train_samples=config.max_train_samples,
+        seed=config.seed,
+    )
+    for line in (counts.summary(), *counts.remarks()):
+        report(line)
+    return texts, counts.summary()
 
 
 def load_checkpoint(
@@ -156,13 +177,15 @@ def load_checkpoint(
 
 def encode_sides(
     config: FinetuningConfig,
-    texts: LabelledSides,
+    texts: Sides,
     checkpoint: TaskCheckpoint,
     report: Callable[[str], None],
 ) -> dict[str, EncodedExamples]:
     """Return the encoded texts of each side."""
     examples = {}
-    for side, labelled in texts.by_side().items():
+    for side, labelled in vars(texts).items():
+        if labelled is None:
+            continue
         examples[side] = encode_examples(
             labelled,
             checkpoint.tokenizer,

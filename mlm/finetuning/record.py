@@ -1,10 +1,13 @@
 """The record of a finished fine-tuning: training.json."""
 
-from mlm.evaluation.task.task_figures import TaskFigures
+from collections import Counter
+from itertools import chain
 
 from mlm.backend.hardware import versions
 from mlm.checkpoint.strict_json import JsonObject
+from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.evaluation.task.task_figures import TaskFigures
 from mlm.finetuning.preparation import FinetuningPreparation
 from mlm.training.run_progress import Progress
 
@@ -66,7 +69,7 @@ def texts_record(prepared: FinetuningPreparation) -> JsonObject:
         side: {
             "documents": len(examples),
             "tokens": int(examples.lengths.sum()),
-            "labels": prepared.texts.label_counts(side),
+            "labels": label_counts(getattr(prepared.texts, side)),
         }
         for side, examples in prepared.examples.items()
     }
@@ -74,5 +77,14 @@ def texts_record(prepared: FinetuningPreparation) -> JsonObject:
         "made_from": {"sources": sources},
         "counts": counts,
         "fingerprint": prepared.fingerprint,
-        "report_line": prepared.texts.summary,
+        "report_line": prepared.summary,
     }
+
+
+def label_counts(texts: LabelledTexts) -> dict[str, int]:
+    """Return how often each label occurs; of a regression, nothing."""
+    if texts.task.problem_type == "regression":
+        return {}
+    is_single = texts.task.problem_type == "single_label_classification"
+    counts = Counter(texts.labels if is_single else chain.from_iterable(texts.labels))
+    return {name: counts[name] for name in texts.task.labels}

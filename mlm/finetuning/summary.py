@@ -32,15 +32,15 @@ def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
     """
     config, device = prepared.config, prepared.device
     beginning = f"resumed at step {step:,}" if step else "from step 0"
-    epochs = prepared.total_steps * prepared.batches.global_batch_size
-    epochs /= prepared.batches.num_sequences
+    batches = prepared.batches
+    epochs = prepared.total_steps * batches.global_batch_size / batches.num_sequences
     rows = [
         ("model", _model(prepared)),
         ("task", _task(prepared)),
         ("texts", _texts(prepared)),
         (
             "steps",
-            f"{prepared.total_steps:,} of {prepared.batches.global_batch_size} texts, {epochs:.1f} "
+            f"{prepared.total_steps:,} of {batches.global_batch_size} texts, {epochs:.1f} "
             f"epochs, {beginning}; {describe_evaluations(config, step)}",
         ),
         ("device", describe_device(device)),
