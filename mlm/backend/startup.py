@@ -80,7 +80,7 @@ def prepare_scipy() -> None:
     scipy looks PyTorch up among the modules and fails at the mark that is left there.
     """
     if "torch" in sys.modules and sys.modules["torch"] is None:
-        from transformers.utils import is_torch_available
+        from transformers.utils.import_utils import is_torch_available
 
         is_torch_available()  # it remembers the answer
         del sys.modules["torch"]

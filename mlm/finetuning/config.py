@@ -135,6 +135,11 @@ class FinetuningConfig(RunSettings):
         "Systems to draw beside the checkpoint: base (the model it was adapted from), random "
         "(weights of its shape that were never trained), tfidf (words and logistic regression).",
     )
+    base_model_name_or_path: str | None = comparison(
+        None,
+        "The model that the checkpoint was adapted from, for `base`. Default: as its record says.",
+        path="local or Hub",
+    )
     zero_shot: str | None = comparison(
         None,
         "Classify without any label, by the mask of this prompt behind each text, e.g. 'In short, "

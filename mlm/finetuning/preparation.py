@@ -9,6 +9,7 @@ import numpy as np
 
 from mlm import hub
 from mlm.backend.devices import Device, choose_device
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import TaskCheckpoint, read_task_checkpoint
 from mlm.data.examples.class_weights import class_weights_of
@@ -35,7 +36,8 @@ class FinetuningPreparation:
 
     base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; summary: a
     line on how they were read; examples: the same, encoded; micro_batches: into how many parts a
-    replica splits its rows of a step; total_steps: optimizer updates of the whole run.
+    replica splits its rows of a step; total_steps: optimizer updates of the whole run;
+    curve: the learning curve, as Curve.to_dict writes it, if one was drawn.
     """
 
     config: FinetuningConfig
@@ -48,6 +50,7 @@ class FinetuningPreparation:
     batches: ExampleBatches
     micro_batches: int
     total_steps: int
+    curve: JsonObject | None = None
 
     @property
     def task(self) -> Task:
