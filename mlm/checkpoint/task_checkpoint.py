@@ -13,6 +13,7 @@ from mlm.checkpoint.task import Task
 from mlm.checkpoint.tokenizer import load_tokenizer
 from mlm.checkpoint.weights import StoredWeights, assign_weights
 from mlm.errors import CheckpointError
+from mlm.model.encoder_config import EncoderConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -77,29 +78,28 @@ def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTa
     if own is None:
         raise _not_a_classifier(folder, hf_config)
     config = encoder_config_of(hf_config, own)
-    opened = OpenTaskCheckpoint(
-        load_tokenizer(folder, config.vocab_size),
-        hf_config if task is None else config_for_task(hf_config, own),
-        config,
-        read_training(folder),
-        folder,
-        own,
-        (),
-    )
-    missing = tuple(_stored_weights(opened, is_new=task is not None).missing)
-    if task is None and missing:
+    new = _new_variables(folder, hf_config, config, is_new=task is not None)
+    if task is not None:
+        _report_new_head(hf_config, config, task, new)
+        hf_config = config_for_task(hf_config, task)
+    tokenizer = load_tokenizer(folder, config.vocab_size)
+    training = read_training(folder)
+    return OpenTaskCheckpoint(tokenizer, hf_config, config, training, folder, own, new)
+
+
+def _new_variables(
+    folder: Path, hf_config: "PreTrainedConfig", config: EncoderConfig, *, is_new: bool
+) -> tuple[str, ...]:
+    """Return the variables without stored values; CheckpointError if the task is not new."""
+    family = family_of(hf_config.model_type)
+    stored = StoredWeights(folder, family, config, replace_classifier=is_new)
+    if stored.missing and not is_new:
+        tensor = family.tensor_names(config)[stored.missing[0]][0]
         raise CheckpointError(
-            f"{str(folder)!r} lacks the weights of its classifier ({missing[0]}); fetch it again, "
-            "or fine-tune it: mlm finetune"
+            f"{str(folder)!r} lacks the tensor {tensor}, so its classifier cannot answer; fetch it "
+            f"again, or train it: mlm finetune --model_name_or_path {folder}"
         )
-    if missing:
-        _report_new_head(hf_config, own, missing)
-    return replace(opened, new_variables=missing)
-
-
-def _stored_weights(opened: OpenTaskCheckpoint, *, is_new: bool) -> StoredWeights:
-    family = family_of(opened.hf_config.model_type)
-    return StoredWeights(opened.folder, family, opened.config, replace_classifier=is_new)
+    return tuple(stored.missing)
 
 
 def with_task_weights(
@@ -113,29 +113,44 @@ def with_task_weights(
     model = TaskModel(config, dtype=dtype, seed=seed)
     model.build()
     model.config = opened.config
-    assign_weights(model, _stored_weights(opened, is_new=bool(opened.new_variables)))
+    family, is_new = family_of(opened.hf_config.model_type), bool(opened.new_variables)
+    stored = StoredWeights(opened.folder, family, opened.config, replace_classifier=is_new)
+    assign_weights(model, stored)
     return TaskCheckpoint(**vars(opened), model=model)
 
 
 def _not_a_classifier(folder: Path, hf_config: "PreTrainedConfig") -> CheckpointError:
     stated = hf_config.architectures
     return CheckpointError(
-        f"{str(folder)!r} is not the checkpoint of a classifier (its architectures: "
+        f"{str(folder)!r} is not the checkpoint of a classifier (config.json has architectures "
         f"{short_repr(stated)}); train one first: mlm finetune --model_name_or_path {folder}"
     )
 
 
-def _report_new_head(hf_config: "PreTrainedConfig", task: Task, missing: tuple[str, ...]) -> None:
-    own = stated_task(hf_config)
-    if own is not None and len(own.labels) != len(task.labels):
+def _report_new_head(
+    hf_config: "PreTrainedConfig", config: EncoderConfig, task: Task, new: tuple[str, ...]
+) -> None:
+    """Log what of a new task's head has initial values, and what an older classifier left."""
+    names, own = family_of(hf_config.model_type).tensor_names(config), stated_task(hf_config)
+    layers = sorted({tensor.rpartition(".")[0] for key in new for tensor in names[key]})
+    if own is not None and new and len(own.labels) != len(task.labels):
         logger.warning(
-            "the checkpoint's classifier has %d labels, the task %d: its encoder is kept, and new "
+            "the checkpoint's classifier has %d labels, the task %d: all else is kept, and new "
             "weights are initialized for %s",
             len(own.labels),
             len(task.labels),
-            ", ".join(missing),
+            ", ".join(layers),
         )
-        return
-    logger.warning(
-        "the checkpoint has no weights for %s: new ones are initialized", ", ".join(missing)
-    )
+    elif new:
+        logger.warning(
+            "the checkpoint has no weights of %s: new ones are initialized for %d labels",
+            ", ".join(layers),
+            len(task.labels),
+        )
+    elif own is not None and own.labels != task.labels:
+        logger.warning(
+            "the checkpoint's classifier was trained for the labels %s; its weights are the "
+            "initial values for %s",
+            short_repr(list(own.labels)),
+            short_repr(list(task.labels)),
+        )
