@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlm.checkpoint.config_task import config_for_task, stated_task, task_of
 from mlm.checkpoint.families import encoder_config_of, family_of
@@ -12,7 +12,7 @@ from mlm.checkpoint.strict_json import short_repr
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.tokenizer import load_tokenizer
 from mlm.checkpoint.weights import StoredWeights, assign_weights
-from mlm.errors import CheckpointError
+from mlm.errors import CheckpointError, ConfigError
 from mlm.model.encoder_config import EncoderConfig
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlm.model.task_model import TaskModel
 
 logger = logging.getLogger(__name__)
+
+Pooling = Literal["cls", "mean"]
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,30 @@ class TaskCheckpoint(OpenTaskCheckpoint):
 
 
 def read_task_checkpoint(
-    folder: str | Path, task: Task | None = None, *, dtype: str = "float32", seed: int = 0
+    folder: str | Path,
+    task: Task | None = None,
+    *,
+    classifier_pooling: Pooling | None = None,
+    dtype: str = "float32",
+    seed: int = 0,
 ) -> TaskCheckpoint:
     """Load a checkpoint folder for a task; see open_task_checkpoint.
 
     Args:
         folder: the checkpoint folder, of a classifier or, for a new task, of a masked LM.
         task: None for the checkpoint's own.
+        classifier_pooling: of a new task: the first token ("cls") or the mean of all; None for the
+            checkpoint's setting.
         dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
         seed: of the dropout, and of the initial values of a new head.
     """
-    return with_task_weights(open_task_checkpoint(folder, task), dtype=dtype, seed=seed)
+    opened = open_task_checkpoint(folder, task, classifier_pooling=classifier_pooling)
+    return with_task_weights(opened, dtype=dtype, seed=seed)
 
 
-def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTaskCheckpoint:
+def open_task_checkpoint(
+    folder: str | Path, task: Task | None = None, *, classifier_pooling: Pooling | None = None
+) -> OpenTaskCheckpoint:
     """Verify a checkpoint folder and read all but its weights.
 
     For a new task, the head takes what the folder holds of it, and a line in the log names what is
@@ -71,9 +83,12 @@ def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTa
     Raises:
         CheckpointError: the folder is not that of a classifier and no task is given; or names the
             file and what is wrong with it.
+        ConfigError: the family has no `classifier_pooling`.
     """
     folder = Path(folder)
     hf_config = verified_config(folder)
+    if task is not None and classifier_pooling is not None:
+        _set_pooling(hf_config, classifier_pooling)
     own = task_of(hf_config) if task is None else task
     if own is None:
         raise _not_a_classifier(folder, hf_config)
@@ -85,6 +100,15 @@ def open_task_checkpoint(folder: str | Path, task: Task | None = None) -> OpenTa
     tokenizer = load_tokenizer(folder, config.vocab_size)
     training = read_training(folder)
     return OpenTaskCheckpoint(tokenizer, hf_config, config, training, folder, own, new)
+
+
+def _set_pooling(hf_config: "PreTrainedConfig", classifier_pooling: Pooling) -> None:
+    if not hasattr(hf_config, "classifier_pooling"):
+        raise ConfigError(
+            f"--classifier_pooling is {classifier_pooling!r}, but {hf_config.model_type} "
+            "classifies by the first token only; leave it out"
+        )
+    hf_config.classifier_pooling = classifier_pooling
 
 
 def _new_variables(

@@ -13,7 +13,7 @@ from mlm.checkpoint.folder import read_checkpoint, save_checkpoint, verify_folde
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import open_task_checkpoint, read_task_checkpoint
 from mlm.checkpoint.weights import variables_by_name
-from mlm.errors import CheckpointError
+from mlm.errors import CheckpointError, ConfigError
 from tests.checkpoint.test_families import small_config
 from tests.checkpoint.test_task_heads import AUTO, TASKS, our_logits, padded_batch, torch_logits
 from tests.support.small_models import every_family
@@ -100,6 +100,19 @@ def test_the_seed_draws_the_new_head(family, save_torch):
     )
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-3
+
+
+def test_the_pooling_of_a_new_task_is_a_setting_where_the_family_has_it(save_torch, tmp_path):
+    folder, _ = save_torch(transformers.AutoModelForMaskedLM, "modernbert")
+    found = read_task_checkpoint(folder, TWO, classifier_pooling="mean")
+    assert found.config.task_head.pooling == "mean"
+    save_checkpoint(found.model, found.tokenizer, tmp_path / "new", hf_config=found.hf_config)
+    again = read_task_checkpoint(tmp_path / "new")
+    batch = padded_batch()
+    np.testing.assert_array_equal(our_logits(found.model, batch), our_logits(again.model, batch))
+    folder, _ = save_torch(transformers.AutoModelForMaskedLM, "bert")
+    with pytest.raises(ConfigError, match="is 'mean', but bert classifies by the first token only"):
+        open_task_checkpoint(folder, TWO, classifier_pooling="mean")
 
 
 def test_modernberts_head_and_berts_pooler_are_taken(save_torch):
