@@ -74,8 +74,9 @@ def _read(
     config: FinetuningConfig, name: str, revision: str | None, train: LabelledTexts
 ) -> TaskCheckpoint:
     fetched = hub.fetch_checkpoint(name, revision)
-    pooling = config.classifier_pooling
-    return read_task_checkpoint(fetched.folder, train.task, pooling=pooling, seed=config.seed)
+    return read_task_checkpoint(
+        fetched.folder, train.task, classifier_pooling=config.pooling, seed=config.seed
+    )
 
 
 def base_model_of(

@@ -162,6 +162,11 @@ class FinetuningConfig(RunSettings):
         return super().source_files | ({"test": self.test_file} if self.test_file else {})
 
     @property
+    def pooling(self) -> Literal["cls", "mean"] | None:
+        """Return what a new head reads; None leaves that to the checkpoint."""
+        return None if self.classifier_pooling == "auto" else self.classifier_pooling
+
+    @property
     def text_columns(self) -> list[str]:
         """Return the names of the text columns, however they were given."""
         return [name.strip() for given in self.text_column_names for name in given.split(",")]

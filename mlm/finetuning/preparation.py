@@ -169,7 +169,7 @@ def load_checkpoint(
         checkpoint = read_task_checkpoint(
             fetched.folder,
             task,
-            pooling=config.classifier_pooling,
+            classifier_pooling=config.pooling,
             dtype=device.policy,
             seed=config.seed,
         )
