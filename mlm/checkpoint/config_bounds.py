@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from mlm.checkpoint.task import TEXT_PROBLEM_TYPES
+
 MAX_LABELS = 10_000
 
 
@@ -45,6 +47,7 @@ DROPOUT = Bounds(0, 1, integer=False, exclude_high=True, null=True)
 NUMBERS = {  # field of any family, at any depth of the file -> its bounds
     "vocab_size": Bounds(1, 2**21),
     "hidden_size": WIDTH,
+    "pooler_hidden_size": WIDTH,
     "dim": WIDTH,
     "embedding_size": WIDTH,
     "num_hidden_layers": DEPTH,
@@ -78,4 +81,6 @@ FLOATS = ("float32", "float16", "bfloat16", "float64")
 WORDS: dict[str, tuple[str | None, ...]] = {  # transformers looks up the dtype in torch by name
     "dtype": (*FLOATS, None),
     "torch_dtype": (*FLOATS, None),
+    "problem_type": (*TEXT_PROBLEM_TYPES, None),
+    "classifier_pooling": ("cls", "mean"),
 }

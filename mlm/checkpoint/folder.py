@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlm.backend.atomic_files import rename, staging_folder
 from mlm.checkpoint.config_json import read_config
+from mlm.checkpoint.config_task import architecture_of, stated_task
 from mlm.checkpoint.families import encoder_config_of, family_of
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES, LARGEST_SMALL_FILE, check_sizes, matches
 from mlm.checkpoint.strict_json import JsonObject
@@ -30,7 +31,7 @@ from mlm.model.encoder_config import EncoderConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
-    from mlm.model.encoder import MaskedLM
+    from mlm.model.encoder import Encoder, MaskedLM
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,9 @@ def read_checkpoint(folder: str | Path, *, dtype: str = "float32", seed: int = 0
 def open_checkpoint(folder: str | Path) -> OpenCheckpoint:
     """Verify a checkpoint folder and read all but its weights; errors as in read_checkpoint."""
     folder = Path(folder)
-    hf_config, config = _verify_weights(folder)
+    hf_config = verified_config(folder)
+    config = encoder_config_of(hf_config)
+    verify_tensors(folder, hf_config, config)
     if has_other_decoder(folder, family_of(hf_config.model_type), config):
         config = _untie(hf_config, config, folder)
     tokenizer = load_tokenizer(folder, config.vocab_size)
@@ -124,7 +127,7 @@ def with_weights(opened: OpenCheckpoint, *, dtype: str = "float32", seed: int = 
 
 
 def save_checkpoint(
-    model: "MaskedLM",
+    model: "Encoder",
     tokenizer: "PreTrainedTokenizerFast",
     folder: str | Path,
     *,
@@ -137,7 +140,7 @@ def save_checkpoint(
     Existing files are replaced only after all files are written, so that a full disk costs nothing.
 
     Args:
-        model: the encoder with its masked-LM head.
+        model: a MaskedLM, or a TaskModel whose labels are in `hf_config` (see config_task).
         tokenizer: a fast tokenizer.
         folder: made if need be; its other files stay.
         hf_config: the transformers config. Its dtype, architecture and output settings are set.
@@ -154,7 +157,7 @@ def save_checkpoint(
         # Not for a checkpoint to set: pipelines of transformers count on these values.
         hf_config.return_dict, hf_config.chunk_size_feed_forward = True, 0
         hf_config.output_attentions = hf_config.output_hidden_states = False
-        hf_config.architectures = [family_of(hf_config.model_type).architecture]
+        hf_config.architectures = [architecture_of(hf_config, model.config)]
         hf_config.to_json_file(staging / "config.json", use_diff=False)
         length = model.config.max_position_embeddings
         save_tokenizer(tokenizer, staging, model_max_length=length)
@@ -194,23 +197,28 @@ def _write_json(path: Path, content: JsonObject) -> None:
 def verify_folder(folder: str | Path) -> None:
     """Raise CheckpointError if a file is missing, cut short, unreadable or does not fit the others.
 
-    This is all that can be checked before the tokenizer is opened and a weight is read.
+    This is all that can be checked before the tokenizer is opened and a weight is read. The head
+    of a task is checked if the config names one.
     """
     folder = Path(folder)
-    _, config = _verify_weights(folder)
+    hf_config = verified_config(folder)
+    config = encoder_config_of(hf_config, stated_task(hf_config))
+    verify_tensors(folder, hf_config, config)
     check_tokenizer_files(folder, config.vocab_size)
 
 
-def _verify_weights(folder: Path) -> tuple["PreTrainedConfig", EncoderConfig]:
-    """Return the transformers config and ours, after checking that the weights fit them."""
+def verified_config(folder: Path) -> "PreTrainedConfig":
+    """Return the checked transformers config of a folder, after checking the sizes of its files."""
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint folder at {str(folder)!r}")
     _check_file_sizes(folder)
-    hf_config = read_config(folder)
-    config = encoder_config_of(hf_config)
+    return read_config(folder)
+
+
+def verify_tensors(folder: Path, hf_config: "PreTrainedConfig", config: EncoderConfig) -> None:
+    """Raise CheckpointError unless the headers of a folder's weights fit its config."""
     family = family_of(hf_config.model_type)
     check_tensors(read_headers(folder), family, config, repr(str(folder)))
-    return hf_config, config
 
 
 def _check_file_sizes(folder: Path) -> None:

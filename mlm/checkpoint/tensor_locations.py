@@ -4,7 +4,7 @@ Names and shapes have to agree tensor for tensor. This is checked before a model
 is read, and in the same way for headers that are read from the Hub.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from typing import NamedTuple
 
 from mlm.checkpoint.families.family import WORD_EMBEDDINGS, Family
@@ -32,8 +32,8 @@ def check_tensors(
 ) -> None:
     """Raise CheckpointError unless the files hold the tensors that the config implies.
 
-    The masked-LM head may be missing as a whole. Further tensors are allowed if the family ignores
-    them. No value is read, so it works for files that are still on the Hub.
+    The masked-LM head may be missing as a whole, a task's head in part. Further tensors are allowed
+    if the family ignores them. No value is read, so it works for files that are still on the Hub.
 
     Args:
         headers: file name -> header, for all weight files of the checkpoint.
@@ -45,21 +45,33 @@ def check_tensors(
 
 
 def locate_tensors(
-    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
+    headers: Mapping[str, Header],
+    family: Family,
+    config: EncoderConfig,
+    where: str,
+    *,
+    replace_classifier: bool = False,
 ) -> dict[str, TensorLocation]:
     """Return the location of each tensor that the config implies, by its present name.
 
     Older names are understood: `gamma` and `beta`, a missing `bert.` prefix, a second name. All
-    tensors are located, or all but the head's. Arguments and errors are those of check_tensors.
+    tensors are located, or all but some of the head's. Arguments and errors are those of
+    check_tensors.
+
+    replace_classifier: leave out a classifier of another number of labels than the config's.
     """
-    locations = _stored_locations(headers, family, config, where)
+    classifier = _tensors_of("head/classifier/", family.tensor_names(config))
+    replaced = classifier if replace_classifier else []
+    locations = _stored_locations(headers, family, config, where, replaced)
+    if not all(name in locations for name in replaced):
+        _drop(locations, replaced)
     for second, first in family.same_tensors(config).items():
         if second in locations:
             location = locations.pop(second)
             if first not in locations or family.counts_first(second):
                 locations[first] = location
-    if any(is_other_head(name) for header in headers.values() for name in header):
-        _drop_incomplete_head(locations, family.tensor_names(config))
+    if config.task_head is None:
+        _drop_incomplete_head(headers, locations, family.tensor_names(config))
     _check_complete(locations, family, config, where)
     return locations
 
@@ -81,18 +93,29 @@ def decoder_beside_embeddings(
 
 
 def _stored_locations(
-    headers: Mapping[str, Header], family: Family, config: EncoderConfig, where: str
+    headers: Mapping[str, Header],
+    family: Family,
+    config: EncoderConfig,
+    where: str,
+    replaced: Collection[str] = (),
 ) -> dict[str, TensorLocation]:
-    """Return the location of each stored tensor that is known, by its present name."""
+    """Return the location of each stored tensor that is known, by its present name.
+
+    replaced: names of tensors that are left out if they have another shape.
+    """
     expected = tensor_shapes(family.model_type, config)
     second_names = family.same_tensors(config)
     known = expected.keys() | second_names.keys()
+    unused = family.unused_prediction_tensors(config)
     locations: dict[str, TensorLocation] = {}
     for file, header in headers.items():
         for stored_name, tensor in header.items():
             name = _present_name(stored_name, family, known)
             if name not in known:
-                _check_ignored(stored_name, name, family, f"{file} in {where}")
+                if name not in unused and not is_ignored(family, name):
+                    raise _not_implied(stored_name, f"{file} in {where}")
+                continue
+            if name in replaced and tensor.shape != expected[name]:
                 continue
             location = TensorLocation(file, stored_name, tensor)
             if name in locations:
@@ -117,12 +140,11 @@ def _present_name(stored_name: str, family: Family, known: Set[str]) -> str:
     return name
 
 
-def _check_ignored(stored_name: str, name: str, family: Family, where: str) -> None:
-    if not is_ignored(family, name):
-        raise CheckpointError(
-            f"{where} holds {short_repr(stored_name)}, which config.json does not imply; the two "
-            "do not belong together"
-        )
+def _not_implied(stored_name: str, where: str) -> CheckpointError:
+    return CheckpointError(
+        f"{where} holds {short_repr(stored_name)}, which config.json does not imply; the two "
+        "do not belong together"
+    )
 
 
 def _check_shape_and_dtype(location: TensorLocation, shape: tuple[int, ...], where: str) -> None:
@@ -138,12 +160,19 @@ def _check_shape_and_dtype(location: TensorLocation, shape: tuple[int, ...], whe
         )
 
 
-def _drop_incomplete_head(locations: dict[str, TensorLocation], names: Names) -> None:
-    """Ignore a head that is not whole: a ModernBERT classifier keeps only its first layer."""
-    head = _head_tensors(names)
-    if not all(name in locations for name in head):
-        for name in head:
-            locations.pop(name, None)
+def _drop_incomplete_head(
+    headers: Mapping[str, Header], locations: dict[str, TensorLocation], names: Names
+) -> None:
+    """Ignore a classifier's masked-LM head if it is not whole: ModernBERT keeps its first layer."""
+    if any(is_other_head(name) for header in headers.values() for name in header):
+        head = _tensors_of("head/", names)
+        if not all(name in locations for name in head):
+            _drop(locations, head)
+
+
+def _drop(locations: dict[str, TensorLocation], names: Collection[str]) -> None:
+    for name in names:
+        locations.pop(name, None)
 
 
 def _check_complete(
@@ -155,9 +184,12 @@ def _check_complete(
             f"config.json of {where} asks for {min(extra)}, which {family.model_type} does not have"
         )
     missing = [name for group in names.values() for name in group if name not in locations]
-    if missing and missing != _head_tensors(names):  # an encoder-only checkpoint lacks all of it
+    head = _tensors_of("head/", names)
+    if config.task_head is not None:  # a new task brings what the checkpoint lacks
+        missing = [name for name in missing if name not in head]
+    if missing and missing != head:  # an encoder-only checkpoint lacks all of it
         raise CheckpointError(f"{where} lacks the tensor {missing[0]}; fetch it again")
 
 
-def _head_tensors(names: Names) -> list[str]:
-    return [name for key, group in names.items() if key.startswith("head/") for name in group]
+def _tensors_of(prefix: str, names: Names) -> list[str]:
+    return [name for key, group in names.items() if key.startswith(prefix) for name in group]

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint: safetensors in a family's names <-> the variables of a MaskedLM."""
+"""The weights of a checkpoint: safetensors in a family's names <-> the variables of a model."""
 
 import logging
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from mlm.model.encoder_config import EncoderConfig
 if TYPE_CHECKING:
     import keras
 
-    from mlm.model.encoder import MaskedLM
+    from mlm.model.encoder import Encoder, MaskedLM
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +35,7 @@ def load_weights(model: "MaskedLM", family: Family, folder: Path) -> bool:
     Beyond the model itself, memory holds one variable at a time.
     """
     stored = StoredWeights(folder, family, model.config)
-    for key, variable in variables_by_name(model).items():
-        if key not in stored.missing:
-            variable.assign(stored[key])
+    assign_weights(model, stored)
     if stored.missing:
         logger.warning(
             "the checkpoint has no masked-LM head (%s); a new one is initialized",
@@ -46,18 +44,41 @@ def load_weights(model: "MaskedLM", family: Family, folder: Path) -> bool:
     return bool(stored.missing)
 
 
+def assign_weights(model: "Encoder", stored: "StoredWeights") -> None:
+    """Assign all stored weights to the model, one variable at a time."""
+    for key, variable in variables_by_name(model).items():
+        if key not in stored.missing:
+            variable.assign(stored[key])
+
+
 class StoredWeights:
     """The weights of a folder under the names of our variables; each is read on access.
+
+    replace_classifier: leave out a classifier of another number of labels than the config's.
 
     Raises CheckpointError if they do not fit the config or cannot be read.
 
     Attributes:
-        missing: names of variables that the folder has no values for: none, or all of the head's.
+        missing: names of variables that the folder has no values for: none, or all of the masked-LM
+            head's, or any of a task's head.
     """
 
-    def __init__(self, folder: Path, family: Family, config: EncoderConfig):
+    def __init__(
+        self,
+        folder: Path,
+        family: Family,
+        config: EncoderConfig,
+        *,
+        replace_classifier: bool = False,
+    ):
         self._folder, self._names = folder, family.tensor_names(config)
-        self._locations = locate_tensors(read_headers(folder), family, config, repr(str(folder)))
+        self._locations = locate_tensors(
+            read_headers(folder),
+            family,
+            config,
+            repr(str(folder)),
+            replace_classifier=replace_classifier,
+        )
         self.missing = [
             key
             for key, group in self._names.items()
@@ -112,7 +133,7 @@ def _read_errors(path: Path) -> Iterator[Path]:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}; fetch it again") from None
 
 
-def save_weights(model: "MaskedLM", family: Family, path: Path, *, dtype: str) -> None:
+def save_weights(model: "Encoder", family: Family, path: Path, *, dtype: str) -> None:
     """Write the model's weights as one safetensors file, in the family's names.
 
     Args:
@@ -138,7 +159,7 @@ def save_weights(model: "MaskedLM", family: Family, path: Path, *, dtype: str) -
     path.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
-def round_weights(model: "MaskedLM", dtype: str) -> None:
+def round_weights(model: "Encoder", dtype: str) -> None:
     """Round the model's variables to the values that a file of that dtype will hold."""
     if dtype == "float32":
         return
@@ -154,7 +175,7 @@ def _numpy_dtype(dtype: str) -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
 
 
-def variables_by_name(model: "MaskedLM") -> dict[str, "keras.Variable"]:
+def variables_by_name(model: "Encoder") -> dict[str, "keras.Variable"]:
     """Return the model's weights, frozen ones too, by their path inside the model."""
     return {variable.path.split("/", 1)[1]: variable for variable in model.weights}
 

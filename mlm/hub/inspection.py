@@ -123,13 +123,14 @@ def _check_headers(
     Each weight file costs two requests: its first 8 bytes, and the header whose length they give.
     """
     from mlm.checkpoint.config_json import read_config
+    from mlm.checkpoint.config_task import stated_task
     from mlm.checkpoint.families import encoder_config_of, family_of
     from mlm.checkpoint.safetensors_header import Header, read_header
     from mlm.checkpoint.tensor_locations import check_tensors
     from mlm.checkpoint.weight_files import check_shard
 
     hf_config = read_config(folder)
-    config = encoder_config_of(hf_config)
+    config = encoder_config_of(hf_config, stated_task(hf_config))
     headers: dict[str, Header] = {}
     for name in weights:
         size = snapshot.files[name].size or 0  # check_sizes has refused an unknown size

@@ -1,4 +1,4 @@
-"""The encoder: token ids in, logits at the masked positions out. Keras 3, any backend.
+"""The encoder: token ids in, hidden states out; MaskedLM gives logits. Keras 3, any backend.
 
 It connects the layers of layers.py and computes what all of them share: the attention biases and
 the tables of the rotary positions.
@@ -16,10 +16,12 @@ from mlm.model.fused import PointwiseOps, make_fused_ops
 from mlm.model.layers import Embeddings, EncoderLayer, PredictionHead
 
 
-class MaskedLM(keras.Model):
-    """Encoder with a masked-LM head; the last layer and the head compute masked positions only."""
+class Encoder(keras.Model):
+    """Embeddings and layers; a subclass adds the `head` and `call`."""
 
-    def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="masked_lm"):
+    head: keras.layers.Layer
+
+    def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="encoder"):
         super().__init__(dtype=dtype, name=name)
         policy = self.dtype_policy
         self.config = config
@@ -30,7 +32,6 @@ class MaskedLM(keras.Model):
         ]
         self.relative_positions = _relative_positions(config, policy, seed)
         self.final_norm = layer_norm(config, policy, "final_norm") if config.norm == "pre" else None
-        self.head = PredictionHead(config, dtype=policy)
         self.pointwise_ops = PointwiseOps()
         self.call_layer = _call_layer  # training replaces it on TensorFlow, to trace faster
 
@@ -77,22 +78,23 @@ class MaskedLM(keras.Model):
             if layer is not None:
                 layer.trainable = False
 
-    def call(self, inputs, training=False):
-        """Return the logits at the masked positions, (B, P, V) float32.
+    def encode(self, inputs, target_positions=None, training=False):
+        """Return the hidden states (B*T, H), or those of target positions (B, P) as (B*P, H).
 
-        inputs: dict of `input_ids` (B, T) int, `masked_positions` (B, P) int in [0, T) and, if some
-        sequences are padded, `attention_mask` (B, T), 1 for a real token.
+        inputs: dict of `input_ids` (B, T) int; if some sequences are padded, `attention_mask`
+        (B, T), 1 for a real token; in a model with segments, `token_type_ids` (B, T), which are 0
+        if they are left out. With `target_positions`, the last layer computes those only.
         """
         # On several replicas Keras builds a model from the mean of its batches, with float ids.
         input_ids = ops.cast(inputs["input_ids"], "int32")
         length = ops.shape(input_ids)[1]
-        x = self.embeddings(input_ids, training=training)
+        segments = inputs.get("token_type_ids")
+        x = self.embeddings(input_ids, token_type_ids=segments, training=training)
         biases = self._attention_biases(inputs.get("attention_mask"), length)
         rotary = self._rotary_tables(length)
         relative_embeddings = None
         if self.config.positions == "disentangled":
             relative_embeddings = self.relative_positions(length=length, training=training)
-        target_positions = ops.cast(inputs["masked_positions"], "int32")
         last = len(self.config.depths) - 1
         for depth, index in enumerate(self.config.depths):
             layer = self.encoder_layers[index]
@@ -107,10 +109,7 @@ class MaskedLM(keras.Model):
                 target_positions=target_positions if depth == last else None,
                 training=training,
             )
-        x = x if self.final_norm is None else self.final_norm(x)
-        logits = self.head(x, self.embeddings.word_embeddings)
-        num_targets = ops.shape(target_positions)[1]
-        return ops.reshape(logits, (-1, num_targets, self.config.vocab_size))
+        return x if self.final_norm is None else self.final_norm(x)
 
     def _attention_biases(self, attention_mask, length):
         """Return the bias on the attention scores for each distinct window; None for no bias."""
@@ -138,6 +137,25 @@ class MaskedLM(keras.Model):
             for theta in set(config.rotary_thetas)
         }
         return [tables[theta] for theta in config.rotary_thetas]
+
+
+class MaskedLM(Encoder):
+    """Encoder with a masked-LM head; the last layer and the head compute masked positions only."""
+
+    def __init__(self, config: EncoderConfig, *, dtype=None, seed: int = 0, name="masked_lm"):
+        super().__init__(config, dtype=dtype, seed=seed, name=name)
+        self.head = PredictionHead(config, dtype=self.dtype_policy)
+
+    def call(self, inputs, training=False):
+        """Return the logits at the masked positions, (B, P, V) float32.
+
+        inputs: as of `encode`, and `masked_positions` (B, P) int in [0, T).
+        """
+        target_positions = ops.cast(inputs["masked_positions"], "int32")
+        x = self.encode(inputs, target_positions, training=training)
+        logits = self.head(x, self.embeddings.word_embeddings)
+        num_targets = ops.shape(target_positions)[1]
+        return ops.reshape(logits, (-1, num_targets, self.config.vocab_size))
 
 
 def _call_layer(layer, x, **arguments):

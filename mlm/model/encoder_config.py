@@ -57,6 +57,8 @@ class TaskHeadConfig:
     dense_size: width of the dense layer before the classifier; None if there is none.
     norm: whether a layer norm follows that dense layer.
     dense_dropout, dropout: rates before the dense layer, and before the classifier.
+    dense_std, classifier_std: standard deviation of the initial values of each; None for the same.
+    truncated_init: whether those values are cut at two standard deviations.
     """
 
     kind: Literal["sequence", "token"]
@@ -68,6 +70,9 @@ class TaskHeadConfig:
     norm: bool = False
     dense_dropout: float = 0.0
     dropout: float = 0.0
+    dense_std: float = 0.02
+    classifier_std: float | None = None
+    truncated_init: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,11 +152,11 @@ class EncoderConfig:
 
 
 def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
-    """Return the name and shape of every variable of a MaskedLM of this shape.
+    """Return the name and shape of every variable of a MaskedLM or TaskModel of this shape.
 
     Computed without a model, so that a checkpoint that does not fit is refused before it is built.
     """
-    hidden, width = config.hidden_size, config.embedding_width
+    hidden = config.hidden_size
     shapes = _embedding_shapes(config)
     if config.relative_attention_num_buckets:
         buckets = config.relative_attention_num_buckets
@@ -163,7 +168,19 @@ def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
         shapes |= _layer_shapes(f"layer_{index}", config, first=index == 0)
     if config.norm == "pre":
         shapes |= _norm("final_norm", hidden, config)
-    shapes |= _dense("head/dense", hidden, width, config.head_bias)
+    if config.task_head is None:
+        return shapes | _prediction_head_shapes(config)
+    return shapes | _task_head_shapes(config, config.task_head)
+
+
+def num_parameters(config: EncoderConfig) -> int:
+    """Return the number of parameters of a MaskedLM or TaskModel of this shape."""
+    return sum(math.prod(shape) for shape in variable_shapes(config).values())
+
+
+def _prediction_head_shapes(config: EncoderConfig) -> dict[str, Shape]:
+    width = config.embedding_width
+    shapes = _dense("head/dense", config.hidden_size, width, config.head_bias)
     shapes |= _norm("head/norm", width, config)
     if not config.tie_word_embeddings:
         shapes["head/decoder"] = (config.vocab_size, width)
@@ -172,9 +189,15 @@ def variable_shapes(config: EncoderConfig) -> dict[str, Shape]:
     return shapes
 
 
-def num_parameters(config: EncoderConfig) -> int:
-    """Return the number of parameters of a MaskedLM of this shape."""
-    return sum(math.prod(shape) for shape in variable_shapes(config).values())
+def _task_head_shapes(config: EncoderConfig, head: TaskHeadConfig) -> dict[str, Shape]:
+    width = config.hidden_size
+    shapes: dict[str, Shape] = {}
+    if head.dense_size is not None:
+        shapes |= _dense("head/dense", width, head.dense_size, head.dense_bias)
+        width = head.dense_size
+    if head.norm:
+        shapes |= _norm("head/norm", width, config)
+    return shapes | _dense("head/classifier", width, head.num_labels, bias=True)
 
 
 def _embedding_shapes(config: EncoderConfig) -> dict[str, Shape]:

@@ -51,18 +51,30 @@ class Embeddings(keras.layers.Layer):
         shape = (rows, self.config.embedding_width)
         return self.add_weight(shape=shape, initializer=initializer, name=name)
 
-    def call(self, input_ids, training=False):
-        """Return the hidden states (B*T, H) of ids (B, T)."""
+    def call(self, input_ids, token_type_ids=None, training=False):
+        """Return the hidden states (B*T, H) of ids (B, T).
+
+        token_type_ids: (B, T), the segment of each token; None if all are of the first.
+        """
         config = self.config
         x = ops.take(self.word_embeddings, input_ids, axis=0)
         if config.positions == "learned":
             first = config.position_offset
             x = x + self.position_embeddings[first : first + ops.shape(input_ids)[1]]
         if config.type_vocab_size:
-            x = x + self.token_type_embeddings[0]
+            x = x + self._segments(token_type_ids)
+        elif token_type_ids is not None:
+            raise ValueError("token_type_ids given to a model without segments; leave them out")
         x = ops.reshape(x, (-1, config.embedding_width))
         x = self.dropout(self.norm(x), training=training)
         return self.projection(x) if config.project_embeddings else x
+
+    def _segments(self, token_type_ids):
+        """Return the embeddings of segments (B, T), or that of the first, (H,)."""
+        if token_type_ids is None:
+            return self.token_type_embeddings[0]
+        segments = ops.cast(token_type_ids, "int32")
+        return ops.take(self.token_type_embeddings, segments, axis=0)
 
 
 class FeedForward(keras.layers.Layer):

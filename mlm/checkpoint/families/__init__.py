@@ -4,6 +4,7 @@ To add a family, write its file, which ends with its Family, name it in lookup.p
 settings to tests/whole/test_parity.py.
 
     naming.py       names of a dense layer, a norm, the embeddings
+    task_heads.py   TaskHeads: the heads for supervised tasks of a family
     family.py       Family: all that a family defines
     bert.py, albert.py, electra.py, deberta_v2.py, distilbert.py, modernbert.py, mpnet.py,
     roberta.py, camembert.py, xlm_roberta.py    one family each

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
+from mlm.checkpoint.families.task_heads import Kind, TaskHeads, classifier_dropout
 from mlm.errors import CheckpointError
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -37,8 +38,8 @@ def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
     )
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of AlbertForMaskedLM."""
+def encoder_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of AlbertModel."""
     names = embeddings("albert.embeddings", "word", "position", "token_type")
     names |= dense("embeddings/projection", "albert.encoder.embedding_hidden_mapping_in")
     for index in range(config.num_hidden_layers):
@@ -53,11 +54,22 @@ def tensor_names(config: EncoderConfig) -> Names:
         names |= dense(f"{ours}/mlp/output", f"{theirs}.ffn_output")
         names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.LayerNorm")
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.full_layer_layer_norm")
-    names |= dense("head/dense", "predictions.dense") | norm("head/norm", "predictions.LayerNorm")
+    return names
+
+
+def head_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of the masked-LM head."""
+    names = dense("head/dense", "predictions.dense") | norm("head/norm", "predictions.LayerNorm")
     names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
     if not config.tie_word_embeddings:
         names["head/decoder"] = ("predictions.decoder.weight",)
     return names
+
+
+def task_head(hf_config: "PreTrainedConfig", kind: Kind, num_labels: int) -> TaskHeadConfig:
+    """Return the head of a task: BERT's, with a dropout rate of its own."""
+    rate = classifier_dropout(hf_config, "classifier_dropout_prob")
+    return replace(bert.task_head(hf_config, kind, num_labels), dropout=rate)
 
 
 FAMILY = Family(
@@ -65,7 +77,9 @@ FAMILY = Family(
     architecture="AlbertForMaskedLM",
     prefix="albert.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=head_names,
+    task_heads=TaskHeads(task_head, dense="albert.pooler"),
     ignored=(
         r"albert\.embeddings\.(position_ids|token_type_ids)",
         r"albert\.pooler\..*",

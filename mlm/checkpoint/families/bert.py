@@ -1,11 +1,13 @@
 """BERT (Devlin et al. 2019): learned positions, norm after each sub-layer, exact GELU."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
+from mlm.checkpoint.families.task_heads import Kind, TaskHeads, dense_tanh_head
 from mlm.errors import CheckpointError
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -50,10 +52,9 @@ def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
     )
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of BertForMaskedLM."""
-    names = encoder_names(config, "bert")
-    names |= dense("head/dense", "cls.predictions.transform.dense")
+def head_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of the masked-LM head."""
+    names = dense("head/dense", "cls.predictions.transform.dense")
     names |= norm("head/norm", "cls.predictions.transform.LayerNorm")
     names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
     if not config.tie_word_embeddings:
@@ -61,7 +62,7 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
-def encoder_names(config: EncoderConfig, prefix: str) -> Names:
+def encoder_names(config: EncoderConfig, prefix: str = "bert") -> Names:
     """Return the names of embeddings and layers; in RoBERTa and ELECTRA the prefix differs."""
     names = embeddings(f"{prefix}.embeddings", "word", "position", "token_type")
     for index in range(config.num_hidden_layers):
@@ -78,12 +79,20 @@ def encoder_names(config: EncoderConfig, prefix: str) -> Names:
     return names
 
 
+def task_head(hf_config: "PreTrainedConfig", kind: Kind, num_labels: int) -> TaskHeadConfig:
+    """Return the head of a task: BERT's pooler without a dropout before it, then the classifier."""
+    head = dense_tanh_head(hf_config, kind, num_labels)
+    return replace(head, dense_dropout=0.0)
+
+
 FAMILY = Family(
     model_type="bert",
     architecture="BertForMaskedLM",
     prefix="bert.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=head_names,
+    task_heads=TaskHeads(task_head, dense="bert.pooler.dense"),
     ignored=(
         r"bert\.embeddings\.(position_ids|token_type_ids)",
         r"bert\.pooler\..*",

@@ -1,11 +1,19 @@
 """Configs of a family: a new transformers config, and the checked EncoderConfig of one."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.lookup import family_of
 from mlm.checkpoint.strict_json import short_repr
+from mlm.checkpoint.task import Task
 from mlm.errors import CheckpointError, one_line
-from mlm.model.encoder_config import ACTIVATION_NAMES, EncoderConfig, variable_shapes
+from mlm.model.encoder_config import (
+    ACTIVATION_NAMES,
+    EncoderConfig,
+    TaskHeadConfig,
+    variable_shapes,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
@@ -19,6 +27,7 @@ MINIMA = {
     "max_position_embeddings": 3,  # two positions hold special tokens
 }
 DROPOUTS = ("embedding_dropout", "attention_dropout", "attention_output_dropout", "mlp_dropout")
+HEAD_DROPOUTS = ("dense_dropout", "dropout")
 
 
 def new_config(model_type: str, **overrides: object) -> "PreTrainedConfig":
@@ -54,10 +63,15 @@ def special_token_ids(model_type: str, tokenizer: "PreTrainedTokenizerFast") -> 
     return {name: getattr(tokenizer, f"{token}_token_id") for name, token in fields.items()}
 
 
-def encoder_config_of(hf_config: "PreTrainedConfig") -> EncoderConfig:
-    """Return the EncoderConfig of a transformers config; CheckpointError if it is not supported."""
+def encoder_config_of(hf_config: "PreTrainedConfig", task: Task | None = None) -> EncoderConfig:
+    """Return the EncoderConfig of a transformers config; CheckpointError if it is not supported.
+
+    task: gives the kind of its head and the number of labels; None for the masked-LM head.
+    """
     family = family_of(hf_config.model_type)
     config = family.encoder_config(hf_config)
+    if task is not None:
+        config = replace(config, task_head=_task_head(hf_config, family, task, config))
     _check_numbers(config)
     _check_layers(config)
     names, shapes = family.tensor_names(config).keys(), variable_shapes(config).keys()
@@ -67,6 +81,21 @@ def encoder_config_of(hf_config: "PreTrainedConfig") -> EncoderConfig:
             "it is not made for; look at type_vocab_size"
         )
     return config
+
+
+def _task_head(
+    hf_config: "PreTrainedConfig", family: Family, task: Task, config: EncoderConfig
+) -> TaskHeadConfig:
+    """Return the checked head of a task; its initial values are drawn as the encoder's are."""
+    head = family.task_heads.config(hf_config, task.kind, len(task.labels))
+    if head.dense_act not in ACTIVATION_NAMES:
+        raise _unknown_activation(head.dense_act)
+    for name in HEAD_DROPOUTS:
+        if not 0 <= getattr(head, name) < 1:
+            raise CheckpointError(
+                f"the {name} of the task's head is {getattr(head, name)}; it is from 0 to below 1"
+            )
+    return replace(head, dense_std=config.residual_initializer_range)
 
 
 def _check_numbers(config: EncoderConfig) -> None:
@@ -98,6 +127,9 @@ def _check_layers(config: EncoderConfig) -> None:
         )
     for name in (config.hidden_act, config.head_act):
         if name not in ACTIVATION_NAMES:
-            raise CheckpointError(
-                f"activation {short_repr(name)} is not among {', '.join(sorted(ACTIVATION_NAMES))}"
-            )
+            raise _unknown_activation(name)
+
+
+def _unknown_activation(name: str) -> CheckpointError:
+    known = ", ".join(sorted(ACTIVATION_NAMES))
+    return CheckpointError(f"activation {short_repr(name)} is not among {known}")

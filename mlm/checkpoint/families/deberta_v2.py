@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
+from mlm.checkpoint.families.task_heads import Kind, TaskHeads, classifier_dropout
 from mlm.errors import CheckpointError
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
-
-DECODER_BIAS, HEAD_BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
 
 
 def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
@@ -59,8 +58,8 @@ def _check_attention(hf_config: "PreTrainedConfig") -> None:
         raise CheckpointError(f"pos_att_type is {hf_config.pos_att_type!r}; expected c2p|p2c")
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of DebertaV2ForMaskedLM."""
+def encoder_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of DebertaV2Model."""
     segments = ("token_type",) if config.type_vocab_size else ()
     names = embeddings("deberta.embeddings", "word", *segments)
     names["relative_positions/embeddings"] = ("deberta.encoder.rel_embeddings.weight",)
@@ -76,12 +75,26 @@ def tensor_names(config: EncoderConfig) -> Names:
         names |= dense(f"{ours}/mlp/output", f"{theirs}.output.dense")
         names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.output.LayerNorm")
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
-    names |= dense("head/dense", "cls.predictions.transform.dense")
-    names |= norm("head/norm", "cls.predictions.transform.LayerNorm")
-    names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
-    if not config.tie_word_embeddings:
-        names["head/decoder"] = ("cls.predictions.decoder.weight",)
     return names
+
+
+def task_head(hf_config: "PreTrainedConfig", kind: Kind, num_labels: int) -> TaskHeadConfig:
+    """Return the head of a task; refuse a pooler of another width than the layers."""
+    if kind == "token":
+        return TaskHeadConfig(kind, num_labels, dropout=hf_config.hidden_dropout_prob)
+    hidden, width = hf_config.hidden_size, hf_config.pooler_hidden_size
+    if width != hidden:
+        raise CheckpointError(
+            f"pooler_hidden_size is {width}; only that of hidden_size, {hidden}, can work"
+        )
+    return TaskHeadConfig(
+        kind,
+        num_labels,
+        dense_size=hidden,
+        dense_act=hf_config.pooler_hidden_act,
+        dense_dropout=hf_config.pooler_dropout,
+        dropout=classifier_dropout(hf_config, "cls_dropout"),
+    )
 
 
 FAMILY = Family(
@@ -89,7 +102,9 @@ FAMILY = Family(
     architecture="DebertaV2ForMaskedLM",
     prefix="deberta.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=bert.head_names,
+    task_heads=TaskHeads(task_head, dense="pooler.dense"),
     ignored=(
         r"deberta\.embeddings\.(position_ids|position_embeddings\.weight)",
         r"(cls|lm_predictions)\..*",  # the head that is used if `legacy` is false
@@ -97,7 +112,7 @@ FAMILY = Family(
         r"pooler\..*",
         r"deberta\.pooler\..*",
     ),
-    head_biases=(HEAD_BIAS, DECODER_BIAS),
+    head_biases=bert.FAMILY.head_biases,
     extra_settings=frozenset(
         {"position_buckets", "share_att_key", "norm_rel_ebd", "conv_kernel_size", "embedding_size"}
     ),

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, embeddings, norm
-from mlm.model.encoder_config import EncoderConfig
+from mlm.checkpoint.families.task_heads import Kind, TaskHeads
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -37,8 +38,8 @@ def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
     )
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of DistilBertForMaskedLM."""
+def encoder_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of DistilBertModel."""
     names = embeddings("distilbert.embeddings", "word", "position")
     for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"distilbert.transformer.layer.{index}"
@@ -50,11 +51,29 @@ def tensor_names(config: EncoderConfig) -> Names:
         names |= dense(f"{ours}/mlp/output", f"{theirs}.ffn.lin2")
         names |= norm(f"{ours}/attention_norm", f"{theirs}.sa_layer_norm")
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.output_layer_norm")
-    names |= dense("head/dense", "vocab_transform") | norm("head/norm", "vocab_layer_norm")
+    return names
+
+
+def head_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of the masked-LM head."""
+    names = dense("head/dense", "vocab_transform") | norm("head/norm", "vocab_layer_norm")
     names["head/bias"] = ("vocab_projector.bias",)
     if not config.tie_word_embeddings:
         names["head/decoder"] = ("vocab_projector.weight",)
     return names
+
+
+def task_head(hf_config: "PreTrainedConfig", kind: Kind, num_labels: int) -> TaskHeadConfig:
+    """Return the head of a task: of a text, a dense layer with ReLU before the classifier."""
+    if kind == "token":
+        return TaskHeadConfig(kind, num_labels, dropout=hf_config.dropout)
+    return TaskHeadConfig(
+        kind,
+        num_labels,
+        dense_size=hf_config.dim,
+        dense_act="relu",
+        dropout=hf_config.seq_classif_dropout,
+    )
 
 
 FAMILY = Family(
@@ -62,7 +81,9 @@ FAMILY = Family(
     architecture="DistilBertForMaskedLM",
     prefix="distilbert.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=head_names,
+    task_heads=TaskHeads(task_head, dense="pre_classifier"),
     ignored=(r"distilbert\.embeddings\.position_ids",),
     extra_settings=frozenset({"hidden_size", "num_hidden_layers", "num_attention_heads"}),
 )

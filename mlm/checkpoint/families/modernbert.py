@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from mlm.checkpoint.families.family import Family
 from mlm.checkpoint.families.naming import Names, dense, norm
+from mlm.checkpoint.families.task_heads import Kind, TaskHeads
 from mlm.errors import CheckpointError
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -55,8 +56,8 @@ def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
     )
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of ModernBertForMaskedLM; biases are optional."""
+def encoder_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of ModernBertModel; biases are optional."""
     names: Names = {"embeddings/word_embeddings": ("model.embeddings.tok_embeddings.weight",)}
     names |= norm("embeddings/norm", "model.embeddings.norm", bias=config.norm_bias)
     for index in range(config.num_hidden_layers):
@@ -68,8 +69,12 @@ def tensor_names(config: EncoderConfig) -> Names:
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.mlp_norm", bias=config.norm_bias)
         names |= dense(f"{ours}/mlp/input", f"{theirs}.mlp.Wi", bias=config.mlp_bias)
         names |= dense(f"{ours}/mlp/output", f"{theirs}.mlp.Wo", bias=config.mlp_bias)
-    names |= norm("final_norm", "model.final_norm", bias=config.norm_bias)
-    names |= dense("head/dense", "head.dense", bias=config.head_bias)
+    return names | norm("final_norm", "model.final_norm", bias=config.norm_bias)
+
+
+def head_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of the masked-LM head; biases are optional."""
+    names = dense("head/dense", "head.dense", bias=config.head_bias)
     names |= norm("head/norm", "head.norm", bias=config.norm_bias)
     if not config.tie_word_embeddings:
         names["head/decoder"] = ("decoder.weight",)
@@ -78,12 +83,30 @@ def tensor_names(config: EncoderConfig) -> Names:
     return names
 
 
+def task_head(hf_config: "PreTrainedConfig", kind: Kind, num_labels: int) -> TaskHeadConfig:
+    """Return the head of a task: the masked-LM head's dense layer and norm, then the classifier."""
+    return TaskHeadConfig(
+        kind,
+        num_labels,
+        pooling="mean" if hf_config.classifier_pooling == "mean" else "first",
+        dense_size=hf_config.hidden_size,
+        dense_act=hf_config.classifier_activation,
+        dense_bias=hf_config.classifier_bias,
+        norm=True,
+        dropout=hf_config.classifier_dropout,
+        classifier_std=hf_config.hidden_size**-0.5,
+        truncated_init=True,
+    )
+
+
 FAMILY = Family(
     model_type="modernbert",
     architecture="ModernBertForMaskedLM",
     prefix="model.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=head_names,
+    task_heads=TaskHeads(task_head, dense="head.dense", norm="head.norm"),
     ignored=(r"model\.rotary_emb\..*",),
     token_id_fields={
         "pad_token_id": "pad",

@@ -12,8 +12,9 @@ from mlm.checkpoint.families.roberta import (
     head_names,
     with_position_offset,
 )
+from mlm.checkpoint.families.task_heads import Kind, TaskHeads, dense_tanh_head
 from mlm.errors import CheckpointError
-from mlm.model.encoder_config import EncoderConfig
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -33,8 +34,8 @@ def encoder_config(hf_config: "PreTrainedConfig") -> EncoderConfig:
     return replace(config, relative_attention_num_buckets=buckets, type_vocab_size=0)
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of MPNetForMaskedLM."""
+def encoder_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of MPNetModel."""
     names = embeddings("mpnet.embeddings", "word", "position")
     bias = "relative_attention_bias"
     names[f"relative_positions/{bias}"] = (f"mpnet.encoder.{bias}.weight",)
@@ -48,7 +49,14 @@ def tensor_names(config: EncoderConfig) -> Names:
         names |= dense(f"{ours}/mlp/output", f"{theirs}.output.dense")
         names |= norm(f"{ours}/attention_norm", f"{theirs}.attention.LayerNorm")
         names |= norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm")
-    return names | head_names(config)
+    return names
+
+
+def task_head(hf_config: "PreTrainedConfig", kind: Kind, num_labels: int) -> TaskHeadConfig:
+    """Return the head of a task: RoBERTa's, with the dropout rate of the layers."""
+    rate = hf_config.hidden_dropout_prob
+    head = dense_tanh_head(hf_config, kind, num_labels)
+    return replace(head, dropout=rate, dense_dropout=rate)
 
 
 FAMILY = Family(
@@ -56,7 +64,9 @@ FAMILY = Family(
     architecture="MPNetForMaskedLM",
     prefix="mpnet.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=head_names,
+    task_heads=TaskHeads(task_head, "classifier.dense", "classifier.out_proj"),
     ignored=(
         r"mpnet\.embeddings\.position_ids",
         r"mpnet\.pooler\..*",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mlm.checkpoint.families import bert
 from mlm.checkpoint.families.family import ROBERTA_TOKENS, Family
 from mlm.checkpoint.families.naming import Names, dense, norm
+from mlm.checkpoint.families.task_heads import TaskHeads, dense_tanh_head
 from mlm.errors import CheckpointError
 from mlm.model.encoder_config import EncoderConfig
 
@@ -36,13 +37,13 @@ def with_position_offset(config: EncoderConfig, offset: int) -> EncoderConfig:
     return replace(config, max_position_embeddings=longest, position_offset=offset, head_act="gelu")
 
 
-def tensor_names(config: EncoderConfig) -> Names:
-    """Return our variables -> the tensor names of RobertaForMaskedLM."""
-    return bert.encoder_names(config, "roberta") | head_names(config)
+def encoder_names(config: EncoderConfig) -> Names:
+    """Return our variables -> the tensor names of RobertaModel."""
+    return bert.encoder_names(config, "roberta")
 
 
 def head_names(config: EncoderConfig) -> Names:
-    """Return the names of the head, which MPNet shares."""
+    """Return the names of the masked-LM head, which MPNet shares."""
     names = dense("head/dense", "lm_head.dense") | norm("head/norm", "lm_head.layer_norm")
     names["head/bias"] = (HEAD_BIAS if config.tie_word_embeddings else DECODER_BIAS,)
     if not config.tie_word_embeddings:
@@ -55,7 +56,9 @@ FAMILY = Family(
     architecture="RobertaForMaskedLM",
     prefix="roberta.",
     encoder_config=encoder_config,
-    tensor_names=tensor_names,
+    encoder_names=encoder_names,
+    head_names=head_names,
+    task_heads=TaskHeads(dense_tanh_head, "classifier.dense", "classifier.out_proj"),
     ignored=(
         r"roberta\.embeddings\.(position_ids|token_type_ids)",
         r"roberta\.pooler\..*",

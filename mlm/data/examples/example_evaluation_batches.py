@@ -54,6 +54,18 @@ class ExampleEvaluationBatches:
         found: np.ndarray = self._order[first : first + self.batch_size]
         return found
 
+    @property
+    def width(self) -> int:
+        """Tokens of the widest batch."""
+        longest = int(self.examples.lengths.max())
+        return next(width for width in self._widths if width >= longest)
+
+    def reorder(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of all batches, joined, in the order of the examples: (E, ...)."""
+        restored = np.empty((len(self.examples), *rows.shape[1:]), rows.dtype)
+        restored[self._order] = rows[: len(self.examples)]
+        return restored
+
     def restore(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """Return the outputs of all batches in the order of the examples.
 

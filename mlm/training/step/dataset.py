@@ -4,8 +4,7 @@ import keras
 
 from mlm.backend import processes
 from mlm.data.batches.dynamic_padding import Batch
-from mlm.data.batches.masked_batches import MaskedBatches
-from mlm.data.examples.example_batches import ExampleBatches
+from mlm.training.run_parts import RunBatches
 
 
 class TrainingDataset(keras.utils.PyDataset):
@@ -16,7 +15,7 @@ class TrainingDataset(keras.utils.PyDataset):
     reorder the steps.
     """
 
-    def __init__(self, batches: MaskedBatches | ExampleBatches, start_step: int, stop_step: int):
+    def __init__(self, batches: RunBatches, start_step: int, stop_step: int):
         super().__init__(workers=1)
         self._batches = batches
         self._start_step = start_step
