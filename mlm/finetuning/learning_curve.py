@@ -87,7 +87,7 @@ def curve_of_run(
     samples = list(samples_of(config, texts.train, report))
     if not record.is_complete:
         report(f"learning curve: linear probes, measured on {len(test):,} {side} texts")
-        systems = make_systems(config, texts.train, test, report)
+        systems = make_systems(config, prepared.device, texts.train, test, report)
         draw_curve(record, systems, samples, prepared.examples[side], path)
     report("\n".join(curve_lines(record)))
     return record
