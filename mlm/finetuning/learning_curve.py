@@ -19,7 +19,7 @@ from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.examples.encoded_examples import EncodedExamples
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.data.labelled.sampling import rows_per_class, sample_rows
-from mlm.errors import CheckpointError
+from mlm.errors import CheckpointError, ConfigError
 from mlm.evaluation.task.curve import Curve, CurvePoint
 from mlm.evaluation.task.curve_tables import curve_text
 from mlm.evaluation.task.mcnemar import McNemar, mcnemar
@@ -85,6 +85,11 @@ def curve_of_run(
     path = Path(config.output_dir) / CURVE
     record = saved_record(path, _key(config, prepared, metric), metric)
     samples = list(samples_of(config, texts.train, report))
+    if not samples:
+        raise ConfigError(
+            f"--labels_per_class is {' '.join(config.labels_per_class)}, more than the training "
+            "texts have; give smaller numbers, or `all`"
+        )
     if not record.is_complete:
         report(f"learning curve: linear probes, measured on {len(test):,} {side} texts")
         systems = make_systems(config, prepared.device, texts.train, test, report)

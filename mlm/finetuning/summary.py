@@ -22,7 +22,8 @@ MOST_LABELS = 8  # that are named in one line
 def intention(config: FinetuningConfig) -> str:
     """Return what a run is about to do, known from its settings alone."""
     texts = file_names(config.train_file)
-    return f"fine-tune {config.model_name_or_path} on {texts}; result in {config.output_dir}"
+    end = "a dry run, nothing is written" if config.dry_run else f"result in {config.output_dir}"
+    return f"fine-tune {config.model_name_or_path} on {texts}; {end}"
 
 
 def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
