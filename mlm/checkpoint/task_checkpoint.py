@@ -63,8 +63,9 @@ def read_task_checkpoint(
     Args:
         folder: the checkpoint folder, of a classifier or, for a new task, of a masked LM.
         task: None for the checkpoint's own.
-        classifier_pooling: of a new task: the first token ("cls") or the mean of all; None for the
-            checkpoint's setting.
+        classifier_pooling: of a new task: the first token ("cls") or the mean of all; None keeps
+            that of a classifier, and is the mean for a masked LM, whose first token has not learned
+            to stand for the text.
         dtype: a Keras dtype policy (`float32`, `mixed_bfloat16`, `mixed_float16`).
         seed: of the dropout, and of the initial values of a new head.
     """
@@ -87,7 +88,7 @@ def open_task_checkpoint(
     """
     folder = Path(folder)
     hf_config = verified_config(folder)
-    if task is not None and classifier_pooling is not None:
+    if task is not None:
         _set_pooling(hf_config, classifier_pooling)
     own = task_of(hf_config) if task is None else task
     if own is None:
@@ -102,8 +103,13 @@ def open_task_checkpoint(
     return OpenTaskCheckpoint(tokenizer, hf_config, config, training, folder, own, new)
 
 
-def _set_pooling(hf_config: "PreTrainedConfig", classifier_pooling: Pooling) -> None:
-    if not hasattr(hf_config, "classifier_pooling"):
+def _set_pooling(hf_config: "PreTrainedConfig", classifier_pooling: Pooling | None) -> None:
+    has_choice = hasattr(hf_config, "classifier_pooling")
+    if classifier_pooling is None:
+        if has_choice and stated_task(hf_config) is None:
+            hf_config.classifier_pooling = "mean"
+        return
+    if not has_choice:
         raise ConfigError(
             f"--classifier_pooling is {classifier_pooling!r}, but {hf_config.model_type} "
             "classifies by the first token only; leave it out"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -255,6 +255,13 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerFast") -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+class EncodedWords(NamedTuple):
+    """The ids of a text of words, and for each id the number of its word."""
+
+    ids: list[int]
+    words: list[int]
+
+
 class Encoded(NamedTuple):
     """The ids of a text, and for each id its characters [first, last)."""
 
@@ -277,6 +284,33 @@ def encode_with_offsets(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) 
     with _plain_encoding(tokenizer) as backend:
         encodings = backend.encode_batch(texts, add_special_tokens=False)
     return [Encoded(encoding.ids, encoding.offsets) for encoding in encodings]
+
+
+def encode_words(
+    tokenizer: "PreTrainedTokenizerFast", texts: Sequence[Sequence[str]]
+) -> list[EncodedWords]:
+    """Return the ids of each text that is given as its words: no special tokens, no truncation.
+
+    If the space before a word belongs to its first token, every word has one, the first too, as
+    with `add_prefix_space` of transformers.
+    """
+    space = " " if _joins_spaces_to_words(tokenizer) else ""
+    words = [[f"{space}{word}" for word in text] for text in texts]
+    with _plain_encoding(tokenizer) as backend:
+        encodings = backend.encode_batch(words, is_pretokenized=True, add_special_tokens=False)
+    return [
+        EncodedWords(encoding.ids, [0 if word is None else word for word in encoding.word_ids])
+        for encoding in encodings
+    ]
+
+
+def _joins_spaces_to_words(tokenizer: "PreTrainedTokenizerFast") -> bool:
+    """Return whether tokens contain the space before a word, and no step adds one by itself."""
+    splitter = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
+    steps = splitter.get("pretokenizers", [splitter])
+    return any(
+        step.get("type") == "ByteLevel" and not step.get("add_prefix_space") for step in steps
+    )
 
 
 @contextmanager

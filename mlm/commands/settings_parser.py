@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from mlm.training.setting import default_of, settings_of
+from mlm.training.setting import GROUPS, Setting, default_of, settings_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,13 +38,13 @@ def settings_parser(
     """
     parser = argparse.ArgumentParser(formatter_class=_Formatter, allow_abbrev=False, **options)
     kinds, settings = get_type_hints(config_class), settings_of(config_class)
-    groups: dict[str, Any] = {}
+    used = {about.group for about in settings.values()}
+    groups = {name: parser.add_argument_group(name) for name in GROUPS if name in used}
     for field in dataclasses.fields(config_class):
         about = settings[field.name]
-        if about.group not in groups:
-            groups[about.group] = parser.add_argument_group(about.group)
         groups[about.group].add_argument(
-            *dict.fromkeys([f"--{field.name}", f"--{field.name.replace('_', '-')}"]),
+            *_spellings(field.name, about),
+            dest=field.name,
             default=default_of(field),
             help=about.help.replace("%", "%%"),
             **_values_of(kinds[field.name]),
@@ -52,10 +52,21 @@ def settings_parser(
     return parser
 
 
-def given_settings(arguments: list[str]) -> set[str]:
-    """Return the names of the settings that the arguments mention, in either spelling."""
-    flags = (word.partition("=")[0] for word in arguments if word.startswith("--"))
-    return {flag.removeprefix("--").replace("-", "_") for flag in flags}
+def given_settings(arguments: list[str], config_class: "type[DataclassInstance]") -> set[str]:
+    """Return the names of the settings that the arguments mention, in any spelling."""
+    flags = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+    return {
+        name
+        for name, about in settings_of(config_class).items()
+        if flags & set(_spellings(name, about))
+    }
+
+
+def _spellings(name: str, about: Setting) -> list[str]:
+    """Return the flags of a setting, the one that is shown first."""
+    names = (name, *about.aliases)
+    spelled = (each for given in names for each in (given, given.replace("_", "-")))
+    return [f"--{each}" for each in dict.fromkeys(spelled)]
 
 
 def _values_of(kind: Any) -> dict[str, Any]:

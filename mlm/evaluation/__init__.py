@@ -7,4 +7,5 @@ shared_words.py           the same hidden words for models with different tokeni
 word_scoring.py           cross-entropy and rank of hidden words
 model_comparison.py       several checkpoints on the same texts, with a verdict
 published_numbers.py      a regression check against numbers that others published
+task/                     figures of a fine-tuned model, from its logits and labels
 """

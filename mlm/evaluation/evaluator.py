@@ -21,6 +21,7 @@ from mlm.data.batches.dynamic_padding import Batch
 from mlm.data.batches.evaluation_batches import NOTHING_TO_MEASURE
 from mlm.errors import CorpusError
 from mlm.terminal.progress import Bar, progress
+from mlm.terminal.tables import format_number
 
 if TYPE_CHECKING:
     from mlm.model.encoder import MaskedLM
@@ -46,6 +47,19 @@ class Figures:
     def perplexity(self) -> float:
         """Masked-token perplexity, exp(loss); not that of a left-to-right model."""
         return math.exp(min(self.loss, 700.0))
+
+    @property
+    def criterion(self) -> float:
+        """The number by which two evaluations are compared: the loss."""
+        return self.loss
+
+    def line(self) -> str:
+        """Return the figures in one line for people."""
+        return (
+            f"masked-token perplexity {format_number(self.perplexity)} (loss {self.loss:.4f} nats)"
+            f", top-1 {self.top1:.1%}, top-5 {self.top5:.1%} of {self.num_tokens:,} masked tokens "
+            "in held-out documents"
+        )
 
     def to_dict(self) -> dict[str, float]:
         """Return the fields and the perplexity, as training.json has them."""
@@ -134,7 +148,7 @@ class EvaluationStopped(Exception):
     """An evaluation was ended before its last batch, as its caller wanted."""
 
 
-class _BatchBar(keras.callbacks.Callback):
+class BatchBar(keras.callbacks.Callback):
     """Moves the bar of an evaluation; `seconds` are those without compiling, once it has ended.
 
     ends_early: called after each batch; True raises EvaluationStopped.
@@ -146,6 +160,7 @@ class _BatchBar(keras.callbacks.Callback):
         bar.note = "compiling"
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, object] | None = None) -> None:
+        """Count a batch."""
         count_batch(self._bar)
         if self._ends_early():
             raise EvaluationStopped
@@ -191,7 +206,7 @@ class Evaluator:
             ends_early: called after each batch; if it returns True, EvaluationStopped is raised.
         """
         with progress(what, total=len(self._batches), unit="batches") as bar:
-            shown = _BatchBar(bar, ends_early)
+            shown = BatchBar(bar, ends_early)
             scores = self._scorer.predict(
                 make_input_pipeline(_LabelledBatches(self._batches)), verbose=0, callbacks=[shown]
             )

@@ -40,24 +40,31 @@ class TaskHead(keras.layers.Layer):
             name="classifier",
         )
 
+    @property
+    def width(self) -> int:
+        """Width of what the classifier gets."""
+        return self.hidden_size if self.dense is None else self.dense.units
+
     def build(self, input_shape):
         """Create the weights."""
-        width = self.hidden_size
         if self.dense is not None:
-            self.dense.build((None, width))
-            width = self.dense.units
+            self.dense.build((None, self.hidden_size))
         if self.norm is not None:
-            self.norm.build((None, width))
-        self.classifier.build((None, width))
+            self.norm.build((None, self.width))
+        self.classifier.build((None, self.width))
 
     def call(self, x, training=False):
         """Return the logits (N, L) float32 of hidden states (N, H), pooled ones or a token's."""
+        return self.classifier(self.features(x, training=training))
+
+    def features(self, x, training=False):
+        """Return what the classifier gets, (N, D) float32, of hidden states (N, H)."""
         if self.dense is not None:
             x = self.dense(self.dense_dropout(x, training=training))
             x = ACTIVATIONS[self.config.dense_act](x)
         if self.norm is not None:
             x = self.norm(x)
-        return self.classifier(ops.cast(self.dropout(x, training=training), "float32"))
+        return ops.cast(self.dropout(x, training=training), "float32")
 
 
 def _initializer(head: TaskHeadConfig, std: float, seed: int) -> keras.initializers.Initializer:

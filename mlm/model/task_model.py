@@ -25,11 +25,19 @@ class TaskModel(Encoder):
 
         inputs: as of `Encoder.encode`.
         """
+        return self._headed(inputs, self.head, self.task_head.num_labels, training)
+
+    def features(self, inputs):
+        """Return what the classifier gets, float32: (B, D), or (B, T, D) of tokens."""
+        return self._headed(inputs, self.head.features, self.head.width, training=False)
+
+    def _headed(self, inputs, head, width: int, training):
+        """Return the outputs of the head, or of its part below the classifier."""
         if self.task_head.kind == "sequence":
-            return self.head(self.pooled(inputs, training=training), training=training)
-        logits = self.head(self.encode(inputs, training=training), training=training)
+            return head(self.pooled(inputs, training=training), training=training)
+        outputs = head(self.encode(inputs, training=training), training=training)
         length = ops.shape(inputs["input_ids"])[1]
-        return ops.reshape(logits, (-1, length, self.task_head.num_labels))
+        return ops.reshape(outputs, (-1, length, width))
 
     def pooled(self, inputs, training=False):
         """Return the state of each text that the head gets, (B, H) float32.

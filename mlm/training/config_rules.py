@@ -1,4 +1,4 @@
-"""The rules between the settings of a TrainingConfig; single values are checked in setting.py.
+"""The rules between the settings of a run; single values are checked in setting.py.
 
 Each raises a ConfigError that names a flag and its value.
 """
@@ -10,10 +10,19 @@ from mlm.training.config_overrides import parse_config_overrides
 
 if TYPE_CHECKING:
     from mlm.training.config import TrainingConfig
+    from mlm.training.run_settings import RunSettings
+
+
+def check_run_rules(config: "RunSettings") -> None:
+    """Raise ConfigError if two settings that any run has cannot work together."""
+    _check_held_out(config)
+    _check_length_of_run(config)
+    _check_schedule(config)
+    _check_publishing(config)
 
 
 def check_rules(config: "TrainingConfig") -> None:
-    """Raise ConfigError if two settings together cannot work, or one would be ignored."""
+    """Raise ConfigError if two settings of a masked-LM training cannot work together."""
     for check in _CHECKS:
         check(config)
 
@@ -21,6 +30,9 @@ def check_rules(config: "TrainingConfig") -> None:
 def _check_texts(config: "TrainingConfig") -> None:
     if config.group_by_length and not config.line_by_line:
         raise ConfigError("--group_by_length: packed sequences have one length; add --line_by_line")
+
+
+def _check_held_out(config: "RunSettings") -> None:
     if not 0 < config.validation_split_percentage < 100 and not config.validation_file:
         raise ConfigError(
             f"--validation_split_percentage is {config.validation_split_percentage}; "
@@ -34,7 +46,7 @@ _OF_TEXTS = (
 )
 
 
-def _is_given(config: "TrainingConfig", name: str) -> bool:
+def _is_given(config: "RunSettings", name: str) -> bool:
     """Return whether a setting differs from its default; no files are the default of files."""
     return bool(getattr(config, name)) and getattr(config, name) != getattr(
         type(config), name, None
@@ -103,7 +115,7 @@ def _check_masking(config: "TrainingConfig") -> None:
         )
 
 
-def _check_length_of_run(config: "TrainingConfig") -> None:
+def _check_length_of_run(config: "RunSettings") -> None:
     if config.max_steps == 0 or config.max_steps < -1:
         raise ConfigError(f"--max_steps is {config.max_steps}; give 1 or more, or leave it out")
     if config.max_steps == -1 and config.num_train_epochs <= 0:
@@ -112,7 +124,16 @@ def _check_length_of_run(config: "TrainingConfig") -> None:
         )
 
 
-def _check_publishing(config: "TrainingConfig") -> None:
+def _check_schedule(config: "RunSettings") -> None:
+    is_stable = config.lr_scheduler_type == "warmup_stable_decay"
+    if _is_given(config, "lr_decay_ratio") and not is_stable:
+        raise ConfigError(
+            f"--lr_decay_ratio is {config.lr_decay_ratio}, but only --lr_scheduler_type "
+            "warmup_stable_decay has such a share; leave it out"
+        )
+
+
+def _check_publishing(config: "RunSettings") -> None:
     for name in ("push_to_hub", "resume_from_hub"):
         if getattr(config, name) and not config.hub_model_id:
             raise ConfigError(f"--{name} needs --hub_model_id, e.g. me/imdb_bert_uncased")
@@ -130,6 +151,4 @@ _CHECKS = (
     _check_model,
     _check_suggested_words,
     _check_masking,
-    _check_length_of_run,
-    _check_publishing,
 )

@@ -20,6 +20,7 @@ from mlm.training.config import TrainingConfig
 from mlm.training.event_log import EventLog
 from mlm.training.outcome import CAN_RECITE
 from mlm.training.run_lock import check_not_locked
+from mlm.training.run_settings import RunSettings
 from mlm.training.state.resuming import check_same_settings
 
 # They say where or how a run starts, not what comes of it.
@@ -34,11 +35,21 @@ def check_first(config: TrainingConfig, report: Callable[[str], None] = print) -
     _check_texts(config)
     if config.add_words_file:
         read_words(config.add_words_file)
+    check_destination(config, report)
+    check_model(config)
+
+
+def check_destination(config: RunSettings, report: Callable[[str], None]) -> None:
+    """Raise UserError if the result could not be written or published, or replaces another."""
     _check_output(Path(config.output_dir), config)
     if config.hub_model_id and (config.push_to_hub or config.resume_from_hub):
         _check_repository(config, report)
     if config.overwrite_output_dir and config.resume_from_hub:
         _check_branch(config)
+
+
+def check_model(config: RunSettings) -> None:
+    """Fetch the initial checkpoint, if there is one, so that a wrong name is said at once."""
     if config.model_name_or_path:
         hub.fetch_checkpoint(config.model_name_or_path, config.model_revision)
 
@@ -54,7 +65,7 @@ def _check_texts(config: TrainingConfig) -> None:
             settings.check(expand_files(files))
 
 
-def _check_output(output: Path, config: TrainingConfig) -> None:
+def _check_output(output: Path, config: RunSettings) -> None:
     """Raise ConfigError if the result could not be written, or something would be overwritten."""
     existing = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
@@ -78,7 +89,7 @@ def _check_output(output: Path, config: TrainingConfig) -> None:
         check_same_settings(run, config)
 
 
-def _check_no_state(output: Path, config: TrainingConfig) -> None:
+def _check_no_state(output: Path, config: RunSettings) -> None:
     """Raise ConfigError if a state would be deleted without --discard_state."""
     state = None if config.discard_state else _state_in(output)
     if state:
@@ -97,7 +108,7 @@ def _state_in(output: Path) -> TrainingState | None:
         return newest_state(output / "state")
 
 
-def _check_repository(config: TrainingConfig, report: Callable[[str], None]) -> None:
+def _check_repository(config: RunSettings, report: Callable[[str], None]) -> None:
     """Raise UserError if the Hub would not take what the run pushes."""
     target = hub.check_push(
         str(config.hub_model_id),
@@ -111,7 +122,7 @@ def _check_repository(config: TrainingConfig, report: Callable[[str], None]) -> 
         report(CAN_RECITE)
 
 
-def _check_branch(config: TrainingConfig) -> None:
+def _check_branch(config: RunSettings) -> None:
     """Raise ConfigError if the run would delete a state on the Hub without --discard_state."""
     step = hub.newest_step(str(config.hub_model_id))
     if step is not None and not config.discard_state:
@@ -122,7 +133,7 @@ def _check_branch(config: TrainingConfig) -> None:
         )
 
 
-def finished_record(config: TrainingConfig) -> JsonObject | None:
+def finished_record(config: RunSettings) -> JsonObject | None:
     """Return the training.json in `output_dir` if it is of this very run, finished; else None.
 
     That is: the same settings (of paths, the last part), and texts with the same sizes and hashes.
@@ -134,36 +145,36 @@ def finished_record(config: TrainingConfig) -> JsonObject | None:
     if not record or "metrics" not in record or _state_in(output):
         return None
     given = record.get("config")
-    if not isinstance(given, dict) or _compared(given) != _compared(config.to_public_dict()):
+    if not isinstance(given, dict) or _compared(given, config) != _compared(
+        config.to_public_dict(), config
+    ):
         return None
     return record if _has_same_texts(record, config) else None
 
 
-def _difference(output: Path, config: TrainingConfig) -> str:
+def _difference(output: Path, config: RunSettings) -> str:
     """Describe how the settings of the finished run in `output` differ; "" if it is not known."""
     given = (read_training(output) or {}).get("config")
     if not isinstance(given, dict):
         return ""
-    was, now = _compared(given), _compared(config.to_public_dict())
-    differing = [f"--{name} was {was[name]!r}" for name in now if was[name] != now[name]]
+    was, now = (_compared(each, config) for each in (given, config.to_public_dict()))
+    differing = [f"--{name} was {was.get(name)!r}" for name in now if was.get(name) != now[name]]
     more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
     return f" of another run ({', '.join(differing[:3])}{more})" if differing else ""
 
 
-def _compared(settings: JsonObject) -> JsonObject:
+def _compared(settings: JsonObject, config: RunSettings) -> JsonObject:
     """Return the settings that two runs have to share; one that a record lacks has its default."""
-    every = TrainingConfig().to_dict() | settings
+    every = type(config)().to_dict() | settings
     return {name: value for name, value in every.items() if name not in NOT_COMPARED}
 
 
-def _has_same_texts(record: JsonObject, config: TrainingConfig) -> bool:
-    sides = {"train": config.train_file, "validation": config.validation_file}
+def _has_same_texts(record: JsonObject, config: RunSettings) -> bool:
     try:
         with progress("comparing the texts with those of the finished run"):
             sources = {
                 side: [file_identity(url) for url in expand_files(files)]
-                for side, files in sides.items()
-                if files
+                for side, files in config.source_files.items()
             }
         return bool(sources) and sources == record["corpus"]["made_from"]["sources"]
     except (UserError, KeyError, TypeError):

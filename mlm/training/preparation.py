@@ -1,7 +1,7 @@
 """Read everything that a run needs before its first step: device, model, token store, batches."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +19,18 @@ from mlm.errors import ConfigError
 from mlm.terminal.progress import progress
 from mlm.training.added_words import read_words
 from mlm.training.added_words_report import report_added_words
+from mlm.training.card.training_json import Example
 from mlm.training.config import TrainingConfig
 from mlm.training.initial_checkpoint import load_initial_checkpoint
+from mlm.training.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
     from mlm.checkpoint.folder import Checkpoint
+    from mlm.evaluation.evaluator import Evaluator
     from mlm.model.encoder import MaskedLM
+    from mlm.training.step.loss import ElementLoss
 
 NOTED_SHARE = 0.01  # of words in scripts without spaces, from which they are worth a line
 SAMPLES, SAMPLES_OF_DRY_RUN = 3, 10  # texts that are shown as the model sees them
@@ -38,7 +42,8 @@ class Preparation:
 
     hf_config: the transformers config of the model; base_model: `repo_id` and `commit` of the
     initial checkpoint, None from scratch; micro_batches: into how many parts a replica splits its
-    rows of a step; total_steps: optimizer updates of the whole run.
+    rows of a step; total_steps: optimizer updates of the whole run; examples: best words of the
+    initial checkpoint for the card's examples.
     """
 
     config: TrainingConfig
@@ -52,6 +57,28 @@ class Preparation:
     evaluation_batches: EvaluationBatches
     micro_batches: int
     total_steps: int
+    examples: Sequence[Example] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of texts and tokenizer, by which a resumed run is recognized."""
+        return self.store.fingerprint
+
+    def rate_factors(self) -> dict[str, float]:
+        """Return the factors of the learning rates of variables: none, all learn at one rate."""
+        return {}
+
+    def element_loss(self) -> "ElementLoss":
+        """Return the loss of each masked token."""
+        from mlm.training.step.loss import masked_lm_loss
+
+        return masked_lm_loss(self.model.compile_fused_ops())
+
+    def make_evaluator(self) -> "Evaluator":
+        """Return the evaluator on held-out texts; call it in the scope of the device."""
+        from mlm.evaluation.evaluator import Evaluator
+
+        return Evaluator(self.model, self.evaluation_batches, jit_compile=self.device.jit_compile)
 
 
 def prepare(
@@ -73,7 +100,7 @@ def prepare(
         UserError: what cannot work.
     """
     device = choose_device(config.precision)
-    rows, micro_batches = _rows_per_replica(config, device.num_replicas, global_batch_size)
+    rows, micro_batches = rows_per_replica(config, device.num_replicas, global_batch_size)
     checkpoint, base_model = _load_model(config, device, report)
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     with processes.first_before_others():
@@ -110,7 +137,7 @@ def _load_model(
     work = "reading the model" if config.model_name_or_path else "making a tokenizer and a model"
     with device.scope(), progress(work):
         checkpoint, base_model = load_initial_checkpoint(config, device.policy, report)
-    _check_length(config, checkpoint.model.config.max_position_embeddings)
+    check_length(config, checkpoint.model.config.max_position_embeddings)
     checkpoint.model.freeze_lower_layers(config.freeze_layers)
     return checkpoint, base_model
 
@@ -127,15 +154,15 @@ def _notes_on_texts(
         yield from report_added_words(tokenizer, words, store.train.tokens)
 
 
-def count_steps(config: TrainingConfig, num_sequences: int, global_batch_size: int) -> int:
+def count_steps(config: RunSettings, num_sequences: int, global_batch_size: int) -> int:
     """Return the number of optimizer updates of a whole run."""
     if config.max_steps > 0:
         return config.max_steps
     return max(1, math.ceil(config.num_train_epochs * num_sequences / global_batch_size))
 
 
-def _rows_per_replica(
-    config: TrainingConfig, replicas: int, global_batch_size: int | None
+def rows_per_replica(
+    config: RunSettings, replicas: int, global_batch_size: int | None
 ) -> tuple[int, int]:
     """Return how many rows a replica has in a step, and in how many micro-batches."""
     at_once = config.per_device_train_batch_size
@@ -153,7 +180,8 @@ def _rows_per_replica(
     return rows, micro_batches
 
 
-def _check_length(config: TrainingConfig, longest: int) -> None:
+def check_length(config: RunSettings, longest: int) -> None:
+    """Raise ConfigError if the sequences of a run are longer than its model takes."""
     if config.max_seq_length > longest:
         raise ConfigError(
             f"--max_seq_length is {config.max_seq_length}; this model has positions for "

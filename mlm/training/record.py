@@ -1,54 +1,11 @@
-"""The progress of a run, and the record of a finished one: training.json."""
-
-from dataclasses import dataclass, field
+"""The record of a finished masked-LM training: training.json."""
 
 from mlm.backend.hardware import versions
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.tokens.token_store import TokenStore
 from mlm.evaluation.evaluator import Figures
 from mlm.training.preparation import Preparation
-
-
-@dataclass
-class Progress:
-    """Plain values, saved with every state.
-
-    seconds: spent in training steps; evaluation_seconds: in the last evaluation; before: figures
-    before the first step; curves: pairs [step, loss in nats]; skipped_steps: steps whose loss or
-    gradient was not finite; best_loss: the lowest validation loss; evaluations_without_gain: since
-    then; unfinished_mean: sums of the loss metric since the last point of the curve.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    evaluation_seconds: float = 0.0
-    before: dict[str, float] | None = None
-    loss_curve: list[list[float]] = field(default_factory=list)
-    validation_curve: list[list[float]] = field(default_factory=list)
-    skipped_steps: int = 0
-    best_loss: float | None = None
-    best_step: int = 0
-    evaluations_without_gain: int = 0
-    unfinished_mean: list[float] | None = None
-
-    def note_evaluation(self, loss: float) -> bool:
-        """Enter the validation loss of this step; return whether it is the lowest so far."""
-        self.validation_curve.append([self.step, loss])  # in full: the best is chosen by it
-        if self.best_loss is not None and not loss < self.best_loss:
-            self.evaluations_without_gain += 1
-            return False
-        self.best_loss, self.best_step, self.evaluations_without_gain = loss, self.step, 0
-        return True
-
-    def validation_loss(self) -> float | None:
-        """Return the validation loss of the present weights, None if they were not evaluated."""
-        if self.validation_curve and self.validation_curve[-1][0] == self.step:
-            return self.validation_curve[-1][1]
-        return None
-
-    def tokens_per_second(self, tokens_per_step: float) -> float:
-        """Return the mean speed, tokens without padding."""
-        return self.step * tokens_per_step / max(1e-9, self.seconds)
+from mlm.training.run_progress import Progress
 
 
 def published_corpus(store: TokenStore) -> JsonObject:

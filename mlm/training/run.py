@@ -21,15 +21,14 @@ from mlm.checkpoint.run_state import (
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.weights import round_weights
 from mlm.errors import TrainingError
-from mlm.evaluation.evaluator import EvaluationStopped, Evaluator, Figures
+from mlm.evaluation.evaluator import EvaluationStopped
 from mlm.terminal.progress import Bar
 from mlm.terminal.progress import progress as sign_of_life
-from mlm.terminal.tables import format_number
 from mlm.training.compiled_learner import compile_learner
 from mlm.training.event_log import EventLog
-from mlm.training.preparation import Preparation
 from mlm.training.progress import StepBar, StepCounter, step_bar
-from mlm.training.record import Progress
+from mlm.training.run_parts import RunFigures, RunParts
+from mlm.training.run_progress import Progress
 from mlm.training.state.resuming import check_same_run
 from mlm.training.state.saver import StateSaver
 from mlm.training.step.dataset import TrainingDataset
@@ -56,7 +55,7 @@ class TrainingRun:
     progress: where the run is, and its curves.
     """
 
-    def __init__(self, prepared: Preparation, report: Callable[[str], None], stop: StopRequest):
+    def __init__(self, prepared: RunParts, report: Callable[[str], None], stop: StopRequest):
         """Compile for the device; raises ConfigError if the curves cannot be written."""
         self.config, self.progress = prepared.config, Progress()
         self._prepared, self._report, self._stop = prepared, report, stop
@@ -65,17 +64,13 @@ class TrainingRun:
         self._events = EventLog(output / "logs" if self.config.report_to == "tensorboard" else None)
         self._learner, self._optimizer, self._loss = compile_learner(prepared)
         with prepared.device.scope():
-            self._evaluator = Evaluator(
-                prepared.model,
-                prepared.evaluation_batches,
-                jit_compile=prepared.device.jit_compile,
-            )
+            self._evaluator = prepared.make_evaluator()
 
     # Resume
 
     def resume(self, state: TrainingState) -> None:
         """Continue from a saved state. Raises ConfigError if it is another run's."""
-        check_same_run(state, self.config, self._prepared.store.fingerprint)
+        check_same_run(state, self.config, self._prepared.fingerprint)
         restore_state(state, self._prepared.model, self._optimizer)
         self.progress = Progress(**state.run["progress"])
         self._report(f"resuming from step {state.step} ({state.folder})")
@@ -238,7 +233,7 @@ class TrainingRun:
 
     # Evaluate
 
-    def final_figures(self) -> Figures:
+    def final_figures(self) -> RunFigures:
         """Return the figures of the weights that the run ends with, the last ones or the best."""
         self._round_weights()
         figures = self._evaluate("after")
@@ -282,12 +277,12 @@ class TrainingRun:
             return True
         return False
 
-    def _note(self, figures: Figures) -> bool:
+    def _note(self, figures: RunFigures) -> bool:
         """Enter figures into the curve; return whether they are the best so far."""
         self._events.scalar("validation/loss", figures.loss, self.progress.step)
-        return self.progress.note_evaluation(figures.loss)
+        return self.progress.note_evaluation(figures.loss, figures.criterion)
 
-    def _evaluate(self, when: str) -> Figures:
+    def _evaluate(self, when: str) -> RunFigures:
         try:
             with self._stop.keeping_back():
                 figures = self._evaluator.figures(self._stops_in_evaluations)
@@ -298,11 +293,7 @@ class TrainingRun:
             raise TrainingError(
                 f"the validation loss is not finite ({when}); lower --learning_rate"
             )
-        self._report(
-            f"{when}: masked-token perplexity {format_number(figures.perplexity)} (loss "
-            f"{figures.loss:.4f} nats), top-1 {figures.top1:.1%}, top-5 {figures.top5:.1%} of "
-            f"{figures.num_tokens:,} masked tokens in held-out documents",
-        )
+        self._report(f"{when}: {figures.line()}")
         return figures
 
     def _stops_in_evaluations(self) -> bool:
@@ -322,7 +313,7 @@ class TrainingRun:
             "step": self.progress.step,
             "total_steps": self._prepared.total_steps,
             "config": self.config.to_dict(),
-            "fingerprint": self._prepared.store.fingerprint,
+            "fingerprint": self._prepared.fingerprint,
             "global_batch_size": self._prepared.batches.global_batch_size,
             "policy": self._prepared.device.policy,
             "validation_loss": self.progress.validation_loss(),

@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 from mlm.errors import ConfigError
 
+GROUPS = (  # the headings of --help, in order
+    *("Texts", "Labels", "Model", "Masking", "Head", "Optimization", "Run"),
+    *("Comparison", "Publishing", "Card"),
+)
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -58,7 +63,8 @@ class Setting:
 
     group: its heading in --help; moves_weights: whether another value gives other weights, so that
     a resumed run may not change it; in_recipe: whether the command in a card names it; path: set if
-    it holds files or folders of this machine, of which a record keeps only the last part.
+    it holds files or folders of this machine, of which a record keeps only the last part; aliases:
+    other names of it on the command line.
     """
 
     help: str
@@ -68,6 +74,7 @@ class Setting:
     moves_weights: bool = True
     in_recipe: bool = True
     path: Literal["local", "local or Hub"] | None = None
+    aliases: tuple[str, ...] = ()
 
 
 def setting(default: Any, help_text: str, group: str, **about: Any) -> Any:

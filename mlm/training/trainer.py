@@ -1,34 +1,32 @@
-"""The story of a training: a TrainingConfig to a published checkpoint, from top to bottom.
+"""The story of a training: settings to a published checkpoint, from top to bottom.
 
     check what can be checked at once -> prepare -> start or resume -> train -> write -> publish
 
-The steps themselves are in run.py, what is written at the end in result.py.
+The steps themselves are in run.py, what is read and written in masked_lm.py.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from mlm import hub
 from mlm.backend import devices, processes
-from mlm.checkpoint.folder import read_training
 from mlm.checkpoint.run_state import TrainingState, newest_state, remove_states
 from mlm.errors import ConfigError, TrainingError, UserError
 from mlm.terminal.progress import hidden_progress, progress
-from mlm.training.card.training_json import Example
 from mlm.training.config import TrainingConfig
 from mlm.training.dry_run import dry_run
 from mlm.training.first_checks import check_first
-from mlm.training.outcome import outcome_lines
-from mlm.training.preparation import Preparation, prepare
-from mlm.training.result import TrainingResult, publish, result_of, try_before, write_checkpoint
+from mlm.training.job import Job, Parts, Result
+from mlm.training.masked_lm import MaskedLMTraining, TrainingResult
+from mlm.training.publishing import publish
 from mlm.training.run import TrainingRun, TrainingStopped
 from mlm.training.run_lock import run_lock
+from mlm.training.run_settings import RunSettings
 from mlm.training.stopping import StopRequest, interrupted_by_signals, stop_on_signals
-from mlm.training.summary import settings_table
 
-__all__ = ["TrainingResult", "TrainingStopped", "rehearse", "train"]
+__all__ = ["TrainingResult", "TrainingStopped", "rehearse", "run_job", "train"]
 
 
 def train(
@@ -49,14 +47,24 @@ def train(
         raise ConfigError("dry_run is set; call rehearse, which trains nothing")
     if config.suggest_words is not None:
         raise ConfigError("suggest_words is set; call suggested_words.suggest_words instead")
+    return run_job(MaskedLMTraining(config), report, checked=checked)
+
+
+def run_job(
+    job: Job[Parts, Result], report: Callable[[str], None], *, checked: bool = False
+) -> Result:
+    """Run a job from its texts to a published checkpoint, or resume it; see `train`."""
+    config = job.config
     stop = StopRequest(config.max_train_minutes)
     report = report if processes.is_first() else lambda line: None
-    _check(config, checked, report)
+    if not checked:
+        job.check(report)
+    devices.check_required_device(config.require_device)
     if not processes.is_first():
         with hidden_progress():
-            return _train(config, report, stop)
+            return _train(job, report, stop)
     with run_lock(Path(config.output_dir)):
-        return _train(config, report, stop)
+        return _train(job, report, stop)
 
 
 def rehearse(
@@ -66,23 +74,17 @@ def rehearse(
 
     Writes nothing. Raises UserError for what would stop the run before its first step.
     """
-    _check(config, checked, report)
-    dry_run(config, report)
-
-
-def _check(config: TrainingConfig, checked: bool, report: Callable[[str], None]) -> None:
     if not checked:
         check_first(config, report)
     devices.check_required_device(config.require_device)
+    dry_run(config, report)
 
 
-def _train(
-    config: TrainingConfig, report: Callable[[str], None], stop: StopRequest
-) -> TrainingResult:
-    output = Path(config.output_dir)
+def _train(job: Job[Parts, Result], report: Callable[[str], None], stop: StopRequest) -> Result:
+    config, output = job.config, Path(job.config.output_dir)
     states = output / "state"
     try:
-        prepared, run, examples = _start_or_resume(config, states, report, stop)
+        prepared, run = _start_or_resume(job, states, report, stop)
     except KeyboardInterrupt:
         raise _stopped_in_preparation(config, states) from None
     if config.starts_again:  # only after everything that can be refused was checked
@@ -94,10 +96,10 @@ def _train(
             with stop_on_signals(stop, report):
                 run.train_to_end()
             with interrupted_by_signals():
-                result = result_of(prepared, run.progress, run.final_figures())
+                result = job.result(prepared, run.progress, run.final_figures())
                 processes.leave_cluster()
-                finish = partial(_finish, prepared, states, result, examples, report)
-                return processes.only_first(finish) or result
+                end = partial(finish, job, prepared, result, report)
+                return processes.only_first(end) or result
     except UserError as error:
         raise TrainingError(str(error)) from None
     except KeyboardInterrupt:
@@ -105,32 +107,31 @@ def _train(
 
 
 def _start_or_resume(
-    config: TrainingConfig, states: Path, report: Callable[[str], None], stop: StopRequest
-) -> tuple[Preparation, TrainingRun, list[Example]]:
-    """Return a run at its beginning, or at the newest whole state here or on the Hub.
-
-    With it come the best words of the initial checkpoint for the card's examples.
-    """
+    job: Job[Parts, Result],
+    states: Path,
+    report: Callable[[str], None],
+    stop: StopRequest,
+) -> tuple[Parts, TrainingRun]:
+    """Return a run at its beginning, or at the newest whole state here or on the Hub."""
+    config = job.config
     state, was_fetched = _find_state(config, states, report)
     batch_size = state.run.get("global_batch_size") if state else None
     try:
-        tokens = Path(config.output_dir) / "tokens"
-        prepared = prepare(config, tokens, report, global_batch_size=batch_size)
-        _check_same_everywhere(prepared, state)
-        examples = try_before(prepared, report)
+        prepared = job.prepare(report, global_batch_size=batch_size)
+        _check_same_everywhere(prepared.fingerprint, state)
         run = TrainingRun(prepared, report, stop)
         if state:
             run.resume(state)
-        report(settings_table(prepared, run.progress.step))
+        report(job.summary(prepared, run.progress.step))
     except ConfigError:
         if state and was_fetched:  # another run's: it must not block a run that starts here
             shutil.rmtree(state.folder, ignore_errors=True)
         raise
-    return prepared, run, examples
+    return prepared, run
 
 
 def _find_state(
-    config: TrainingConfig, states: Path, report: Callable[[str], None]
+    config: RunSettings, states: Path, report: Callable[[str], None]
 ) -> tuple[TrainingState | None, bool]:
     """Return the state to resume from, if there is one, and whether it was fetched just now."""
     if config.starts_again:
@@ -149,14 +150,14 @@ def _find_state(
     return state, was_fetched
 
 
-def _check_same_everywhere(prepared: Preparation, state: TrainingState | None) -> None:
+def _check_same_everywhere(fingerprint: str, state: TrainingState | None) -> None:
     """Raise ConfigError if the processes of a cluster have other texts or another state."""
     mend = "give --output_dir on storage that all of them see, and the same settings"
-    processes.check_same("texts of fingerprint", prepared.store.fingerprint, mend)
+    processes.check_same("texts of fingerprint", fingerprint, mend)
     processes.check_same("a state of step", str(state.step if state else 0), mend)
 
 
-def _stopped_in_preparation(config: TrainingConfig, states: Path) -> BaseException:
+def _stopped_in_preparation(config: RunSettings, states: Path) -> BaseException:
     """Return what to raise for a signal before the first step of this process."""
     state = None if config.starts_again else newest_state(states)
     if state is None:
@@ -166,27 +167,22 @@ def _stopped_in_preparation(config: TrainingConfig, states: Path) -> BaseExcepti
     )
 
 
-def _finish(
-    prepared: Preparation,
-    states: Path,
-    result: TrainingResult,
-    examples_before: Sequence[Example],
-    report: Callable[[str], None],
-) -> TrainingResult:
+def finish(
+    job: Job[Parts, Result], prepared: Parts, result: Result, report: Callable[[str], None]
+) -> Result:
     """Write the result, publish it if that is wanted, then remove the states."""
-    config = prepared.config
+    config = job.config
     with progress("writing the checkpoint"):
-        write_checkpoint(prepared, result, report)
+        job.write(prepared, result, report)
     if config.push_to_hub:
         with progress(f"uploading to {config.hub_model_id}"):
             result = publish(result, config, report)
-    _remove_states(config, states)
-    record = read_training(result.folder) or result.training
-    report("\n".join(outcome_lines(config, record, examples_before)))
+    _remove_states(config, Path(config.output_dir) / "state")
+    report("\n".join(job.outcome(prepared, result)))
     return result
 
 
-def _remove_states(config: TrainingConfig, states: Path) -> None:
+def _remove_states(config: RunSettings, states: Path) -> None:
     remove_states(states)
     if config.resume_from_hub:
         hub.delete_states(str(config.hub_model_id))

@@ -170,7 +170,7 @@ def learn(settings: Settings, held_out: str, loss: float, every: int) -> Measure
     arrays = np.load(held_out)
 
     def held_out_loss() -> float:
-        logits = learner.masked_lm.predict(
+        logits = learner.model.predict(
             {name: arrays[name] for name in ("input_ids", "masked_positions")},
             batch_size=32,
             verbose=0,

@@ -6,7 +6,7 @@ Covered elsewhere:
     families/distilbert, families/electra, families/modernbert, families/mpnet by test_families
     families/roberta, families/xlm_roberta, families/family, families/naming by test_families
     families/configs, families/lookup, families/tensors by test_families
-    record/card_metadata, record/schema by training/test_model_card
+    record/card_metadata, record/markdown, record/schema by training/test_model_card
     record/curve_svg, record/reading by playground/test_page
     task by test_config_task
     strict_json by test_config_json

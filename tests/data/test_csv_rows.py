@@ -6,7 +6,7 @@ import io
 import pytest
 
 from mlm.data.texts.csv_rows import read_csv, read_tsv
-from mlm.data.texts.text_column import choose_column
+from mlm.data.texts.text_column import Chosen, choose_column
 
 
 def read(content: str, reader=read_csv, column: str | None = "text") -> tuple[list[str], list[str]]:
@@ -14,9 +14,10 @@ def read(content: str, reader=read_csv, column: str | None = "text") -> tuple[li
     notes: list[str] = []
 
     def choose(columns):
-        return choose_column(column, columns, "a.csv")
+        return Chosen((choose_column(column, columns, "a.csv"),))
 
-    return list(reader(io.StringIO(content, newline=""), choose, notes.append)), notes
+    rows = reader(io.StringIO(content, newline=""), choose, notes.append)
+    return [text for (text,) in rows], notes
 
 
 def test_other_separators_are_found_and_said():

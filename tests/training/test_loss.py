@@ -177,7 +177,7 @@ def test_every_gradient_matches_pytorch(family, folders, batches, tmp_path):
     for variable, gradient in zip(learner.trainable_variables, keeper.kept, strict=True):
         variable.assign(gradient)
     path = tmp_path / "gradients.safetensors"
-    save_weights(learner.masked_lm, family_of(family), path, dtype="float32")
+    save_weights(learner.model, family_of(family), path, dtype="float32")
     ours = load_file(path)
     expected = {n: p.grad.numpy() for n, p in theirs.named_parameters() if n in ours}
     assert expected.keys() == ours.keys()

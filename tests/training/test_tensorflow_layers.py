@@ -38,7 +38,7 @@ def train(family: str, *, shared: bool, frozen: int = 0, policy: str = "float32"
 
 def values(learner: Learner) -> list[np.ndarray]:
     """Return the values of the weights and of the dropouts' seeds."""
-    variables = learner.masked_lm.variables
+    variables = learner.model.variables
     return [np.asarray(keras.ops.convert_to_tensor(variable)) for variable in variables]
 
 
@@ -58,7 +58,7 @@ def test_a_step_is_the_same(family, options):
     shared, separate = (train(family, shared=each, **options) for each in (True, False))
     exact = 1e-5 if options.get("policy") is None else 1e-3  # bf16 has 8 bits
     for variable, one, other in zip(
-        shared.masked_lm.variables, values(shared), values(separate), strict=True
+        shared.model.variables, values(shared), values(separate), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=0, atol=exact, err_msg=variable.path)
     seeds = [value for value in values(shared) if value.dtype == np.int64]
@@ -77,6 +77,6 @@ def test_a_step_is_the_same(family, options):
 )
 def test_layers_of_equal_shape_share_a_graph(family, options, graphs):
     learner = train(family, shared=True, **options)
-    shared = learner.masked_lm.call_layer
+    shared = learner.model.call_layer
     assert isinstance(shared, SharedLayerGraphs)
     assert len(shared._graphs) == graphs

@@ -19,14 +19,19 @@ WIDTH_MULTIPLE = 8  # tokens
 
 def trimmed_sizes(max_seq_length: int, mlm_probability: float) -> Sizes:
     """Return the sizes (T, P) that batches are trimmed to, ascending; the last holds any batch."""
+    return [
+        (width, max_targets_per_row(width, mlm_probability))
+        for width in trimmed_widths(max_seq_length)
+    ]
+
+
+def trimmed_widths(max_seq_length: int) -> list[int]:
+    """Return the widths in tokens that batches are trimmed to, ascending."""
     widths = {
         math.ceil(max_seq_length * fraction / WIDTH_MULTIPLE) * WIDTH_MULTIPLE
         for fraction in WIDTH_FRACTIONS
     }
-    return [
-        (width, max_targets_per_row(width, mlm_probability))
-        for width in sorted({min(width, max_seq_length) for width in widths})
-    ]
+    return sorted({min(width, max_seq_length) for width in widths})
 
 
 def trim_padding(batch: Batch, sizes: Sizes) -> Batch:
@@ -43,3 +48,17 @@ def trim_padding(batch: Batch, sizes: Sizes) -> Batch:
         "masked_positions": inputs["masked_positions"][:, :targets],
     }
     return inputs, labels[:, :targets], weights[:, :targets]
+
+
+def trim_examples(batch: Batch, sizes: Sizes, *, of_tokens: bool) -> Batch:
+    """Return a batch of labelled examples in the smallest of the widths that holds it.
+
+    of_tokens: labels and weights are (B, T), as the inputs.
+    """
+    inputs, labels, weights = batch
+    longest = int(inputs["attention_mask"].sum(axis=1).max())
+    width = next(width for width, _ in sizes if width >= longest)
+    inputs = {name: values[:, :width] for name, values in inputs.items()}
+    if of_tokens:
+        return inputs, labels[:, :width], weights[:, :width]
+    return inputs, labels, weights

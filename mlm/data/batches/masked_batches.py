@@ -13,7 +13,7 @@ import numpy as np
 from mlm.data.batches import check_batching, check_not_empty
 from mlm.data.batches.chunking import Chunking
 from mlm.data.batches.data_order import MASKS, DataOrder
-from mlm.data.batches.dynamic_padding import Batch, trimmed_sizes
+from mlm.data.batches.dynamic_padding import Batch, trim_padding, trimmed_sizes
 from mlm.data.batches.length_groups import LengthGroups
 from mlm.data.batches.masking import (
     Masked,
@@ -119,6 +119,10 @@ class MaskedBatches:
         num_targets = int(np.count_nonzero(masked.weights))
         weights = masked.weights / np.float32(max(1, num_targets))
         return as_batch(masked._replace(weights=weights), attention_mask)
+
+    def trim(self, batch: Batch) -> Batch:
+        """Return the batch in the smallest of the sizes that holds it."""
+        return trim_padding(batch, self.sizes)
 
     def check_targets(self, num_steps: int) -> None:
         """Raise CorpusError if none of the first `num_steps` batches, at most 10,000, has a target.

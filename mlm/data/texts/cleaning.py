@@ -156,7 +156,7 @@ def _clean_texts(
 ) -> Iterator[str]:
     columns = _OneColumn(settings.text_column)
     for url in urls:
-        check = _EncodingCheck(url, settings.encoding if has_encoding(url) else None)
+        check = EncodingCheck(url, settings.encoding if has_encoding(url) else None)
         for row in read_rows(
             url,
             settings.text_column,
@@ -181,10 +181,23 @@ def _clean_row(row: str, settings: ReadingSettings, report: TextReport) -> Itera
         if clean.text:
             texts += 1
             yield clean.text
-    report.with_html += had_html
     report.empty += not texts
     report.cut += texts > 1
     report.parts += texts if texts > 1 else 0
+    _count_oddities(row, had_html, removed, settings, report)
+
+
+def clean_whole(row: str, settings: ReadingSettings, report: TextReport) -> str:
+    """Return the clean text of a row, however long it is, and count what was unusual in it."""
+    clean = clean_text(row, settings.clean_html)
+    _count_oddities(row, clean.had_html, clean.control_characters, settings, report)
+    return clean.text
+
+
+def _count_oddities(
+    row: str, had_html: bool, removed: str, settings: ReadingSettings, report: TextReport
+) -> None:
+    report.with_html += had_html
     if removed:
         report.control_characters.update(removed)
         report.with_control_characters += 1
@@ -214,7 +227,7 @@ class _OneColumn:
 
 
 @dataclass
-class _EncodingCheck:
+class EncodingCheck:
     """Count of a file's rows that look like UTF-8 decoded as a one-byte encoding (`cafÃ©`).
 
     Without an encoding, they have come into the file so: a program that wrote it read it wrongly.
@@ -229,6 +242,7 @@ class _EncodingCheck:
         self._codec = Codec.of(self.encoding or "cp1252")
 
     def add(self, row: str) -> None:
+        """Count a row."""
         if row.isascii():
             return
         self.accented += 1

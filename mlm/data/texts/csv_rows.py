@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlm.data.texts.csv_dialect import NAMES, Dialect, find_dialect
-from mlm.data.texts.text_column import UNNAMED, Columns
+from mlm.data.texts.text_column import UNNAMED, ColumnChooser, Row
 from mlm.data.texts.whole_rows import RowFinder
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _SURPLUS = 3  # columns beyond the header, in which a row that has too many fiel
 _NUMBERED = {"", "id", "nr", "no", "no.", "index", "row"}  # names of a column of row numbers
 _LONE_CR = re.compile(r"\r(?!\n)")
 
-ColumnChooser = Callable[[Columns], str]
 Note = Callable[[str], object]
 
 
@@ -45,12 +44,12 @@ class Characters(Protocol):
 
 def read_csv(
     stream: Characters, choose: ColumnChooser, note: Note, usual: str = ","
-) -> Iterator[str]:
-    """Yield the text of each row, "" for a row without one.
+) -> Iterator[Row]:
+    """Yield the chosen values of each row, strings, "" where there is none.
 
     Args:
         stream: of characters, with line ends as they are.
-        choose: returns the text column of the first rows, {column: values}.
+        choose: returns the columns to read, from the first rows as {column: values}.
         note: is called with what was unusual and how it was read.
         usual: the separator that the file's name suggests.
 
@@ -60,17 +59,18 @@ def read_csv(
     table = _Table(stream, usual)
     for text in table.dialect.notes(usual):
         note(text)
-    column = None
+    columns = None
     for cells in table.chunks():
-        if column is None:
-            column = table.index_of(choose(dict(zip(table.names, cells, strict=True))))
-        yield from table.texts(cells, column)
+        if columns is None:
+            chosen = choose(dict(zip(table.names, cells, strict=True)))
+            columns = [table.index_of(name) for name in chosen.texts + chosen.others]
+        yield from table.rows(cells, columns)
     for text in table.notes():
         note(text)
 
 
-def read_tsv(stream: Characters, choose: ColumnChooser, note: Note) -> Iterator[str]:
-    """Yield the text of each row of tab-separated values; see read_csv."""
+def read_tsv(stream: Characters, choose: ColumnChooser, note: Note) -> Iterator[Row]:
+    """Yield the chosen values of each row of tab-separated values; see read_csv."""
     return read_csv(stream, choose, note, usual="\t")
 
 
@@ -175,15 +175,16 @@ class _Table:
             f"is a text, rename it to .txt; else {advice}"
         )
 
-    def texts(self, cells: list[list[str]], column: int) -> Iterator[str]:
-        """Yield the texts of a chunk without repeated headers; count what looks wrong."""
-        texts = cells[column]
-        repeated = set(self._repeated_headers(cells, column))
+    def rows(self, cells: list[list[str]], columns: list[int]) -> Iterator[Row]:
+        """Yield the rows of a chunk without repeated headers; count what looks wrong."""
+        texts = cells[columns[0]]
+        repeated = set(self._repeated_headers(cells, columns[0]))
         self._counts["repeated header"] += len(repeated)
         self._rows.add(cells)
         if not self.dialect.escape:
             self._counts["backslash"] += sum('\\"' in text for text in texts)
-        yield from (text for at, text in enumerate(texts) if at not in repeated)
+        rows = zip(*(cells[column] for column in columns), strict=True)
+        yield from (row for at, row in enumerate(rows) if at not in repeated)
 
     def _repeated_headers(self, cells: list[list[str]], column: int) -> Iterator[int]:
         name = self.header[column]

@@ -7,10 +7,27 @@ A wrong guess would train on the wrong data for hours. If no column is clearly t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mlm.errors import CorpusError
 
 Columns = Mapping[str, Sequence[object]]  # the first rows of a file: column name -> its values
+
+Row = tuple[Any, ...]  # the values of the chosen columns
+
+
+class Chosen(NamedTuple):
+    """The columns of a file to read; a row has the values of `texts`, then those of `others`.
+
+    texts: columns of strings; a missing value is "". others: values of any type, as they are in the
+    file; a missing one is None, in a table "".
+    """
+
+    texts: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+
+ColumnChooser = Callable[[Columns], Chosen]
 
 _KNOWN_NAMES = (  # in order of preference
     "text",
@@ -38,45 +55,50 @@ def choose_column(
     columns: Columns,
     url: str,
     note: Callable[[str], object] = lambda text: None,
+    option: str = "--text_column",
 ) -> str:
     """Return the name of the text column of `url`; `note` gets a remark if a known name loses.
+
+    option: the name of the setting that decides, for messages.
 
     Raises:
         CorpusError: `text_column` does not exist, or is None and no column is clearly the text.
     """
     if text_column is None:
-        return _find_text_column(columns, url, note)
+        return _find_text_column(columns, url, note, option)
     if text_column not in columns:
         raise CorpusError(
-            f"{url} has no column {text_column!r}; its columns are {_format_names(columns)}: "
-            "give one of them as --text_column, or leave this file out"
+            f"{url} has no column {text_column!r}; its columns are {format_names(columns)}: "
+            f"give one of them as {option}, or leave this file out"
         )
     return text_column
 
 
-def _find_text_column(columns: Columns, url: str, note: Callable[[str], object]) -> str:
+def _find_text_column(
+    columns: Columns, url: str, note: Callable[[str], object], option: str
+) -> str:
     if any(is_number(name) or len(name) > _LONGEST_NAME for name in columns):
         raise CorpusError(
             f"{url}: its first line looks like data, not like column names "
-            f"({_format_names(columns)}): put a line of column names first, or name one with "
-            "--text_column"
+            f"({format_names(columns)}): put a line of column names first, or name one with "
+            f"{option}"
         )
-    found = _find_by_content(columns, note)
+    found = _find_by_content(columns, note, option)
     if found is None:
         raise CorpusError(
-            f"{url}: no column is clearly the text; its columns are {_format_names(columns)}: "
-            "name one with --text_column, or leave this file out"
+            f"{url}: no column is clearly the text; its columns are {format_names(columns)}: "
+            f"name one with {option}, or leave this file out"
         )
     if found.startswith(UNNAMED):
         raise CorpusError(
             f"{url}: the column that seems to be the text has no name in the first line "
-            f"({_format_names(columns)}): delete lines above the column names, or give "
-            f"--text_column '{found}'"
+            f"({format_names(columns)}): delete lines above the column names, or give "
+            f"{option} '{found}'"
         )
     return found
 
 
-def _find_by_content(columns: Columns, note: Callable[[str], object]) -> str | None:
+def _find_by_content(columns: Columns, note: Callable[[str], object], option: str) -> str | None:
     """Return the column of a known name, or the one with clearly longer prose."""
     lengths = {name: _mean_length(values) for name, values in columns.items() if _is_text(values)}
     named = _find_by_name(columns, lengths)
@@ -85,7 +107,7 @@ def _find_by_content(columns: Columns, note: Callable[[str], object]) -> str | N
     if named and longest and longest != named and _holds_no_prose(named, longest, columns, lengths):
         note(
             f"column {longest!r} is read, because {named!r} holds {lengths[named]:.0f} characters "
-            f"a row and it {lengths[longest]:.0f}; --text_column decides"
+            f"a row and it {lengths[longest]:.0f}; {option} decides"
         )
         return longest
     return named or longest
@@ -158,7 +180,8 @@ def _mean_length(values: Sequence[object]) -> float:
     return sum(len(value) for value in values if isinstance(value, str)) / max(len(values), 1)
 
 
-def _format_names(columns: Iterable[str]) -> str:
+def format_names(columns: Iterable[str]) -> str:
+    """Return the names of columns for a message, the first twenty, cut if they are long."""
     lines = (" ".join(name.split()) for name in columns)
     shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in lines]
     return ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")

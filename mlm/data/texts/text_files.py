@@ -14,15 +14,16 @@ import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import fsspec
 
 from mlm.data.texts.containers import Member, find_members
-from mlm.data.texts.csv_rows import ColumnChooser, Note
+from mlm.data.texts.csv_rows import Note
 from mlm.data.texts.encoding_detection import decoding_error, iso_2022_error, utf16_error
 from mlm.data.texts.encodings import (
     Codec,
@@ -32,13 +33,17 @@ from mlm.data.texts.encodings import (
     has_japanese_escapes,
     is_latin_1,
 )
-from mlm.data.texts.text_column import Columns, choose_column
+from mlm.data.texts.text_column import Chosen, ColumnChooser, Columns, Row, choose_column
 from mlm.data.texts.text_formats import Reader, read_parquet, read_plain, reader_of, suffix_of
 from mlm.errors import CorpusError, one_line
 
 
-def expand_files(files: Sequence[str | Path]) -> list[str]:
+def expand_files(
+    files: Sequence[str | Path], readers: Mapping[str, Reader] | None = None
+) -> list[str]:
     """Return the paths and URLs that `files` names: globs expanded in sorted order, each file once.
+
+    readers: of more suffixes; see `read_columns`.
 
     Raises:
         CorpusError: a file is missing, a glob matches nothing, or a name is that of a folder or
@@ -48,7 +53,7 @@ def expand_files(files: Sequence[str | Path]) -> list[str]:
     if not found:
         raise CorpusError("no text file was given: name one with --train_file")
     for url in found:
-        reader_of(url)
+        _reader_of(url, readers)
     return found
 
 
@@ -111,37 +116,79 @@ def read_rows(
     Raises:
         CorpusError: the file cannot be opened, decoded or parsed, or has no such column.
     """
+
+    def choose(columns: Columns, name: str, own: Note) -> Chosen:
+        column = choose_column(text_column, columns, name, own)
+        on_column(name, column)
+        return Chosen((column,))
+
+    rows = read_columns(url, choose, encoding=encoding, encoding_errors=encoding_errors, note=note)
+    return (text for (text,) in rows)
+
+
+def read_columns(
+    url: str,
+    choose: Callable[[Columns, str, Note], Chosen],
+    *,
+    encoding: str | None,
+    encoding_errors: str = "strict",
+    note: Note = lambda text: None,
+    readers: Mapping[str, Reader] | None = None,
+    shows_all: bool = False,
+) -> Iterator[Row]:
+    """Yield the values of some columns of one file, a tuple per row in its order.
+
+    Args:
+        url: a path or URL; see `read_rows`.
+        choose: called with the first rows as {column: values}, the name of the file or entry of a
+            zip, and a function for remarks; returns the columns. Not called for plain text, whose
+            rows are the lines.
+        encoding: see `read_rows`.
+        encoding_errors: see `read_rows`.
+        note: called with remarks about what was unusual and how it was read.
+        readers: suffix -> reader, beside and before the usual ones.
+        shows_all: see `read_parquet`.
+
+    Raises:
+        CorpusError: the file cannot be opened, decoded or parsed; or from `choose`.
+    """
     with reading_errors(url):
         members, notes = find_members(url, suffix_of(url))
     for text in notes:
         note(text)
+    read = _reader_of(url, readers)
+    if read is read_parquet:
+        read = partial(read_parquet, shows_all=shows_all)
     for member in members:
         own = _note_with(f"{member.entry}: ", note) if len(members) > 1 else note
-        choose = _chooser(str(member), text_column, on_column, own)
+        chooser = _with_name(choose, str(member), own)
         with reading_errors(str(member)):
-            yield from _read_member(member, choose, own, encoding, encoding_errors)
+            yield from _read_member(member, read, chooser, own, encoding, encoding_errors)
+
+
+def _reader_of(url: str, readers: Mapping[str, Reader] | None) -> Reader:
+    return (readers or {}).get(suffix_of(url)) or reader_of(url)
 
 
 def _note_with(prefix: str, note: Note) -> Note:
     return lambda text: note(f"{prefix}{text}")
 
 
-def _chooser(
-    name: str, text_column: str | None, on_column: Callable[[str, str], object], note: Note
+def _with_name(
+    choose: Callable[[Columns, str, Note], Chosen], name: str, note: Note
 ) -> ColumnChooser:
-    def choose(columns: Columns) -> str:
-        column = choose_column(text_column, columns, name, note)
-        on_column(name, column)
-        return column
-
-    return choose
+    return lambda columns: choose(columns, name, note)
 
 
 def _read_member(
-    member: Member, choose: ColumnChooser, note: Note, encoding: str | None, encoding_errors: str
-) -> Iterator[str]:
-    read = reader_of(member.url)
-    if read is not read_parquet:
+    member: Member,
+    read: Reader,
+    choose: ColumnChooser,
+    note: Note,
+    encoding: str | None,
+    encoding_errors: str,
+) -> Iterator[Row]:
+    if has_encoding(member.url):
         yield from _read_characters(member, read, choose, note, encoding, encoding_errors)
         return
     with member.open() as stream:
@@ -155,7 +202,7 @@ def _read_characters(
     note: Note,
     encoding: str | None,
     encoding_errors: str,
-) -> Iterator[str]:
+) -> Iterator[Row]:
     codec = _find_codec(member, encoding, note)
     try:
         with member.open() as stream:
@@ -200,7 +247,7 @@ def has_columns(url: str) -> bool:
 
 def has_encoding(url: str) -> bool:
     """Return whether the file's format depends on an encoding (all but Parquet)."""
-    return reader_of(url) is not read_parquet
+    return suffix_of(url) != ".parquet"
 
 
 def is_remote(url: str) -> bool:

@@ -1,9 +1,10 @@
 """Read raw texts from open streams of JSON lines, Parquet and plain text; find a file's reader.
 
 Every reader takes the stream, `choose`, a function from the first rows as {column: values} to the
-name of the text column, and `note`, which gets remarks for the user. It yields one string per row,
-"" for a row without a text. About a thousand rows are in memory at a time. If a row cannot be
-parsed, it raises a ValueError with the place and the reason.
+columns to read, and `note`, which gets remarks for the user. It yields one tuple per row: the
+strings of the text columns, "" for a row without a text, then the values of the other columns.
+About a thousand rows are in memory at a time. If a row cannot be parsed, it raises a ValueError
+with the place and the reason.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mlm.data.texts.containers import COMPRESSIONS, WAYS_OUT
 from mlm.data.texts.csv_dialect import NAMES, SEPARATORS
-from mlm.data.texts.csv_rows import ROWS_AT_ONCE, ColumnChooser, Note, read_csv, read_tsv
+from mlm.data.texts.csv_rows import ROWS_AT_ONCE, Note, read_csv, read_tsv
+from mlm.data.texts.text_column import Chosen, ColumnChooser, Row
 from mlm.errors import CorpusError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Reader = Callable[[Any, ColumnChooser, Note], Iterator[str]]  # of characters; Parquet: of bytes
+Reader = Callable[[Any, ColumnChooser, Note], Iterator[Row]]  # of characters; Parquet: of bytes
 _NOT_ONE_A_LINE = (
     "expected an object per line; of a list make lines with "
     'pandas.read_json(...).to_json(..., orient="records", lines=True)'
@@ -37,16 +39,17 @@ _FIRST_LINES = 100  # of plain text, which may be the rows of a table
 _FEWEST_ROWS = 10
 
 
-def read_json_lines(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[str]:
+def read_json_lines(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[Row]:
     """Read one JSON object per line; blank lines are skipped, null and NaN are empty texts."""
     rows = _json_objects(stream)
     sample = list(islice(rows, ROWS_AT_ONCE))
     columns: dict[str, list[object]] = {}
     for name, value in chain.from_iterable(row.items() for _, row in sample):
         columns.setdefault(name, []).append(value)
-    column = choose(columns) if sample else ""
+    chosen = choose(columns) if sample else Chosen(())
     for number, row in chain(sample, rows):
-        yield _text_of(row.get(column), column, number)
+        texts = (_text_of(row.get(column), column, number) for column in chosen.texts)
+        yield (*texts, *map(row.get, chosen.others))
 
 
 def _text_of(value: object, column: str, line: int) -> str:
@@ -78,38 +81,79 @@ def _json_objects(stream: Iterable[str]) -> Iterator[tuple[int, dict[str, object
         yield number, row
 
 
-def read_parquet(stream: IO[bytes], choose: ColumnChooser, note: Note) -> Iterator[str]:
-    """Read a column of strings of any Arrow type; other columns are not read."""
+def read_parquet(
+    stream: IO[bytes], choose: ColumnChooser, note: Note, *, shows_all: bool = False
+) -> Iterator[Row]:
+    """Read columns of strings of any Arrow type, and others; columns not chosen are not read.
+
+    shows_all: `choose` sees values of all columns, not only of those of strings.
+    """
     import pyarrow.parquet as pq
 
     # Without a buffer size, a whole column chunk, possibly the whole file, is read at once.
     file = pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
     names = Counter(file.schema_arrow.names)
-    strings = [
+    shown = [
         field.name
         for field in file.schema_arrow
-        if _is_string(field.type) and names[field.name] == 1
+        if (shows_all or _is_string(field.type)) and names[field.name] == 1
     ]
-    first = next(file.iter_batches(ROWS_AT_ONCE, columns=strings), None) if strings else None
+    first = next(file.iter_batches(ROWS_AT_ONCE, columns=shown), None) if shown else None
     columns: dict[str, list[object]] = {name: [] for name in names}
     if first is not None:
-        columns |= {name: first[name].to_pylist() for name in strings}
-    column = _choose_string_column(file.schema_arrow, columns, choose)
-    for batch in file.iter_batches(ROWS_AT_ONCE, columns=[column]):
-        yield from (value or "" for value in batch[column].to_pylist())
+        columns |= {name: first[name].to_pylist() for name in shown}
+    chosen = choose(columns)
+    _check_columns(file.schema_arrow, chosen)
+    names_read = [*dict.fromkeys(chosen.texts + chosen.others)]
+    named = {name: _class_names(file.schema_arrow, name) for name in chosen.others}
+    for name, classes in named.items():
+        if classes:
+            note(f"the numbers of {name!r} have names in the file: {', '.join(classes[:10])}")
+    for batch in file.iter_batches(ROWS_AT_ONCE, columns=names_read):
+        texts = ([value or "" for value in batch[name].to_pylist()] for name in chosen.texts)
+        others = (
+            [_with_name(value, named[name]) for value in batch[name].to_pylist()]
+            if named[name]
+            else batch[name].to_pylist()
+            for name in chosen.others
+        )
+        yield from zip(*texts, *others, strict=True)
 
 
-def _choose_string_column(
-    schema: pa.Schema, columns: dict[str, list[object]], choose: ColumnChooser
-) -> str:
-    """Return the name of the text column; ValueError if it is not one column of strings."""
-    column = choose(columns)
-    if schema.names.count(column) > 1:
-        raise ValueError(f"several columns are called {column!r}: rename the others")
-    kind = schema.field(column).type
-    if not _is_string(kind):
-        raise ValueError(f"column {column!r} is of type {kind}, expected strings: {_TO_STRINGS}")
-    return column
+def _class_names(schema: pa.Schema, column: str) -> list[str]:
+    """Return the names that `datasets` has written for the numbers of a column; none if it has not.
+
+    They are in the schema's metadata: {"info": {"features": {column: {"names": [...]}}}}, for lists
+    one level below.
+    """
+    try:
+        content = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        feature = content["info"]["features"][column]
+        names = feature.get("feature", feature)["names"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return names if isinstance(names, list) and all(isinstance(n, str) for n in names) else []
+
+
+def _with_name(value: Any, names: list[str]) -> Any:
+    """Return the name of a number, or those of a list; -1 stands for none."""
+    if isinstance(value, list):
+        return [_with_name(each, names) for each in value]
+    if isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return None if value == -1 else value
+
+
+def _check_columns(schema: pa.Schema, chosen: Chosen) -> None:
+    """Raise ValueError if a name is that of several columns, or a text column has no strings."""
+    for column in chosen.texts + chosen.others:
+        if schema.names.count(column) > 1:
+            raise ValueError(f"several columns are called {column!r}: rename the others")
+        kind = schema.field(column).type
+        if column in chosen.texts and not _is_string(kind):
+            raise ValueError(
+                f"column {column!r} is of type {kind}, expected strings: {_TO_STRINGS}"
+            )
 
 
 def _is_string(kind: pa.DataType) -> bool:
@@ -120,13 +164,13 @@ def _is_string(kind: pa.DataType) -> bool:
     return any(is_type(kind) for is_type in types)
 
 
-def read_plain(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[str]:
+def read_plain(stream: Iterable[str], choose: ColumnChooser, note: Note) -> Iterator[Row]:
     """Read one text per line; `choose` is not called, because plain text has no columns."""
     counts: list[tuple[int, ...]] = []  # of each separator in the first lines
     for line in stream:
         if len(counts) < _FIRST_LINES and line.strip():
             counts.append(tuple(map(line.count, SEPARATORS)))
-        yield line
+        yield (line,)
     for text in _notes_on_rows(counts):
         note(text)
 

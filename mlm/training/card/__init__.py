@@ -7,7 +7,6 @@ Parts that are absent from those files, or have another shape, are left out of t
     stated.py         facts that a person states: licences, languages, data sets
     model_index.py    evaluation results of the metadata
     front_matter.py   the metadata, which the Hub reads
-    tables.py         Markdown sections, tables and numbers
     figures.py        the sections of measured figures
     origin.py         the sections on texts, recipe and run
     sections.py       all sections, in order

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from mlm.checkpoint.record.curve_svg import LOSS, curve_in_words
+from mlm.checkpoint.record.markdown import escape_markdown, format_value, section, table
 from mlm.checkpoint.record.reading import public_name, words_of
-from mlm.training.card.tables import escape_markdown, format_value, section, table
 from mlm.training.card.training_json import Figures, TrainingJson, evaluations_in, examples_in
 
 PICTURE = "loss_curve.svg"

@@ -4,9 +4,9 @@ import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
 
+from mlm.checkpoint.record.markdown import format_value, section, table
 from mlm.checkpoint.record.reading import public_name
 from mlm.training.card.stated import stated_facts
-from mlm.training.card.tables import format_value, section, table
 from mlm.training.card.training_json import Corpus, TrainingJson
 from mlm.training.config import TrainingConfig
 from mlm.training.setting import default_of, settings_of

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlm.checkpoint.record.markdown import section
 from mlm.checkpoint.record.reading import public_name, words_of
 from mlm.training.card.figures import best_words_table, evaluations_section, figures_section
 from mlm.training.card.origin import data_section, recipe_section, run_section
 from mlm.training.card.stated import StatedFacts, stated_facts
-from mlm.training.card.tables import section
 from mlm.training.card.training_json import TrainingJson, evaluations_in, examples_in
 
 SENTENCE = "I have watched this {} and it was awesome."  # for a card without examples

@@ -6,11 +6,11 @@ from pathlib import Path
 from mlm.checkpoint.run_state import TrainingState
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.errors import ConfigError
-from mlm.training.config import TrainingConfig
+from mlm.training.run_settings import RunSettings
 from mlm.training.setting import settings_of
 
 
-def check_same_run(state: TrainingState, config: TrainingConfig, fingerprint: str) -> None:
+def check_same_run(state: TrainingState, config: RunSettings, fingerprint: str) -> None:
     """Raise ConfigError, naming the settings, if a resumed run would not be the run of the state.
 
     A setting that moves no weights may differ.
@@ -24,7 +24,7 @@ def check_same_run(state: TrainingState, config: TrainingConfig, fingerprint: st
     _refuse(changed)
 
 
-def check_same_settings(run: JsonObject, config: TrainingConfig) -> None:
+def check_same_settings(run: JsonObject, config: RunSettings) -> None:
     """Check as `check_same_run` does what can be checked before texts are read.
 
     run: the content of a state's run.json.
@@ -32,8 +32,8 @@ def check_same_settings(run: JsonObject, config: TrainingConfig) -> None:
     _refuse(_changed_settings(run, config))
 
 
-def _changed_settings(run: JsonObject, config: TrainingConfig) -> list[str]:
-    before = TrainingConfig().to_dict() | run["config"]  # a state may be older than a setting
+def _changed_settings(run: JsonObject, config: RunSettings) -> list[str]:
+    before = type(config)().to_dict() | run["config"]  # a state may be older than a setting
     now = config.to_dict()
     return [
         f"--{name} was {before.get(name)!r} when this run was saved and is {now[name]!r} now"

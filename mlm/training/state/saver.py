@@ -9,7 +9,7 @@ from mlm.backend import processes
 from mlm.checkpoint.run_state import Arrays
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.terminal.progress import progress
-from mlm.training.config import TrainingConfig
+from mlm.training.run_settings import RunSettings
 from mlm.training.state.pusher import StatePusher
 from mlm.training.state.writer import StateWriter
 from mlm.training.stopping import StopRequest
@@ -25,7 +25,7 @@ class StateSaver:
 
     def __init__(
         self,
-        config: TrainingConfig,
+        config: RunSettings,
         folder: Path,
         stop: StopRequest,
         report: Callable[[str], None],

@@ -3,8 +3,8 @@
 import keras
 
 from mlm.backend import processes
-from mlm.data.batches.dynamic_padding import Batch, trim_padding
-from mlm.data.batches.masked_batches import MaskedBatches
+from mlm.data.batches.dynamic_padding import Batch
+from mlm.training.run_parts import RunBatches
 
 
 class TrainingDataset(keras.utils.PyDataset):
@@ -15,7 +15,7 @@ class TrainingDataset(keras.utils.PyDataset):
     reorder the steps.
     """
 
-    def __init__(self, batches: MaskedBatches, start_step: int, stop_step: int):
+    def __init__(self, batches: RunBatches, start_step: int, stop_step: int):
         super().__init__(workers=1)
         self._batches = batches
         self._start_step = start_step
@@ -38,7 +38,7 @@ class TrainingDataset(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         batch = self._batches.batch_at(self._start_step + index)
-        inputs, labels, weights = trim_padding(batch, self._batches.sizes)
+        inputs, labels, weights = self._batches.trim(batch)
         self._lengths[index] = inputs["input_ids"].shape[1]
         if not self._batches.is_padded:
             del inputs["attention_mask"]  # all ones: attention is cheaper without a mask

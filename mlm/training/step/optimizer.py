@@ -1,12 +1,13 @@
 """The optimizer of a run: AdamW or Muon, decoupled weight decay, warm-up and decay."""
 
 import math
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
 from mlm.backend.replicas import update_if
-from mlm.training.config import TrainingConfig
+from mlm.training.run_settings import RunSettings
 from mlm.training.step.safe_update import SafeUpdate
 
 # Variables without weight decay: biases and the scales of the norms.
@@ -17,13 +18,21 @@ NO_DECAY = ("bias", "beta", "gamma")
 class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Learning-rate schedule with warm-up: rises linearly, then falls to 0 or stays constant.
 
-    kind: linear, cosine or constant, for the steps from `warmup_steps` to `total_steps`.
+    kind: linear, cosine, constant, or warmup_stable_decay, for the steps from `warmup_steps` to
+    `total_steps`; the last one is constant but for its last `decay_ratio` of all steps.
     The first update already has 1/warmup_steps of the peak, the last one more than 0.
     """
 
-    def __init__(self, peak: float, warmup_steps: int, total_steps: int, kind: str = "linear"):
+    def __init__(
+        self,
+        peak: float,
+        warmup_steps: int,
+        total_steps: int,
+        kind: str = "linear",
+        decay_ratio: float = 1.0,
+    ):
         super().__init__()
-        self.peak, self.kind = peak, kind
+        self.peak, self.kind, self.decay_ratio = peak, kind, decay_ratio
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
 
     def __call__(self, step):
@@ -32,10 +41,12 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         rising = (step + 1.0) / max(1, self.warmup_steps)
         remaining = (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
         remaining = ops.clip(remaining, 0.0, 1.0)
+        decaying = (self.total_steps - step) / max(1.0, self.decay_ratio * self.total_steps)
         falling = {
             "constant": 1.0,
             "cosine": 0.5 * (1.0 - ops.cos(math.pi * remaining)),
             "linear": remaining,
+            "warmup_stable_decay": ops.clip(decaying, 0.0, 1.0),
         }[self.kind]
         return self.peak * ops.minimum(rising, falling)
 
@@ -46,6 +57,7 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "total_steps": self.total_steps,
             "kind": self.kind,
+            "decay_ratio": self.decay_ratio,
         }
 
 
@@ -73,16 +85,18 @@ class Muon(SafeUpdate, keras.optimizers.Muon):
 
 
 def make_optimizer(
-    config: TrainingConfig, total_steps: int, *, scales_loss: bool = False
+    config: RunSettings,
+    total_steps: int,
+    *,
+    scales_loss: bool = False,
+    rate_factors: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Return the optimizer of a TrainingConfig, for a run of `total_steps` updates.
+    """Return the optimizer of a run, for a run of `total_steps` updates.
 
     scales_loss: whether to use fp16's loss scaling.
+    rate_factors: path of a variable -> factor of its learning rate; 1 for those not named.
     """
-    warmup = config.warmup_steps or round(config.warmup_ratio * total_steps)
-    schedule = WarmupThenDecay(
-        config.learning_rate, warmup, total_steps, kind=config.lr_scheduler_type
-    )
+    schedule = _schedule(config, total_steps)
     decay = float(config.weight_decay)
     if config.optim == "muon":
         optimizer = Muon(
@@ -104,6 +118,18 @@ def make_optimizer(
         )
     optimizer.max_grad_norm = config.max_grad_norm
     optimizer.scales_loss = scales_loss
+    optimizer.rate_factors = dict(rate_factors or {})
     optimizer.max_skipped_steps = config.skip_bad_steps
     optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return optimizer
+
+
+def _schedule(config: RunSettings, total_steps: int) -> WarmupThenDecay:
+    warmup = config.warmup_steps or round(config.warmup_ratio * total_steps)
+    return WarmupThenDecay(
+        config.learning_rate,
+        warmup,
+        total_steps,
+        kind=config.lr_scheduler_type,
+        decay_ratio=config.lr_decay_ratio,
+    )

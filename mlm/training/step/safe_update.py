@@ -4,6 +4,8 @@ Keras' own clipping sees one replica's share of a gradient, and its LossScaleOpt
 the first replica's gradient for finite values.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import keras
@@ -27,6 +29,7 @@ class SafeUpdate(Optimizer):
     max_grad_norm: largest norm of the global batch's gradient; 0 for no clipping.
     scales_loss: fp16's loss scaling; a step that only overflowed is not counted as skipped.
     max_skipped_steps: how many skipped steps are allowed.
+    rate_factors: path of a variable -> factor of its learning rate and weight decay.
 
     Variables: `skipped_steps` (a count) and `last_skipped_step` (-1: none), int32; `loss_scale`
     float32 and `finite_steps` (consecutive ones) int32.
@@ -35,6 +38,8 @@ class SafeUpdate(Optimizer):
     max_grad_norm: float = 0.0
     scales_loss: bool = False
     max_skipped_steps: int = 0
+    rate_factors: Mapping[str, float] = MappingProxyType({})
+    weight_decay: float | None  # of Keras' optimizers
 
     def build(self, variables):
         """Create the optimizer's variables, then those of this class."""
@@ -70,9 +75,27 @@ class SafeUpdate(Optimizer):
         """Return the loss times the loss scale."""
         return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
 
+    def rate_factor(self, variable) -> float:
+        """Return the factor of a variable's learning rate."""
+        return self.rate_factors.get(variable.path, 1.0)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update a variable, at its own learning rate."""
+        factor = self.rate_factor(variable)
+        own_rate = learning_rate if factor == 1.0 else learning_rate * factor
+        super().update_step(gradient, variable, own_rate)
+
     def _apply_weight_decay(self, variables):
-        if self.weight_decay:  # else Keras would subtract zeros, a pass over all weights
-            super()._apply_weight_decay(variables)
+        if not self.weight_decay:  # Keras would subtract zeros, a pass over all weights
+            return
+        by_factor: dict[float, list] = {}
+        for variable in variables:
+            by_factor.setdefault(self.rate_factor(variable), []).append(variable)
+        decay = self.weight_decay
+        for factor, group in by_factor.items():
+            self.weight_decay = decay * factor
+            super()._apply_weight_decay(group)
+        self.weight_decay = decay
 
     def apply(self, grads, trainable_variables=None):
         """Update the variables by one replica's gradients of the scaled loss."""

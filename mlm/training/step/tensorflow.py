@@ -56,24 +56,25 @@ def adamw_update(
     rate = tf.where(finite, tf.cast(optimizer.learning_rate, tf.float32), 0.0)
     factor = tf.where(finite, factor, 0.0)
     shared = {
-        "lr": rate,
         "beta1": tf.where(finite, optimizer.beta_1, 1.0),
         "beta2": tf.where(finite, optimizer.beta_2, 1.0),
         "epsilon": tf.constant(optimizer.epsilon, tf.float32),
         "beta1_power": tf.pow(optimizer.beta_1, step),
         "beta2_power": tf.pow(optimizer.beta_2, step),
     }
-    decay = rate * optimizer.weight_decay if optimizer.weight_decay else None
     for gradient, variable in zip(gradients, variables, strict=True):
         if gradient is None:
             continue
         index = optimizer._get_variable_index(variable)
-        if decay is not None and optimizer._use_weight_decay(variable):
-            variable.value.assign_sub(variable.value * decay)
+        factor_of_rate = optimizer.rate_factor(variable)
+        own_rate = rate if factor_of_rate == 1.0 else rate * factor_of_rate
+        if optimizer.weight_decay and optimizer._use_weight_decay(variable):
+            variable.value.assign_sub(variable.value * (own_rate * optimizer.weight_decay))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.value.handle,
             m=optimizer._momentums[index].value.handle,
             v=optimizer._velocities[index].value.handle,
+            lr=own_rate,
             grad=tf.math.multiply_no_nan(gradient, factor),
             **shared,
         )

@@ -1,0 +1,64 @@
+"""The rules between the settings of a FinetuningConfig."""
+
+from typing import TYPE_CHECKING
+
+from mlm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlm.finetuning.config import FinetuningConfig
+
+SYSTEMS = ("base", "random", "tfidf")
+MOST_COLUMNS = 2
+
+
+def check_rules(config: "FinetuningConfig") -> None:
+    """Raise ConfigError if settings together cannot work, or one would be ignored."""
+    for check in (_check_columns, _check_head, _check_curve, _check_zero_shot):
+        check(config)
+
+
+def _check_columns(config: "FinetuningConfig") -> None:
+    if len(config.text_columns) > MOST_COLUMNS:
+        raise ConfigError(
+            f"--text_column_names has {len(config.text_columns)} columns; give one, or two for "
+            "pairs of texts"
+        )
+
+
+def _check_head(config: "FinetuningConfig") -> None:
+    """Reject settings that a linear probe does not have."""
+    if not config.freeze_encoder:
+        return
+    for name, default in (("freeze_layers", 0), ("layerwise_lr_decay", 1.0)):
+        if getattr(config, name) != default:
+            raise ConfigError(
+                f"--{name} is {getattr(config, name)}, but --freeze_encoder trains no layer; leave "
+                "one of them out"
+            )
+
+
+def _check_curve(config: "FinetuningConfig") -> None:
+    for size in config.labels_per_class:
+        if size != "all" and not (size.isascii() and size.isdigit() and int(size) > 0):
+            raise ConfigError(
+                f"--labels_per_class has {size!r}; expected numbers from 1 on, or `all`"
+            )
+    for system in config.compare:
+        if system not in SYSTEMS:
+            raise ConfigError(f"--compare has {system!r}; expected some of {', '.join(SYSTEMS)}")
+    if not config.labels_per_class:
+        for name, default in (("seeds", 1), ("compare", [])):
+            if getattr(config, name) != default:
+                raise ConfigError(
+                    f"--{name} is of a learning curve; give its sizes too, as --labels_per_class "
+                    "8 32 128 all"
+                )
+
+
+def _check_zero_shot(config: "FinetuningConfig") -> None:
+    for name, other in (("zero_shot", "label_words"), ("label_words", "zero_shot")):
+        if getattr(config, name) and not getattr(config, other):
+            raise ConfigError(
+                f"--{name} needs --{other}, e.g. --zero_shot 'It was [MASK].' --label_words "
+                "good,great bad,awful"
+            )

@@ -1,0 +1,228 @@
+"""Read everything that a fine-tuning needs before its first step: texts, model, batches."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlm import hub
+from mlm.backend.devices import Device, choose_device
+from mlm.checkpoint.strict_json import JsonObject
+from mlm.checkpoint.task import Task
+from mlm.checkpoint.task_checkpoint import TaskCheckpoint, read_task_checkpoint
+from mlm.data.examples.class_weights import class_weights_of
+from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
+from mlm.data.examples.example_batches import ExampleBatches
+from mlm.data.examples.example_evaluation_batches import ExampleEvaluationBatches
+from mlm.data.labelled.labelled_report import LabelledReport
+from mlm.data.labelled.sides import Sides, read_sides
+from mlm.errors import ConfigError
+from mlm.finetuning.config import FinetuningConfig
+from mlm.finetuning.first_checks import labelled_settings
+from mlm.terminal.progress import progress
+from mlm.training.preparation import check_length, count_steps, rows_per_replica
+
+if TYPE_CHECKING:
+    from mlm.evaluation.task_evaluator import TaskEvaluator
+    from mlm.model.task_model import TaskModel
+    from mlm.training.step.loss import ElementLoss
+
+
+@dataclass(frozen=True)
+class FinetuningPreparation:
+    """Everything that a fine-tuning consists of before its first step.
+
+    base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; summary: a
+    line on how they were read; examples: the same, encoded; micro_batches: into how many parts a
+    replica splits its rows of a step; total_steps: optimizer updates of the whole run;
+    curve: the learning curve, as Curve.to_dict writes it, if one was drawn.
+    """
+
+    config: FinetuningConfig
+    device: Device
+    checkpoint: TaskCheckpoint
+    base_model: dict[str, str | None]
+    texts: Sides
+    summary: str
+    examples: dict[str, EncodedExamples]
+    batches: ExampleBatches
+    micro_batches: int
+    total_steps: int
+    curve: JsonObject | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task, with the names of its labels."""
+        return self.checkpoint.task
+
+    @property
+    def model(self) -> "TaskModel":
+        """The model, whose weights are trained."""
+        return self.checkpoint.model
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the encoded texts and their labels, by which a resumed run is recognized."""
+        digest = hashlib.sha256()
+        for side, examples in sorted(self.examples.items()):
+            digest.update(side.encode())
+            for values in (examples.ids, examples.offsets, examples.labels):
+                digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def rate_factors(self) -> dict[str, float]:
+        """Return the factors of the learning rates of variables, by their path."""
+        return layer_rate_factors(self.model, self.config.layerwise_lr_decay)
+
+    def element_loss(self) -> "ElementLoss":
+        """Return the loss of each label."""
+        from mlm.training.step.task_loss import task_loss
+
+        return task_loss(self.task.problem_type, self.config.label_smoothing)
+
+    def make_evaluator(self) -> "TaskEvaluator":
+        """Return the evaluator on the validation texts; call it in the scope of the device."""
+        return self.evaluator_on("validation")
+
+    def evaluator_on(self, side: str) -> "TaskEvaluator":
+        """Return the evaluator on the texts of a side; call it in the scope of the device."""
+        from mlm.evaluation.task_evaluator import TaskEvaluator
+
+        return TaskEvaluator(
+            self.model,
+            ExampleEvaluationBatches(
+                self.examples[side],
+                batch_size=self.config.per_device_eval_batch_size * self.device.num_replicas,
+            ),
+            metric_name=self.config.metric_name,
+            jit_compile=self.device.jit_compile,
+        )
+
+
+def prepare(
+    config: FinetuningConfig,
+    report: Callable[[str], None],
+    *,
+    global_batch_size: int | None = None,
+) -> FinetuningPreparation:
+    """Read texts and model.
+
+    Args:
+        config: of the run.
+        report: gets lines about the texts.
+        global_batch_size: that of the run to resume, whatever devices there are now.
+
+    Raises:
+        UserError: what cannot work.
+    """
+    device = choose_device(config.precision)
+    rows, micro_batches = rows_per_replica(config, device.num_replicas, global_batch_size)
+    texts, summary = read_texts(config, report)
+    checkpoint, base_model = load_checkpoint(config, texts.train.task, device)
+    examples = encode_sides(config, texts, checkpoint, report)
+    batches = ExampleBatches(
+        examples["train"],
+        global_batch_size=rows * device.num_replicas,
+        seed=config.seed,
+        class_weights=_class_weights(config, examples["train"]),
+    )
+    return FinetuningPreparation(
+        config=config,
+        device=device,
+        checkpoint=checkpoint,
+        base_model=base_model,
+        texts=texts,
+        summary=summary,
+        examples=examples,
+        batches=batches,
+        micro_batches=micro_batches,
+        total_steps=count_steps(config, batches.num_sequences, batches.global_batch_size),
+    )
+
+
+def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple[Sides, str]:
+    """Return the labelled texts of each side, and a line on how they were read."""
+    counts = LabelledReport()
+    texts = read_sides(
+        labelled_settings(config),
+        counts,
+        train_files=config.train_file,
+        validation_files=config.validation_file,
+        test_files=config.test_file,
+        validation_split_percentage=config.validation_split_percentage,
+        max_train_samples=config.max_train_samples,
+        seed=config.seed,
+    )
+    for line in (counts.summary(), *counts.remarks()):
+        report(line)
+    return texts, counts.summary()
+
+
+def load_checkpoint(
+    config: FinetuningConfig, task: Task, device: Device
+) -> tuple[TaskCheckpoint, dict[str, str | None]]:
+    """Return the initial checkpoint with the task's head, and its origin."""
+    fetched = hub.fetch_checkpoint(str(config.model_name_or_path), config.model_revision)
+    with device.scope(), progress("reading the model"):
+        checkpoint = read_task_checkpoint(
+            fetched.folder,
+            task,
+            classifier_pooling=config.pooling,
+            dtype=device.policy,
+            seed=config.seed,
+        )
+    check_length(config, checkpoint.config.max_position_embeddings)
+    checkpoint.model.freeze_lower_layers(config.freeze_layers)
+    return checkpoint, {"repo_id": fetched.repo_id, "commit": fetched.commit}
+
+
+def encode_sides(
+    config: FinetuningConfig,
+    texts: Sides,
+    checkpoint: TaskCheckpoint,
+    report: Callable[[str], None],
+) -> dict[str, EncodedExamples]:
+    """Return the encoded texts of each side."""
+    examples = {}
+    for side, labelled in vars(texts).items():
+        if labelled is None:
+            continue
+        examples[side] = encode_examples(
+            labelled,
+            checkpoint.tokenizer,
+            max_seq_length=config.max_seq_length,
+            truncation=config.truncation,
+        )
+        report(f"{side}: {examples[side].report_line}")
+    return examples
+
+
+def layer_rate_factors(model: "TaskModel", decay: float) -> dict[str, float]:
+    """Return path -> factor of the learning rate: 1 for the head, `decay` times less a layer down.
+
+    The embeddings are below the lowest layer. Source: Sun et al. 2019, section 5.3.4.
+    """
+    if decay == 1.0:
+        return {}
+    top = model.config.num_hidden_layers
+    parts = {"embeddings": 0, "relative_positions": 0, "final_norm": top}
+    parts |= {f"layer_{index}": index + 1 for index in range(top)}
+    factors = {}
+    for variable in model.trainable_variables:
+        part = variable.path.split("/")[1]
+        if part in parts:
+            factors[variable.path] = decay ** (top + 1 - parts[part])
+    return factors
+
+
+def _class_weights(config: FinetuningConfig, examples: EncodedExamples) -> np.ndarray | None:
+    if config.class_weights == "none":
+        return None
+    if examples.task.problem_type in ("regression", "multi_label_classification"):
+        raise ConfigError(
+            f"--class_weights is {config.class_weights}, but a {examples.task.problem_type} has no "
+            "classes that exclude each other; leave it out"
+        )
+    return class_weights_of(examples.labels, len(examples.task.labels))

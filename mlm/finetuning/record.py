@@ -1,0 +1,92 @@
+"""The record of a finished fine-tuning: training.json."""
+
+from collections import Counter
+from itertools import chain
+
+from mlm.backend.hardware import versions
+from mlm.checkpoint.strict_json import JsonObject
+from mlm.data.labelled.labelled_texts import LabelledTexts
+from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.evaluation.task.task_figures import TaskFigures
+from mlm.finetuning.preparation import FinetuningPreparation
+from mlm.training.run_progress import Progress
+
+
+def finetuning_record(
+    prepared: FinetuningPreparation,
+    progress: Progress,
+    validation: TaskFigures,
+    figures: TaskFigures,
+) -> JsonObject:
+    """Return what training.json holds: settings, texts, figures, curves, hardware, versions.
+
+    figures: of the test texts, or of the validation texts if there are none.
+    """
+    config, task = prepared.config, prepared.task
+    record = {
+        "config": config.to_public_dict(),
+        "base_model": prepared.base_model,
+        "task": {
+            "problem_type": task.problem_type,
+            "labels": list(task.labels),
+            "truncation": config.truncation,
+            "max_seq_length": config.max_seq_length,
+            "is_of_pairs": prepared.texts.train.second_texts is not None,
+        },
+        "corpus": texts_record(prepared),
+        "metrics": {
+            "before": progress.before,
+            "validation": validation.to_dict(),
+            "after": figures.to_dict(),
+            "measured_on": "test" if "test" in prepared.examples else "validation",
+        },
+        "loss_curve": progress.loss_curve,
+        "validation_curve": [[step, round(loss, 5)] for step, loss in progress.validation_curve],
+        "tokens_per_second": round(progress.tokens_per_second(prepared.batches.tokens_per_step), 1),
+        "seconds": round(progress.seconds, 1),
+        "steps": progress.step,
+        "skipped_steps": progress.skipped_steps,
+        "seed": config.seed,
+        "hardware": {
+            "device": prepared.device.name,
+            "replicas": prepared.device.num_replicas,
+            "policy": prepared.device.policy,
+        },
+        "versions": versions(),
+    }
+    if prepared.curve:
+        record["curve"] = prepared.curve
+    if config.load_best_model_at_end:
+        record["best_step"] = progress.best_step
+    return record
+
+
+def texts_record(prepared: FinetuningPreparation) -> JsonObject:
+    """Return files, counts and fingerprint of the texts."""
+    sources = {
+        side: [file_identity(url) for url in expand_files(files)]
+        for side, files in prepared.config.source_files.items()
+    }
+    counts = {
+        side: {
+            "documents": len(examples),
+            "tokens": int(examples.lengths.sum()),
+            "labels": label_counts(getattr(prepared.texts, side)),
+        }
+        for side, examples in prepared.examples.items()
+    }
+    return {
+        "made_from": {"sources": sources},
+        "counts": counts,
+        "fingerprint": prepared.fingerprint,
+        "report_line": prepared.summary,
+    }
+
+
+def label_counts(texts: LabelledTexts) -> dict[str, int]:
+    """Return how often each label occurs; of a regression, nothing."""
+    if texts.task.problem_type == "regression":
+        return {}
+    is_single = texts.task.problem_type == "single_label_classification"
+    counts = Counter(texts.labels if is_single else chain.from_iterable(texts.labels))
+    return {name: counts[name] for name in texts.task.labels}

@@ -1,0 +1,72 @@
+"""Lines on a fine-tuning before it trains: its purpose at once, its settings when all is read."""
+
+from typing import TYPE_CHECKING
+
+from mlm.finetuning.config import FinetuningConfig
+from mlm.terminal.tables import format_table
+from mlm.training.summary import (
+    changed_settings,
+    describe_device,
+    describe_evaluations,
+    describe_saves,
+    describe_size,
+    file_names,
+)
+
+if TYPE_CHECKING:
+    from mlm.finetuning.preparation import FinetuningPreparation
+
+MOST_LABELS = 8  # that are named in one line
+
+
+def intention(config: FinetuningConfig) -> str:
+    """Return what a run is about to do, known from its settings alone."""
+    texts = file_names(config.train_file)
+    return f"fine-tune {config.model_name_or_path} on {texts}; result in {config.output_dir}"
+
+
+def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
+    """Return model, task, texts, steps, device and changed settings, as lines of text.
+
+    step: that the run starts from.
+    """
+    config, device = prepared.config, prepared.device
+    beginning = f"resumed at step {step:,}" if step else "from step 0"
+    batches = prepared.batches
+    epochs = prepared.total_steps * batches.global_batch_size / batches.num_sequences
+    rows = [
+        ("model", _model(prepared)),
+        ("task", _task(prepared)),
+        ("texts", _texts(prepared)),
+        (
+            "steps",
+            f"{prepared.total_steps:,} of {batches.global_batch_size} texts, {epochs:.1f} "
+            f"epochs, {beginning}; {describe_evaluations(config, step)}",
+        ),
+        ("device", describe_device(device)),
+        ("precision", f"{device.policy} ({device.reason})"),
+        ("output", f"{config.output_dir}, {describe_saves(config)}"),
+        ("settings", ", ".join(changed_settings(config)) or "defaults"),
+    ]
+    return format_table(["", ""], rows, numbers=False)
+
+
+def _model(prepared: "FinetuningPreparation") -> str:
+    new = ", ".join(prepared.checkpoint.new_variables)
+    state = f"; new: {new}" if new else "; all weights from the checkpoint"
+    return (
+        f"{prepared.config.model_name_or_path}: {prepared.checkpoint.hf_config.model_type}, "
+        f"{describe_size(prepared.model.count_params())}{state}"
+    )
+
+
+def _task(prepared: "FinetuningPreparation") -> str:
+    names = prepared.task.labels
+    shown = ", ".join(names[:MOST_LABELS])
+    more = f" and {len(names) - MOST_LABELS:,} more" if len(names) > MOST_LABELS else ""
+    return f"{prepared.task.problem_type}: {shown}{more}"
+
+
+def _texts(prepared: "FinetuningPreparation") -> str:
+    counts = [f"{len(examples):,} {side}" for side, examples in prepared.examples.items()]
+    return f"{file_names(prepared.config.train_file)}: {', '.join(counts)}"
