@@ -59,6 +59,8 @@ PUBLIC = {
     "train",
     "evaluate",
     "FillMask",
+    "FinetuningConfig",
+    "finetune",
     "load_checkpoint",
     "save_checkpoint",
 }
