@@ -106,7 +106,13 @@ class FinetuningConfig(RunSettings):
         "Factor of the learning rate from each layer to the one below it; 1 for one rate.",
         bounds=Bounds(above=0, at_most=1),
     )
-    learning_rate: float = optimization(1e-4, "Peak learning rate.", bounds=Bounds(at_least=0))
+    # 0 stands for the default by width, because a width is known when the model is read.
+    learning_rate: float = optimization(
+        0.0,
+        "Peak learning rate. Default: by the width of the model, 5e-5 at 768 and in inverse "
+        "proportion elsewhere, e.g. 1.5e-4 at 256.",
+        bounds=Bounds(at_least=0),
+    )
     warmup_ratio: float = optimization(
         0.1, "Warm-up as a share of all steps, if --warmup_steps is 0.", bounds=SHARE
     )
