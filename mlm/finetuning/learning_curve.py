@@ -91,7 +91,7 @@ def curve_of_run(
         if config.zero_shot:
             _draw_zero_labels(record, config, prepared, test, report)
             record.save(path)
-        systems = make_systems(config, texts.train, test, report)
+        systems = make_systems(config, prepared.device, texts.train, test, report)
         draw_curve(record, systems, samples, prepared.examples[side], path)
     report("\n".join(curve_lines(record)))
     return record

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.examples.example_batches import ExampleBatches
 from mlm.data.examples.example_evaluation_batches import ExampleEvaluationBatches
 from mlm.data.labelled.labelled_report import LabelledReport
+from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.sides import Sides, read_sides
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
@@ -157,7 +158,20 @@ def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple
     )
     for line in (counts.summary(), *counts.remarks()):
         report(line)
-    return texts, counts.summary()
+    limits = {"validation": config.max_eval_samples, "test": config.max_predict_samples}
+    return _limited(texts, limits, config.seed, report), counts.summary()
+
+
+def _limited(
+    texts: Sides, limits: dict[str, int | None], seed: int, report: Callable[[str], None]
+) -> Sides:
+    """Return the sides with at most so many texts, each class with its share; say what is left."""
+    for side, limit in limits.items():
+        labelled = getattr(texts, side)
+        if labelled is not None and limit is not None and limit < len(labelled):
+            report(f"{side}: {limit:,} of {len(labelled):,} texts are drawn with seed {seed}")
+            texts = replace(texts, **{side: sample_texts(labelled, limit, seed)})
+    return texts
 
 
 def load_checkpoint(
