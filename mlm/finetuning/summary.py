@@ -21,6 +21,12 @@ MOST_LABELS = 8  # that are named in one line
 
 def intention(config: FinetuningConfig) -> str:
     """Return what a run is about to do, known from its settings alone."""
+    if config.measures_only:
+        files = next(filter(None, (config.test_file, config.validation_file, config.train_file)))
+        return (
+            f"measure {config.model_name_or_path} as a classifier on {file_names(files)}, without "
+            "labels; nothing is trained or written"
+        )
     texts = file_names(config.train_file)
     return f"fine-tune {config.model_name_or_path} on {texts}; result in {config.output_dir}"
 
