@@ -106,9 +106,8 @@ class FinetuningConfig(RunSettings):
         "Factor of the learning rate from each layer to the one below it; 1 for one rate.",
         bounds=Bounds(above=0, at_most=1),
     )
-    # 0 stands for the default by width, because a width is known when the model is read.
-    learning_rate: float = optimization(
-        0.0,
+    learning_rate: float | None = optimization(
+        None,
         "Peak learning rate. Default: by the width of the model, 5e-5 at 768 and in inverse "
         "proportion elsewhere, e.g. 1.5e-4 at 256.",
         bounds=Bounds(at_least=0),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from mlm.finetuning.config import FinetuningConfig
 from mlm.terminal.tables import format_table
+from mlm.training.preparation import count_steps
 from mlm.training.summary import (
     changed_settings,
     describe_device,
@@ -42,6 +43,7 @@ def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
         ("task", _task(prepared)),
         ("texts", _texts(prepared)),
         ("steps", _steps(prepared, step)),
+        ("rate", f"{prepared.learning_rate:.2g} at its peak, {config.lr_scheduler_type}"),
         ("device", describe_device(device)),
         ("precision", f"{device.policy} ({device.reason})"),
         ("output", f"{config.output_dir}, {describe_saves(config)}"),
@@ -56,8 +58,10 @@ def _steps(prepared: "FinetuningPreparation", step: int) -> str:
         return "none: a classifier is fitted to texts that are encoded once (--freeze_encoder)"
     beginning = f"resumed at step {step:,}" if step else "from step 0"
     epochs = total * batches.global_batch_size / batches.num_sequences
+    asked = count_steps(config, batches.num_sequences, batches.global_batch_size)
+    more = f" ({total} steps at least)" if total > asked else ""
     return (
-        f"{total:,} of {batches.global_batch_size} texts, {epochs:.1f} epochs, {beginning}; "
+        f"{total:,} of {batches.global_batch_size} texts, {epochs:.1f} epochs{more}, {beginning}; "
         f"{describe_evaluations(config, step)}"
     )
 
