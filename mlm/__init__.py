@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlm.checkpoint.folder import save_checkpoint
     from mlm.evaluation.checkpoint_evaluation import evaluate
     from mlm.hub import load_checkpoint
+    from mlm.inference.classifier import Classifier
     from mlm.inference.fill_mask import FillMask
     from mlm.training.config import TrainingConfig
     from mlm.training.trainer import train
@@ -32,10 +33,12 @@ _HOMES = {
     "train": "mlm.training.trainer",
     "evaluate": "mlm.evaluation.checkpoint_evaluation",
     "FillMask": "mlm.inference.fill_mask",
+    "Classifier": "mlm.inference.classifier",
     "load_checkpoint": "mlm.hub",
     "save_checkpoint": "mlm.checkpoint.folder",
 }
 __all__ = [
+    "Classifier",
     "FillMask",
     "TrainingConfig",
     "evaluate",

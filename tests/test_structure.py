@@ -58,6 +58,7 @@ PUBLIC = {
     "train",
     "evaluate",
     "FillMask",
+    "Classifier",
     "load_checkpoint",
     "save_checkpoint",
 }
