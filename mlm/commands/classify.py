@@ -13,20 +13,33 @@ done; 2 a text, a file or a model that cannot be used, in one line; 130 after Ct
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.commands.invocation import check_installed, exit_code, program
-from mlm.commands.row_files import check_files, is_row_file, open_output
+from mlm.commands.row_files import (
+    TextEncoder,
+    check_files,
+    file_notes,
+    is_row_file,
+    open_output,
+    row_progress,
+    write_rows,
+)
 from mlm.errors import ConfigError
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
     from mlm.inference.classification import Classification
+    from mlm.inference.classified_writing import LabelsCsvWriter, LabelsJsonWriter
     from mlm.inference.classifier import Classifier
+    from mlm.inference.row_reading import Table
 
+PAIR = 2  # texts
 TOP_K = 5  # labels that are shown on a terminal
 
 
@@ -67,6 +80,9 @@ def _classify(given: argparse.Namespace) -> None:
     _check(given)
     with progress("loading the model"):
         classifier = _load(given)
+    if given.input_file:
+        _classify_file(classifier, given)
+        return
     texts = given.texts
     if given.text_pair is not None:
         texts = [{"text": texts[0], "text_pair": given.text_pair}]
@@ -102,6 +118,16 @@ def _check(given: argparse.Namespace) -> None:
         raise ConfigError("--text_pair goes with one text: give the first text of the pair")
     if given.text_column and given.text_column_names:
         raise ConfigError("give either --text_column or --text_column_names")
+    if len(given.text_column_names or ()) > PAIR:
+        raise ConfigError(
+            f"--text_column_names has {len(given.text_column_names)} names; expected one, or two "
+            "of pairs"
+        )
+    if given.input_file and given.top_k and not given.json:
+        raise ConfigError(
+            "--top_k goes with texts or with --json; a CSV has the best label, and the scores of "
+            "all labels if these are few"
+        )
     for name in ("text_column", "text_column_names"):
         if getattr(given, name) and not given.input_file:
             raise ConfigError(f"--{name} goes with a file: leave it out for texts")
@@ -122,3 +148,47 @@ def _shown(answer: "Classification", *, is_percent: bool) -> str:
 def _json_line(answer: "Classification") -> str:
     """Return {text, labels, note}; see Classification.as_json."""
     return json.dumps(answer.as_json(), ensure_ascii=False)
+
+
+def _classify_file(classifier: "Classifier", given: argparse.Namespace) -> None:
+    """Write each row as it is classified, then say on standard error what was read and how."""
+    from mlm.inference.row_classifying import classify_rows
+    from mlm.inference.row_reading import open_rows
+
+    first, second = _columns(classifier, given)
+    with open_rows(given.input_file, first, None, second) as table:
+        with open_output(given.output) as stream, row_progress("classifying", given.output) as bar:
+            writer, columns = _writer(stream, table, classifier, given)
+            strategy = given.aggregation_strategy
+            results = classify_rows(classifier, table.rows, given.top_k, strategy)
+            rows, bad = write_rows(results, writer, bar, "labels")
+        named = " and ".join(repr(name) for name in (table.column, table.second_column) if name)
+        what = (" of columns " if table.second_column else " of column ") if named else ""
+        print(f"{rows}{what}{named}{bad}", file=sys.stderr)
+        for note in file_notes(table, given.input_file, columns, given.output):
+            print(note, file=sys.stderr)
+
+
+def _columns(classifier: "Classifier", given: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Return the names of the columns of the texts and of their second texts, None for each."""
+    names = given.text_column_names or [given.text_column]
+    if len(names) == 1 and classifier.reader.rules.is_of_pairs:
+        raise ConfigError(
+            f"{classifier.name} was trained on pairs of texts; name their two columns: "
+            "--text_column_names A B"
+        )
+    return names[0], names[1] if len(names) > 1 else None
+
+
+def _writer(
+    stream: BinaryIO, table: "Table", classifier: "Classifier", given: argparse.Namespace
+) -> "tuple[LabelsCsvWriter | LabelsJsonWriter, Sequence[str] | None]":
+    """Return what writes the rows, and the names of its columns; None for JSON lines."""
+    from mlm.inference.classified_writing import Columns, LabelsCsvWriter, LabelsJsonWriter
+
+    if given.json:
+        return LabelsJsonWriter(TextEncoder(stream), table.others), None
+    text = TextEncoder(stream, is_csv_file=given.output is not None)
+    task, of_pairs = classifier.task, table.second_column is not None
+    writer = LabelsCsvWriter(text, task, table.others, table.separator, of_pairs=of_pairs)
+    return writer, Columns.of(task, of_pairs=of_pairs).names

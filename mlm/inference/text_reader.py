@@ -190,7 +190,7 @@ class TextReader:
                 f"{rules.max_seq_length:,}, special ones included; of a longer text {kept}."
             )
         if not own:
-            notes.append("There is no text: this is the model's answer to an empty one.")
+            notes.append("The text is empty: this is the model's answer to an empty text.")
         elif ids.count(self._unknown_id) >= own:
             notes.append("The model knows no word of this text.")
         if rules.is_of_pairs is not None and is_pair != rules.is_of_pairs:

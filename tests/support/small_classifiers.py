@@ -49,6 +49,8 @@ def save_classifier(
         "initializer_range": 0.3,
         **special_token_ids(family, tokenizer),
     }
+    if family == "distilbert":
+        shape["hidden_dim"] = shape.pop("intermediate_size")
     if family == "albert":
         shape |= {"embedding_size": 16}
     if family == "deberta-v2":
