@@ -27,6 +27,7 @@ FLOORS = (
     {"inference"},
     {"evaluation", "playground"},
     {"training"},
+    {"finetuning"},
     {"commands"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

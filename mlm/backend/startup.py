@@ -28,7 +28,7 @@ def load_backend(*, distributed: bool = False) -> None:
     # By default it counts the machine's CPUs, even if a container may use fewer.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(available_cpus()))
     keep_pytorch_out()
-    with muted_stderr(), garbage_collection_off():
+    with muted_stderr(), garbage_collection_off(), _without_scikit_learn():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -72,6 +72,34 @@ def keep_pytorch_out() -> None:
     """
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found"
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+
+
+def prepare_scipy() -> None:
+    """Undo `keep_pytorch_out` once transformers has noted it; call before scikit-learn or scipy.
+
+    scipy looks PyTorch up among the modules and fails at the mark that is left there.
+    """
+    if "torch" in sys.modules and sys.modules["torch"] is None:
+        from transformers.utils.import_utils import is_torch_available
+
+        is_torch_available()  # it remembers the answer
+        del sys.modules["torch"]
+
+
+@contextmanager
+def _without_scikit_learn() -> Iterator[None]:
+    """Make scikit-learn appear absent: Keras imports it if it is installed, which takes a second.
+
+    Keras wants it for wrappers that nothing here uses.
+    """
+    if "sklearn" in sys.modules:
+        yield
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["sklearn"]
 
 
 def only_jax_sees_a_tpu() -> bool:

@@ -17,6 +17,7 @@ from mlm.commands.invocation import (
 COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "models": "list base models to start from: size, languages, which to take",
     "train": "adapt a checkpoint to texts, or train one from scratch, and publish it",
+    "finetune": "train a classifier on labelled texts, and measure what it is worth",
     "tokenize": "make a token store, for more texts than one disk holds",
     "evaluate": "measure a checkpoint on texts, or compare several",
     "card": "measure a checkpoint and write the figures into its card",
@@ -29,6 +30,7 @@ COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
 TRAINING = ("train", "keras", "pandas", "pyarrow", "fsspec", "charset_normalizer")
 NEEDS = {  # command -> an extra of the project, and libraries that it installs
     "train": TRAINING,
+    "finetune": (*TRAINING, "sklearn"),
     "tokenize": TRAINING,
     "evaluate": TRAINING,
     "card": TRAINING,

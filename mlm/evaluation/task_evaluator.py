@@ -113,7 +113,7 @@ class _Logits(keras.Model):
     """Computes logits; those of tokens are padded to one width, so that batches can be joined."""
 
     def __init__(self, model: "TaskModel", width: int) -> None:
-        super().__init__(dtype=model.dtype_policy)
+        super().__init__(dtype=model.dtype_policy, name="logits")
         self._model, self._width = model, width
         self.built = True
 

@@ -135,6 +135,11 @@ class FinetuningConfig(RunSettings):
         "Systems to draw beside the checkpoint: base (the model it was adapted from), random "
         "(weights of its shape that were never trained), tfidf (words and logistic regression).",
     )
+    base_model_name_or_path: str | None = comparison(
+        None,
+        "The model that the checkpoint was adapted from, for `base`. Default: as its record says.",
+        path="local or Hub",
+    )
     zero_shot: str | None = comparison(
         None,
         "Classify without any label, by the mask of this prompt behind each text, e.g. 'In short, "
@@ -155,6 +160,11 @@ class FinetuningConfig(RunSettings):
     def source_files(self) -> dict[str, list[str]]:
         """Return the given files of texts by what they are for."""
         return super().source_files | ({"test": self.test_file} if self.test_file else {})
+
+    @property
+    def pooling(self) -> Literal["cls", "mean"] | None:
+        """Return what a new head reads; None leaves that to the checkpoint."""
+        return None if self.classifier_pooling == "auto" else self.classifier_pooling
 
     @property
     def text_columns(self) -> list[str]:

@@ -42,7 +42,7 @@ class _Features(keras.Model):
     """Computes features; those of tokens are padded to one width, so that batches can be joined."""
 
     def __init__(self, model: "TaskModel", width: int) -> None:
-        super().__init__(dtype=model.dtype_policy)
+        super().__init__(dtype=model.dtype_policy, name="features")
         self._model, self._width = model, width
         self.built = True
 
@@ -75,15 +75,20 @@ class FeatureCache:
 
 
 def _key(model: "TaskModel", examples: EncodedExamples) -> str:
-    """Return a hash of the weights below the classifier and of the encoded texts."""
-    digest = hashlib.sha256()
+    """Return a hash of the model below its classifier and of the encoded texts."""
+    digest = hashlib.sha256(weights_hash(model).encode())
+    digest.update(np.ascontiguousarray(examples.ids).tobytes())
+    digest.update(np.ascontiguousarray(examples.offsets).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def weights_hash(model: "TaskModel") -> str:
+    """Return a hash of a model below its classifier."""
+    digest = hashlib.sha256(str(model.task_head).encode())
     for variable in model.weights:
         if "/classifier/" not in variable.path:
             digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
-    digest.update(np.ascontiguousarray(examples.ids).tobytes())
-    digest.update(np.ascontiguousarray(examples.offsets).tobytes())
-    digest.update(str(model.task_head).encode())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()
 
 
 def make_dense_linear(model: "TaskModel", largest: float) -> None:

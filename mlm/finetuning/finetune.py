@@ -1,9 +1,16 @@
-"""The story of a fine-tuning: a FinetuningConfig to a published classifier."""
+"""The story of a fine-tuning: a FinetuningConfig to a published classifier.
+
+    check -> read texts -> draw the learning curve -> train the model, or a probe -> write, publish
+
+The curve is drawn first, and kept in the record of the checkpoint that is trained on all labels.
+"""
 
 from collections.abc import Callable
 
+from mlm.backend.startup import prepare_scipy
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.job import Finetuning, FinetuningResult
+from mlm.finetuning.probe import run_probe
 from mlm.training.trainer import run_job
 
 
@@ -21,4 +28,6 @@ def finetune(
         UserError: an error that the user can correct; before the first step if it is known then.
         TrainingStopped: after a signal, or when `max_train_minutes` are over.
     """
-    return run_job(Finetuning(config), report, checked=checked)
+    prepare_scipy()
+    run = run_probe if config.freeze_encoder else run_job
+    return run(Finetuning(config), report, checked=checked)

@@ -1,16 +1,16 @@
 """Fine-tuning as a job: what it reads, what it says, and the checkpoint that it writes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from mlm.evaluation.task.task_figures import TaskFigures
 
 from mlm import hub
 from mlm.checkpoint.folder import save_checkpoint
+from mlm.evaluation.task.task_figures import TaskFigures
 from mlm.evaluation.task_evaluator import TaskMeasurement
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.first_checks import check_first
+from mlm.finetuning.learning_curve import curve_of_run
 from mlm.finetuning.outcome import outcome_lines
 from mlm.finetuning.preparation import FinetuningPreparation, prepare
 from mlm.finetuning.record import finetuning_record
@@ -45,7 +45,11 @@ class Finetuning:
         self, report: Callable[[str], None], *, global_batch_size: int | None
     ) -> FinetuningPreparation:
         """Read texts and model; `global_batch_size` is that of a run to resume."""
-        return prepare(self.config, report, global_batch_size=global_batch_size)
+        prepared = prepare(self.config, report, global_batch_size=global_batch_size)
+        if not self.config.labels_per_class:
+            return prepared
+        curve = curve_of_run(self.config, prepared, report)
+        return replace(prepared, curve=curve.to_dict()["curve"])
 
     def summary(self, prepared: FinetuningPreparation, step: int) -> str:
         """Return lines on the run that begins or resumes at `step`."""

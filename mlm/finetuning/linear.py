@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlm.backend.startup import prepare_scipy
 from mlm.checkpoint.task import Task
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _fit_standardized(
 
 
 def _ridge(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    prepare_scipy()
     from sklearn.linear_model import RidgeCV
 
     model = RidgeCV(alphas=[1 / strength for strength in STRENGTHS]).fit(features, labels)
@@ -89,6 +91,7 @@ def _binary(
 
 
 def _logistic(features: np.ndarray, labels: np.ndarray, *, balanced: bool) -> Any:
+    prepare_scipy()
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(
@@ -100,6 +103,7 @@ def _logistic(features: np.ndarray, labels: np.ndarray, *, balanced: bool) -> An
 
 def _choose_strength(features: np.ndarray, labels: np.ndarray) -> float:
     """Return the C with the best log-likelihood in cross-validation."""
+    prepare_scipy()
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlm import hub
 from mlm.backend.devices import Device, choose_device
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import TaskCheckpoint, read_task_checkpoint
 from mlm.data.examples.class_weights import class_weights_of
@@ -16,6 +17,7 @@ from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.examples.example_batches import ExampleBatches
 from mlm.data.examples.example_evaluation_batches import ExampleEvaluationBatches
 from mlm.data.labelled.labelled_report import LabelledReport
+from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.sides import Sides, read_sides
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
@@ -35,7 +37,8 @@ class FinetuningPreparation:
 
     base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; summary: a
     line on how they were read; examples: the same, encoded; micro_batches: into how many parts a
-    replica splits its rows of a step; total_steps: optimizer updates of the whole run.
+    replica splits its rows of a step; total_steps: optimizer updates of the whole run;
+    curve: the learning curve, as Curve.to_dict writes it, if one was drawn.
     """
 
     config: FinetuningConfig
@@ -48,6 +51,7 @@ class FinetuningPreparation:
     batches: ExampleBatches
     micro_batches: int
     total_steps: int
+    curve: JsonObject | None = None
 
     @property
     def task(self) -> Task:
@@ -154,7 +158,20 @@ def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple
     )
     for line in (counts.summary(), *counts.remarks()):
         report(line)
-    return texts, counts.summary()
+    limits = {"validation": config.max_eval_samples, "test": config.max_predict_samples}
+    return _limited(texts, limits, config.seed, report), counts.summary()
+
+
+def _limited(
+    texts: Sides, limits: dict[str, int | None], seed: int, report: Callable[[str], None]
+) -> Sides:
+    """Return the sides with at most so many texts, each class with its share; say what is left."""
+    for side, limit in limits.items():
+        labelled = getattr(texts, side)
+        if labelled is not None and limit is not None and limit < len(labelled):
+            report(f"{side}: {limit:,} of {len(labelled):,} texts are drawn with seed {seed}")
+            texts = replace(texts, **{side: sample_texts(labelled, limit, seed)})
+    return texts
 
 
 def load_checkpoint(
@@ -166,7 +183,7 @@ def load_checkpoint(
         checkpoint = read_task_checkpoint(
             fetched.folder,
             task,
-            pooling=config.classifier_pooling,
+            classifier_pooling=config.pooling,
             dtype=device.policy,
             seed=config.seed,
         )

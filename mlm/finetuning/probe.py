@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlm.backend.devices import check_required_device
 from mlm.checkpoint.weights import round_weights
 from mlm.data.examples.encoded_examples import NO_LABEL, EncodedExamples
 from mlm.finetuning.features import FeatureCache, make_dense_linear
 from mlm.finetuning.linear import LinearModel, fit_linear
+from mlm.training.run_lock import run_lock
+from mlm.training.run_progress import Progress
+from mlm.training.trainer import finish
 
 if TYPE_CHECKING:
     from mlm.finetuning.job import Finetuning, FinetuningResult
@@ -19,18 +23,28 @@ if TYPE_CHECKING:
 FEATURES = "features"  # folder of an output folder
 
 
-def train_probe(job: "Finetuning", report: Callable[[str], None]) -> "FinetuningResult":
-    """Prepare, fit and measure a probe; nothing is written yet but its features."""
-    from mlm.training.run_progress import Progress
+def run_probe(
+    job: "Finetuning", report: Callable[[str], None], *, checked: bool = False
+) -> "FinetuningResult":
+    """Run the job of a fine-tuning without steps: encode once, fit, measure, write, publish.
 
-    prepared = job.prepare(report, global_batch_size=None)
-    report(job.summary(prepared, 0))
-    linear = fit_probe(prepared, FeatureCache(Path(job.config.output_dir) / FEATURES))
-    set_classifier(prepared.model, linear)
-    round_weights(prepared.model, job.config.save_dtype)
-    measured = prepared.make_evaluator().figures()
-    report(f"probe: {measured.line()}")
-    return job.result(prepared, Progress(), measured)
+    Features are kept in the output folder until the end, so that a stopped run need not encode
+    again. Arguments and errors as those of `run_job`.
+    """
+    if not checked:
+        job.check(report)
+    check_required_device(job.config.require_device)
+    output = Path(job.config.output_dir)
+    with run_lock(output):
+        prepared = job.prepare(report, global_batch_size=None)
+        report(job.summary(prepared, 0))
+        linear = fit_probe(prepared, FeatureCache(output / FEATURES))
+        set_classifier(prepared.model, linear)
+        round_weights(prepared.model, job.config.save_dtype)
+        measured = prepared.make_evaluator().figures()
+        report(f"probe: {measured.line()}")
+        result = job.result(prepared, Progress(), measured)
+        return finish(job, prepared, result, report)
 
 
 def fit_probe(prepared: "FinetuningPreparation", cache: FeatureCache) -> LinearModel:

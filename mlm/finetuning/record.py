@@ -54,6 +54,8 @@ def finetuning_record(
         },
         "versions": versions(),
     }
+    if prepared.curve:
+        record["curve"] = prepared.curve
     if config.load_best_model_at_end:
         record["best_step"] = progress.best_step
     return record

@@ -31,24 +31,29 @@ def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
     step: that the run starts from.
     """
     config, device = prepared.config, prepared.device
-    beginning = f"resumed at step {step:,}" if step else "from step 0"
-    batches = prepared.batches
-    epochs = prepared.total_steps * batches.global_batch_size / batches.num_sequences
     rows = [
         ("model", _model(prepared)),
         ("task", _task(prepared)),
         ("texts", _texts(prepared)),
-        (
-            "steps",
-            f"{prepared.total_steps:,} of {batches.global_batch_size} texts, {epochs:.1f} "
-            f"epochs, {beginning}; {describe_evaluations(config, step)}",
-        ),
+        ("steps", _steps(prepared, step)),
         ("device", describe_device(device)),
         ("precision", f"{device.policy} ({device.reason})"),
         ("output", f"{config.output_dir}, {describe_saves(config)}"),
         ("settings", ", ".join(changed_settings(config)) or "defaults"),
     ]
     return format_table(["", ""], rows, numbers=False)
+
+
+def _steps(prepared: "FinetuningPreparation", step: int) -> str:
+    config, batches, total = prepared.config, prepared.batches, prepared.total_steps
+    if config.freeze_encoder:
+        return "none: a classifier is fitted to texts that are encoded once (--freeze_encoder)"
+    beginning = f"resumed at step {step:,}" if step else "from step 0"
+    epochs = total * batches.global_batch_size / batches.num_sequences
+    return (
+        f"{total:,} of {batches.global_batch_size} texts, {epochs:.1f} epochs, {beginning}; "
+        f"{describe_evaluations(config, step)}"
+    )
 
 
 def _model(prepared: "FinetuningPreparation") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlm.backend.startup import prepare_scipy
 from mlm.checkpoint.task import Task
 
 LEAST_TEXTS_OF_PAIRS = 3  # that a word or pair occurs in, where there are enough texts for pairs
@@ -19,6 +20,7 @@ def tfidf_scores(
     Words below MANY_TEXTS texts, words and pairs of words from there on: what people would use.
     labels: as ExampleBatches has them.
     """
+    prepare_scipy()
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     many = len(train) >= MANY_TEXTS
@@ -32,6 +34,7 @@ def tfidf_scores(
 
 
 def _scores(features: object, labels: np.ndarray, test: object, task: Task) -> np.ndarray:
+    prepare_scipy()
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.multiclass import OneVsRestClassifier
 

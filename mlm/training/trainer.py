@@ -98,8 +98,8 @@ def _train(job: Job[Parts, Result], report: Callable[[str], None], stop: StopReq
             with interrupted_by_signals():
                 result = job.result(prepared, run.progress, run.final_figures())
                 processes.leave_cluster()
-                finish = partial(_finish, job, prepared, states, result, report)
-                return processes.only_first(finish) or result
+                end = partial(finish, job, prepared, result, report)
+                return processes.only_first(end) or result
     except UserError as error:
         raise TrainingError(str(error)) from None
     except KeyboardInterrupt:
@@ -167,12 +167,8 @@ def _stopped_in_preparation(config: RunSettings, states: Path) -> BaseException:
     )
 
 
-def _finish(
-    job: Job[Parts, Result],
-    prepared: Parts,
-    states: Path,
-    result: Result,
-    report: Callable[[str], None],
+def finish(
+    job: Job[Parts, Result], prepared: Parts, result: Result, report: Callable[[str], None]
 ) -> Result:
     """Write the result, publish it if that is wanted, then remove the states."""
     config = job.config
@@ -181,7 +177,7 @@ def _finish(
     if config.push_to_hub:
         with progress(f"uploading to {config.hub_model_id}"):
             result = publish(result, config, report)
-    _remove_states(config, states)
+    _remove_states(config, Path(config.output_dir) / "state")
     report("\n".join(job.outcome(prepared, result)))
     return result
 

@@ -8,7 +8,7 @@ Covered elsewhere:
     families/configs, families/lookup, families/tensors by test_families
     record/card_metadata, record/markdown, record/schema by training/test_model_card
     record/curve_svg, record/reading by playground/test_page
-    config_task, task, task_checkpoint by test_task_heads
+    task by test_config_task
     strict_json by test_config_json
     tensor_locations, weight_files by test_weights
     tokenizer_files/checks, tokenizer_files/components by test_tokenizer_files

@@ -58,7 +58,7 @@ def test_a_setting_given_with_its_default_overrides_a_recipe(tmp_path):
 
 def test_given_settings_are_told_apart_from_values():
     arguments = ["--train-file", "a.csv", "--seed=1", "b--c", "-x"]
-    assert given_settings(arguments) == {"train_file", "seed"}
+    assert given_settings(arguments, TrainingConfig) == {"train_file", "seed"}
 
 
 def test_a_flag_is_not_completed(capsys):

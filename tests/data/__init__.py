@@ -3,7 +3,9 @@
 Covered elsewhere:
     batches/evaluation_batches by test_masked_batches
     batches/mask_choice by test_masking
-    examples by test_example_batches
+    examples/class_weights, examples/example_evaluation_batches by test_example_batches
+    examples/encoded_examples, examples/special_tokens, examples/truncation by test_example_encoding
+    labelled/checks, labelled/sampling, labelled/splitting by test_labelled_sides
     labelled by test_labelled_files
     texts/cleaning, texts/text_column, texts/text_files, texts/text_formats by test_texts
     texts/choices, texts/seen_texts, texts/text_report by test_texts

@@ -424,6 +424,7 @@ def test_training_dataset_is_a_window_on_the_batches():
     assert_same(
         list(dataset), [trim_padding(batches.batch_at(step), batches.sizes) for step in (5, 6, 7)]
     )
+    assert_same(list(dataset), [batches.trim(batches.batch_at(step)) for step in (5, 6, 7)])
     with pytest.raises(IndexError, match="batch 3 of 3"):
         dataset[3]
 

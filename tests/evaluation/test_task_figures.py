@@ -44,6 +44,25 @@ def test_figures_come_back_from_json(figures):
     assert TaskFigures.from_dict(json.loads(text)) == figures
 
 
+OTHER_TASKS = {
+    "multi_label_classification": (("a", "b"), LOGITS - 0.5, np.eye(2, dtype=np.float32)[LABELS]),
+    "regression": (("stars",), LOGITS[:, :1], LABELS.astype(np.float32)),
+    "token_classification": (("O", "B-X"), LOGITS.reshape(40, 10, 2), LABELS.reshape(40, 10)),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_TASKS)
+def test_figures_of_other_tasks_come_back_from_json(kind):
+    labels, *arrays = OTHER_TASKS[kind]
+    found = figures_of(Task(kind, labels), *arrays)
+    again = TaskFigures.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+    assert again == found and again.line() == found.line()
+    names = metric_names(kind, len(labels))
+    assert names == (*found.metrics, "loss")
+    assert [name for name in names if math.isnan(found.score(name))] == []
+    assert found.headline.low <= found.headline.value <= found.headline.high
+
+
 def test_logits_that_are_not_finite_leave_everything_undefined():
     logits = LOGITS.copy()
     logits[3, 1] = np.nan

@@ -83,11 +83,11 @@ def test_nothing_there_and_nothing_predicted_is_undefined():
 
 def test_the_intervals_are_those_of_drawing_texts():
     found, rng = measure(LOGITS, LABELS), np.random.default_rng(1)
-    drawn = [rng.integers(0, 200, 200) for _ in range(500)]
+    drawn = [rng.integers(0, 200, 200) for _ in range(200)]
     for average in ("micro", "macro"):
         scores = [sklearn.f1_score(LABELS[i], LOGITS[i] > 0, average=average) for i in drawn]
         ends = np.quantile(scores, [0.025, 0.975])
-        assert found.intervals[f"f1_{average}"] == pytest.approx(ends, abs=0.02)
+        assert found.intervals[f"f1_{average}"] == pytest.approx(ends, abs=0.03)
 
 
 def test_the_names_of_run_classification_work():

@@ -21,7 +21,10 @@ from huggingface_hub import HfApi
 from huggingface_hub.utils import close_session
 from safetensors.numpy import save_file
 
+from mlm.checkpoint.config_task import config_for_task
 from mlm.checkpoint.families import encoder_config_of, new_config, tensor_shapes
+from mlm.checkpoint.task import Task
+from mlm.checkpoint.task_checkpoint import open_task_checkpoint
 from mlm.data.tokens.tokenizer_training import train_tokenizer
 from mlm.errors import CheckpointError, HubError
 from mlm.hub import (
@@ -102,10 +105,11 @@ def small_vocabulary():
     return train_tokenizer(small_texts(), CONFIG.vocab_size)
 
 
-def make_checkpoint(folder: Path, seed: int = 0, **config) -> Path:
+def make_checkpoint(folder: Path, seed: int = 0, task: Task | None = None, **config) -> Path:
     """Write the files of a checkpoint whose weights are noise, drawn from `seed`."""
     folder.mkdir()
-    rng, shapes = np.random.default_rng(seed), tensor_shapes("bert", encoder_config_of(CONFIG))
+    rng = np.random.default_rng(seed)
+    shapes = tensor_shapes("bert", encoder_config_of(CONFIG, task))
     weights = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(CONFIG.to_dict() | config))
@@ -125,6 +129,29 @@ def test_what_is_pushed_is_what_is_pulled(folder):
     assert contents(fetched.folder) == contents(folder)
     assert (fetched.repo_id, fetched.commit) == (REPO, published.commit)
     assert published.url.endswith(f"/{REPO}")
+
+
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "token_classification"])
+def test_a_classifier_is_pushed_and_pulled(tmp_path, problem_type):
+    task = Task(problem_type, ("bad", "good", "neither"))
+    config = config_for_task(CONFIG, task).to_dict()
+    folder = make_checkpoint(tmp_path / "classifier", task=task, **config)
+    push_checkpoint(folder, REPO)
+    fetched = fetch_checkpoint(REPO)
+    assert contents(fetched.folder) == contents(folder)
+    assert open_task_checkpoint(fetched.folder).task == task
+
+
+def test_a_classifier_of_another_shape_than_its_config_is_not_fetched(tmp_path, plan):
+    task = Task("single_label_classification", ("bad", "good", "neither"))
+    config = config_for_task(CONFIG, task).to_dict() | {"id2label": {"0": "bad", "1": "good"}}
+    folder = make_checkpoint(tmp_path / "classifier", task=task, **config)
+    with pytest.raises(CheckpointError, match=r"has shape \(3.*\); config.json implies \(2"):
+        push_checkpoint(folder, REPO)
+    api().create_repo(REPO)
+    api().upload_folder(folder_path=folder, repo_id=REPO)
+    with pytest.raises(CheckpointError, match=f"of model.safetensors in {REPO}.* has shape"):
+        fetch_checkpoint(REPO)
 
 
 def test_a_publication_is_one_commit(folder):

@@ -144,6 +144,7 @@ def encode_examples(
     examples = list(_encode(encoder, texts, dtype))
     lengths = np.array([len(ids) for ids, _ in examples], np.int64)
     lost = np.array([example.lost for _, example in examples])
+    own = lengths - encoder.special.count(pairs=texts.second_texts is not None)
     starts = None
     if texts.second_texts is not None and encoder.special.has_segments:
         starts = np.array([example.second_start for _, example in examples], np.int32)
@@ -155,7 +156,7 @@ def encode_examples(
         texts.task,
         tokenizer.pad_token_id,
         max_seq_length,
-        (lost / np.maximum(1, lengths + lost)).astype(np.float32),
+        (lost / np.maximum(1, own + lost)).astype(np.float32),
         starts,
         0 if tags is None else tags[1],
     )

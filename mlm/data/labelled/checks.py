@@ -27,7 +27,9 @@ def check_not_empty(rows: int, side: str, report: LabelledReport) -> None:
             f"the {side} texts have no labels ({report.summary()}): give a file with labels, or "
             "name their column with --label_column_name"
         )
-    raise CorpusError(f"there are no {side} texts ({report.summary()}): give a file with texts")
+    raise CorpusError(
+        f"the {side} files have no texts ({report.summary()}): give a file with texts"
+    )
 
 
 def check_known_labels(own: Task, known: Task, labels: Sequence[Any], side: str) -> None:
@@ -40,8 +42,9 @@ def check_known_labels(own: Task, known: Task, labels: Sequence[Any], side: str)
         count = sum(name in unknown for name in flat)
         raise CorpusError(
             f"the {side} texts have the label{'s' * (len(unknown) > 1)} {_listed(unknown)} "
-            f"({count:,} times), which the training texts never have; those have "
-            f"{_listed(known.labels)}: correct the labels, or leave these texts out"
+            f"({'once' if count == 1 else f'{count:,} times'}), which the training texts "
+            f"never have; those have {_listed(known.labels)}: correct the labels, or leave "
+            "these texts out"
         )
 
 

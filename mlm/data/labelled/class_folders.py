@@ -30,7 +30,7 @@ def class_folder_rows(
     """Yield the text of each file and the name of its class, by class and file name.
 
     Raises:
-        CorpusError: there are no folders with texts, or a file cannot be read.
+        CorpusError: no folder in it holds texts, or a file cannot be read.
     """
     classes = _files_of_classes(Path(folder), report)
     names = ", ".join(classes)

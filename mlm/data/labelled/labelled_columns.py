@@ -155,12 +155,12 @@ def _find_rest(columns: Columns, texts: Sequence[str], url: str) -> str:
     found = [name for name in left if not _is_number_of_rows(name, columns[name])]
     if len(found) == 1:
         return found[0]
-    if not left:
+    if not found:
         raise CorpusError(
-            f"{url} has no labels: its only columns are {format_names(columns)}: add a column of "
-            "labels, or name another file"
+            f"{url} has no column of labels; its columns are {format_names(columns)}: add one, or "
+            "name it with --label_column_name"
         )
-    raise _label_error(columns, found or left, url)
+    raise _label_error(columns, found, url)
 
 
 def _is_number_of_rows(name: str, values: Sequence[object]) -> bool:

@@ -28,6 +28,7 @@ from mlm.data.labelled.problem_types import (
     is_missing,
     label_names,
     read_labels,
+    similar_names,
 )
 from mlm.data.labelled.tags import to_bio
 from mlm.data.texts.cleaning import EncodingCheck, clean_text, clean_whole
@@ -154,6 +155,8 @@ class _RowReader:
         labels = self._read_labels(raws, problem_type, texts[0])
         name = "label" if self._columns is None else self._columns.label
         task = Task(problem_type, label_names(problem_type, labels, name))
+        if similar := similar_names(task.labels):
+            self._report.say(f"labels that differ by capitals only: {', '.join(similar[:10])}")
         if like is not None:
             checks.check_known_labels(task, like.task, labels, side)
         words = texts[0] if self._has_words else None

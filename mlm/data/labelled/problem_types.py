@@ -13,6 +13,7 @@ import ast
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -21,7 +22,7 @@ from mlm.checkpoint.task import ProblemType
 from mlm.errors import CorpusError
 
 SEPARATOR = "|"  # between the labels of a text
-_MISSING = {"", "nan", "NaN", "NA", "<NA>", "null"}  # as pandas and others write a missing value
+_MISSING = {"", "nan", "NaN", "<NA>"}  # as pandas writes a missing value; "NA" may be a class
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 # The name of a class, its names, or a number.
@@ -103,6 +104,14 @@ def order_names(names: Iterable[str]) -> tuple[str, ...]:
     if all(re.fullmatch(r"-?\d+", name) for name in distinct):
         distinct.sort(key=int)
     return tuple(distinct)
+
+
+def similar_names(names: Iterable[str]) -> list[str]:
+    """Return the names that another one equals but for capitals."""
+    of_lower: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        of_lower[name.lower()].append(name)
+    return list(chain.from_iterable(each for each in of_lower.values() if len(each) > 1))
 
 
 def _as_number(raw: object) -> float | None:

@@ -14,7 +14,12 @@ from mlm.errors import ConfigError, CorpusError
 
 
 def sample_per_class(texts: LabelledTexts, count: int, seed: int) -> LabelledTexts:
-    """Return `count` texts of each class: one of each, then the second of each, and so on.
+    """Return the texts of `rows_per_class`."""
+    return texts.take(rows_per_class(texts, count, seed))
+
+
+def rows_per_class(texts: LabelledTexts, count: int, seed: int) -> list[int]:
+    """Return `count` rows of each class: one of each, then the second of each, and so on.
 
     Raises:
         ConfigError: count is below 1, or a text has not exactly one class.
@@ -36,11 +41,16 @@ def sample_per_class(texts: LabelledTexts, count: int, seed: int) -> LabelledTex
     ranks = _ranks(texts, seed)
     order = {name: number for number, name in enumerate(texts.task.labels)}
     rows = [row for row, rank in enumerate(ranks) if rank < count]
-    return texts.take(sorted(rows, key=lambda row: (ranks[row], order[texts.labels[row]])))
+    return sorted(rows, key=lambda row: (ranks[row], order[texts.labels[row]]))
 
 
 def sample_texts(texts: LabelledTexts, count: int, seed: int) -> LabelledTexts:
-    """Return `count` texts, or all if there are fewer; each class keeps its share.
+    """Return the texts of `sample_rows`."""
+    return texts.take(sample_rows(texts, count, seed))
+
+
+def sample_rows(texts: LabelledTexts, count: int, seed: int) -> list[int]:
+    """Return `count` rows, or all if there are fewer; each class keeps its share.
 
     The first texts are one of each class.
 
@@ -50,7 +60,7 @@ def sample_texts(texts: LabelledTexts, count: int, seed: int) -> LabelledTexts:
     _check_count("max_train_samples", count)
     ranks = _ranks(texts, seed)
     if texts.task.problem_type != "single_label_classification":
-        return texts.take(sorted(range(len(texts)), key=ranks.__getitem__)[:count])
+        return sorted(range(len(texts)), key=ranks.__getitem__)[:count]
     sizes = Counter(texts.labels)
     order = {name: number for number, name in enumerate(texts.task.labels)}
 
@@ -58,7 +68,7 @@ def sample_texts(texts: LabelledTexts, count: int, seed: int) -> LabelledTexts:
         label, rank = texts.labels[row], ranks[row]
         return ((rank + 0.5) / sizes[label] if rank else 0.0), order[label]
 
-    return texts.take(sorted(range(len(texts)), key=place)[:count])
+    return sorted(range(len(texts)), key=place)[:count]
 
 
 def _check_count(name: str, count: int) -> None:

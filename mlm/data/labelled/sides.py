@@ -60,7 +60,7 @@ def read_sides(
         train_files: see `read_labelled`.
         validation_files: empty holds out a share of the training texts.
         test_files: may be empty.
-        validation_split_percentage: of the training texts, if there is no validation file.
+        validation_split_percentage: of the training texts, without a validation file.
         max_train_samples: number of training texts to keep, with the shares of their classes.
         labels_per_class: number of training texts of each class to keep.
         seed: of the sample.

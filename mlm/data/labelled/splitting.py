@@ -104,8 +104,11 @@ def say_repeats(texts: LabelledTexts, report: LabelledReport) -> None:
     if not repeats:
         return
     conflicts = sum(len(found) > 1 for found in labels.values())
-    differ = f"; {conflicts:,} of the repeated texts have different labels" if conflicts else ""
-    report.say(
-        f"{repeats:,} training row{'s repeat' if repeats > 1 else ' repeats'} the text of another, "
-        f"and {'are' if repeats > 1 else 'is'} kept{differ}"
+    have = "has" if conflicts == 1 else "have"
+    differ = f"; {conflicts:,} of the repeated texts {have} different labels" if conflicts else ""
+    repeat = (
+        "row repeats the text of another, and is"
+        if repeats == 1
+        else ("rows repeat the text of another, and are")
     )
+    report.say(f"{repeats:,} training {repeat} kept{differ}")

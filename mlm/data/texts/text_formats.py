@@ -105,9 +105,43 @@ def read_parquet(
     chosen = choose(columns)
     _check_columns(file.schema_arrow, chosen)
     names_read = [*dict.fromkeys(chosen.texts + chosen.others)]
+    named = {name: _class_names(file.schema_arrow, name) for name in chosen.others}
+    for name, classes in named.items():
+        if classes:
+            note(f"the numbers of {name!r} have names in the file: {', '.join(classes[:10])}")
     for batch in file.iter_batches(ROWS_AT_ONCE, columns=names_read):
         texts = ([value or "" for value in batch[name].to_pylist()] for name in chosen.texts)
-        yield from zip(*texts, *(batch[name].to_pylist() for name in chosen.others), strict=True)
+        others = (
+            [_with_name(value, named[name]) for value in batch[name].to_pylist()]
+            if named[name]
+            else batch[name].to_pylist()
+            for name in chosen.others
+        )
+        yield from zip(*texts, *others, strict=True)
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str]:
+    """Return the names that `datasets` has written for the numbers of a column; none if it has not.
+
+    They are in the schema's metadata: {"info": {"features": {column: {"names": [...]}}}}, for lists
+    one level below.
+    """
+    try:
+        content = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        feature = content["info"]["features"][column]
+        names = feature.get("feature", feature)["names"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return names if isinstance(names, list) and all(isinstance(n, str) for n in names) else []
+
+
+def _with_name(value: Any, names: list[str]) -> Any:
+    """Return the name of a number, or those of a list; -1 stands for none."""
+    if isinstance(value, list):
+        return [_with_name(each, names) for each in value]
+    if isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return None if value == -1 else value
 
 
 def _check_columns(schema: pa.Schema, chosen: Chosen) -> None:

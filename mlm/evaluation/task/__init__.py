@@ -12,4 +12,11 @@ entities.py       entities in a sentence of tags, as seqeval counts them
 tokens.py         a label a token
 measurement.py    `figures_of`: logits and labels of any task to figures
 tables.py         their tables, as text and as Markdown
+mcnemar.py        whether two models differ on the same texts
+seeds.py          mean and spread over seeds
+curve.py          the score by number of labels, of several systems
+labels_saved.py   the labels that another system needs for the same score
+curve_tables.py   both as tables
+curve_axes.py     places and ticks of the curve's picture
+curve_picture.py  the curve as SVG
 """

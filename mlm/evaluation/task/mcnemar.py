@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlm.backend.startup import prepare_scipy
+
 FEW = 25  # texts on which exactly one model is right, below which the test is exact
 CLEAR = 0.05
 
@@ -47,6 +49,7 @@ def mcnemar(correct_before: np.ndarray, correct_after: np.ndarray) -> McNemar:
 
     Source: McNemar 1947; Edwards 1948, for the correction.
     """
+    prepare_scipy()
     from scipy.stats import binomtest, chi2
 
     before, after = np.asarray(correct_before, bool), np.asarray(correct_after, bool)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mlm.backend.startup import prepare_scipy
 from mlm.checkpoint.task import Task
 from mlm.evaluation.task.intervals import Interval, percentile_intervals, resampled_sums
 from mlm.evaluation.task.label_figures import defined, ratio
@@ -63,6 +64,7 @@ def _normed(values: np.ndarray) -> np.ndarray:
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
     """Return Spearman's rank correlation, equal values having the mean of their ranks."""
+    prepare_scipy()
     from scipy.stats import rankdata
 
     return pearson(rankdata(first), rankdata(second))

@@ -28,7 +28,7 @@ def spread_of(values: Sequence[float]) -> Spread:
     """Return mean and spread of at least one finite value.
 
     Raises:
-        ValueError: There is no value, or one is not finite.
+        ValueError: Without a value, or with one that is not finite.
     """
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"the spread of {list(values)!r}; expected at least one finite number")

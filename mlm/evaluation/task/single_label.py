@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mlm.backend.startup import prepare_scipy
 from mlm.checkpoint.task import Task
 from mlm.evaluation.task.intervals import (
     Interval,
@@ -125,6 +126,7 @@ def auroc(scores: np.ndarray, labels: np.ndarray) -> float | None:
     scores: (N,), higher for label 1. Logits rather than probabilities, which have ties near 1.
     labels: (N,) of 0 and 1.
     """
+    prepare_scipy()
     from sklearn.metrics import roc_auc_score
 
     if len(np.unique(labels)) < 2:

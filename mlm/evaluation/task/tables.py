@@ -25,6 +25,7 @@ class Table(NamedTuple):
         rows: Cells.
         num_names: How many columns from the left hold names of labels, which are not ours.
         names_in_header: Whether the header has names of labels too, behind its first cell.
+        names_in_title: Whether the title has.
     """
 
     title: str
@@ -32,16 +33,17 @@ class Table(NamedTuple):
     rows: list[list[str]]
     num_names: int = 0
     names_in_header: bool = False
+    names_in_title: bool = False
 
 
 def text_tables(figures: TaskFigures) -> str:
     """Return all tables of the figures for a terminal, an empty line between them."""
-    return "\n\n".join(_as_text(table) for table in tables_of(figures))
+    return "\n\n".join(as_text(table) for table in tables_of(figures))
 
 
 def markdown_tables(figures: TaskFigures) -> str:
     """Return all tables of the figures as Markdown that shows any label's name as it is."""
-    return "\n\n".join(_as_markdown(table) for table in tables_of(figures))
+    return "\n\n".join(as_markdown(table) for table in tables_of(figures))
 
 
 def tables_of(figures: TaskFigures) -> list[Table]:
@@ -124,30 +126,32 @@ def _pairs_table(figures: TaskFigures) -> Table:
     return Table(title, ["right label", "predicted", "texts", "of the label"], rows, num_names=2)
 
 
-def _as_text(table: Table) -> str:
+def as_text(table: Table) -> str:
+    """Return a table for a terminal; long names are cut."""
     rows = [[*map(_shorten, row[: table.num_names]), *row[table.num_names :]] for row in table.rows]
-    header = table.header
-    if table.names_in_header:
-        header, rows = _fit(header[1:], rows)
-    return format_table(header, rows, title=table.title)
+    header = list(map(_shorten, table.header))
+    if table.names_in_header and table.num_names:
+        header, rows = _fit(header, rows)
+    return format_table(header, rows, title=printable(table.title))
 
 
-def _fit(names: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a matrix; names in the header become numbers if too wide."""
-    short = list(map(_shorten, names))
-    first = max(len(row[0]) for row in rows)
-    if first + sum(max(len(name), 6) + 2 for name in short) <= line_width():
-        return ["", *short], rows
+def _fit(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a matrix; if the header is too wide, its names become numbers."""
+    first, narrowest = max(len(row[0]) for row in rows), len("1,000")
+    if first + sum(2 + max(len(name), narrowest) for name in header[1:]) <= line_width():
+        return header, rows
     numbered = [[f"{i} {row[0]}", *row[1:]] for i, row in enumerate(rows, 1)]
-    return ["", *map(str, range(1, len(names) + 1))], numbered
+    return ["", *map(str, range(1, len(header)))], numbered
 
 
-def _as_markdown(table: Table) -> str:
+def as_markdown(table: Table) -> str:
+    """Return a table as Markdown that shows any name as it is."""
     rows = [[*map(_escape, row[: table.num_names]), *row[table.num_names :]] for row in table.rows]
     header = table.header
     if table.names_in_header:
         header = [header[0], *map(_escape, header[1:])]
-    return f"{table.title}:\n\n{markdown_table(header, rows)}"
+    title = _escape(table.title) if table.names_in_title else table.title
+    return f"{title}:\n\n{markdown_table(header, rows)}"
 
 
 def _shorten(name: str) -> str:
