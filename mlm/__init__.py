@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlm.finetuning.config import FinetuningConfig
     from mlm.finetuning.finetune import finetune
     from mlm.hub import load_checkpoint
+    from mlm.inference.classifier import Classifier
     from mlm.inference.fill_mask import FillMask
     from mlm.training.config import TrainingConfig
     from mlm.training.trainer import train
@@ -37,10 +38,12 @@ _HOMES = {
     "finetune": "mlm.finetuning.finetune",
     "evaluate": "mlm.evaluation.checkpoint_evaluation",
     "FillMask": "mlm.inference.fill_mask",
+    "Classifier": "mlm.inference.classifier",
     "load_checkpoint": "mlm.hub",
     "save_checkpoint": "mlm.checkpoint.folder",
 }
 __all__ = [
+    "Classifier",
     "FillMask",
     "FinetuningConfig",
     "TrainingConfig",

@@ -61,6 +61,7 @@ PUBLIC = {
     "FillMask",
     "FinetuningConfig",
     "finetune",
+    "Classifier",
     "load_checkpoint",
     "save_checkpoint",
 }
