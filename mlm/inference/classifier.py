@@ -21,6 +21,8 @@ from mlm.checkpoint.record.card_metadata import licence_of
 from mlm.checkpoint.task_checkpoint import OpenTaskCheckpoint, TaskCheckpoint
 from mlm.errors import CheckpointError, ConfigError, InputError
 from mlm.hub import Access, Fetched, assets_folder, fetch_checkpoint, fetch_from_hub
+from mlm.hub.bundled import bundled_classifier
+from mlm.hub.pull import DEMO
 from mlm.inference.classification import (
     Classification,
     function_of,
@@ -101,7 +103,7 @@ class Classifier:
         """Load a folder or a Hub id.
 
         Args:
-            name: see fetch_checkpoint.
+            name: see fetch_checkpoint; "demo" is the bundled classifier, of film reviews.
             revision: of a Hub id; see fetch_checkpoint.
             engine: see FillMask.from_pretrained.
             dtype: see FillMask.from_pretrained.
@@ -112,6 +114,8 @@ class Classifier:
             ConfigError: an unknown engine or dtype.
         """
         check_model_name(name, revision)
+        if str(name) == DEMO:
+            return cls._open_bundled(engine, dtype)
         fetched = fetch_checkpoint(name, revision)
         return cls._open(fetched, shown_name(name), engine, dtype, assets_folder() / "litert")
 
@@ -132,6 +136,18 @@ class Classifier:
         with TemporaryDirectory(prefix="mlm_visitor_") as cache:
             fetched = fetch_from_hub(repo_id, access=Access(token or False, Path(cache)))
             return cls._open(fetched, repo_id, engine, dtype, None)
+
+    @classmethod
+    def _open_bundled(cls, engine: str, dtype: DType) -> "Classifier":
+        """Load the bundled classifier; if no cache can be written, without one."""
+        cache = assets_folder()
+        try:
+            fetched = Fetched(bundled_classifier(cache / "bundled"), None, None)
+        except OSError:
+            with TemporaryDirectory(prefix="mlm_bundled_") as temporary:
+                fetched = Fetched(bundled_classifier(Path(temporary)), None, None)
+                return cls._open(fetched, DEMO, engine, dtype, None)
+        return cls._open(fetched, DEMO, engine, dtype, cache / "litert")
 
     @classmethod
     def _open(
