@@ -1,8 +1,7 @@
 """Bundle the head of a probe on the bundled model: the tensors that the model does not have.
 
-mlm finetune --model_name_or_path demo --train_file train.csv.gz --freeze_encoder \\
-        --output_dir runs/sentiment
-python scripts/bundle_head.py runs/finetuned    # writes mlm/bundled/imdb_sentiment
+    mlm finetune --model_name_or_path demo --train_file train.csv.gz --freeze_encoder
+    python scripts/bundle_head.py runs/finetuned    # writes mlm/bundled/imdb_sentiment
 """
 
 import shutil
