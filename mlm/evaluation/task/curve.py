@@ -1,14 +1,14 @@
 """A learning curve: the score of several systems by the number of labels they were trained on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from mlm.checkpoint.record.schema import is_count, is_number, is_text
 from mlm.errors import CheckpointError
-from mlm.evaluation.task.metric_names import TITLES
+from mlm.evaluation.task.metric_names import SHARES, TITLES
 from mlm.evaluation.task.seeds import Spread, spread_of
 
 
@@ -84,14 +84,21 @@ class Curve:
         """
         try:
             points = tuple(_point(each) for each in record["points"])
-            if record["metric"] not in TITLES:
-                raise ValueError(f"metric is {record['metric']!r}")
+            _check_metric(record["metric"], points)
             return cls(record["metric"], points, tuple(record["systems"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"the record of a learning curve cannot be read ({type(error).__name__}: {error}); "
                 "it was expected as Curve.to_dict writes it: measure the curve again"
             ) from None
+
+
+def _check_metric(metric: str, points: Iterable[CurvePoint]) -> None:
+    """Raise ValueError if the metric is not known, or the scores are not of its range."""
+    if metric not in TITLES:
+        raise ValueError(f"metric is {metric!r}")
+    if metric in SHARES and not all(0 <= point.score <= 1 for point in points):
+        raise ValueError(f"the {metric} of a point is not between 0 and 1")
 
 
 def _point(record: Mapping[str, Any]) -> CurvePoint:
