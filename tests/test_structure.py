@@ -27,6 +27,7 @@ FLOORS = (
     {"inference"},
     {"evaluation", "playground"},
     {"training"},
+    {"finetuning"},
     {"commands"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -58,6 +59,9 @@ PUBLIC = {
     "train",
     "evaluate",
     "FillMask",
+    "FinetuningConfig",
+    "finetune",
+    "Classifier",
     "load_checkpoint",
     "save_checkpoint",
 }

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlm import hub
+from mlm.backend.devices import Device
+from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import OpenTaskCheckpoint, TaskCheckpoint, read_task_checkpoint
 from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.labelled.labelled_texts import LabelledTexts
@@ -31,12 +34,14 @@ if TYPE_CHECKING:
 
 def make_systems(
     config: FinetuningConfig,
+    device: Device,
     train: LabelledTexts,
     test: LabelledTexts,
     report: Callable[[str], None],
 ) -> list[System]:
     """Return the adapted model and the systems of `compare`; say what is left out."""
-    adapted = _read(config, str(config.model_name_or_path), config.model_revision, train)
+    read = partial(_read, config, device.policy, train.task)
+    adapted = read(str(config.model_name_or_path), config.model_revision)
     systems: list[System] = [_probe(config, ADAPTED, adapted, train, test)]
     for name in dict.fromkeys(config.compare):
         if name == "tfidf" and not can_use_tfidf(adapted.task):
@@ -45,16 +50,19 @@ def make_systems(
             systems.append(TfidfSystem(train, test))
         elif name == "random":
             systems.append(
-                _probe(config, RANDOM, random_weights(adapted, config.seed), train, test)
+                _probe(
+                    config, RANDOM, random_weights(adapted, device.policy, config.seed), train, test
+                )
             )
         else:
-            systems.extend(_base_system(config, adapted, train, test, report))
+            systems.extend(_base_system(config, adapted, read, train, test, report))
     return systems
 
 
 def _base_system(
     config: FinetuningConfig,
     adapted: TaskCheckpoint,
+    read: Callable[[str, str | None], TaskCheckpoint],
     train: LabelledTexts,
     test: LabelledTexts,
     report: Callable[[str], None],
@@ -67,15 +75,19 @@ def _base_system(
             "weights are what it was before"
         )
         return
-    yield _probe(config, BASE, _read(config, name, revision, train), train, test)
+    yield _probe(config, BASE, read(name, revision), train, test)
 
 
 def _read(
-    config: FinetuningConfig, name: str, revision: str | None, train: LabelledTexts
+    config: FinetuningConfig, policy: str, task: Task, name: str, revision: str | None
 ) -> TaskCheckpoint:
     fetched = hub.fetch_checkpoint(name, revision)
     return read_task_checkpoint(
-        fetched.folder, train.task, classifier_pooling=config.pooling, seed=config.seed
+        fetched.folder,
+        task,
+        classifier_pooling=config.pooling,
+        dtype=policy,
+        seed=config.seed,
     )
 
 
@@ -100,14 +112,14 @@ def base_model_of(
     )
 
 
-def random_weights(checkpoint: TaskCheckpoint, seed: int) -> TaskCheckpoint:
+def random_weights(checkpoint: TaskCheckpoint, policy: str, seed: int) -> TaskCheckpoint:
     """Return a checkpoint of the same shape with weights that were never trained."""
     import keras
 
     from mlm.model.task_model import TaskModel
 
     keras.utils.set_random_seed(seed)
-    model = TaskModel(checkpoint.config, seed=seed)
+    model = TaskModel(checkpoint.config, dtype=policy, seed=seed)
     model.build()
     return replace(checkpoint, model=model, new_variables=("head/dense/kernel",))
 

@@ -8,6 +8,7 @@ The curve is drawn first, and kept in the record of the checkpoint that is train
 from collections.abc import Callable
 
 from mlm.backend.startup import prepare_scipy
+from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.job import Finetuning, FinetuningResult
 from mlm.finetuning.probe import run_probe
@@ -26,8 +27,14 @@ def finetune(
 
     Raises:
         UserError: an error that the user can correct; before the first step if it is known then.
+        ConfigError: the settings train nothing; `measure_zero_shot` takes those.
         TrainingStopped: after a signal, or when `max_train_minutes` are over.
     """
+    if config.measures_only:
+        raise ConfigError(
+            "zero_shot without labels_per_class trains nothing; call measure_zero_shot, or add "
+            "labels_per_class"
+        )
     prepare_scipy()
     run = run_probe if config.freeze_encoder else run_job
     return run(Finetuning(config), report, checked=checked)

@@ -19,16 +19,17 @@ from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.examples.encoded_examples import EncodedExamples
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.data.labelled.sampling import rows_per_class, sample_rows
-from mlm.errors import CheckpointError
+from mlm.errors import CheckpointError, ConfigError
 from mlm.evaluation.task.curve import Curve, CurvePoint
 from mlm.evaluation.task.curve_tables import curve_text
 from mlm.evaluation.task.mcnemar import McNemar, mcnemar
 from mlm.evaluation.task.metric_names import HEADLINES, resolve_metric
 from mlm.evaluation.task_evaluator import figures_of_logits
-from mlm.finetuning.comparison import make_systems
+from mlm.finetuning.comparison import base_model_of, make_systems
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.features import weights_hash
-from mlm.finetuning.systems import ADAPTED, System
+from mlm.finetuning.systems import ADAPTED, BASE, System
+from mlm.finetuning.zero_shot_run import open_masked_lm, zero_shot_figures
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ def curve_of_run(
     samples = list(samples_of(config, texts.train, report))
     if not record.is_complete:
         report(f"learning curve: linear probes, measured on {len(test):,} {side} texts")
-        systems = make_systems(config, texts.train, test, report)
+        if config.zero_shot:
+            _draw_zero_labels(record, config, prepared, test, report)
+            record.save(path)
+        systems = make_systems(config, prepared.device, texts.train, test, report)
         draw_curve(record, systems, samples, prepared.examples[side], path)
     report("\n".join(curve_lines(record)))
     return record
@@ -119,6 +123,31 @@ def draw_curve(
             bar.advance()
     record.comparisons, record.is_complete = _comparisons(correct), True
     record.save(path)
+
+
+def _draw_zero_labels(
+    record: CurveRecord,
+    config: FinetuningConfig,
+    prepared: "FinetuningPreparation",
+    test: LabelledTexts,
+    report: Callable[[str], None],
+) -> None:
+    """Add the points of no labels: the masked LMs themselves as classifiers; see zero_shot.py."""
+    models = {ADAPTED: (config.model_name_or_path, config.model_revision)}
+    if "base" in config.compare:
+        models[BASE] = base_model_of(config, prepared.checkpoint)
+    no_labels = Sample(np.empty(0, np.int64), config.seed)
+    for system, (name, revision) in models.items():
+        if name is None or record.has(system, 0, config.seed):
+            continue
+        try:
+            figures = zero_shot_figures(config, open_masked_lm(name, revision), test, report)
+        except (ConfigError, CheckpointError) as error:
+            if system == ADAPTED:
+                raise
+            report(f"{system} has no point of 0 labels: {error}")
+        else:
+            _add_point(record, system, no_labels, figures.score(record.metric))
 
 
 def curve_lines(record: CurveRecord) -> list[str]:
@@ -197,7 +226,9 @@ def _key(config: FinetuningConfig, prepared: "FinetuningPreparation", metric: st
     """Return a hash of all that the points depend on."""
     digest = hashlib.sha256(prepared.fingerprint.encode())
     digest.update(weights_hash(prepared.model).encode())
-    names = ("labels_per_class", "seeds", "seed", "compare", "class_weights")
+    names = ["labels_per_class", "seeds", "seed", "compare", "class_weights"]
+    if config.zero_shot:
+        names += ["zero_shot", "label_words", "calibration"]
     settings = [getattr(config, name) for name in names]
     settings += [config.base_model_name_or_path, config.classifier_pooling, metric, VERSION]
     digest.update(json.dumps(settings).encode())

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.examples.example_batches import ExampleBatches
 from mlm.data.examples.example_evaluation_batches import ExampleEvaluationBatches
 from mlm.data.labelled.labelled_report import LabelledReport
+from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.sides import Sides, read_sides
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from mlm.evaluation.task_evaluator import TaskEvaluator
     from mlm.model.task_model import TaskModel
     from mlm.training.step.loss import ElementLoss
+
+RATE_TIMES_WIDTH = 5e-5 * 768  # a learning rate of 5e-5 for BERT-base
+FEWEST_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class FinetuningPreparation:
             for values in (examples.ids, examples.offsets, examples.labels):
                 digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate: as given, or by the width of the model."""
+        given = self.config.learning_rate
+        return RATE_TIMES_WIDTH / self.model.config.hidden_size if given is None else given
 
     def rate_factors(self) -> dict[str, float]:
         """Return the factors of the learning rates of variables, by their path."""
@@ -138,7 +148,7 @@ def prepare(
         examples=examples,
         batches=batches,
         micro_batches=micro_batches,
-        total_steps=count_steps(config, batches.num_sequences, batches.global_batch_size),
+        total_steps=_count_steps(config, batches),
     )
 
 
@@ -157,7 +167,20 @@ def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple
     )
     for line in (counts.summary(), *counts.remarks()):
         report(line)
-    return texts, counts.summary()
+    limits = {"validation": config.max_eval_samples, "test": config.max_predict_samples}
+    return _limited(texts, limits, config.seed, report), counts.summary()
+
+
+def _limited(
+    texts: Sides, limits: dict[str, int | None], seed: int, report: Callable[[str], None]
+) -> Sides:
+    """Return the sides with at most so many texts, each class with its share; say what is left."""
+    for side, limit in limits.items():
+        labelled = getattr(texts, side)
+        if labelled is not None and limit is not None and limit < len(labelled):
+            report(f"{side}: {limit:,} of {len(labelled):,} texts are drawn with seed {seed}")
+            texts = replace(texts, **{side: sample_texts(labelled, limit, seed)})
+    return texts
 
 
 def load_checkpoint(
@@ -215,6 +238,15 @@ def layer_rate_factors(model: "TaskModel", decay: float) -> dict[str, float]:
         if part in parts:
             factors[variable.path] = decay ** (top + 1 - parts[part])
     return factors
+
+
+def _count_steps(config: FinetuningConfig, batches: ExampleBatches) -> int:
+    """Return the number of optimizer updates; with few texts, more epochs than were asked for.
+
+    Source: Mosbach et al. 2021, who found that few steps, not few texts, make fine-tuning fail.
+    """
+    steps = count_steps(config, batches.num_sequences, batches.global_batch_size)
+    return steps if config.max_steps > 0 else max(steps, FEWEST_STEPS)
 
 
 def _class_weights(config: FinetuningConfig, examples: EncodedExamples) -> np.ndarray | None:

@@ -11,10 +11,11 @@ import transformers
 
 from mlm.errors import CheckpointError, ConfigError, CorpusError, HubError, TrainingError, UserError
 from mlm.inference.fill_mask import FillMask
-from mlm.training import result as result_module
+from mlm.training import publishing as publishing_module
 from mlm.training.config import TrainingConfig
 from mlm.training.first_checks import finished_record
-from mlm.training.result import add_examples, publish
+from mlm.training.masked_lm import add_examples
+from mlm.training.publishing import publish
 from mlm.training.trainer import TrainingStopped, train
 
 SHAPE = "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=48"
@@ -112,7 +113,7 @@ def test_how_to_publish_later_is_said_as_it_was_asked(
     def refuse(*args, **options):
         raise HubError("could not create me/x")
 
-    monkeypatch.setattr(result_module.hub, "push_checkpoint", refuse)
+    monkeypatch.setattr(publishing_module.hub, "push_checkpoint", refuse)
     publishing = {"push_to_hub": True, "hub_model_id": "me/x", **settings}
     config = small_config(small_corpus, tmp_path, **publishing)
     with pytest.raises(TrainingError) as caught:

@@ -39,7 +39,7 @@ def moments() -> list[list]:
         *inside_steps[3:],
         [EVALUATION, 3, "after", 0],
         *inside_saves[2:],
-        ["mlm.training.result.save_checkpoint", 1, "before", 0],
+        ["mlm.training.masked_lm.save_checkpoint", 1, "before", 0],
         ["mlm.checkpoint.folder.save_tokenizer", 1, "after", 0],
         [COMMIT, 1, "before", 0],
         [COMMIT, 1, "after", 0],
