@@ -2,6 +2,8 @@
 
     mlm finetune --model_name_or_path demo --train_file train.csv.gz --freeze_encoder
     python scripts/bundle_head.py runs/finetuned    # writes mlm/bundled/imdb_sentiment
+
+The encoder has to be the bundled one, unchanged: it is not bundled twice.
 """
 
 import shutil

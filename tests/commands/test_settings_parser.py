@@ -31,7 +31,7 @@ def test_help_has_the_groups_in_their_order(help_text):
 
 def test_each_setting_is_shown_once_in_one_spelling(help_text):
     shown = [line.split()[0] for line in help_text.splitlines() if line.startswith("  --")]
-    assert sorted(shown) == sorted(f"--{name}" for name in settings_of(TrainingConfig))
+    assert shown == [f"--{name}" for name in settings_of(TrainingConfig)]
 
 
 def test_every_setting_has_a_help_that_ends_as_a_sentence():

@@ -76,8 +76,11 @@ class SafeUpdate(Optimizer):
         return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
 
     def rate_factor(self, variable) -> float:
-        """Return the factor of a variable's learning rate."""
-        return self.rate_factors.get(variable.path, 1.0)
+        """Return the factor of a learning rate; of a backend's variable too, which has no path."""
+        if not self.rate_factors:
+            return 1.0
+        own = self._trainable_variables[self._get_variable_index(variable)]
+        return self.rate_factors.get(own.path, 1.0)
 
     def update_step(self, gradient, variable, learning_rate):
         """Update a variable, at its own learning rate."""
