@@ -144,7 +144,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     batches, losses, compiled = Batches(len(start.tokenizer), poisoned, shorter), [], []
     for step in range(STEPS):
         steps = make_input_pipeline(TrainingDataset(batches, step, step + 1))
-        losses += learner.fit(steps, verbose=0, shuffle=False).history["cross_entropy"]
+        losses += learner.fit(steps, verbose=0, shuffle=False).history["mean_loss"]
         compiled.append(len(COMPILATIONS))
     evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)
     return {

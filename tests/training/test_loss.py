@@ -100,7 +100,7 @@ def figures_of_steps(folder, batches) -> list[dict[str, float]]:
 def largest_difference(figures, expected) -> float:
     """Return the largest relative difference of loss and metric from the expected loss."""
     pairs = zip(figures, expected, strict=True)
-    return max(abs(float(f[name]) / e - 1) for f, e in pairs for name in ("loss", "cross_entropy"))
+    return max(abs(float(f[name]) / e - 1) for f, e in pairs for name in ("loss", "mean_loss"))
 
 
 @pytest.mark.parametrize("family", PLAIN)
