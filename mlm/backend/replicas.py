@@ -28,6 +28,21 @@ def sum_over_replicas(tensors: "list[KerasTensor]") -> "tuple[list[KerasTensor],
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors), context.num_replicas_in_sync
 
 
+def as_one_tensor(gradient: "KerasTensor") -> "KerasTensor":
+    """Return a gradient as a tensor.
+
+    TensorFlow has that of an embedding as slices, one for each token of a batch; the norm of these
+    is not that of the gradient, where slices of the same entry are summed.
+    """
+    from keras import backend, ops
+
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(gradient)
+    return ops.convert_to_tensor(gradient)
+
+
 def global_norm(tensors: "list[KerasTensor]") -> "KerasTensor":
     """Return the L2 norm of all values of all tensors together, () float32."""
     from keras import backend, ops

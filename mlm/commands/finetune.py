@@ -56,11 +56,10 @@ def _run(arguments: list[str]) -> int:
         load_training_backend(config)
     except UserError as error:
         return refused(error)
-    from mlm.finetuning.finetune import finetune
+    from mlm.finetuning.finetune import finetune, rehearse
 
-    return exit_code_of(
-        lambda: finetune(config, report=print_lines, checked=True), config, arguments
-    )
+    run = rehearse if config.dry_run else finetune
+    return exit_code_of(lambda: run(config, report=print_lines, checked=True), config, arguments)
 
 
 def _measure(config: FinetuningConfig) -> int:

@@ -16,8 +16,8 @@ from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
-from mlm.finetuning.features import FeatureCache
-from mlm.finetuning.probe import FEATURES, open_head
+from mlm.finetuning.features import FEATURES, FeatureCache
+from mlm.finetuning.probe import open_head
 from mlm.finetuning.systems import (
     ADAPTED,
     BASE,

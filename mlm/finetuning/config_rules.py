@@ -2,13 +2,26 @@
 
 from typing import TYPE_CHECKING
 
+from mlm.checkpoint.task import Task
 from mlm.errors import ConfigError
+from mlm.evaluation.task.metric_names import resolve_metric
 
 if TYPE_CHECKING:
     from mlm.finetuning.config import FinetuningConfig
 
 SYSTEMS = ("base", "random", "tfidf")
 MOST_COLUMNS = 2
+# A linear probe has no steps, so it would ignore these.
+OF_STEPS = (
+    *("freeze_layers", "layerwise_lr_decay", "label_smoothing", "per_device_train_batch_size"),
+    *("gradient_accumulation_steps", "max_steps", "num_train_epochs", "learning_rate"),
+    *("lr_scheduler_type", "warmup_steps", "warmup_ratio", "optim", "weight_decay"),
+    *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "skip_bad_steps"),
+    *("early_stopping_patience", "load_best_model_at_end", "max_train_minutes", "distributed"),
+    *("resume_from_hub", "report_to", "dry_run"),
+)
+# Of their labels, several may hold at once, or there are none.
+WITHOUT_CLASSES = ("regression", "multi_label_classification")
 
 
 def check_rules(config: "FinetuningConfig") -> None:
@@ -26,14 +39,26 @@ def _check_columns(config: "FinetuningConfig") -> None:
 
 
 def _check_head(config: "FinetuningConfig") -> None:
-    """Reject settings that a linear probe does not have."""
+    """Reject settings that a linear probe would ignore."""
     if not config.freeze_encoder:
         return
-    for name, default in (("freeze_layers", 0), ("layerwise_lr_decay", 1.0)):
-        if getattr(config, name) != default:
+    for name in OF_STEPS:
+        if getattr(config, name) != getattr(type(config), name):
             raise ConfigError(
-                f"--{name} is {getattr(config, name)}, but --freeze_encoder trains no layer; leave "
-                "one of them out"
+                f"--{name} is {getattr(config, name)}, but --freeze_encoder fits a classifier "
+                "without training steps; leave one of them out"
+            )
+
+
+def check_task(config: "FinetuningConfig", task: Task) -> None:
+    """Raise ConfigError if a setting has no meaning for the task that was found."""
+    if config.metric_name is not None:
+        resolve_metric(config.metric_name, task.problem_type, len(task.labels))
+    for name, default in (("class_weights", "none"), ("label_smoothing", 0.0)):
+        if getattr(config, name) != default and task.problem_type in WITHOUT_CLASSES:
+            raise ConfigError(
+                f"--{name} is {getattr(config, name)}, but a {task.problem_type} has no classes "
+                "that exclude each other; leave it out"
             )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # An activation is close to linear near 0, or far to the right of it.
 LINEAR_AT_ZERO = {"tanh", "linear"}
 SMALL, FAR = 0.01, 8.0
+FEATURES = "features"  # folder of an output folder, until the run has ended
 
 
 def features_of(

@@ -86,6 +86,11 @@ def curve_of_run(
     path = Path(config.output_dir) / CURVE
     record = saved_record(path, _key(config, prepared, metric), metric)
     samples = list(samples_of(config, texts.train, report))
+    if not samples:
+        raise ConfigError(
+            f"--labels_per_class is {' '.join(config.labels_per_class)}, more than the training "
+            "texts have; give smaller numbers, or `all`"
+        )
     if not record.is_complete:
         report(f"learning curve: linear probes, measured on {len(test):,} {side} texts")
         if config.zero_shot:

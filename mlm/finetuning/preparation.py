@@ -21,7 +21,9 @@ from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.sides import Sides, read_sides
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
+from mlm.finetuning.config_rules import check_task
 from mlm.finetuning.first_checks import labelled_settings
+from mlm.model.encoder_config import EncoderConfig
 from mlm.terminal.progress import progress
 from mlm.training.preparation import check_length, count_steps, rows_per_replica
 
@@ -92,23 +94,30 @@ class FinetuningPreparation:
 
         return task_loss(self.task.problem_type, self.config.label_smoothing)
 
-    def make_evaluator(self) -> "TaskEvaluator":
-        """Return the evaluator on the validation texts; call it in the scope of the device."""
-        return self.evaluator_on("validation")
+    @property
+    def evaluation_batches(self) -> ExampleEvaluationBatches:
+        """The batches of the validation texts."""
+        return self._batches_of("validation")
 
-    def evaluator_on(self, side: str) -> "TaskEvaluator":
+    def make_evaluator(self, at_most: int | None = None) -> "TaskEvaluator":
+        """Return the evaluator on the validation texts; see RunParts."""
+        return self.evaluator_on("validation", at_most)
+
+    def evaluator_on(self, side: str, at_most: int | None = None) -> "TaskEvaluator":
         """Return the evaluator on the texts of a side; call it in the scope of the device."""
         from mlm.evaluation.task_evaluator import TaskEvaluator
 
+        batches = self._batches_of(side)
         return TaskEvaluator(
             self.model,
-            ExampleEvaluationBatches(
-                self.examples[side],
-                batch_size=self.config.per_device_eval_batch_size * self.device.num_replicas,
-            ),
+            batches if at_most is None else batches.thinned(at_most),
             metric_name=self.config.metric_name,
             jit_compile=self.device.jit_compile,
         )
+
+    def _batches_of(self, side: str) -> ExampleEvaluationBatches:
+        rows = self.config.per_device_eval_batch_size * self.device.num_replicas
+        return ExampleEvaluationBatches(self.examples[side], batch_size=rows)
 
 
 def prepare(
@@ -130,6 +139,7 @@ def prepare(
     device = choose_device(config.precision)
     rows, micro_batches = rows_per_replica(config, device.num_replicas, global_batch_size)
     texts, summary = read_texts(config, report)
+    check_task(config, texts.train.task)
     checkpoint, base_model = load_checkpoint(config, texts.train.task, device)
     examples = encode_sides(config, texts, checkpoint, report)
     batches = ExampleBatches(
@@ -197,8 +207,18 @@ def load_checkpoint(
             seed=config.seed,
         )
     check_length(config, checkpoint.config.max_position_embeddings)
+    _check_layerwise(config, checkpoint.config)
     checkpoint.model.freeze_lower_layers(config.freeze_layers)
     return checkpoint, {"repo_id": fetched.repo_id, "commit": fetched.commit}
+
+
+def _check_layerwise(config: FinetuningConfig, shape: EncoderConfig) -> None:
+    """Raise ConfigError if a layer would have several learning rates, as ALBERT's."""
+    if config.layerwise_lr_decay != 1.0 and len(shape.depths) > shape.num_hidden_layers:
+        raise ConfigError(
+            f"--layerwise_lr_decay is {config.layerwise_lr_decay}, but the layers of this model "
+            "run at several depths; leave it out"
+        )
 
 
 def encode_sides(
@@ -252,9 +272,4 @@ def _count_steps(config: FinetuningConfig, batches: ExampleBatches) -> int:
 def _class_weights(config: FinetuningConfig, examples: EncodedExamples) -> np.ndarray | None:
     if config.class_weights == "none":
         return None
-    if examples.task.problem_type in ("regression", "multi_label_classification"):
-        raise ConfigError(
-            f"--class_weights is {config.class_weights}, but a {examples.task.problem_type} has no "
-            "classes that exclude each other; leave it out"
-        )
     return class_weights_of(examples.labels, len(examples.task.labels))

@@ -9,7 +9,7 @@ import numpy as np
 from mlm.backend.devices import check_required_device
 from mlm.checkpoint.weights import round_weights
 from mlm.data.examples.encoded_examples import NO_LABEL, EncodedExamples
-from mlm.finetuning.features import FeatureCache, make_dense_linear
+from mlm.finetuning.features import FEATURES, FeatureCache, make_dense_linear
 from mlm.finetuning.linear import LinearModel, fit_linear
 from mlm.training.run_lock import run_lock
 from mlm.training.run_progress import Progress
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mlm.finetuning.job import Finetuning, FinetuningResult
     from mlm.finetuning.preparation import FinetuningPreparation
     from mlm.model.task_model import TaskModel
-
-FEATURES = "features"  # folder of an output folder
 
 
 def run_probe(

@@ -29,7 +29,8 @@ def intention(config: FinetuningConfig) -> str:
             "labels; nothing is trained or written"
         )
     texts = file_names(config.train_file)
-    return f"fine-tune {config.model_name_or_path} on {texts}; result in {config.output_dir}"
+    end = "a dry run, nothing is written" if config.dry_run else f"result in {config.output_dir}"
+    return f"fine-tune {config.model_name_or_path} on {texts}; {end}"
 
 
 def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:

@@ -1,22 +1,18 @@
 """Report what a run would take, after reading all of it and timing a few steps; keep nothing."""
 
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from mlm.backend.hardware import peak_memory
 from mlm.backend.input_pipeline import make_input_pipeline
-from mlm.evaluation.evaluator import Evaluator
 from mlm.terminal.progress import progress
 from mlm.training.compiled_learner import compile_learner
-from mlm.training.config import TrainingConfig
-from mlm.training.preparation import Preparation, prepare
 from mlm.training.run import evaluations_after
+from mlm.training.run_parts import RunParts
+from mlm.training.run_settings import RunSettings
 from mlm.training.step.dataset import TrainingDataset
 from mlm.training.step.learner import Learner
-from mlm.training.summary import settings_table
 
 TIMED_BATCHES = 6  # of an evaluation
 TIMED_STEPS = 3  # after the first, which is traced and compiled
@@ -36,14 +32,10 @@ class Timing(NamedTuple):
     tokens_per_second: float
 
 
-def dry_run(config: TrainingConfig, report: Callable[[str], None]) -> None:
-    """Report tokens, steps, time, memory and what would be pushed where. Raises UserError."""
-    # Windows deletes no file that is mapped.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        prepared = prepare(config, Path(folder) / "tokens", report)
-        report(settings_table(prepared))
-        timing = _time_run(prepared)
-    batches, steps = prepared.batches, prepared.total_steps
+def dry_run(prepared: RunParts, report: Callable[[str], None]) -> None:
+    """Report steps, time, memory and what would be pushed where, of a run that is prepared."""
+    config, batches, steps = prepared.config, prepared.batches, prepared.total_steps
+    timing = _time_run(prepared)
     most = "at most " if len(batches.sizes) > 1 else ""
     epochs = steps * batches.global_batch_size / batches.num_sequences
     report(
@@ -69,7 +61,7 @@ def _duration_line(timing: Timing, steps: int, evaluations: int) -> str:
     )
 
 
-def _time_run(prepared: Preparation) -> Timing:
+def _time_run(prepared: RunParts) -> Timing:
     """Time one step and some more, and some batches of an evaluation."""
     with progress("compiling the first step"):
         learner = compile_learner(prepared).learner
@@ -87,26 +79,26 @@ def _time_run(prepared: Preparation) -> Timing:
     return Timing(max(0.0, first - step) + compiling, step, evaluation, speed)
 
 
-def _seconds_of_steps(prepared: Preparation, learner: Learner, steps: int) -> float:
+def _seconds_of_steps(prepared: RunParts, learner: Learner, steps: int) -> float:
     dataset = TrainingDataset(prepared.batches, 0, steps)
     started = time.monotonic()
     learner.fit(make_input_pipeline(dataset), verbose=0, shuffle=False)
     return time.monotonic() - started
 
 
-def _time_evaluation(prepared: Preparation) -> tuple[float, float]:
-    """Return the seconds of compiling an evaluation and of each one, by its first batches."""
-    batches = prepared.evaluation_batches.first(TIMED_BATCHES)
-    jit_compile = prepared.device.jit_compile
+def _time_evaluation(prepared: RunParts) -> tuple[float, float]:
+    """Return the seconds of compiling an evaluation and of each one, by some of its batches."""
     with prepared.device.scope():
-        evaluator = Evaluator(prepared.model, batches, jit_compile=jit_compile)
+        evaluator = prepared.make_evaluator(at_most=TIMED_BATCHES)
+    count = len(prepared.evaluation_batches)
+    timed = min(count, TIMED_BATCHES)
     started = time.monotonic()
-    evaluator.target_scores()
+    evaluator.figures()
     both, each = time.monotonic() - started, evaluator.seconds
-    if len(batches) == 1:  # then the compilation is in it
-        evaluator.target_scores()
+    if timed == 1:  # then the compilation is in it
+        evaluator.figures()
         each = evaluator.seconds
-    return max(0.0, both - each), each * len(prepared.evaluation_batches) / len(batches)
+    return max(0.0, both - each), each * count / timed
 
 
 def _duration(seconds: float) -> str:
@@ -116,14 +108,14 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
-def _disk_space(prepared: Preparation) -> str:
+def _disk_space(prepared: RunParts) -> str:
     """Describe the space for the checkpoint, and three times its size (AdamW) for each state."""
     weights = 4 * prepared.model.count_params()
     states = prepared.config.save_total_limit + 1  # one more while it is written
     return f"{(1 + 3 * states) * weights / 2**30:.1f} GiB in {prepared.config.output_dir}"
 
 
-def _destination(config: TrainingConfig) -> str:
+def _destination(config: RunSettings) -> str:
     """Describe what would be pushed where."""
     kind = "a private repository, if it is new" if config.hub_private_repo else "public if new"
     said = (

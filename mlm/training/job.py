@@ -16,7 +16,7 @@ Result = TypeVar("Result", bound=RunResult)
 
 
 class Job(Protocol[Parts, Result]):
-    """What a training does besides its steps, in the order of the calls."""
+    """The work of a training besides its steps, in the order of the calls."""
 
     @property
     def config(self) -> RunSettings:

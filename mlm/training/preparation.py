@@ -79,11 +79,14 @@ class Preparation:
 
         return masked_lm_loss(self.model.compile_fused_ops())
 
-    def make_evaluator(self) -> "Evaluator":
-        """Return the evaluator on held-out texts; call it in the scope of the device."""
+    def make_evaluator(self, at_most: int | None = None) -> "Evaluator":
+        """Return the evaluator on held-out texts; see RunParts."""
         from mlm.evaluation.evaluator import Evaluator
 
-        return Evaluator(self.model, self.evaluation_batches, jit_compile=self.device.jit_compile)
+        batches = self.evaluation_batches
+        if at_most is not None:
+            batches = batches.first(at_most)
+        return Evaluator(self.model, batches, jit_compile=self.device.jit_compile)
 
 
 def prepare(

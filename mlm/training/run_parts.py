@@ -3,7 +3,7 @@
 Masked-LM training and fine-tuning each prepare such parts; steps, states and devices are the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import TYPE_CHECKING, Protocol
 
 from mlm.backend.devices import Device
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunFigures(Protocol):
-    """What an evaluation measures."""
+    """The figures of an evaluation."""
 
     @property
     def loss(self) -> float:
@@ -56,7 +56,7 @@ class RunBatches(Protocol):
 
     @property
     def is_padded(self) -> bool:
-        """Whether attention needs a mask."""
+        """True if attention needs a mask."""
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -114,5 +114,12 @@ class RunParts(Protocol):
     def element_loss(self) -> "ElementLoss":
         """Return the loss of each label, for the learner."""
 
-    def make_evaluator(self) -> RunEvaluator:
-        """Return the evaluator on held-out texts; call it in the scope of the device."""
+    @property
+    def evaluation_batches(self) -> Sized:
+        """The batches of an evaluation."""
+
+    def make_evaluator(self, at_most: int | None = None) -> RunEvaluator:
+        """Return the evaluator on held-out texts; call it in the scope of the device.
+
+        at_most: batches to evaluate on, for a dry run; None for all.
+        """

@@ -1,5 +1,6 @@
 """The progress of a run, with its curves."""
 
+import math
 from dataclasses import dataclass, field
 
 from mlm.checkpoint.strict_json import JsonObject
@@ -31,9 +32,12 @@ class Progress:
     def note_evaluation(self, loss: float, criterion: float) -> bool:
         """Enter the validation loss of this step; return whether it is the best so far.
 
-        criterion: the number by which evaluations are compared; lower is better.
+        criterion: the number by which evaluations are compared; lower is better, NaN never is.
         """
         self.validation_curve.append([self.step, loss])  # in full: the best is chosen by it
+        if math.isnan(criterion) and self.best_loss is None:  # nothing is the best yet
+            self.evaluations_without_gain += len(self.validation_curve) > 1
+            return False
         if self.best_loss is not None and not criterion < self.best_loss:
             self.evaluations_without_gain += 1
             return False

@@ -6,6 +6,7 @@ The steps themselves are in run.py, what is read and written in masked_lm.py.
 """
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,13 @@ from mlm.training.dry_run import dry_run
 from mlm.training.first_checks import check_first
 from mlm.training.job import Job, Parts, Result
 from mlm.training.masked_lm import MaskedLMTraining, TrainingResult
+from mlm.training.preparation import prepare
 from mlm.training.publishing import publish
 from mlm.training.run import TrainingRun, TrainingStopped
 from mlm.training.run_lock import run_lock
 from mlm.training.run_settings import RunSettings
 from mlm.training.stopping import StopRequest, interrupted_by_signals, stop_on_signals
+from mlm.training.summary import settings_table
 
 __all__ = ["TrainingResult", "TrainingStopped", "rehearse", "run_job", "train"]
 
@@ -77,7 +80,11 @@ def rehearse(
     if not checked:
         check_first(config, report)
     devices.check_required_device(config.require_device)
-    dry_run(config, report)
+    # Windows deletes no file that is mapped.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        prepared = prepare(config, Path(folder) / "tokens", report)
+        report(settings_table(prepared))
+        dry_run(prepared, report)
 
 
 def _train(job: Job[Parts, Result], report: Callable[[str], None], stop: StopRequest) -> Result:

@@ -97,6 +97,8 @@ def test_facts_of_the_batches():
     assert batches.tokens_per_step == 10
     full = batches_of(examples_of([32, 32], [0, 1]), size=2)
     assert not full.is_padded
+    rounded = batches_of(examples_of([5, 5], [0, 1]), size=2)  # to a width of 8
+    assert rounded.is_padded
 
 
 def test_there_are_more_rows_in_a_batch_than_examples():

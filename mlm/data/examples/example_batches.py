@@ -46,10 +46,10 @@ class ExampleBatches:
         _check_class_weights(examples, class_weights)
         self.global_batch_size, self.num_sequences = global_batch_size, len(examples)
         lengths = examples.lengths
-        self._width = int(lengths.max())
-        self.is_padded = int(lengths.min()) < self._width
+        longest = int(lengths.max())
         widths = trimmed_widths(examples.max_seq_length)
-        self._width = next(width for width in widths if width >= self._width)
+        self._width = next(width for width in widths if width >= longest)
+        self.is_padded = int(lengths.min()) < self._width
         self.sizes: Sizes = [(width, 0) for width in widths if width <= self._width]
         self.tokens_per_step = global_batch_size * float(lengths.mean())
         self._order = DataOrder(len(examples), seed, _ONE_PERMUTATION)

@@ -46,6 +46,14 @@ class ExampleEvaluationBatches:
         weights[len(rows) :] = 0
         return self.examples.inputs(filled, width), labels, weights
 
+    def thinned(self, count: int) -> "ExampleEvaluationBatches":
+        """Return `count` batches of examples of all lengths, or all if there are not so many."""
+        if len(self) <= count:
+            return self
+        every = np.linspace(0, len(self.examples) - 1, count * self.batch_size).astype(np.int64)
+        some = self.examples.take(self._order[every])
+        return ExampleEvaluationBatches(some, batch_size=self.batch_size)
+
     def rows(self, index: int) -> np.ndarray:
         """Return the examples of batch `index`, at most batch_size: (n,) int64."""
         if not 0 <= index < len(self):

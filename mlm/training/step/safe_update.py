@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
-from mlm.backend.replicas import global_norm, sum_over_replicas, update_if
+from mlm.backend.replicas import as_one_tensor, global_norm, sum_over_replicas, update_if
 
 FIRST_LOSS_SCALE = 2.0**15
 STEPS_TO_DOUBLE = 2000  # consecutive finite steps before fp16's loss scale is doubled
@@ -76,11 +76,12 @@ class SafeUpdate(Optimizer):
         return loss * ops.cast(self.loss_scale, loss.dtype) if self.scales_loss else loss
 
     def rate_factor(self, variable) -> float:
-        """Return the factor of a learning rate; of a backend's variable too, which has no path."""
+        """Return the factor of a variable's learning rate."""
         if not self.rate_factors:
             return 1.0
-        own = self._trainable_variables[self._get_variable_index(variable)]
-        return self.rate_factors.get(own.path, 1.0)
+        # TensorFlow passes its own variable, which has no path.
+        known = self._trainable_variables[self._get_variable_index(variable)]
+        return self.rate_factors.get(known.path, 1.0)
 
     def update_step(self, gradient, variable, learning_rate):
         """Update a variable, at its own learning rate."""
@@ -102,7 +103,7 @@ class SafeUpdate(Optimizer):
 
     def apply(self, grads, trainable_variables=None):
         """Update the variables by one replica's gradients of the scaled loss."""
-        grads = [None if grad is None else ops.convert_to_tensor(grad) for grad in grads]
+        grads = [None if grad is None else as_one_tensor(grad) for grad in grads]
         grads, factor, finite = self._global_gradient(grads)
         if keras.backend.backend() == "jax":  # stateless_apply selects the old or the new values
             super().apply(_scale(grads, factor), trainable_variables)

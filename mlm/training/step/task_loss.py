@@ -10,9 +10,9 @@ from mlm.training.step.loss import ElementLoss
 def task_loss(problem_type: ProblemType, label_smoothing: float = 0.0) -> ElementLoss:
     """Return the loss of each label of a batch, float32.
 
-    Labels and logits by problem type: single label (B,) int and (B, L); tokens (B, T) int and
-    (B, T, L); multi-label (B, L) float and (B, L), whose loss is the mean over the labels;
-    regression (B,) float and (B, 1).
+    Labels and logits by problem type: single label (B,) int and (B, L); tokens (B, T) int, negative
+    where there is none, and (B, T, L); multi-label (B, L) float and (B, L), whose loss is the mean
+    over the labels; regression (B,) float and (B, 1).
 
     label_smoothing: share of a label's probability that is spread over all labels; the mean loss
     of a run is reported without it.
@@ -23,6 +23,7 @@ def task_loss(problem_type: ProblemType, label_smoothing: float = 0.0) -> Elemen
         return _squared_errors
 
     def cross_entropies(labels, logits, *, training: bool):
+        labels = ops.maximum(labels, 0)  # a token without a label has weight 0, and any label here
         plain = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if not (training and label_smoothing):
             return plain
@@ -34,9 +35,7 @@ def task_loss(problem_type: ProblemType, label_smoothing: float = 0.0) -> Elemen
 
 def _binary_cross_entropies(labels, logits, *, training: bool):
     labels = ops.cast(labels, logits.dtype)
-    # max(x, 0) - x y + log(1 + exp(-|x|)), which does not overflow.
-    losses = ops.maximum(logits, 0.0) - logits * labels + ops.log1p(ops.exp(-ops.abs(logits)))
-    return ops.mean(losses, axis=-1)
+    return ops.mean(ops.softplus(logits) - logits * labels, axis=-1)
 
 
 def _squared_errors(labels, logits, *, training: bool):
