@@ -14,10 +14,14 @@ import transformers
 from mlm.checkpoint.families import FAMILIES
 from mlm.checkpoint.task import Task
 from mlm.errors import CheckpointError, ConfigError, HubError, InputError
+from mlm.hub import push_checkpoint
+from mlm.hub.pull import is_classifier
 from mlm.inference.classifier import Classifier
 from mlm.inference.engines import litert
 from mlm.inference.entities import STRATEGIES
+from mlm.inference.fill_mask import FillMask
 from tests.support.places import ROOT
+from tests.support.served_hub import REPO, TOKEN, Plan, served_hub
 from tests.support.small_classifiers import SENTIMENT, TAGS, save_classifier
 from tests.support.sweeps import sweep
 
@@ -343,6 +347,11 @@ def test_a_model_that_is_not_a_classifier_is_refused_in_one_line(tiny_bert_folde
         Classifier.from_pretrained("")
 
 
+def test_a_classifier_fills_no_masks(sentiment):
+    with pytest.raises(CheckpointError, match="is a classifier, which fills no masks"):
+        FillMask.from_pretrained(sentiment)
+
+
 def test_a_diverged_model_says_so(tmp_path):
     from safetensors.numpy import load_file, save_file
 
@@ -352,6 +361,23 @@ def test_a_diverged_model_says_so(tmp_path):
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(CheckpointError, match="not finite"):
         Classifier.from_pretrained(folder)("a film")
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+def test_it_is_pulled_from_the_hub_at_a_commit_and_with_a_visitors_token(
+    sentiment, tmp_path, monkeypatch
+):
+    expected = Classifier.from_pretrained(sentiment)(TEXTS[0])
+    with served_hub(tmp_path, monkeypatch, Plan()):
+        published = push_checkpoint(sentiment, REPO)
+        pulled = Classifier.from_pretrained(f"{REPO}@main")
+        assert (pulled.name, pulled.revision) == (REPO, published.commit)
+        assert pulled.url.endswith(f"/{REPO}/tree/{published.commit}")
+        assert pulled(TEXTS[0]) == expected
+        assert is_classifier(REPO) and is_classifier(f"{REPO}@{published.commit}")
+        assert Classifier.from_hub(REPO, TOKEN)(TEXTS[0]) == expected
+        with pytest.raises(HubError):
+            Classifier.from_pretrained("me/nothing")
 
 
 # how it runs
