@@ -15,7 +15,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint
+from mlm.checkpoint.config_task import stated_task
+from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint, verified_config
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.errors import CheckpointError, InputError
@@ -152,6 +153,11 @@ class FillMask:
     def _open(
         cls, fetched: Fetched, name: str, engine: str, dtype: DType, cache: Path | None
     ) -> "FillMask":
+        if stated_task(verified_config(fetched.folder)) is not None:
+            raise CheckpointError(
+                f"{fetched.repo_id or name} is a classifier, which fills no masks: ask it with mlm "
+                "classify, or with Classifier in Python"
+            )
         checkpoint, runner = open_with_engine(fetched.folder, engine, dtype, cache)
         fill = cls(checkpoint, fetched.repo_id or name, fetched.commit, runner)
         fill.url, fill.licence = fetched.url, licence_of(fetched.folder)

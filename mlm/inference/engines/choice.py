@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from mlm.backend.startup import without_scikit_learn
 from mlm.checkpoint.families import family_of
 from mlm.checkpoint.folder import OpenCheckpoint, open_checkpoint, with_weights
 from mlm.checkpoint.task_checkpoint import (
@@ -43,7 +44,8 @@ def open_with_engine(
     opened = open_checkpoint(folder)
     if (fast := _fast_engine(opened, engine, dtype, cache)) is not None:
         return opened, fast
-    loaded = with_weights(opened)
+    with without_scikit_learn():
+        loaded = with_weights(opened)
     return loaded, KerasEngine(loaded.model)
 
 
@@ -58,7 +60,8 @@ def open_task_with_engine(
     opened = open_task_checkpoint(folder)
     if (fast := _fast_engine(opened, engine, dtype, cache)) is not None:
         return opened, fast
-    loaded = with_task_weights(opened)
+    with without_scikit_learn():
+        loaded = with_task_weights(opened)
     return loaded, KerasEngine(loaded.model)
 
 

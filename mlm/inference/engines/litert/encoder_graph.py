@@ -252,13 +252,12 @@ class _Head(_Layers):
         return self.final_norm(self.layer(x, self.config.depths[-1], targets))
 
     def classifier(self, x: Tensor, head: TaskHeadConfig) -> Tensor:
+        self.int8 = False  # from here on: few numbers, whose last digits decide between labels
         if head.dense_size is not None:
             x = self.activation(self.dense(x, "head/dense"), head.dense_act)
         if head.norm:
             x = self.norm(x, "head/norm")
-        # Few numbers, whose last digits decide between labels: never in int8.
-        weights = self.graph.weights(self.value("head/classifier/kernel").T, int8=False)
-        return self.graph.dense(x, weights, self.vector("head/classifier/bias"))
+        return self.dense(x, "head/classifier")
 
     def decoder(self, x: Tensor) -> Tensor:
         tied = self.config.tie_word_embeddings
