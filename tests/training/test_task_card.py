@@ -13,9 +13,13 @@ from safetensors.numpy import save_file
 
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES
 from mlm.checkpoint.task import PROBLEM_TYPES
+from mlm.commands.card import main
+from mlm.finetuning.config import FinetuningConfig
 from mlm.hub.local.card_rules import errors_in
 from mlm.training.card import add_measurements, name_model_card, write_model_card
+from mlm.training.card.origin import recipe_of
 from mlm.training.card.task.figures import PICTURE
+from tests.support.small_classifiers import SENTIMENT, TAGS, save_classifier
 from tests.support.sweeps import slow
 from tests.support.task_records import COMMIT, SCORES, curve, task_record
 from tests.training.test_model_card import ODD, paths_in, replace_at
@@ -122,7 +126,7 @@ def test_figures_of_validation_texts_say_so(folder):
 def test_long_texts_are_cut_as_in_the_training(folder, truncation, differs):
     text = card(folder, task_record(task={"truncation": truncation})).text
     usage = part(text, "How to use it")
-    assert 'classify("A text to label.", truncation=True, max_length=64)' in usage
+    assert 'classify("A text to label.", top_k=None, truncation=True, max_length=64)' in usage
     assert ("`transformers` keeps the beginning of a text longer than 64" in usage) is differs
     assert f'Classifier.from_pretrained("{REPO}")("A text to label.")' in usage
     reading = part(text, "How it reads texts")
@@ -135,10 +139,42 @@ def test_long_texts_are_cut_as_in_the_training(folder, truncation, differs):
 def test_pairs_are_given_as_pairs(folder):
     text = card(folder, task_record(task={"is_of_pairs": True})).text
     pair = '{"text": "The first text.", "text_pair": "The second one."}'
-    assert f"classify({pair}, truncation=True, max_length=64)" in text
+    assert f"classify({pair}, top_k=None, truncation=True, max_length=64)" in text
     assert f'Classifier.from_pretrained("{REPO}")({pair})' in text
     assert "it gives a pair of texts one of 2 labels" in text
     assert "the longer one is cut first" in text
+
+
+@pytest.mark.parametrize(
+    ("task", "is_of_pairs"), [(SENTIMENT, False), (SENTIMENT, True), (TAGS, False)]
+)
+def test_its_code_gives_our_answers(tmp_path, monkeypatch, task, is_of_pairs):
+    reading = {"truncation": "head", "is_of_pairs": is_of_pairs}
+    record = task_record(task.problem_type, task.labels, task=reading)
+    folder = save_classifier(tmp_path / "mine", task=task, training=record)
+    write_model_card(folder)
+    monkeypatch.chdir(tmp_path)  # the card names the folder
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    with_transformers, with_ours = re.findall(r"```python\n(.*?)\n```", text, re.S)
+    theirs, ours = last_value(with_transformers), last_value(with_ours)
+    assert len(theirs) == len(ours) > 0
+    for one, other in zip(theirs, ours, strict=True):
+        assert one.keys() == other.keys()
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def last_value(code: str) -> list[dict]:
+    """Run lines of code; return the value of the last one."""
+    *lines, last = code.split("\n")
+    names: dict[str, object] = {}
+    exec("\n".join(lines), names)
+    return eval(last, names)
+
+
+def test_masked_words_are_not_asked_of_a_classifier(tmp_path, capsys):
+    folder = save_classifier(tmp_path / "mine", training=task_record())
+    assert main([str(folder), "--example", "A [MASK] film."]) == 2
+    assert f"{folder} is a classifier; --validation_file, --example and" in capsys.readouterr().err
 
 
 def test_the_curve_is_drawn_tabled_and_said(folder):
@@ -198,6 +234,24 @@ def test_the_recipe_can_be_copied(folder):
     ]
     joined = " \\\n    ".join(command)
     assert part(text, "Recipe").endswith(f"defaults.\n\n````sh\n{joined}\n````")
+
+
+def test_the_record_keeps_the_settings_of_the_recipe():
+    config = FinetuningConfig(
+        train_file=["/home/someone/a.csv"],
+        model_name_or_path="me/adapted",
+        label_column_name="kind",
+        freeze_encoder=True,
+        output_dir="/home/someone/run",
+        hub_model_id="me/x",
+    )
+    assert list(recipe_of(FinetuningConfig, config.to_public_dict(), COMMIT).items()) == [
+        ("train_file", ["a.csv"]),
+        ("label_column_name", "kind"),
+        ("model_name_or_path", "me/adapted"),
+        ("model_revision", COMMIT),
+        ("freeze_encoder", True),
+    ]
 
 
 def test_labels_are_counted_by_side(folder):

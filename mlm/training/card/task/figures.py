@@ -38,9 +38,7 @@ def figures_section(record: TaskRecord) -> str:
         return ""
     on = "Measured once, at the end, on the test texts, which chose nothing."
     if record.measured_on == "validation":
-        on = (
-            "Measured on the validation texts, which also served to choose by: there are no others."
-        )
+        on = "Measured on the validation texts, which also served to choose by."
     chosen = ""
     if record.validation:
         chosen = f"On the validation texts, which served to choose by: {record.validation.line()}."

@@ -25,7 +25,7 @@ HTML = {
 def usage_section(names: Names, record: TaskRecord) -> str:
     """Return the lines that load and run the model, with transformers and with the project."""
     revision = f', revision="{names.revision}"' if names.revision else ""
-    how = ', aggregation_strategy="first"' if record.task.is_of_tokens else ", top_k=None"
+    how = ', aggregation_strategy="first"' if record.task.is_of_tokens else ""
     text = PAIR if record.is_of_pairs else TEXT
     return f"""## How to use it
 
@@ -35,7 +35,7 @@ With `transformers` alone:
 from transformers import pipeline
 
 classify = pipeline("{pipeline_tag(record)}", model="{names.transformers}"{revision}{how})
-classify({text}{_cut_by_transformers(record)})
+classify({text}{_arguments(record)})
 ```
 
 {_difference(record)}{OWN}
@@ -63,12 +63,12 @@ def _space(space: str | None) -> str:
     return f"\n\nIn a browser, with nothing to install: {link}."
 
 
-def _cut_by_transformers(record: TaskRecord) -> str:
-    """Return the arguments that cut a text to the length of the training."""
+def _arguments(record: TaskRecord) -> str:
+    """Return the arguments that ask for all labels, and cut texts as in the training."""
     if record.task.is_of_tokens:  # that pipeline takes none, and cuts at the model's limit
         return ""
     length = f", max_length={record.length}" if record.length else ""
-    return f", truncation=True{length}"
+    return f", top_k=None, truncation=True{length}"
 
 
 def _difference(record: TaskRecord) -> str:
