@@ -9,10 +9,10 @@ import dataclasses
 from pathlib import Path
 
 from mlm.backend.startup import keep_pytorch_out
+from mlm.checkpoint.task_checkpoint import check_is_masked_lm
 from mlm.commands.arguments import check_files, check_settings, setting_help
 from mlm.commands.invocation import exit_code, program
 from mlm.commands.waits import load_keras
-from mlm.errors import ConfigError
 from mlm.hub.pull import check_folder
 from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
@@ -57,7 +57,7 @@ def write_card(given: argparse.Namespace) -> None:
     evaluation, tried = None, []
     sentences = [*given.example, *given.contrast]
     if given.validation_file or sentences:
-        _check_fills_masks(given.folder)
+        check_is_masked_lm(given.folder, given.folder)
         load_keras()
         from mlm.training.card.examples import try_examples
 
@@ -87,18 +87,6 @@ def _verify(folder: str) -> None:
 
     with progress(f"checking {folder}"):
         verify_folder(folder)
-
-
-def _check_fills_masks(folder: str) -> None:
-    """Raise ConfigError for a classifier, which has no head for masked words."""
-    from mlm.checkpoint.config_task import stated_task
-    from mlm.checkpoint.folder import verified_config
-
-    if stated_task(verified_config(Path(folder))) is not None:
-        raise ConfigError(
-            f"{folder} is a classifier; --validation_file, --example and --contrast ask for masked "
-            "words: leave them out. Its figures are measured by `mlm finetune`, see --test_file"
-        )
 
 
 def measure(given: argparse.Namespace) -> dict[str, object]:
