@@ -246,7 +246,7 @@ def saved_record(path: Path, key: str, metric: str) -> CurveRecord:
         saved = json.loads(path.read_text(encoding="utf-8"))
         if saved["key"] == key and saved["curve"]:
             points = list(Curve.from_dict(saved["curve"]).points)
-            tests = {name: McNemar(**each) for name, each in saved["comparisons"].items()}
+            tests = {name: McNemar.from_dict(each) for name, each in saved["comparisons"].items()}
             return CurveRecord(key, metric, points, tests, bool(saved["is_complete"]))
     except (OSError, ValueError, KeyError, TypeError, CheckpointError):
         pass  # there is none, or it is damaged: its points are drawn again

@@ -43,7 +43,7 @@ class FinetuningPreparation:
     base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; summary: a
     line on how they were read; examples: the same, encoded; micro_batches: into how many parts a
     replica splits its rows of a step; total_steps: optimizer updates of the whole run;
-    curve: the learning curve, as Curve.to_dict writes it, if one was drawn.
+    curve: the learning curve, as CurveRecord.to_dict writes it, if one was drawn.
     """
 
     config: FinetuningConfig

@@ -60,7 +60,7 @@ def finetuning_record(
         "versions": versions(),
     }
     if prepared.curve:
-        record["curve"] = prepared.curve
+        record |= {name: prepared.curve[name] for name in ("curve", "comparisons")}
     if config.load_best_model_at_end:
         record["best_step"] = progress.best_step
     return record

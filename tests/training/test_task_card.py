@@ -174,7 +174,7 @@ def last_value(code: str) -> list[dict]:
 def test_masked_words_are_not_asked_of_a_classifier(tmp_path, capsys):
     folder = save_classifier(tmp_path / "mine", training=task_record())
     assert main([str(folder), "--example", "A [MASK] film."]) == 2
-    assert f"{folder} is a classifier; --validation_file, --example and" in capsys.readouterr().err
+    assert f"{folder} is a classifier, and masked words are asked for" in capsys.readouterr().err
 
 
 def test_the_curve_is_drawn_tabled_and_said(folder):

@@ -58,7 +58,19 @@ def curve_section(record: TaskRecord) -> str:
         " ".join(filter(None, [OWN_PROBE if record.is_probe else PROBES, _systems(curve)])),
         saved_sentences(curve),
         curve_markdown(curve),
+        _comparisons(record, curve),
     )
+
+
+def _comparisons(record: TaskRecord, curve: Curve) -> str:
+    """Return McNemar's tests with the most labels, as a list."""
+    first, *others = curve.systems
+    tests = [
+        f"- {record.comparisons[other].line(label_name(other), label_name(first))}"
+        for other in others
+        if other in record.comparisons
+    ]
+    return "\n".join(["With the most labels, on the same texts:", "", *tests]) if tests else ""
 
 
 def _systems(curve: Curve) -> str:

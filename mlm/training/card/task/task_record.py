@@ -13,12 +13,13 @@ from mlm.checkpoint.task import Task
 from mlm.data.examples.truncation import TRUNCATIONS, Truncation
 from mlm.errors import CheckpointError
 from mlm.evaluation.task.curve import Curve
+from mlm.evaluation.task.mcnemar import McNemar
 from mlm.evaluation.task.task_figures import TaskFigures
 from mlm.training.card.training_json import TrainingJson
 
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
-Part = TypeVar("Part", TaskFigures, Curve)
+Part = TypeVar("Part", TaskFigures, Curve, McNemar)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class TaskRecord:
         figures: The figures at the end; None if unknown.
         validation: Those of the validation texts; None if unknown.
         curve: The learning curve; None if none was drawn.
+        comparisons: McNemar's tests of the other systems of the curve against its first.
         is_probe: Whether only the classifier was trained.
     """
 
@@ -47,6 +49,7 @@ class TaskRecord:
     figures: TaskFigures | None
     validation: TaskFigures | None
     curve: Curve | None
+    comparisons: dict[str, McNemar]
     is_probe: bool
 
     @property
@@ -75,8 +78,17 @@ def read_task_record(folder: Path, training: TrainingJson) -> TaskRecord:
         figures=_figures(metrics, "after", task),
         validation=_figures(metrics, "validation", task) if on_test else None,
         curve=_readable(Curve.from_dict, content.get("curve")),
+        comparisons=_comparisons(content.get("comparisons")),
         is_probe=training.get("config", {}).get("freeze_encoder") is True,
     )
+
+
+def _comparisons(record: object) -> dict[str, McNemar]:
+    """Return the readable tests; labels and systems of a stranger are escaped where shown."""
+    if not isinstance(record, Mapping):
+        return {}
+    tests = {str(name): _readable(McNemar.from_dict, each) for name, each in record.items()}
+    return {name: test for name, test in tests.items() if test is not None}
 
 
 def _figures(metrics: object, name: str, task: Task) -> TaskFigures | None:
