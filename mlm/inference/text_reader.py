@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.checkpoint.tokenizer import Encoded, encode_with_offsets, tokenizer_errors
 from mlm.data.examples.example_encoding import Example, ExampleEncoder
-from mlm.data.texts.cleaning import clean_text
+from mlm.data.texts.clean_text import clean_text
 from mlm.errors import CheckpointError, InputError
 from mlm.inference.composed_text import ComposedText, compose_text
 from mlm.inference.engines.engine import Question
