@@ -1,6 +1,7 @@
 """Adapt a BERT-like model to your texts by masked language modelling; publish it; ask it.
 
     commands     the command line: mlm train, fill, serve, ...
+    finetuning   a FinetuningConfig to a published classifier
     training     a TrainingConfig to a published checkpoint
     evaluation   figures of a checkpoint on held-out texts
     playground   the page
@@ -22,7 +23,10 @@ __version__ = "0.3.0"
 if TYPE_CHECKING:
     from mlm.checkpoint.folder import save_checkpoint
     from mlm.evaluation.checkpoint_evaluation import evaluate
+    from mlm.finetuning.config import FinetuningConfig
+    from mlm.finetuning.finetune import finetune
     from mlm.hub import load_checkpoint
+    from mlm.inference.classifier import Classifier
     from mlm.inference.fill_mask import FillMask
     from mlm.training.config import TrainingConfig
     from mlm.training.trainer import train
@@ -30,15 +34,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "TrainingConfig": "mlm.training.config",
     "train": "mlm.training.trainer",
+    "FinetuningConfig": "mlm.finetuning.config",
+    "finetune": "mlm.finetuning.finetune",
     "evaluate": "mlm.evaluation.checkpoint_evaluation",
     "FillMask": "mlm.inference.fill_mask",
+    "Classifier": "mlm.inference.classifier",
     "load_checkpoint": "mlm.hub",
     "save_checkpoint": "mlm.checkpoint.folder",
 }
 __all__ = [
+    "Classifier",
     "FillMask",
+    "FinetuningConfig",
     "TrainingConfig",
     "evaluate",
+    "finetune",
     "load_checkpoint",
     "save_checkpoint",
     "train",

@@ -1,4 +1,4 @@
-"""The main job as a story: adapt the bundled model, publish it, pull it back, try it.
+"""The main job as a story: adapt the bundled model, publish it, pull it back, ask, classify.
 
     make demo                                  # a stand-in for the Hub, then the page
     python scripts/demo.py --no_serve          # without the page
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "scripts" / "recipes" / "demo.yaml"
+LABELS = 24  # of the last act: 8 for each kind of text
+UNSEEN = (  # in no text of the corpus
+    "The soup was too salty for my aunt.",
+    "Her brother tuned the strings before the show.",
+    "They missed the last train home.",
+)
 STAND_IN_TOKEN = "hf_stand_in"
 STAND_IN_ID = "me/demo_adapted"
 SENTENCES = (
@@ -101,6 +107,7 @@ def train_and_compare(args: argparse.Namespace, hub_model_id: str) -> list["Fill
     assert result.published is not None, "demo_config pushes to the Hub"
     try:
         models = compare(base_model, hub_model_id, result.published.commit)
+        classify(config, hub_model_id, result.published.commit)
     except UserError as error:  # after the training: exit code 1, not 2
         raise TrainingError(f"{error}; the adapted model is in {result.folder}") from None
     print(f"\n{summary(result, time.monotonic() - started)}")
@@ -118,6 +125,33 @@ def compare(base_model: str, hub_model_id: str, commit: str) -> list["FillMask"]
     before = FillMask.from_pretrained(base_model)
     print("\n\n".join(comparison(sentence, before, after) for sentence in SENTENCES))
     return [after, before]
+
+
+def classify(config: TrainingConfig, hub_model_id: str, commit: str) -> None:
+    """Train classifiers of few labels on the adapted model and on the base; try the first."""
+    from mlm import Classifier, FinetuningConfig, finetune
+
+    print_heading(f"4. Classify with {LABELS} labels: adapted against not adapted")
+    settings = FinetuningConfig(
+        train_file=config.train_file,
+        label_column_name="kind",
+        model_name_or_path=hub_model_id,
+        model_revision=commit,
+        max_seq_length=config.max_seq_length,
+        max_train_samples=LABELS,
+        freeze_encoder=True,
+        labels_per_class=["all"],
+        compare=["base"],
+        base_model_name_or_path=config.model_name_or_path,
+        output_dir=f"{config.output_dir}_kinds",
+        overwrite_output_dir=True,
+        seed=config.seed,
+    )
+    result = finetune(settings)
+    classifier = Classifier.from_pretrained(result.folder)
+    print()
+    for text, best in zip(UNSEEN, classifier(list(UNSEEN), top_k=1), strict=True):
+        print(f"  {text}  ->  {best[0]['label']} {best[0]['score']:.0%}")
 
 
 def demo_config(args: argparse.Namespace, hub_model_id: str) -> TrainingConfig:
@@ -187,7 +221,7 @@ def open_playground(models: list["FillMask"]) -> None:
     """Serve both models until Ctrl-C. Raises TrainingError if no port is free."""
     from mlm.playground.page import build_playground, launch_options
 
-    print_heading("4. The page: both models side by side. Ctrl-C ends it.")
+    print_heading("5. The page: both models side by side. Ctrl-C ends it.")
     has_desktop = sys.platform in ("darwin", "win32") or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )

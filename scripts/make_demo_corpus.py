@@ -228,6 +228,8 @@ TRIP_SENTENCES = {
     ],
 }
 
+KINDS = ("dish", "instrument", "trip")  # of the texts, in turn
+
 Phrases = dict[str, list[str]]  # name -> alternatives
 
 
@@ -238,17 +240,18 @@ def main() -> None:
 
 
 def corpus_csv() -> str:
-    """Return the content of the file: columns id,text; lines end with a bare newline."""
+    """Return the content of the file: columns id,kind,text; lines end with a bare newline."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "text"])
-    writer.writerows(enumerate(make_texts(NUM_TEXTS, random.Random(SEED)), start=1))
+    writer.writerow(["id", "kind", "text"])
+    texts = make_texts(NUM_TEXTS, random.Random(SEED))
+    writer.writerows((i + 1, KINDS[i % len(KINDS)], text) for i, text in enumerate(texts))
     return buffer.getvalue()
 
 
 def make_texts(count: int, rng: random.Random) -> list[str]:
     """Return `count` different texts of MIN_WORDS..MAX_WORDS words, the subjects in turn."""
-    subjects = [
+    subjects = [  # of KINDS
         (DISH_SENTENCES, dish_scene),
         (MUSIC_SENTENCES, music_scene),
         (TRIP_SENTENCES, trip_scene),

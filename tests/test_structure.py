@@ -59,6 +59,9 @@ PUBLIC = {
     "train",
     "evaluate",
     "FillMask",
+    "FinetuningConfig",
+    "finetune",
+    "Classifier",
     "load_checkpoint",
     "save_checkpoint",
 }

@@ -28,7 +28,7 @@ def load_backend(*, distributed: bool = False) -> None:
     # By default it counts the machine's CPUs, even if a container may use fewer.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(available_cpus()))
     keep_pytorch_out()
-    with muted_stderr(), garbage_collection_off(), _without_scikit_learn():
+    with muted_stderr(), garbage_collection_off(), without_scikit_learn():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -87,7 +87,7 @@ def prepare_scipy() -> None:
 
 
 @contextmanager
-def _without_scikit_learn() -> Iterator[None]:
+def without_scikit_learn() -> Iterator[None]:
     """Make scikit-learn appear absent: Keras imports it if it is installed, which takes a second.
 
     Keras wants it for wrappers that nothing here uses.

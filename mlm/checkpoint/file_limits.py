@@ -26,7 +26,8 @@ LARGEST_SMALL_FILE = {  # bytes
     "tokenizer.model": 64 * MEGABYTE,
     "training.json": 4 * MEGABYTE,
     "README.md": MEGABYTE,
-    "loss_curve.svg": 256 * KILOBYTE,  # the card's picture
+    "loss_curve.svg": 256 * KILOBYTE,  # this and the next are pictures of the card
+    "learning_curve.svg": 256 * KILOBYTE,
 }
 WEIGHT_FILES = ("model.safetensors", "model-?????-of-?????.safetensors")
 # The only files that are pulled or pushed; training state in the same folder stays local.

@@ -184,3 +184,12 @@ def _report_new_head(
             short_repr(list(own.labels)),
             short_repr(list(task.labels)),
         )
+
+
+def check_is_masked_lm(folder: str | Path, name: str) -> None:
+    """Raise ConfigError for a classifier, whose masked-LM head would be new; name: for people."""
+    if stated_task(verified_config(Path(folder))) is not None:
+        raise ConfigError(
+            f"{name} is a classifier, and masked words are asked for: give the masked LM that it "
+            "was fine-tuned from. A classifier is measured by `mlm finetune`, see --test_file"
+        )

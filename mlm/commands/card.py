@@ -9,6 +9,7 @@ import dataclasses
 from pathlib import Path
 
 from mlm.backend.startup import keep_pytorch_out
+from mlm.checkpoint.task_checkpoint import check_is_masked_lm
 from mlm.commands.arguments import check_files, check_settings, setting_help
 from mlm.commands.invocation import exit_code, program
 from mlm.commands.waits import load_keras
@@ -56,6 +57,7 @@ def write_card(given: argparse.Namespace) -> None:
     evaluation, tried = None, []
     sentences = [*given.example, *given.contrast]
     if given.validation_file or sentences:
+        check_is_masked_lm(given.folder, given.folder)
         load_keras()
         from mlm.training.card.examples import try_examples
 

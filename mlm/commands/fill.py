@@ -13,28 +13,30 @@ codes: 0 done; 2 a text, a file or a model that cannot be used, in one line; 130
 """
 
 import argparse
-import codecs
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mlm.backend.atomic_files import replacing_file
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.commands.invocation import check_installed, exit_code, program
+from mlm.commands.row_files import (
+    TextEncoder,
+    check_files,
+    file_notes,
+    is_row_file,
+    open_output,
+    row_progress,
+    write_rows,
+)
 from mlm.errors import ConfigError
-from mlm.terminal.progress import Bar, progress
+from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
     from mlm.inference.fill_mask import FillMask
     from mlm.inference.filling import Filling
     from mlm.inference.row_reading import Table
     from mlm.inference.row_writing import CsvWriter, JsonWriter
-
-USUAL_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-FILE_ENDINGS = (*USUAL_SEPARATORS, ".txt")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -54,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--engine", default="auto", help="auto, litert (fast) or keras (the reference)")
     add("--input_file", type=Path, help=argparse.SUPPRESS)  # the name until version 0.2
     given = parser.parse_args(arguments)
-    if not given.input_file and any(map(_is_file, given.texts)):
+    if not given.input_file and any(map(is_row_file, given.texts)):
         given.input_file, *given.texts = map(Path, given.texts)
     return given
 
@@ -63,15 +65,6 @@ def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     given = parse(arguments)
     return exit_code(lambda: _fill(given))
-
-
-def _is_file(text: str) -> bool:
-    """Return True if an argument names a file: a file that exists, or one word that ends so."""
-    if text.lower().endswith(FILE_ENDINGS) and not any(map(str.isspace, text)):
-        return True
-    with suppress(OSError, ValueError):  # too long for a name, or a zero byte
-        return Path(text).is_file()
-    return False
 
 
 def _fill(given: argparse.Namespace) -> None:
@@ -83,7 +76,7 @@ def _fill(given: argparse.Namespace) -> None:
         return
     fillings = model.answer(given.texts, given.top_k, given.targets)
     show = _json_line if given.json else _shown
-    with _output(given.output) as stream:
+    with open_output(given.output) as stream:
         stream.write("".join(f"{show(filling)}\n" for filling in fillings).encode())
 
 
@@ -110,42 +103,11 @@ def _check(given: argparse.Namespace) -> None:
         )
     if given.input_file and given.targets:
         raise ConfigError("--targets goes with sentences: leave it out for a file")
-    if given.input_file and not given.input_file.exists():
-        raise ConfigError(f"the file {str(given.input_file)!r} does not exist: check its name")
     if given.text_column and not given.input_file:
         raise ConfigError("--text_column goes with a file: leave it out for sentences")
     if given.top_k < 1:
         raise ConfigError(f"--top_k is {given.top_k}; expected a whole number from 1")
-    _check_output(given.output, given.input_file)
-
-
-def _check_output(output: Path | None, input_file: Path | None) -> None:
-    if output is None:
-        return
-    if not output.absolute().parent.is_dir():
-        raise ConfigError(
-            f"--output is {str(output)!r}, whose folder does not exist; make it, or choose another"
-        )
-    if output.is_dir():
-        raise ConfigError(f"--output is {str(output)!r}, a folder; give the name of a file")
-    if input_file and output.exists() and output.samefile(input_file):
-        raise ConfigError("--output is the file that is read: choose another name")
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
-    """Open the output. Raises ConfigError if it cannot be written."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    try:
-        with replacing_file(path) as stream:
-            yield stream
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {str(path)!r}: {error.strerror}; choose another --output"
-        ) from None
+    check_files(given.output, given.input_file)
 
 
 def _shown(filling: "Filling") -> str:
@@ -168,69 +130,28 @@ def _fill_file(model: "FillMask", given: argparse.Namespace) -> None:
     """Write each row as it is filled, then say on standard error what was read and left out."""
     from mlm.inference.row_filling import fill_rows
     from mlm.inference.row_reading import open_rows
+    from mlm.inference.row_writing import COLUMNS
 
     with open_rows(given.input_file, given.text_column, model.mask_token) as table:
-        with _output(given.output) as stream, _progress(given) as bar:
-            writer = _writer(stream, table, given)
-            filled, refused, first = 0, 0, ""
-            for result in fill_rows(model, table.rows, given.top_k, limited=False):
-                writer.write(result)
-                bar.advance()
-                filled += 1
-                if result.error:
-                    refused += 1
-                    first = first or f"the first in row {result.number}: {result.error}"
+        with open_output(given.output) as stream, row_progress("filling", given.output) as bar:
+            filled = fill_rows(model, table.rows, given.top_k, limited=False)
+            rows, bad = write_rows(filled, _writer(stream, table, given), bar, "words")
         column = f" of column {table.column!r}" if table.column else ""
-        bad = f"; {refused:,} without words, {first}" if refused else ""
-        rows = f"{filled:,} row" + ("s" if filled != 1 else "")
         print(f"{rows}{column}{bad}", file=sys.stderr)
-        for note in _notes(table, given):
+        if not table.has_header:
+            said = "no header was found: the first row holds a mask, and is filled too"
+            print(said, file=sys.stderr)
+        named = None if given.json else COLUMNS
+        for note in file_notes(table, given.input_file, named, given.output):
             print(note, file=sys.stderr)
-
-
-def _progress(given: argparse.Namespace) -> AbstractContextManager[Bar]:
-    """Show how far it is, unless the rows themselves appear on the terminal."""
-    if given.output is None and sys.stdout.isatty():
-        return nullcontext(Bar("filling"))
-    return progress("filling", unit="rows")
 
 
 def _writer(
     stream: BinaryIO, table: "Table", given: argparse.Namespace
 ) -> "CsvWriter | JsonWriter":
-    """Return what writes the rows; a CSV in a file has a byte order mark, which Excel needs."""
     from mlm.inference.row_writing import CsvWriter, JsonWriter
 
     if given.json:
-        return JsonWriter(_Encoder(stream), table.others)
-    if given.output:
-        stream.write(codecs.BOM_UTF8)
-    return CsvWriter(_Encoder(stream), table.others, table.separator)
-
-
-class _Encoder:
-    """Encodes what is written to it; half a character, which UTF-8 has not, as `?`."""
-
-    def __init__(self, stream: BinaryIO):
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        self._stream.write(text.encode("utf-8", "replace"))
-
-
-def _notes(table: "Table", given: argparse.Namespace) -> Iterator[str]:
-    """Yield lines about how the file was read and where the result is."""
-    from mlm.data.texts.csv_dialect import NAMES
-    from mlm.inference.row_writing import COLUMNS, free_names
-
-    if not table.has_header:
-        yield "no header was found: the first row holds a mask, and is filled too"
-    if table.columns and table.separator != USUAL_SEPARATORS[given.input_file.suffix.lower()]:
-        yield f"its cells are separated by {NAMES[table.separator]}"
-    if not given.json:
-        named = zip(table.others, free_names(table.others, COLUMNS), strict=True)
-        for old, new in named:
-            if new != old:
-                yield f"its column {old!r} is called {new!r} in the result"
-    if given.output:
-        yield f"written to {given.output}"
+        return JsonWriter(TextEncoder(stream), table.others)
+    text = TextEncoder(stream, is_csv_file=given.output is not None)
+    return CsvWriter(text, table.others, table.separator)

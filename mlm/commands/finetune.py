@@ -2,6 +2,7 @@
 
     mlm finetune --model_name_or_path runs/imdb --train_file labelled.csv
     mlm finetune ... --labels_per_class 8 32 128 512 all --seeds 5 --compare base random tfidf
+    mlm finetune ... --zero_shot "It was [MASK]." --label_words 0=bad,awful 1=good,great
 
 Exit codes: 0 done, or done before by the same command; 2 bad arguments or data, nothing trained; 3
 stopped by a signal with a whole state (run the same command again to resume); 1 anything else.
@@ -40,8 +41,10 @@ def main(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         config = parse(arguments)
-        if config.train_file:
+        if any(config.source_files.values()):
             print_lines(f"mlm {__version__}: {intention(config)}")
+        if config.measures_only:
+            return _measure(config)
         if record := finished_record(config):
             from mlm.finetuning.outcome import finished_lines
 
@@ -57,3 +60,11 @@ def _run(arguments: list[str]) -> int:
 
     run = rehearse if config.dry_run else finetune
     return exit_code_of(lambda: run(config, report=print_lines, checked=True), config, arguments)
+
+
+def _measure(config: FinetuningConfig) -> int:
+    """Measure without training, and return the exit code; needs no TensorFlow."""
+    from mlm.finetuning.zero_shot_run import measure_zero_shot
+
+    measure_zero_shot(config, report=print_lines)
+    return 0

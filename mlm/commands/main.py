@@ -23,6 +23,7 @@ COMMANDS = {  # name, which is also the module's -> what `mlm --help` says of it
     "card": "measure a checkpoint and write the figures into its card",
     "push": "publish a checkpoint folder on the Hugging Face Hub",
     "fill": "fill the masks of a sentence, or of a file of sentences",
+    "classify": "label texts, or a file of texts, with a fine-tuned checkpoint",
     "serve": "open the web page on one or more checkpoints",
     "space": "put the web page on the Hub, as a Space",
 }

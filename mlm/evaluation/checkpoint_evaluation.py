@@ -11,6 +11,7 @@ import numpy as np
 from mlm import hub
 from mlm.backend import devices
 from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint, read_checkpoint, read_training
+from mlm.checkpoint.task_checkpoint import check_is_masked_lm
 from mlm.data.batches.dynamic_padding import Batch
 from mlm.data.batches.evaluation_batches import EvaluationBatches, evaluation_batches
 from mlm.data.texts.text_report import TextReport
@@ -96,6 +97,7 @@ def evaluate(
     """
     with progress(f"opening {name}"):
         folder = hub.fetch_checkpoint(name, revision).folder
+        check_is_masked_lm(folder, str(name))
         held_out, recorded_loss = resolve_held_out(
             read_training(folder), validation_file=tuple(validation_file), **settings
         )

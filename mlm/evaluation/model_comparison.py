@@ -21,6 +21,7 @@ import numpy as np
 from mlm import hub
 from mlm.backend import devices
 from mlm.checkpoint.folder import OpenCheckpoint, open_checkpoint, with_weights
+from mlm.checkpoint.task_checkpoint import check_is_masked_lm
 from mlm.checkpoint.tokenizer import tokenizer_hash
 from mlm.data.tokens.token_facts import TokenFacts
 from mlm.evaluation.checkpoint_evaluation import (
@@ -184,7 +185,9 @@ class _Task(NamedTuple):
 
 def _open(name: str) -> OpenCheckpoint:
     with progress(f"opening {name}"):
-        return open_checkpoint(hub.fetch_checkpoint(name).folder)
+        folder = hub.fetch_checkpoint(name).folder
+        check_is_masked_lm(folder, name)
+        return open_checkpoint(folder)
 
 
 def _read_texts(

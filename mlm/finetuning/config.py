@@ -106,7 +106,12 @@ class FinetuningConfig(RunSettings):
         "Factor of the learning rate from each layer to the one below it; 1 for one rate.",
         bounds=Bounds(above=0, at_most=1),
     )
-    learning_rate: float = optimization(1e-4, "Peak learning rate.", bounds=Bounds(at_least=0))
+    learning_rate: float | None = optimization(
+        None,
+        "Peak learning rate. Default: by the width of the model, 5e-5 at 768 and in inverse "
+        "proportion elsewhere, e.g. 1.5e-4 at 256.",
+        bounds=Bounds(at_least=0),
+    )
     warmup_ratio: float = optimization(
         0.1, "Warm-up as a share of all steps, if --warmup_steps is 0.", bounds=SHARE
     )
@@ -148,7 +153,14 @@ class FinetuningConfig(RunSettings):
     label_words: list[str] = comparison(
         [],
         "Words for the mask of --zero_shot, comma-separated for each label, in the order of the "
-        "labels; or label=word,word.",
+        "labels (numbers by value, words alphabetically); or label=word,word.",
+    )
+    calibration: Literal["none", "empty", "texts"] = comparison(
+        "texts",
+        "Subtracted from the scores of --zero_shot, because a model likes some words more than "
+        "others. texts: the mean over the texts that are classified, which supposes that all "
+        "labels are about equally frequent among them; empty: the scores of the prompt alone; "
+        "none: nothing.",
     )
 
     def __post_init__(self) -> None:
@@ -165,6 +177,11 @@ class FinetuningConfig(RunSettings):
     def pooling(self) -> Literal["cls", "mean"] | None:
         """Return what a new head reads; None leaves that to the checkpoint."""
         return None if self.classifier_pooling == "auto" else self.classifier_pooling
+
+    @property
+    def measures_only(self) -> bool:
+        """True if nothing is trained: the masked LM is measured as a classifier as it is."""
+        return self.zero_shot is not None and not self.labels_per_class
 
     @property
     def text_columns(self) -> list[str]:

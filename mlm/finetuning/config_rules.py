@@ -82,8 +82,18 @@ def _check_curve(config: "FinetuningConfig") -> None:
 
 def _check_zero_shot(config: "FinetuningConfig") -> None:
     for name, other in (("zero_shot", "label_words"), ("label_words", "zero_shot")):
-        if getattr(config, name) and not getattr(config, other):
+        if getattr(config, name) not in (None, []) and not getattr(config, other):
             raise ConfigError(
                 f"--{name} needs --{other}, e.g. --zero_shot 'It was [MASK].' --label_words "
-                "good,great bad,awful"
+                "bad,awful good,great"
             )
+    if config.calibration != "texts" and config.zero_shot is None:
+        raise ConfigError(
+            f"--calibration is {config.calibration}, but there is nothing to calibrate without "
+            "--zero_shot; leave it out"
+        )
+    if config.measures_only and config.push_to_hub:
+        raise ConfigError(
+            "--push_to_hub publishes a trained model, but --zero_shot without --labels_per_class "
+            "trains none; leave one of them out, or add --labels_per_class"
+        )

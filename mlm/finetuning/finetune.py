@@ -32,8 +32,14 @@ def finetune(
 
     Raises:
         UserError: an error that the user can correct; before the first step if it is known then.
+        ConfigError: the settings train nothing; `measure_zero_shot` takes those.
         TrainingStopped: after a signal, or when `max_train_minutes` are over.
     """
+    if config.measures_only:
+        raise ConfigError(
+            "zero_shot without labels_per_class trains nothing; call measure_zero_shot, or add "
+            "labels_per_class"
+        )
     if config.dry_run:
         raise ConfigError("dry_run is set; call rehearse, which trains nothing")
     prepare_scipy()

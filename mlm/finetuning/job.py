@@ -51,7 +51,7 @@ class Finetuning:
         if not self.config.labels_per_class:
             return prepared
         curve = curve_of_run(self.config, prepared, report)
-        return replace(prepared, curve=curve.to_dict()["curve"])
+        return replace(prepared, curve=curve.to_dict())
 
     def summary(self, prepared: FinetuningPreparation, step: int) -> str:
         """Return lines on the run that begins or resumes at `step`."""

@@ -25,10 +25,11 @@ from mlm.evaluation.task.curve_tables import curve_text
 from mlm.evaluation.task.mcnemar import McNemar, mcnemar
 from mlm.evaluation.task.metric_names import HEADLINES, resolve_metric
 from mlm.evaluation.task_evaluator import figures_of_logits
-from mlm.finetuning.comparison import make_systems
+from mlm.finetuning.comparison import base_model_of, make_systems
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.features import weights_hash
-from mlm.finetuning.systems import ADAPTED, System
+from mlm.finetuning.systems import ADAPTED, BASE, System
+from mlm.finetuning.zero_shot_run import open_masked_lm, zero_shot_figures
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def curve_of_run(
         )
     if not record.is_complete:
         report(f"learning curve: linear probes, measured on {len(test):,} {side} texts")
+        if config.zero_shot:
+            _draw_zero_labels(record, config, prepared, test, report)
+            record.save(path)
         systems = make_systems(config, prepared.device, texts.train, test, report)
         draw_curve(record, systems, samples, prepared.examples[side], path)
     report("\n".join(curve_lines(record)))
@@ -124,6 +128,31 @@ def draw_curve(
             bar.advance()
     record.comparisons, record.is_complete = _comparisons(correct), True
     record.save(path)
+
+
+def _draw_zero_labels(
+    record: CurveRecord,
+    config: FinetuningConfig,
+    prepared: "FinetuningPreparation",
+    test: LabelledTexts,
+    report: Callable[[str], None],
+) -> None:
+    """Add the points of no labels: the masked LMs themselves as classifiers; see zero_shot.py."""
+    models = {ADAPTED: (config.model_name_or_path, config.model_revision)}
+    if "base" in config.compare:
+        models[BASE] = base_model_of(config, prepared.checkpoint)
+    no_labels = Sample(np.empty(0, np.int64), config.seed)
+    for system, (name, revision) in models.items():
+        if name is None or record.has(system, 0, config.seed):
+            continue
+        try:
+            figures = zero_shot_figures(config, open_masked_lm(name, revision), test, report)
+        except (ConfigError, CheckpointError) as error:
+            if system == ADAPTED:
+                raise
+            report(f"{system} has no point of 0 labels: {error}")
+        else:
+            _add_point(record, system, no_labels, figures.score(record.metric))
 
 
 def curve_lines(record: CurveRecord) -> list[str]:
@@ -202,7 +231,9 @@ def _key(config: FinetuningConfig, prepared: "FinetuningPreparation", metric: st
     """Return a hash of all that the points depend on."""
     digest = hashlib.sha256(prepared.fingerprint.encode())
     digest.update(weights_hash(prepared.model).encode())
-    names = ("labels_per_class", "seeds", "seed", "compare", "class_weights")
+    names = ["labels_per_class", "seeds", "seed", "compare", "class_weights"]
+    if config.zero_shot:
+        names += ["zero_shot", "label_words", "calibration"]
     settings = [getattr(config, name) for name in names]
     settings += [config.base_model_name_or_path, config.classifier_pooling, metric, VERSION]
     digest.update(json.dumps(settings).encode())
@@ -215,7 +246,7 @@ def saved_record(path: Path, key: str, metric: str) -> CurveRecord:
         saved = json.loads(path.read_text(encoding="utf-8"))
         if saved["key"] == key and saved["curve"]:
             points = list(Curve.from_dict(saved["curve"]).points)
-            tests = {name: McNemar(**each) for name, each in saved["comparisons"].items()}
+            tests = {name: McNemar.from_dict(each) for name, each in saved["comparisons"].items()}
             return CurveRecord(key, metric, points, tests, bool(saved["is_complete"]))
     except (OSError, ValueError, KeyError, TypeError, CheckpointError):
         pass  # there is none, or it is damaged: its points are drawn again

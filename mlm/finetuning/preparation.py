@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from mlm.model.task_model import TaskModel
     from mlm.training.step.loss import ElementLoss
 
+RATE_TIMES_WIDTH = 5e-5 * 768  # a learning rate of 5e-5 for BERT-base
+FEWEST_STEPS = 60
+
 
 @dataclass(frozen=True)
 class FinetuningPreparation:
@@ -40,7 +43,7 @@ class FinetuningPreparation:
     base_model: `repo_id` and `commit` of the initial checkpoint; texts: of each side; summary: a
     line on how they were read; examples: the same, encoded; micro_batches: into how many parts a
     replica splits its rows of a step; total_steps: optimizer updates of the whole run;
-    curve: the learning curve, as Curve.to_dict writes it, if one was drawn.
+    curve: the learning curve, as CurveRecord.to_dict writes it, if one was drawn.
     """
 
     config: FinetuningConfig
@@ -74,6 +77,12 @@ class FinetuningPreparation:
             for values in (examples.ids, examples.offsets, examples.labels):
                 digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate: as given, or by the width of the model."""
+        given = self.config.learning_rate
+        return RATE_TIMES_WIDTH / self.model.config.hidden_size if given is None else given
 
     def rate_factors(self) -> dict[str, float]:
         """Return the factors of the learning rates of variables, by their path."""
@@ -149,7 +158,7 @@ def prepare(
         examples=examples,
         batches=batches,
         micro_batches=micro_batches,
-        total_steps=count_steps(config, batches.num_sequences, batches.global_batch_size),
+        total_steps=_count_steps(config, batches),
     )
 
 
@@ -249,6 +258,15 @@ def layer_rate_factors(model: "TaskModel", decay: float) -> dict[str, float]:
         if part in parts:
             factors[variable.path] = decay ** (top + 1 - parts[part])
     return factors
+
+
+def _count_steps(config: FinetuningConfig, batches: ExampleBatches) -> int:
+    """Return the number of optimizer updates; with few texts, more epochs than were asked for.
+
+    Source: Mosbach et al. 2021, who found that few steps, not few texts, make fine-tuning fail.
+    """
+    steps = count_steps(config, batches.num_sequences, batches.global_batch_size)
+    return steps if config.max_steps > 0 else max(steps, FEWEST_STEPS)
 
 
 def _class_weights(config: FinetuningConfig, examples: EncodedExamples) -> np.ndarray | None:

@@ -8,7 +8,9 @@ from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.evaluation.task.task_figures import TaskFigures
+from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.preparation import FinetuningPreparation
+from mlm.training.card.origin import recipe_of
 from mlm.training.run_progress import Progress
 
 
@@ -25,6 +27,9 @@ def finetuning_record(
     config, task = prepared.config, prepared.task
     record = {
         "config": config.to_public_dict(),
+        "recipe": recipe_of(
+            FinetuningConfig, config.to_public_dict(), prepared.base_model["commit"]
+        ),
         "base_model": prepared.base_model,
         "task": {
             "problem_type": task.problem_type,
@@ -55,7 +60,7 @@ def finetuning_record(
         "versions": versions(),
     }
     if prepared.curve:
-        record["curve"] = prepared.curve
+        record |= {name: prepared.curve[name] for name in ("curve", "comparisons")}
     if config.load_best_model_at_end:
         record["best_step"] = progress.best_step
     return record
@@ -71,6 +76,7 @@ def texts_record(prepared: FinetuningPreparation) -> JsonObject:
         side: {
             "documents": len(examples),
             "tokens": int(examples.lengths.sum()),
+            "cut_texts": int((examples.cut > 0).sum()),
             "labels": label_counts(getattr(prepared.texts, side)),
         }
         for side, examples in prepared.examples.items()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from mlm.finetuning.config import FinetuningConfig
 from mlm.terminal.tables import format_table
+from mlm.training.preparation import count_steps
 from mlm.training.summary import (
     changed_settings,
     describe_device,
@@ -21,6 +22,12 @@ MOST_LABELS = 8  # that are named in one line
 
 def intention(config: FinetuningConfig) -> str:
     """Return what a run is about to do, known from its settings alone."""
+    if config.measures_only:
+        files = next(filter(None, (config.test_file, config.validation_file, config.train_file)))
+        return (
+            f"measure {config.model_name_or_path} as a classifier on {file_names(files)}, without "
+            "labels; nothing is trained or written"
+        )
     texts = file_names(config.train_file)
     end = "a dry run, nothing is written" if config.dry_run else f"result in {config.output_dir}"
     return f"fine-tune {config.model_name_or_path} on {texts}; {end}"
@@ -37,6 +44,7 @@ def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
         ("task", _task(prepared)),
         ("texts", _texts(prepared)),
         ("steps", _steps(prepared, step)),
+        ("rate", f"{prepared.learning_rate:.2g} at its peak, {config.lr_scheduler_type}"),
         ("device", describe_device(device)),
         ("precision", f"{device.policy} ({device.reason})"),
         ("output", f"{config.output_dir}, {describe_saves(config)}"),
@@ -51,8 +59,10 @@ def _steps(prepared: "FinetuningPreparation", step: int) -> str:
         return "none: a classifier is fitted to texts that are encoded once (--freeze_encoder)"
     beginning = f"resumed at step {step:,}" if step else "from step 0"
     epochs = total * batches.global_batch_size / batches.num_sequences
+    asked = count_steps(config, batches.num_sequences, batches.global_batch_size)
+    more = f" ({total} steps at least)" if total > asked else ""
     return (
-        f"{total:,} of {batches.global_batch_size} texts, {epochs:.1f} epochs, {beginning}; "
+        f"{total:,} of {batches.global_batch_size} texts, {epochs:.1f} epochs{more}, {beginning}; "
         f"{describe_evaluations(config, step)}"
     )
 

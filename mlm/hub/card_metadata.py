@@ -44,6 +44,7 @@ class CardFields(TypedDict, total=False):
     pipeline_tag: str | None
     mask_token: str | None
     base_model: str | None
+    base_model_relation: str | None
     datasets: list[str] | None
     metrics: list[str] | None
     tags: list[str] | None

@@ -130,6 +130,30 @@ def check_available(name: str | Path) -> None:
             look_up(*checked, PULL_ATTEMPTS)
 
 
+def is_classifier(name: str | Path) -> bool:
+    """Return whether a checkpoint is that of a classifier; of the Hub, only its config is fetched.
+
+    Raises HubError and CheckpointError as fetch_checkpoint does.
+    """
+    from mlm.checkpoint.config_json import read_config
+    from mlm.checkpoint.config_task import stated_task
+
+    folder = _folder_of(name) or _config_folder(str(name))
+    return stated_task(read_config(folder)) is not None
+
+
+def _config_folder(name: str) -> Path:
+    """Return the folder in the cache with a repository's config, which is fetched if need be."""
+    repo_id, revision = named_revision(name, None)
+    checked = checked_id(repo_id), checked_revision(revision)
+    cached = _cached_copy(*checked, OWN_ACCESS)
+    if cached is not None:
+        return cached.folder
+    if is_offline():
+        return fetch_from_hub(name).folder  # which says that nothing can be fetched
+    return look_up(*checked, PULL_ATTEMPTS).fetch(CONFIG).parent
+
+
 def fetch_from_hub(
     repo_id: str, revision: str | None = None, access: Access = OWN_ACCESS
 ) -> Fetched:

@@ -1,4 +1,4 @@
-"""Unicode form NFC for texts that are encoded, as the training texts have it (cleaning.py).
+"""Unicode form NFC for texts that are encoded, as the training texts have it (clean_text.py).
 
 "é" may be typed as one character or as "e" and a combining accent; the model knows one of them.
 """

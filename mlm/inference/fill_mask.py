@@ -7,20 +7,19 @@ The answer has the shape of `transformers.pipeline("fill-mask")`; its sentences 
 text with the word put in, not the tokenizer's lower-cased version.
 """
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from reprlib import repr as short_repr
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
 
-from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint
+from mlm.checkpoint.config_task import stated_task
+from mlm.checkpoint.folder import Checkpoint, OpenCheckpoint, verified_config
 from mlm.checkpoint.record.card_metadata import base_model_of, licence_of
 from mlm.data.tokens.token_facts import TokenFacts
-from mlm.errors import CheckpointError, HubError, InputError
+from mlm.errors import CheckpointError, InputError
 from mlm.hub import Access, Fetched, assets_folder, fetch_checkpoint, fetch_from_hub
 from mlm.inference.candidates import (
     best_targets,
@@ -37,6 +36,7 @@ from mlm.inference.engines.litert import DType
 from mlm.inference.filling import Candidate, Filling, JointFilling
 from mlm.inference.joint_filling import MAX_JOINT_MASKS, search_jointly
 from mlm.inference.masked_text import MaskedText, read_each, read_masked
+from mlm.inference.model_name import check_model_name, shown_name
 from mlm.inference.predictor import Predictor
 from mlm.inference.scoring import TextScore, score_text
 from mlm.inference.targets import Pieces, check_targets, encode_targets, is_target
@@ -124,7 +124,7 @@ class FillMask:
             CheckpointError: the checkpoint is not whole, or its family is not supported.
             ConfigError: an unknown engine or dtype.
         """
-        _check_name(name, revision)
+        check_model_name(name, revision)
         fetched = fetch_checkpoint(name, revision)
         return cls._open(fetched, shown_name(name), engine, dtype, assets_folder() / "litert")
 
@@ -153,6 +153,11 @@ class FillMask:
     def _open(
         cls, fetched: Fetched, name: str, engine: str, dtype: DType, cache: Path | None
     ) -> "FillMask":
+        if stated_task(verified_config(fetched.folder)) is not None:
+            raise CheckpointError(
+                f"{fetched.repo_id or name} is a classifier, which fills no masks: ask it with mlm "
+                "classify, or with Classifier in Python"
+            )
         checkpoint, runner = open_with_engine(fetched.folder, engine, dtype, cache)
         fill = cls(checkpoint, fetched.repo_id or name, fetched.commit, runner)
         fill.url, fill.licence = fetched.url, licence_of(fetched.folder)
@@ -330,18 +335,3 @@ class FillMask:
             )
         best = best_words if merge else best_tokens
         return best(self.vocabulary, masked, index, row, top_k)
-
-
-def shown_name(name: str | Path) -> str:
-    """Return a model's name as visitors see it: of a folder's path only the last two parts."""
-    return "/".join(Path(name).parts[-2:])
-
-
-def _check_name(name: object, revision: object) -> None:
-    """Raise HubError unless these can name a checkpoint; "" would be the working directory."""
-    if not isinstance(name, str | os.PathLike) or not str(name):
-        raise HubError(f"{short_repr(name)} names no checkpoint: give a folder, a Hub id or 'demo'")
-    if not isinstance(revision, str | None):
-        raise HubError(
-            f"{short_repr(revision)} is not a revision: give a branch, a tag or a commit"
-        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mlm.checkpoint.strict_json import has_lone_surrogate
 from mlm.errors import CheckpointError, InputError, UserError
@@ -11,6 +12,7 @@ from mlm.inference.predictor import Predictor
 from mlm.inference.reading_losses import find_losses
 from mlm.inference.vocabulary import Vocabulary
 
+Text = TypeVar("Text")
 MAX_CHARACTERS = 20_000  # of a text; checked first, so that one of 30 MB costs nothing
 MAX_MASKS = 32  # of a text
 
@@ -49,14 +51,12 @@ def read_masked(predictor: Predictor, vocabulary: Vocabulary, text: object) -> M
     return MaskedText(plain, spans, notes or None, question, losses.warning())
 
 
-def check_text(text: object) -> str:
-    """Return `text`; raise InputError unless it is a string of a length that is accepted."""
+def check_text(text: object, most: int = MAX_CHARACTERS) -> str:
+    """Return `text`; raise InputError unless it is a string of at most that many characters."""
     if not isinstance(text, str):
         raise InputError(f"The text is of type {type(text).__name__}; expected a string.")
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(
-            f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
-        )
+    if len(text) > most:
+        raise InputError(f"The text has {len(text):,} characters; at most {most:,} are read.")
     if has_lone_surrogate(text):
         raise InputError("The text holds half a character (a lone surrogate): type it again.")
     return text
@@ -73,14 +73,14 @@ def _check_masked(text: object, mask_token: str) -> tuple[str, list[tuple[int, i
     return text, [mask.span() for mask in masks]
 
 
-def read_each(texts: Sequence[object], read: Callable[[object], MaskedText]) -> list[MaskedText]:
+def read_each(texts: Sequence[object], read: Callable[[object], Text]) -> list[Text]:
     """Read texts. Raises as `read`; of several texts, the error names the one at fault."""
-    masked = []
+    found = []
     for number, text in enumerate(texts, 1):
         try:
-            masked.append(read(text))
+            found.append(read(text))
         except UserError as error:
             if len(texts) == 1:
                 raise
             raise type(error)(f"Text {number} of {len(texts)}: {error}") from None
-    return masked
+    return found

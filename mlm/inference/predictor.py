@@ -123,19 +123,21 @@ class Predictor:
         """
         answers = self._engine.logits(questions)
         for logits in answers:
-            self._check_finite(logits)
+            check_finite(logits, self.name)
         return answers
 
     def log_probabilities(self, questions: Sequence[Question]) -> list[np.ndarray]:
         """Return (positions, V) float64 for each question: the log-softmax over all V rows."""
         return [log_softmax(logits) for logits in self.logits(questions)]
 
-    def _check_finite(self, logits: np.ndarray) -> None:
-        if not np.isfinite(logits).all():
-            raise CheckpointError(
-                f"{self.name} answers with logits that are not finite (NaN or infinite): its "
-                "training diverged, use an earlier checkpoint."
-            )
+
+def check_finite(logits: np.ndarray, name: str) -> None:
+    """Raise CheckpointError unless the logits of the model of that name are finite."""
+    if not np.isfinite(logits).all():
+        raise CheckpointError(
+            f"{name} answers with logits that are not finite (NaN or infinite): its training "
+            "diverged, use an earlier checkpoint."
+        )
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

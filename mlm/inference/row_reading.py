@@ -1,7 +1,9 @@
-"""The rows of a CSV, TSV or text file of masked sentences.
+"""The rows of a CSV, TSV or text file of masked sentences, or of texts to classify.
 
     with open_rows("sentences.csv") as table:
         for result in fill_rows(fill, table.rows, top_k=5, limited=False): ...
+    with open_rows("reviews.csv", mask_token=None) as table:
+        for result in classify_rows(classifier, table.rows): ...
 
 A file is read as its rows are asked for, in bounded memory. A row that cannot be read carries its
 error and does not stop the others.
@@ -47,11 +49,12 @@ class Table(NamedTuple):
     rows: Iterable[Row]
     separator: str = ","
     has_header: bool = True  # False if the first row is one of the rows to fill
+    second_column: str | None = None  # that of the second texts of pairs
 
     @property
     def others(self) -> list[str]:
-        """The names of the columns beside that of the texts."""
-        return [name for name in self.columns if name != self.column]
+        """The names of the columns beside those of the texts."""
+        return [name for name in self.columns if name not in (self.column, self.second_column)]
 
 
 def read_rows(
@@ -74,7 +77,10 @@ def read_rows(
 
 @contextmanager
 def open_rows(
-    path: str | Path, text_column: str | None = None, mask_token: str = "[MASK]"
+    path: str | Path,
+    text_column: str | None = None,
+    mask_token: str | None = "[MASK]",
+    second_column: str | None = None,
 ) -> Iterator[Table]:
     """Open a .csv, .tsv or .txt file in UTF-8, with or without a byte order mark.
 
@@ -86,10 +92,13 @@ def open_rows(
         path: of the file.
         text_column: None chooses the column in which most of the first cells hold a mask; if none
             does, the one that text_column.py finds.
-        mask_token: the model's own.
+        mask_token: the model's own; None for texts without masks, whose first row names the
+            columns.
+        second_column: of a pair of texts; a row's text is then {"text", "text_pair"}.
 
     Raises:
         InputError: another kind of file, not UTF-8, no rows, no such column.
+        CorpusError: no column is clearly the text, where no masks are looked for.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -103,7 +112,7 @@ def open_rows(
         # A line that is not UTF-8, further on, becomes one bad row: its bytes are lone surrogates.
         stream = io.TextIOWrapper(binary, "utf-8-sig", "surrogateescape", newline="")
         if suffix == ".txt":
-            rows = _check_any(_rows_of_lines(read_lines(stream)))
+            rows = _check_any(_rows_of_lines(read_lines(stream)), mask_token)
             yield Table([], None, rows)
         else:
             separators = USUAL[suffix] if suffix == ".tsv" else SEPARATORS
@@ -112,9 +121,8 @@ def open_rows(
                 head, USUAL[suffix], separators=separators, whole=len(head) < DIALECT_SAMPLE
             )
             records = read_records(islice(read_lines(stream), int(dialect.sep_line), None), dialect)
-            yield _make_table(records, text_column, mask_token)._replace(
-                separator=dialect.separator
-            )
+            chosen = _Chosen(text_column, second_column, mask_token, path.name)
+            yield _make_table(records, chosen)._replace(separator=dialect.separator)
 
 
 def rows_of_lines(text: object) -> list[Row]:
@@ -177,31 +185,50 @@ def _check_count(rows: Iterable[Row]) -> list[Row]:
     return first
 
 
-def _check_any(rows: Iterable[Row]) -> Iterator[Row]:
+def _check_any(rows: Iterable[Row], mask_token: str | None = "[MASK]") -> Iterator[Row]:
     """Return the rows; raise InputError if there are none."""
     remaining = iter(rows)
     for first in remaining:
         return chain([first], remaining)
+    if mask_token is None:
+        raise InputError("No texts found: write one a line, below the names of the columns.")
     raise InputError("No sentences found: write one a line, each with a [MASK].")
 
 
-def _make_table(records: Iterator[Record], text_column: str | None, mask_token: str) -> Table:
+class _Chosen(NamedTuple):
+    """The columns that the caller names, the mask token to look for, and the file's name."""
+
+    text_column: str | None
+    second_column: str | None
+    mask_token: str | None
+    file: str
+
+
+def _make_table(records: Iterator[Record], chosen: _Chosen) -> Table:
     first = list(islice(records, MAX_ROWS + 1))
-    columns, sample = _split_header(first, mask_token)
+    columns, sample = _split_header(first, chosen.mask_token)
     if len(columns) > MAX_COLUMNS:
         raise InputError(f"The file has {len(columns):,} columns; at most {MAX_COLUMNS} are read.")
-    column = _choose_text_column(columns, sample, text_column, mask_token)
-    index = columns.index(column)
-    rows = (_make_row(record, columns, index) for record in chain(sample, records))
-    return Table(columns, column, _check_any(rows), has_header=len(sample) < len(first))
+    names = [_choose_text_column(columns, sample, chosen)]
+    if chosen.second_column is not None:
+        names.append(_check_column(columns, chosen.second_column))
+    indices = [columns.index(name) for name in names]
+    rows = (_make_row(record, columns, indices) for record in chain(sample, records))
+    return Table(
+        columns,
+        names[0],
+        _check_any(rows, chosen.mask_token),
+        has_header=len(sample) < len(first),
+        second_column=chosen.second_column,
+    )
 
 
-def _split_header(records: list[Record], mask_token: str) -> tuple[list[str], list[Record]]:
+def _split_header(records: list[Record], mask_token: str | None) -> tuple[list[str], list[Record]]:
     """Return the names of the columns, all different, and the rows below them."""
     if not records or records[0].error:
         raise InputError("The file has no first row that can be read: name the columns there.")
     first = records[0].cells
-    if any(_is_sentence(cell, mask_token) for cell in first):
+    if mask_token is not None and any(_is_sentence(cell, mask_token) for cell in first):
         return [f"column {i + 1}" for i in range(len(first))], records
     names: list[str] = []
     for i, cell in enumerate(first):
@@ -219,20 +246,28 @@ def _is_sentence(cell: str, mask_token: str) -> bool:
     return bool(masks) and (masks[0][0].strip("_") != "" or len(cell.split()) > 1)
 
 
-def _choose_text_column(
-    columns: list[str], records: list[Record], text_column: str | None, mask_token: str
-) -> str:
-    shown = ", ".join(_quote(name) for name in columns[:20])
-    if text_column is not None:
-        if text_column in columns:
-            return text_column
-        raise InputError(
-            f"The file has no column {_quote(str(text_column))}; the columns are {shown}."
-        )
+def _check_column(columns: list[str], name: str) -> str:
+    """Return the name of a column; raise InputError if the file has none of that name."""
+    if name in columns:
+        return name
+    raise InputError(
+        f"The file has no column {_quote(str(name))}; the columns are {_shown(columns)}."
+    )
+
+
+def _shown(columns: list[str]) -> str:
+    return ", ".join(_quote(name) for name in columns[:20])
+
+
+def _choose_text_column(columns: list[str], records: list[Record], chosen: _Chosen) -> str:
+    if chosen.text_column is not None:
+        return _check_column(columns, chosen.text_column)
     cells = {
         name: [r.cells[index] if index < len(r.cells) else "" for r in records]
         for index, name in enumerate(columns)
     }
+    if (mask_token := chosen.mask_token) is None:
+        return choose_column(None, cells, chosen.file)
     counts = {name: sum(_has_mask(c, mask_token) for c in cells[name]) for name in columns}
     best = max(columns, key=lambda name: counts[name])  # the first of several equals
     if counts[best]:
@@ -241,7 +276,8 @@ def _choose_text_column(
         return choose_column(None, cells, "the file")
     except CorpusError:
         raise InputError(
-            f"No column holds a mask: write {mask_token} or ___ for a word in one of {shown}."
+            f"No column holds a mask: write {mask_token} or ___ for a word in one of "
+            f"{_shown(columns)}."
         ) from None
 
 
@@ -249,7 +285,8 @@ def _has_mask(cell: str, mask_token: str) -> bool:
     return bool(find_masks(cell[:MAX_CHARACTERS], mask_token))
 
 
-def _make_row(record: Record, columns: list[str], index: int) -> Row:
+def _make_row(record: Record, columns: list[str], indices: list[int]) -> Row:
+    """Return a row; `indices` are of the column of the texts, and of their second texts."""
     cells = record.cells + [""] * (len(columns) - len(record.cells))
     error = record.error
     if error is None and any(cell.strip() for cell in cells[len(columns) :]):
@@ -257,10 +294,12 @@ def _make_row(record: Record, columns: list[str], index: int) -> Row:
             f"The row has {len(cells)} cells and the file {len(columns)} columns: put quotes "
             "around a text that holds the separator."
         )
-    elif error is None and not cells[index].strip():
+    elif error is None and not all(cells[index].strip() for index in indices):
         error = "The row has no text in this column."
-    others = tuple(cells[i] for i in range(len(columns)) if i != index)
-    return Row(record.number, cells[index], error, others)
+    others = tuple(cells[i] for i in range(len(columns)) if i not in indices)
+    texts = [cells[index] for index in indices]
+    text = texts[0] if len(texts) == 1 else dict(zip(("text", "text_pair"), texts, strict=True))
+    return Row(record.number, text, error, others)
 
 
 def _quote(name: str) -> str:

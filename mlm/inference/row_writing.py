@@ -23,35 +23,48 @@ class TextStream(Protocol):
         """Write a text."""
 
 
-class CsvWriter:
-    """Writes results as a CSV, one after the other.
+class TableWriter:
+    """Writes lines of a CSV, one after the other.
 
-    One line for each word, with the cells of `others` behind the number of the row and then those
-    of COLUMNS; a row without words has one line with its error. `mask` and `rank` count from 1;
-    `score` is the probability with all its digits. Where a spreadsheet would run a formula (a cell
-    begins with =, +, -, @, a tab or a line break, or would with another separator) the text gets an
-    apostrophe in front of it.
+    Where a spreadsheet would run a formula (a cell begins with =, +, -, @, a tab or a line break,
+    or would with another separator) the text gets an apostrophe in front of it.
     """
 
-    def __init__(self, stream: TextStream, others: Sequence[str] = (), separator: str = ","):
+    def __init__(
+        self, stream: TextStream, columns: Sequence[str], others: Sequence[str], separator: str
+    ):
         """Write the names of the columns.
 
         Args:
             stream: what the lines are written to.
-            others: the names of the cells that each row brings along.
+            columns: the names; the first one is that of the row's number.
+            others: the names of the cells that each row brings along, which come second.
             separator: of cells.
         """
         self._writer = csv.writer(stream, delimiter=separator)
-        row, *columns = COLUMNS
-        self._write_line([row, *free_names(others, COLUMNS), *columns])
+        row, *remaining = columns
+        self.write_line([row, *free_names(others, columns), *remaining])
+
+    def write_line(self, cells: Iterable[object]) -> None:
+        """Write a line."""
+        self._writer.writerow([defuse(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+class CsvWriter:
+    """Writes results as a CSV, one after the other; see TableWriter.
+
+    One line for each word, with the cells of `others` behind the number of the row and then those
+    of COLUMNS; a row without words has one line with its error. `mask` and `rank` count from 1;
+    `score` is the probability with all its digits.
+    """
+
+    def __init__(self, stream: TextStream, others: Sequence[str] = (), separator: str = ","):
+        self._table = TableWriter(stream, COLUMNS, others, separator)
 
     def write(self, result: RowResult) -> None:
         """Write the lines of one row."""
         for line in _lines(result):
-            self._write_line([result.number, *result.others, *line])
-
-    def _write_line(self, cells: Iterable[object]) -> None:
-        self._writer.writerow([defuse(cell) if isinstance(cell, str) else cell for cell in cells])
+            self._table.write_line([result.number, *result.others, *line])
 
 
 class JsonWriter:

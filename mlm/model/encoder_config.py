@@ -146,6 +146,17 @@ class EncoderConfig:
         return self.position_buckets or self.max_relative_positions
 
     @property
+    def num_outputs(self) -> int:
+        """Logits at each position: of the tokens or, of a task's head, of its labels."""
+        return self.vocab_size if self.task_head is None else self.task_head.num_labels
+
+    @property
+    def pools_mean(self) -> bool:
+        """Return whether the head gets the mean over the tokens of a text."""
+        head = self.task_head
+        return head is not None and (head.kind, head.pooling) == ("sequence", "mean")
+
+    @property
     def depths(self) -> tuple[int, ...]:
         """Index of the layer at each depth."""
         return self.layer_order or tuple(range(self.num_hidden_layers))

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 
-from mlm.inference.fill_mask import FillMask, shown_name
+from mlm.inference.fill_mask import FillMask
 from mlm.inference.masked_text import MAX_MASKS
+from mlm.inference.model_name import shown_name
 
 
 class Models:

@@ -17,9 +17,16 @@ from mlm.inference.row_reading import MAX_BYTES
 from mlm.playground import links
 from mlm.playground.choice import Choice, LoadModel
 from mlm.playground.models import Models
+from mlm.playground.served_classifier import ServedClassifier, add_classify_api
 from mlm.playground.server.arguments import CallArguments
 from mlm.playground.server.favicon import FaviconLink
-from mlm.playground.server.limits import AddressCheck, BodyLimit, RateLimit
+from mlm.playground.server.limits import (
+    CLASSIFY,
+    ENDPOINTS,
+    AddressCheck,
+    BodyLimit,
+    RateLimit,
+)
 from mlm.playground.tabs import render
 from mlm.playground.tabs.batch_tab import add_batch_api, add_batch_tab
 from mlm.playground.tabs.compare_tab import add_compare_api, add_compare_tab
@@ -43,13 +50,13 @@ TABS: tuple[tuple[str, str, AddTab], ...] = (  # name in links, title, construct
     ("batch", "Batch", add_batch_tab),
 )
 APIS = (add_fill_api, add_compare_api, add_score_api, add_batch_api)
-MIDDLEWARE = (BodyLimit, RateLimit, AddressCheck, CallArguments, FaviconLink)  # outermost first
 
 
 def build_playground(
     models: Models | Sequence[FillMask],
     owners: frozenset[str] = frozenset(),
     load: LoadModel = FillMask.from_hub,
+    classifier: ServedClassifier | None = None,
 ) -> gr.Blocks:
     """Return the page for one model, or for several side by side.
 
@@ -57,6 +64,7 @@ def build_playground(
         models: the first one is the main model, which answers at the endpoints of APIS.
         owners: owners on the Hub whose models a visitor may choose; see Choice.
         load: loads such a model; see Choice.
+        classifier: answers at `/classify`.
     """
     models = models if isinstance(models, Models) else Models.of(models)
     choice = Choice(models, owners, load)
@@ -71,24 +79,37 @@ def build_playground(
         link.click(None, js="() => mlm.copyLink()", api_visibility="private")
         for add_api in APIS:
             add_api(choice)
+        if classifier is not None:
+            add_classify_api(classifier)
         _answer_links(page, tabs, added)
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=CONCURRENCY, api_open=False)
     return page
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(*, classifies: bool = False) -> dict[str, Any]:
     """Return the arguments of `build_playground(...).launch(...)`: the page's look and safety.
+
+    classifies: whether the page has a classifier.
 
     Also keeps Gradio from downloading files, in this whole process: it would fetch any public
     address that a visitor gives as a value, of any size.
     """
     processing_utils.async_ssrf_protected_download = _refuse_download
+    endpoints = (*ENDPOINTS, CLASSIFY) if classifies else ENDPOINTS
     main_style = STATIC / "style.css"
     return {
         "theme": theme(),
         "css_paths": [main_style, *sorted(set(STATIC.glob("*.css")) - {main_style})],
         "js": (STATIC / "page.js").read_text(encoding="utf-8"),
-        "app_kwargs": {"middleware": [Middleware(each) for each in MIDDLEWARE]},
+        "app_kwargs": {
+            "middleware": [
+                Middleware(BodyLimit),  # outermost first
+                Middleware(RateLimit),
+                Middleware(AddressCheck, endpoints),
+                Middleware(CallArguments),
+                Middleware(FaviconLink),
+            ]
+        },
         "footer_links": ["api"],
         "run_history": False,
         "enable_monitoring": False,

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from mlm.backend.startup import keep_pytorch_out, load_backend
 from mlm.errors import UserError
-from mlm.hub.pull import DEMO, check_available, check_name
+from mlm.hub.pull import DEMO, check_available, check_name, is_classifier
 from mlm.playground.server.environment import prepare_environment, with_slash
 from mlm.terminal.lines import say
 from mlm.terminal.progress import progress
 
 if TYPE_CHECKING:
     from gradio import Blocks
+
+    from mlm.playground.served_classifier import ServedClassifier
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 PAUSE = 0.1  # seconds
@@ -58,7 +60,8 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
     """Serve the page until the process is stopped.
 
     Args:
-        names: checkpoint folders and Hub ids; none for the bundled model.
+        names: checkpoint folders and Hub ids; none for the bundled model. One may be a classifier,
+            which answers at `/classify`.
         engine: `auto`, `litert` or `keras`.
         share: True makes a public link as well; None leaves it to GRADIO_SHARE.
         root_path: path at which a reverse proxy serves the page; None leaves it to
@@ -88,12 +91,35 @@ def serve(names: Sequence[str], engine: str, *, share: bool | None, root_path: s
 
     load_own = partial(FillMask.from_pretrained, engine=engine, dtype="int8")
     load_other = partial(FillMask.from_hub, engine=engine, dtype="int8")
+    names, classifier = _start_classifier(names, engine)
     models = Models([*names] or [DEMO], load_own)
-    page = build_playground(models, allowed_owners(), load_other)
-    page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **launch_options())
+    page = build_playground(models, allowed_owners(), load_other, classifier)
+    options = launch_options(classifies=classifier is not None)
+    page.launch(share=share, root_path=root_path, prevent_thread_lock=True, **options)
     with progress("loading the models"):
         _ = models.all  # wait while the page is served; a model that cannot be loaded ends it
+        _ = classifier and classifier.model
     _block(page)
+
+
+def _start_classifier(
+    names: Sequence[str], engine: str
+) -> "tuple[list[str], ServedClassifier | None]":
+    """Return the names of the other models, and the classifier among them, which is being loaded.
+
+    Raises UserError for two classifiers, or a model whose config cannot be read.
+    """
+    from mlm.playground.served_classifier import ServedClassifier, split_names
+
+    others, name = split_names([*names], is_classifier)
+    if name is None:
+        return others, None
+    shown = "" if others else f"; the page shows {DEMO}, because it needs a masked language model"
+    say(f"{name} is a classifier: it answers programs at /classify{shown}")
+    from mlm.inference.classifier import Classifier
+
+    load = partial(Classifier.from_pretrained, engine=engine, dtype="int8")
+    return others, ServedClassifier(name, load)
 
 
 def _block(page: "Blocks") -> None:
@@ -116,7 +142,9 @@ def _parse(arguments: list[str] | None, prog: str | None) -> argparse.Namespace:
     from mlm.inference.engines.choice import ENGINES
 
     parser = argparse.ArgumentParser(
-        prog=prog, description="Serve the page on one checkpoint, or on several side by side."
+        prog=prog,
+        description="Serve the page on one checkpoint, or on several side by side; a classifier "
+        "among them answers programs at /classify.",
     )
     parser.add_argument(
         "models",

@@ -25,6 +25,7 @@ def compile_learner(prepared: RunParts) -> CompiledLearner:
         optimizer = make_optimizer(
             prepared.config,
             prepared.total_steps,
+            learning_rate=prepared.learning_rate,
             scales_loss=device.policy == "mixed_float16",
             rate_factors=prepared.rate_factors(),
         )

@@ -8,7 +8,16 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from mlm.training.config_rules import check_rules
-from mlm.training.run_settings import COUNT, SHARE, RunSettings, card, model, texts
+from mlm.training.run_settings import (
+    COUNT,
+    NOT_NEGATIVE,
+    SHARE,
+    RunSettings,
+    card,
+    model,
+    optimization,
+    texts,
+)
 from mlm.training.setting import Bounds, setting
 
 PREDICTED_SHARE = Bounds(above=0, at_most=1, reason="0.15 is usual")
@@ -89,6 +98,7 @@ class TrainingConfig(RunSettings):
     span_mask: bool = masking(
         False, "Mask spans of whole words, as SpanBERT does; words as with --whole_word_mask."
     )
+    learning_rate: float = optimization(5e-5, "Peak learning rate.", bounds=NOT_NEGATIVE)
     example_texts: list[str] = card(
         ["I have watched this [MASK] and it was awesome."],
         "Sentences with a mask whose best words the card shows.",

@@ -64,6 +64,11 @@ class Preparation:
         """Hash of texts and tokenizer, by which a resumed run is recognized."""
         return self.store.fingerprint
 
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate."""
+        return self.config.learning_rate
+
     def rate_factors(self) -> dict[str, float]:
         """Return the factors of the learning rates of variables: none, all learn at one rate."""
         return {}

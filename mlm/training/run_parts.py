@@ -104,6 +104,10 @@ class RunParts(Protocol):
     def fingerprint(self) -> str:
         """Hash of texts and tokenizer, by which a resumed run is recognized."""
 
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate."""
+
     def rate_factors(self) -> Mapping[str, float]:
         """Return the factors of the learning rates of variables, by their path."""
 

@@ -99,7 +99,7 @@ class RunSettings:
         -1, "Number of optimizer updates; if positive, overrides --num_train_epochs."
     )
     num_train_epochs: float = optimization(3.0, "Passes over the training texts.")
-    learning_rate: float = optimization(5e-5, "Peak learning rate.", bounds=NOT_NEGATIVE)
+    learning_rate: float | None = optimization(5e-5, "Peak learning rate.", bounds=NOT_NEGATIVE)
     lr_scheduler_type: Literal["linear", "cosine", "constant", "warmup_stable_decay"] = (
         optimization(
             "linear",

@@ -86,8 +86,9 @@ def setting(default: Any, help_text: str, group: str, **about: Any) -> Any:
 
 
 def settings_of(config_class: "DataclassInstance | type[DataclassInstance]") -> dict[str, Setting]:
-    """Return name -> Setting of a config class, in the order of its fields."""
-    return {field.name: field.metadata["setting"] for field in dataclasses.fields(config_class)}
+    """Return name -> Setting of a config class, in the order of the groups, then of its fields."""
+    settings = {field.name: field.metadata["setting"] for field in dataclasses.fields(config_class)}
+    return dict(sorted(settings.items(), key=lambda each: GROUPS.index(each[1].group)))
 
 
 def default_of(field: "dataclasses.Field[Any]") -> Any:

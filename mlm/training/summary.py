@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlm.terminal.tables import format_table
 from mlm.training.config import TrainingConfig
 from mlm.training.run_settings import RunSettings
-from mlm.training.setting import default_of
+from mlm.training.setting import default_of, settings_of
 
 if TYPE_CHECKING:
     from mlm.backend.devices import Device
@@ -118,11 +118,11 @@ def describe_saves(config: RunSettings) -> str:
 
 def changed_settings(config: RunSettings) -> list[str]:
     """Return the settings that differ from their defaults, as flags."""
+    defaults = {field.name: default_of(field) for field in dataclasses.fields(config)}
     return [
-        f"--{field.name} {_spelled(value)}".rstrip()
-        for field in dataclasses.fields(config)
-        if field.name not in SHOWN_ELSEWHERE
-        and (value := getattr(config, field.name)) != default_of(field)
+        f"--{name} {_spelled(value)}".rstrip()
+        for name in settings_of(config)
+        if name not in SHOWN_ELSEWHERE and (value := getattr(config, name)) != defaults[name]
     ]
 
 

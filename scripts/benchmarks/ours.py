@@ -133,7 +133,7 @@ def train(settings: Settings, times: int, on: str = "cpu") -> Measurement:
 
     def make_steps(first: int, count: int) -> float:
         steps = make_input_pipeline(TrainingDataset(prepared.batches, first, first + count))
-        return float(learner.fit(steps, verbose=0, shuffle=False).history["cross_entropy"][0])
+        return float(learner.fit(steps, verbose=0, shuffle=False).history["mean_loss"][0])
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(TrainingConfig(**settings), Path(folder) / "tokens", lambda line: None)

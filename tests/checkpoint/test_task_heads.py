@@ -32,7 +32,6 @@ CASES = [(family, kind, {}) for family in FAMILIES for kind in TASKS] + [
     ("modernbert", "sequence", {"classifier_bias": True, "norm_bias": True}),
     ("modernbert", "token", {"classifier_bias": True, "norm_bias": True}),
     ("deberta-v2", "sequence", {"pooler_hidden_act": "tanh", "type_vocab_size": 2}),
-    ("electra", "sequence", {"embedding_size": 24}),
 ]
 QUICK = [case for case in CASES if not case[2] or "classifier_pooling" in case[2]]
 EACH_CASE = pytest.mark.parametrize(
@@ -48,7 +47,6 @@ def padded_batch() -> dict[str, np.ndarray]:
 
 
 def random_config(family: str, kind: str, **changes):
-    changes.pop("embedding_size", None)
     return config_for_task(small_config(family, initializer_range=0.3, **changes), TASKS[kind])
 
 
@@ -105,6 +103,10 @@ def test_transformers_loads_every_tensor_of_our_classifier(case, tmp_path, small
     keras.utils.set_random_seed(5)
     ours = TaskModel(encoder_config_of(config, TASKS[kind]))
     ours.build()
+    random = np.random.default_rng(0)
+    for variable in ours.weights:  # biases and norms that are not exactly 0 or 1
+        if len(variable.shape) == 1:
+            variable.assign_add(random.normal(0, 0.1, variable.shape))
     save_checkpoint(ours, small_tokenizer, tmp_path, hf_config=config)
     verify_folder(tmp_path)
     theirs, loading = AUTO[kind].from_pretrained(tmp_path, output_loading_info=True)

@@ -6,6 +6,7 @@ Covered elsewhere:
     evaluation_report by test_evaluate
     invocation by test_main
     push by hub/test_hub
+    row_files by test_fill, test_classify
     serve by playground/test_serve
     space by hub/test_space_deploy
     tokenize by data/test_sharded_tokens

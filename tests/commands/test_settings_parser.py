@@ -8,7 +8,8 @@ import pytest
 from transformers import HfArgumentParser
 
 from mlm.commands.settings_parser import given_settings, settings_parser
-from mlm.commands.train import command_to_resume, parse
+from mlm.commands.train import parse
+from mlm.commands.training_run import command_to_resume
 from mlm.errors import ConfigError
 from mlm.training.config import TrainingConfig
 from mlm.training.setting import default_of, settings_of
@@ -58,7 +59,7 @@ def test_a_setting_given_with_its_default_overrides_a_recipe(tmp_path):
 
 def test_given_settings_are_told_apart_from_values():
     arguments = ["--train-file", "a.csv", "--seed=1", "b--c", "-x"]
-    assert given_settings(arguments) == {"train_file", "seed"}
+    assert given_settings(arguments, TrainingConfig) == {"train_file", "seed"}
 
 
 def test_a_flag_is_not_completed(capsys):

@@ -8,7 +8,7 @@ Covered elsewhere:
     labelled/checks, labelled/sampling, labelled/splitting by test_labelled_sides
     labelled by test_labelled_files
     texts/cleaning, texts/text_column, texts/text_files, texts/text_formats by test_texts
-    texts/choices, texts/seen_texts, texts/text_report by test_texts
+    texts/choices, texts/clean_text, texts/seen_texts, texts/text_report by test_texts
     texts/whole_rows by test_csv_rows
     tokens/read_window by test_data_order, test_sharded_tokens
     tokens/text_checks by test_corpus

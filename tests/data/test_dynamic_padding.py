@@ -13,10 +13,10 @@ from mlm.checkpoint.weights import variables_by_name
 from mlm.data.batches.dynamic_padding import trim_padding, trimmed_sizes
 from mlm.data.batches.masked_batches import MaskedBatches
 from mlm.model.encoder import MaskedLM
-from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
 from tests.checkpoint.test_families import small_config
 from tests.data.test_masked_batches import FACTS, split_of, training
+from tests.support.learners import masked_lm_learner
 from tests.support.small_models import every_family
 from tests.support.sweeps import sweep
 
@@ -111,7 +111,7 @@ def weights_after(config, batches, how: str) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(7)
     model = MaskedLM(config)
     model.build()
-    learner = Learner(model)
+    learner = masked_lm_learner(model)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     if how == "whole":
         for step in range(STEPS):

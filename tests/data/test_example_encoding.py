@@ -1,5 +1,7 @@
 """mlm.data.examples: ids, special tokens and truncation are those of transformers."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,17 @@ def test_settings_that_cannot_work_are_refused(tokenizer, settings, line):
     with pytest.raises(ConfigError) as caught:
         ExampleEncoder(tokenizer, *settings)
     assert str(caught.value) == line
+
+
+def test_answering_needs_neither_pandas_nor_keras():
+    code = (
+        "import sys, mlm.data.examples.example_encoding\n"
+        "print({'pandas', 'keras', 'pyarrow', 'fsspec'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
 
 
 # Many texts ---------------------------------------------------------------------------------------

@@ -253,6 +253,12 @@ def test_files_of_other_columns_are_refused(write):
     [
         ([10, 2, 2], Task(SINGLE, ("2", "10")), ["10", "2", "2"], "labels are whole numbers"),
         ([1.0, 0.0, 1.0], Task(SINGLE, ("0", "1")), ["1", "0", "1"], "labels are whole numbers"),
+        (
+            ["02", "1.0", "10"],
+            Task(SINGLE, ("1", "02", "10")),
+            ["02", "1", "10"],
+            "labels are whole",
+        ),
         (["b", "a ", "b"], Task(SINGLE, ("a", "b")), ["b", "a", "b"], "labels are words"),
         ([True, False], Task(SINGLE, ("false", "true")), ["true", "false"], "labels are words"),
         ([0.5, 2, "1e1"], Task("regression", ("label",)), [0.5, 2, 10], "labels are numbers with"),

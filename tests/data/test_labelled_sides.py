@@ -289,6 +289,13 @@ def test_a_class_that_is_only_left_with_one_text_is_refused(write):
     assert "the class 'c' has fewer than 2 training texts" in refused(train, test=test)
 
 
+def test_few_test_texts_of_many_classes_are_not_taken_for_ids(write):
+    classes = [f"class {number}" for number in range(20)]
+    train = write("train.csv", [row for name in classes for row in rows_of(name, 5)])
+    test = write("test.csv", [row for name in classes for row in rows_of(name, 1, start=9)])
+    assert len(sides_of(train, test=test).test) == 20
+
+
 def test_few_amounts_are_not_taken_for_ids(write):
     rows = [(f"text {number}", number) for number in range(100)]
     settings = LabelledSettings(problem_type="regression")

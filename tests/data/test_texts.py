@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlm.data.texts.cleaning import clean_text, read_texts
+from mlm.data.texts.clean_text import clean_text
+from mlm.data.texts.cleaning import read_texts
 from mlm.data.texts.seen_texts import SeenTexts, text_digest
 from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.data.texts.text_report import TextReport

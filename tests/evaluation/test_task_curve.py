@@ -139,6 +139,13 @@ def test_a_curve_comes_back_from_json():
         {"points": [{"system": "a", "labels": -1, "seed": 0, "score": 0.5}], "systems": ["a"]},
         {"points": [{"system": "a", "labels": 1, "seed": 0, "score": "1"}], "systems": ["a"]},
         {"points": [{"system": "a", "labels": 1, "seed": 0, "score": math.nan}], "systems": ["a"]},
+        {"points": [{"system": "a", "labels": 1, "seed": 0, "score": 10**400}], "systems": ["a"]},
+        {"points": [{"system": "a", "labels": 1, "seed": 0, "score": 1.5}], "systems": ["a"]},
+        {
+            "points": [{"system": "\ud800", "labels": 1, "seed": 0, "score": 1}],
+            "systems": ["\ud800"],
+        },
+        {"metric": "*guess*"},
     ],
 )
 def test_a_record_of_another_form_is_refused(change):

@@ -88,6 +88,12 @@ def test_logits_that_are_not_finite_leave_everything_undefined():
         {"confusion_cells": [[0, 2, 5]]},
         {"confusion_cells": [[0, 0]]},
         {"labels": None},
+        {"loss": 10**400},
+        {"labels": ["\ud800", "good"]},
+        {"confusion_cells": [[0, 0, 10**9]]},
+        {"per_label": []},
+        {"labels": ["bad", "good", "neither"]},
+        {"problem_type": "regression"},
     ],
 )
 def test_a_record_of_another_form_is_refused(figures, change):

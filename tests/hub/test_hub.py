@@ -39,10 +39,12 @@ from mlm.hub import (
 from mlm.hub.local import Fault
 from mlm.hub.local.store import Change, RepoStore
 from mlm.inference.fill_mask import FillMask
+from mlm.training.card import name_model_card, write_model_card
 from mlm.training.config import TrainingConfig
 from tests.support.places import ROOT
 from tests.support.served_hub import READ_TOKEN, REPO, TOKEN, Plan, api, contents, served_hub
 from tests.support.small_models import small_texts
+from tests.support.task_records import curve, task_record
 
 # huggingface_hub itself uploads large files in a way that its HTTP client calls deprecated
 pytestmark = [
@@ -136,9 +138,15 @@ def test_a_classifier_is_pushed_and_pulled(tmp_path, problem_type):
     task = Task(problem_type, ("bad", "good", "neither"))
     config = config_for_task(CONFIG, task).to_dict()
     folder = make_checkpoint(tmp_path / "classifier", task=task, **config)
+    record = task_record(problem_type, task.labels, curve=curve())
+    (folder / "training.json").write_text(json.dumps(record))
+    write_model_card(folder)
+    name_model_card(folder, REPO)
     push_checkpoint(folder, REPO)
     fetched = fetch_checkpoint(REPO)
     assert contents(fetched.folder) == contents(folder)
+    assert {"README.md", "learning_curve.svg"} <= contents(folder).keys()
+    assert f'model="{REPO}"' in (fetched.folder / "README.md").read_text()
     assert open_task_checkpoint(fetched.folder).task == task
 
 

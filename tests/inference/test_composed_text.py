@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from mlm.data.texts.cleaning import clean_text
+from mlm.data.texts.clean_text import clean_text
 from mlm.inference.composed_text import compose_text
 from mlm.inference.fill_mask import FillMask
 from tests.support.script_tokenizers import KINDS

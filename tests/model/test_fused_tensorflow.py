@@ -14,10 +14,10 @@ from mlm.model.blocks import ACTIVATIONS
 from mlm.model.encoder import MaskedLM
 from mlm.model.fused import PointwiseOps
 from mlm.model.fused.tensorflow import FusedOps, _drop
-from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
 from tests.checkpoint.test_families import small_config
 from tests.data.test_dynamic_padding import ONE_SIZE, line_by_line
+from tests.support.learners import masked_lm_learner
 from tests.support.sweeps import slow, sweep
 
 UNFUSED, FUSED = PointwiseOps(), FusedOps()
@@ -183,7 +183,7 @@ def losses(family: str, policy: str, pointwise_ops: PointwiseOps | None) -> list
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
-    learner = Learner(model)
+    learner = masked_lm_learner(model)
     assert isinstance(learner.pointwise_ops, FusedOps)
     if pointwise_ops is not None:
         learner.pointwise_ops = pointwise_ops
@@ -192,7 +192,7 @@ def losses(family: str, policy: str, pointwise_ops: PointwiseOps | None) -> list
     batches = line_by_line(config.vocab_size, ONE_SIZE)
     steps = [TrainingDataset(batches, step, step + 1) for step in range(4)]
     fits = [learner.fit(make_input_pipeline(step), verbose=0, shuffle=False) for step in steps]
-    return [fit.history["cross_entropy"][0] for fit in fits]
+    return [fit.history["mean_loss"][0] for fit in fits]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_equal_operations_are_compiled_once(family, functions):
     config = encoder_config_of(small_config(family))
     model = MaskedLM(config)
     model.build()
-    learner = Learner(model)
+    learner = masked_lm_learner(model)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     batches = line_by_line(config.vocab_size, ONE_SIZE)
     learner.fit(make_input_pipeline(TrainingDataset(batches, 0, 1)), verbose=0, shuffle=False)

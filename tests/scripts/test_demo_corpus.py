@@ -34,8 +34,13 @@ def test_another_seed_gives_other_texts(texts):
 
 def test_each_row_has_an_id_and_a_text_and_the_file_is_small(rows):
     assert [row["id"] for row in rows] == [str(i) for i in range(1, maker.NUM_TEXTS + 1)]
-    assert set(rows[0]) == {"id", "text"}
+    assert set(rows[0]) == {"id", "kind", "text"}
     assert maker.OUTPUT.stat().st_size < 1_000_000
+
+
+def test_the_kinds_take_turns(rows):
+    kinds = [row["kind"] for row in rows]
+    assert kinds == [maker.KINDS[i % 3] for i in range(maker.NUM_TEXTS)]
 
 
 def test_all_texts_differ(texts):

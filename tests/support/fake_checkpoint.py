@@ -25,7 +25,12 @@ class FakeModel:
     def __init__(self, vocab: dict[str, int], liked: dict[str, float], max_length: int):
         size = len(vocab) + PADDING_ROWS
         self.config = SimpleNamespace(
-            max_position_embeddings=max_length, vocab_size=size, position_offset=0, pad_token_id=0
+            max_position_embeddings=max_length,
+            vocab_size=size,
+            position_offset=0,
+            pad_token_id=0,
+            task_head=None,
+            num_outputs=size,
         )
         self.shapes: list[tuple[int, int, int]] = []
         self._liked = np.zeros(size)

@@ -27,8 +27,8 @@ from mlm.backend.devices import choose_device
 from mlm.checkpoint.families import encoder_config_of, new_config
 from mlm.model.encoder import MaskedLM
 from mlm.training.config import TrainingConfig
-from mlm.training.step import Learner
 from mlm.training.step.optimizer import make_optimizer
+from tests.support.learners import masked_lm_learner
 
 ROWS, LENGTH, SLOTS, VOCABULARY = 32, 128, 20, 512
 SHAPE = {
@@ -77,7 +77,7 @@ def lower_step(family: str, optim: str, micro_batches: int, device) -> dict:
     config = new_config(family, **SHAPE, **SETTINGS.get(family, {}))
     model = MaskedLM(encoder_config_of(config), dtype=device.policy)
     model.build()
-    learner = Learner(model, micro_batches)
+    learner = masked_lm_learner(model, micro_batches)
     optimizer = make_optimizer(TrainingConfig(optim=optim), 10)
     learner.compile_for_training(optimizer, jit_compile=True)
     data = batch()

@@ -127,14 +127,14 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     from mlm.checkpoint.weights import variables_by_name
     from mlm.evaluation.evaluator import Evaluator
     from mlm.training.config import TrainingConfig
-    from mlm.training.step import Learner
     from mlm.training.step.dataset import TrainingDataset
     from mlm.training.step.optimizer import make_optimizer
+    from tests.support.learners import masked_lm_learner
 
     poisoned, shorter = changes.pop("poisoned", None), changes.pop("shorter", False)
     with device.scope():
         start = read_checkpoint(folder, dtype=device.policy)
-        learner = Learner(start.model, parts)
+        learner = masked_lm_learner(start.model, parts)
         optimizer = make_optimizer(
             TrainingConfig(**(SETTINGS | changes)),
             STEPS,
@@ -144,7 +144,7 @@ def train_on(device, folder: str, parts: int = 1, **changes) -> dict:
     batches, losses, compiled = Batches(len(start.tokenizer), poisoned, shorter), [], []
     for step in range(STEPS):
         steps = make_input_pipeline(TrainingDataset(batches, step, step + 1))
-        losses += learner.fit(steps, verbose=0, shuffle=False).history["cross_entropy"]
+        losses += learner.fit(steps, verbose=0, shuffle=False).history["mean_loss"]
         compiled.append(len(COMPILATIONS))
     evaluator = Evaluator(start.model, held_out(start.tokenizer), jit_compile=device.jit_compile)
     return {

@@ -10,10 +10,10 @@ import pytest
 from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.checkpoint.families import encoder_config_of
 from mlm.model.encoder import MaskedLM
-from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
 from tests.checkpoint.test_families import small_config
 from tests.data.test_dynamic_padding import ONE_SIZE, line_by_line
+from tests.support.learners import masked_lm_learner
 from tests.support.sweeps import slow
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -26,7 +26,7 @@ def train(micro_batches: int, lengths: Sequence[int] | None, jit_compile: bool) 
     config = encoder_config_of(small_config("bert", initializer_range=0.1, **NO_DROPOUT))
     model = MaskedLM(config)
     model.build()
-    learner = Learner(model, micro_batches)
+    learner = masked_lm_learner(model, micro_batches)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
     batches = line_by_line(config.vocab_size, lengths)
     learner.fit(make_input_pipeline(TrainingDataset(batches, 0, STEPS)), verbose=0, shuffle=False)

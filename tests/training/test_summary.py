@@ -50,7 +50,7 @@ def test_the_table_has_what_was_found_and_what_was_changed(
         "12, resumed at step 5; evaluated every 500 steps and at the end",
         "float32 (as requested)",
         "a state every 500 steps settings",  # not by minutes
-        "--line_by_line, --max_seq_length 48, --max_steps 12, --precision fp32, --save_minutes 0",
+        "--max_seq_length 48, --line_by_line, --max_steps 12, --precision fp32, --save_minutes 0",
     ):
         assert part in shown, shown
     shown = " ".join(settings_table(prepared).split())

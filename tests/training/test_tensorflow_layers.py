@@ -14,6 +14,7 @@ from mlm.training.step.dataset import TrainingDataset
 from mlm.training.step.tensorflow_layers import SharedLayerGraphs
 from tests.checkpoint.test_families import small_config
 from tests.data.test_dynamic_padding import ONE_SIZE, line_by_line
+from tests.support.learners import masked_lm_learner
 from tests.support.sweeps import slow
 
 STEPS = 3
@@ -27,7 +28,7 @@ def train(family: str, *, shared: bool, frozen: int = 0, policy: str = "float32"
     model = MaskedLM(config, dtype=policy)
     model.build()
     model.freeze_lower_layers(frozen)
-    learner = Learner(model)
+    learner = masked_lm_learner(model)
     if not shared:
         model.call_layer = lambda layer, x, **arguments: layer(x, **arguments)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)

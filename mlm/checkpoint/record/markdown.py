@@ -7,6 +7,8 @@ MARKDOWN_SIGNS = re.compile(
     r"[\\`*_<&~$]|(?<=\])\("
 )  # characters with a meaning in Markdown or HTML
 
+BACKTICKS = re.compile("`+")
+
 
 def section(title: str, *parts: str) -> str:
     """Return a section of the parts that are not empty; "" if all are."""
@@ -28,6 +30,24 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def escape_markdown(text: str) -> str:
     """Return a text that Markdown shows as it is: `<mask>` would be a tag, `*` an emphasis."""
     return MARKDOWN_SIGNS.sub(r"\\\g<0>", text)
+
+
+def code(text: str) -> str:
+    """Return a text as a code span, which Markdown shows as it is."""
+    fence = _fence(text, 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+
+
+def code_block(language: str, text: str) -> str:
+    """Return lines of code as a fenced block, which no line of theirs ends."""
+    fence = _fence(text, 3)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """Return more backticks than a text has in a row, and at least as many as given."""
+    longest = max(map(len, BACKTICKS.findall(text)), default=0)
+    return "`" * max(least, longest + 1)
 
 
 def format_value(value: object, style: str) -> str:

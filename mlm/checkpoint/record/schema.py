@@ -8,6 +8,7 @@ from types import EllipsisType
 from typing import Any, TypeAlias, TypeGuard
 
 from mlm.checkpoint.strict_json import has_lone_surrogate
+from mlm.checkpoint.task import PROBLEM_TYPES
 
 # A mapping has the shape of each field, `...` standing for any other name; a list has the shape of
 # all its entries; a function returns whether a plain value is allowed.
@@ -37,6 +38,16 @@ def is_setting(value: object) -> bool:
     return value is None or all(type(v) is bool or is_number(v) or is_text(v) for v in values)
 
 
+def is_flag(value: object) -> bool:
+    """Return whether a value is true or false."""
+    return type(value) is bool
+
+
+def is_problem_type(value: object) -> bool:
+    """Return whether a value is a problem type of a Task."""
+    return isinstance(value, str) and value in PROBLEM_TYPES
+
+
 def is_point(value: object) -> bool:
     """Return whether a value is a point of a curve: [step, loss]."""
     return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
@@ -46,17 +57,27 @@ FIGURES: Fields = dict.fromkeys(("loss", "perplexity", "top1", "top5"), is_numbe
 COUNTED: Fields = {**FIGURES, "num_tokens": is_count, "num_words": is_count}
 EXAMPLE: Fields = {"text": is_text, "output": [{...: is_setting}]}
 DOCUMENTS: Fields = {"documents": is_count, "tokens": is_count}
+LABELLED: Fields = {**DOCUMENTS, "cut_texts": is_count, "labels": {...: is_count}}
+TASK: Fields = {
+    "problem_type": is_problem_type,
+    "labels": [is_text],
+    "truncation": is_text,
+    "max_seq_length": is_count,
+    "is_of_pairs": is_flag,
+}
 SOURCE: Fields = {"name": is_text, "size": is_count, "sha256": is_text}
 TRAINING: Fields = {
     "config": {...: is_setting},
     "base_model": {"repo_id": is_text, "commit": is_text},
     "corpus": {
         "fingerprint": is_text,
-        "counts": {"train": DOCUMENTS, "validation": DOCUMENTS},
+        "counts": {"train": LABELLED, "validation": LABELLED, "test": LABELLED},
         "made_from": {"sources": {...: [SOURCE]}},
         "report_line": is_text,
     },
-    "metrics": {"before": COUNTED, "after": COUNTED},
+    "task": TASK,
+    "recipe": {...: is_setting},
+    "metrics": {"before": COUNTED, "after": COUNTED, "measured_on": is_text},
     "loss_curve": [is_point],
     "validation_curve": [is_point],
     "tokens_per_second": is_number,

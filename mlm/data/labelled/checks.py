@@ -75,7 +75,7 @@ def words_error(problem_type: str, *, has_words: bool) -> CorpusError:
 def check_classes(texts: LabelledTexts, side: str) -> None:
     """Raise CorpusError if labels look like ids, there is one class, or one has too few examples.
 
-    The last applies to training only: what is measured may be rare.
+    Ids and rare classes are looked for in training only: others have its labels, and may be rare.
     """
     match texts.task.problem_type:
         case "regression":
@@ -83,7 +83,8 @@ def check_classes(texts: LabelledTexts, side: str) -> None:
             return
         case "single_label_classification":
             counts = Counter(texts.labels)
-            _check_not_ids(counts, len(texts), texts)
+            if side == "training":
+                _check_not_ids(counts, len(texts), texts)
         case _:
             counts = Counter(chain.from_iterable(map(set, texts.labels)))
     is_single = texts.task.problem_type == "single_label_classification"

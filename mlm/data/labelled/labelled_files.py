@@ -31,7 +31,8 @@ from mlm.data.labelled.problem_types import (
     similar_names,
 )
 from mlm.data.labelled.tags import to_bio
-from mlm.data.texts.cleaning import EncodingCheck, clean_text, clean_whole
+from mlm.data.texts.clean_text import clean_text
+from mlm.data.texts.cleaning import EncodingCheck, clean_whole
 from mlm.data.texts.csv_rows import Note
 from mlm.data.texts.text_column import Chosen, Columns, Row
 from mlm.data.texts.text_files import expand_files, has_encoding, read_columns

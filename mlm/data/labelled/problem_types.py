@@ -23,6 +23,7 @@ from mlm.errors import CorpusError
 
 SEPARATOR = "|"  # between the labels of a text
 _MISSING = {"", "nan", "NaN", "<NA>"}  # as pandas writes a missing value; "NA" may be a class
+_WHOLE = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 # The name of a class, its names, or a number.
@@ -82,7 +83,7 @@ def read_labels(raws: Sequence[Any], problem_type: ProblemType) -> list[Any]:
         return [list(dict.fromkeys(_names_of(raw))) for raw in raws]
     numbers = [_as_number(raw) for raw in raws]
     if all(number is not None and number.is_integer() for number in numbers):
-        return [str(int(number or 0)) for number in numbers]
+        return [_whole_number_of(raw) for raw in raws]
     return [_name_of(raw) for raw in raws]
 
 
@@ -101,7 +102,7 @@ def label_names(problem_type: ProblemType, labels: Sequence[Any], column: str) -
 def order_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return each name once, whole numbers by their value, others alphabetically."""
     distinct = sorted(set(names))
-    if all(re.fullmatch(r"-?\d+", name) for name in distinct):
+    if all(_WHOLE.fullmatch(name) for name in distinct):
         distinct.sort(key=int)
     return tuple(distinct)
 
@@ -122,6 +123,13 @@ def _as_number(raw: object) -> float | None:
     if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()):
         return float(raw)
     return None
+
+
+def _whole_number_of(raw: object) -> str:
+    """Return a whole number as it is written; 1.0, as pandas writes it beside a gap, is 1."""
+    if isinstance(raw, str) and _WHOLE.fullmatch(raw.strip()):
+        return raw.strip()
+    return str(int(_as_number(raw) or 0))
 
 
 def _number_of(raw: object) -> float:

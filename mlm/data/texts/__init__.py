@@ -9,7 +9,8 @@ csv_dialect.py         find separator and quotes of a table; csv_rows.py reads i
 text_column.py         choose the column that holds the texts
 html_markup.py         remove HTML
 long_documents.py      cut a book in one line into documents
-cleaning.py            remove mark-up, control characters and duplicates: read_texts
+clean_text.py          one text without mark-up and control characters
+cleaning.py            the texts of files, clean and without duplicates: read_texts
 seen_texts.py          remember the texts of a pass on disk
 text_report.py         counts and notes for the user
 choices.py             values of the settings of reading

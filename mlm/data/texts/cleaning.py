@@ -11,16 +11,14 @@ million rows take no more memory than ten thousand (scripts/benchmarks/memory_of
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from mlm.data.texts.choices import CLEAN_HTML, ENCODING_ERRORS
+from mlm.data.texts.clean_text import clean_text
 from mlm.data.texts.encodings import Codec
-from mlm.data.texts.html_markup import has_escaped_tag, remove_html
+from mlm.data.texts.html_markup import has_escaped_tag
 from mlm.data.texts.long_documents import parts_of
 from mlm.data.texts.seen_texts import SeenTexts, text_digest
 from mlm.data.texts.text_files import expand_files, has_columns, has_encoding, read_rows
@@ -28,36 +26,6 @@ from mlm.data.texts.text_report import TextReport
 from mlm.errors import CorpusError
 
 CLEANING_VERSION = 3  # raise it if results of clean_text change: stores are then rebuilt
-
-# Control characters, byte order marks, and lone surrogates, which cannot be encoded.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
-
-
-class CleanText(NamedTuple):
-    """A clean text, whether it had HTML, and the control characters that it had."""
-
-    text: str
-    had_html: bool
-    control_characters: str
-
-
-def clean_text(text: str, clean_html: str = "auto") -> CleanText:
-    """Return the text as one line of plain characters in Unicode form NFC.
-
-    NFC gives `é` and `e` plus combining accent one encoding, so that a text cannot be in the
-    training split in one and in the validation split in the other.
-
-    Args:
-        text: as it was read.
-        clean_html: "auto", "yes" or "no"; see html_markup.py.
-    """
-    plain = remove_html(text, clean_html)
-    had_html = plain != text
-    plain, removed = " ".join(plain.split()), ""
-    if not plain.isprintable():
-        removed = "".join(_UNPRINTABLE.findall(plain)).replace("\ufeff", "")
-        plain = " ".join(_UNPRINTABLE.sub("", plain).split())
-    return CleanText(unicodedata.normalize("NFC", plain), had_html, removed)
 
 
 @dataclass(frozen=True)

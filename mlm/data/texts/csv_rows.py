@@ -183,8 +183,10 @@ class _Table:
         self._rows.add(cells)
         if not self.dialect.escape:
             self._counts["backslash"] += sum('\\"' in text for text in texts)
-        rows = zip(*(cells[column] for column in columns), strict=True)
-        yield from (row for at, row in enumerate(rows) if at not in repeated)
+        rows: Iterator[Row] = zip(*(cells[column] for column in columns), strict=True)
+        if repeated:
+            rows = (row for at, row in enumerate(rows) if at not in repeated)
+        yield from rows
 
     def _repeated_headers(self, cells: list[list[str]], column: int) -> Iterator[int]:
         name = self.header[column]

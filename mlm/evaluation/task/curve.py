@@ -1,12 +1,14 @@
 """A learning curve: the score of several systems by the number of labels they were trained on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from mlm.checkpoint.record.schema import is_count, is_number, is_text
 from mlm.errors import CheckpointError
+from mlm.evaluation.task.metric_names import SHARES, TITLES
 from mlm.evaluation.task.seeds import Spread, spread_of
 
 
@@ -82,7 +84,8 @@ class Curve:
         """
         try:
             points = tuple(_point(each) for each in record["points"])
-            return cls(_checked(record["metric"], str), points, tuple(record["systems"]))
+            _check_metric(record["metric"], points)
+            return cls(record["metric"], points, tuple(record["systems"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"the record of a learning curve cannot be read ({type(error).__name__}: {error}); "
@@ -90,19 +93,18 @@ class Curve:
             ) from None
 
 
+def _check_metric(metric: str, points: Iterable[CurvePoint]) -> None:
+    """Raise ValueError if the metric is not known, or the scores are not of its range."""
+    if metric not in TITLES:
+        raise ValueError(f"metric is {metric!r}")
+    if metric in SHARES and not all(0 <= point.score <= 1 for point in points):
+        raise ValueError(f"the {metric} of a point is not between 0 and 1")
+
+
 def _point(record: Mapping[str, Any]) -> CurvePoint:
-    labels = _checked(record["labels"], int)
-    if labels < 0:
-        raise ValueError(f"{labels} labels")
-    return CurvePoint(
-        _checked(record["system"], str),
-        labels,
-        _checked(record["seed"], int),
-        float(_checked(record["score"], float, int)),
-    )
-
-
-def _checked(value: Any, *kinds: type) -> Any:
-    if type(value) not in kinds:
-        raise TypeError(f"{value!r} is not a {kinds[0].__name__}")
-    return value
+    system, labels, seed, score = (record[name] for name in ("system", "labels", "seed", "score"))
+    if not is_text(system) or not is_count(labels) or labels < 0 or not is_count(seed):
+        raise ValueError(f"a point of {system!r} with {labels!r} labels and seed {seed!r}")
+    if not is_number(score):
+        raise ValueError(f"the score {score!r} of {system!r}")
+    return CurvePoint(system, labels, seed, float(score))

@@ -1,13 +1,17 @@
 """McNemar's test: whether two models differ on the same texts by more than chance."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlm.backend.startup import prepare_scipy
+from mlm.errors import CheckpointError
 
 FEW = 25  # texts on which exactly one model is right, below which the test is exact
 CLEAR = 0.05
+MOST = 2**53  # texts in a record
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,24 @@ class McNemar:
     only_before: int
     only_after: int
     p: float
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "McNemar":
+        """Return the test that a record has; the record may be a stranger's.
+
+        Raises:
+            CheckpointError: The record does not have its form.
+        """
+        counts = [record.get(name) for name in ("only_before", "only_after")]
+        p = record.get("p")
+        if not all(type(count) is int and 0 <= count < MOST for count in counts) or not (
+            isinstance(p, float | int) and 0 <= p <= 1
+        ):
+            raise CheckpointError(
+                "the record of McNemar's test cannot be read; expected only_before, only_after and "
+                "p: draw the curve again"
+            )
+        return cls(record["only_before"], record["only_after"], float(p))
 
     def line(self, before: str = "before", after: str = "after") -> str:
         """Return the test in one line for people."""

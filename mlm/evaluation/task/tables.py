@@ -64,16 +64,16 @@ def _metrics_table(figures: TaskFigures) -> Table:
         ends = figures.intervals.get(name)
         unit = " %" if name in SHARES else ""
         interval = format_range(name, *ends) + unit if ends else NO_VALUE
-        rows.append([_title(figures, name), format_metric(name, value), interval])
+        rows.append([metric_title(figures, name), format_metric(name, value), interval])
     header = ["", "value", "95 % interval"]
     return Table(f"Figures of {figures.count()}", header, rows, num_names=1)
 
 
-def _title(figures: TaskFigures, name: str) -> str:
+def metric_title(figures: TaskFigures, name: str) -> str:
     """Return a metric's title; the F1 of two labels says which one it is of."""
     title = TITLES.get(name, name)
     is_of_second = name == "f1" and figures.problem_type == "single_label_classification"
-    return f"{title} of {figures.labels[1]}" if is_of_second else title
+    return f"{title} of {printable(figures.labels[1])}" if is_of_second else title
 
 
 def _label_table(figures: TaskFigures) -> Table:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from mlm.checkpoint.record.schema import is_count, is_number, is_text
 from mlm.checkpoint.task import PROBLEM_TYPES, ProblemType
 from mlm.errors import CheckpointError
 from mlm.evaluation.task.intervals import Interval
@@ -158,7 +159,7 @@ def _from_dict(record: Mapping[str, Any]) -> TaskFigures:
         raise ValueError(f"problem_type is {record['problem_type']!r}")
     labels = tuple(_text(label) for label in record["labels"])
     intervals = record.get("intervals", {}).items()
-    return TaskFigures(
+    figures = TaskFigures(
         problem_type=cast(ProblemType, record["problem_type"]),
         labels=labels,
         num_examples=_count(record["num_examples"]),
@@ -168,6 +169,22 @@ def _from_dict(record: Mapping[str, Any]) -> TaskFigures:
         per_label=tuple(_label_figures(each) for each in record.get("per_label", ())),
         confusion_cells=tuple(_cell(each, len(labels)) for each in record["confusion_cells"]),
     )
+    _check_single_label(figures)
+    return figures
+
+
+def _check_single_label(figures: TaskFigures) -> None:
+    """Raise ValueError if the parts of a single-label task do not fit; tables rely on that."""
+    if figures.problem_type != "single_label_classification":
+        if figures.confusion_cells:
+            raise ValueError(f"a confusion matrix of a {figures.problem_type}")
+        return
+    if "f1" in figures.metrics and len(figures.labels) != 2:
+        raise ValueError(f"the F1 of one label among {len(figures.labels)}")
+    support = {each.label: each.support for each in figures.per_label}
+    for label, _, count in figures.confusion_cells:
+        if not 1 <= count <= support[figures.labels[label]]:
+            raise ValueError(f"{count} texts of a label in one cell of the confusion matrix")
 
 
 def _label_figures(record: Mapping[str, Any]) -> LabelFigures:
@@ -190,7 +207,7 @@ def _cell(cell: object, num_labels: int) -> tuple[int, int, int]:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
+    if not is_text(value):
         raise TypeError(f"{value!r} is not a text")
     return value
 
@@ -200,12 +217,12 @@ def _optional(value: object) -> float | None:
 
 
 def _number(value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(cast(float, value)):
+    if not is_number(value):
         raise TypeError(f"{value!r} is not a finite number")
-    return float(cast(float, value))
+    return float(value)
 
 
 def _count(value: object) -> int:
-    if type(value) is not int or value < 0:
+    if not is_count(value) or value < 0:
         raise TypeError(f"{value!r} is not a count")
     return value

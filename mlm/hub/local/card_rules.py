@@ -11,6 +11,7 @@ from typing import Any
 DATASET = re.compile(r"(?:[\w-]+/)?[\w.-]+", re.ASCII)
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?|code|multilingual")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.+_-]*")
+RELATION = re.compile(r"adapter|finetune|merge|quantized")
 MODEL_INDEX = "model-index"
 
 Metadata = Mapping[str, object]
@@ -87,6 +88,7 @@ _RULES: tuple[Rule, ...] = (
     _name_rule("language", LANGUAGE),
     _name_rule("datasets", DATASET),
     _name_rule("base_model", DATASET),
+    _name_rule("base_model_relation", RELATION),
     _name_rule("pipeline_tag", IDENTIFIER),
     _name_rule("library_name", IDENTIFIER),
     _name_rule("metrics", IDENTIFIER),

@@ -3,8 +3,14 @@
 import logging
 from pathlib import Path
 
+from mlm.backend.startup import without_scikit_learn
 from mlm.checkpoint.families import family_of
 from mlm.checkpoint.folder import OpenCheckpoint, open_checkpoint, with_weights
+from mlm.checkpoint.task_checkpoint import (
+    OpenTaskCheckpoint,
+    open_task_checkpoint,
+    with_task_weights,
+)
 from mlm.errors import CheckpointError, ConfigError, UnsupportedError
 from mlm.inference.engines import litert
 from mlm.inference.engines.engine import Engine
@@ -34,21 +40,53 @@ def open_with_engine(
         CheckpointError: the folder is not whole, or `litert` does not support it.
         ConfigError: an unknown engine or dtype.
     """
+    _check(engine, dtype)
+    opened = open_checkpoint(folder)
+    if (fast := _fast_engine(opened, engine, dtype, cache)) is not None:
+        return opened, fast
+    with without_scikit_learn():
+        loaded = with_weights(opened)
+    return loaded, KerasEngine(loaded.model)
+
+
+def open_task_with_engine(
+    folder: str | Path,
+    engine: str = "auto",
+    dtype: litert.DType = "float32",
+    cache: Path | None = None,
+) -> tuple[OpenTaskCheckpoint, Engine]:
+    """Open the folder of a classifier, and an engine that runs it; as `open_with_engine`."""
+    _check(engine, dtype)
+    opened = open_task_checkpoint(folder)
+    if (fast := _fast_engine(opened, engine, dtype, cache)) is not None:
+        return opened, fast
+    with without_scikit_learn():
+        loaded = with_task_weights(opened)
+    return loaded, KerasEngine(loaded.model)
+
+
+def _fast_engine(
+    opened: OpenCheckpoint, engine: str, dtype: litert.DType, cache: Path | None
+) -> Engine | None:
+    """Return LiteRT's engine, or None for that of Keras; see `open_with_engine`."""
+    if engine == "keras":
+        return None
+    try:
+        return _open_litert(opened, dtype, cache)
+    except UnsupportedError as error:
+        if engine == "litert":
+            raise CheckpointError(
+                f"LiteRT cannot answer for {str(opened.folder)!r}: {error}; use the engine keras"
+            ) from None
+        logger.info("Keras answers for %s: LiteRT cannot, %s", opened.folder, error)
+        return None
+
+
+def _check(engine: str, dtype: str) -> None:
+    """Raise ConfigError for an unknown engine or dtype."""
     check_engine(engine)
     if dtype not in litert.DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(litert.DTYPES)}")
-    opened = open_checkpoint(folder)
-    if engine != "keras":
-        try:
-            return opened, _open_litert(opened, dtype, cache)
-        except UnsupportedError as error:
-            if engine == "litert":
-                raise CheckpointError(
-                    f"LiteRT cannot answer for {str(folder)!r}: {error}; use the engine keras"
-                ) from None
-            logger.info("Keras answers for %s: LiteRT cannot, %s", folder, error)
-    loaded = with_weights(opened)
-    return loaded, KerasEngine(loaded.model)
 
 
 def check_engine(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Engine: the interface between a Predictor and the library that runs the model."""
+"""Engine: the interface between a Predictor or Classifier and the library that runs the model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -12,11 +12,14 @@ class Question(NamedTuple):
     """An encoded text and the positions to predict.
 
     input_ids: what the model reads, special tokens included.
-    positions: the target positions; logits are computed there only.
+    positions: the target positions; logits are computed there only. A classifier of whole texts
+        has its logits at position 0.
+    second_start: of a pair of texts, the position from which tokens are of type 1.
     """
 
     input_ids: list[int]
     positions: list[int]
+    second_start: int | None = None
 
 
 class Engine(Protocol):
@@ -33,7 +36,7 @@ class Engine(Protocol):
     kind: str
 
     def logits(self, questions: Sequence[Question]) -> list[np.ndarray]:
-        """Return (positions, V) float32 for each question.
+        """Return (positions, V) float32 for each question; V is `config.num_outputs`.
 
         No question has more tokens than the model reads; see `Predictor.check_length`.
         """

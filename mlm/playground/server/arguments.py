@@ -12,6 +12,7 @@ from typing import Any
 
 from mlm.playground.server.limits import (
     CALL_PATH,
+    CLASSIFY,
     ENDPOINTS,
     App,
     Message,
@@ -96,7 +97,7 @@ def _called_endpoint(scope: Scope) -> str | None:
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
     call = CALL_PATH.fullmatch(api_path(scope) or "")
-    return call["name"] if call and call["name"] in ENDPOINTS else None
+    return call["name"] if call and call["name"] in (*ENDPOINTS, CLASSIFY) else None
 
 
 def _parameters_of(scope: Scope, name: str) -> Sequence[Parameter]:

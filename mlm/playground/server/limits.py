@@ -32,6 +32,7 @@ MAX_VISITORS = 10_000  # with a bucket in memory
 # up to 200 questions.
 COSTS = {"/upload": 6, "/call/batch": 5, "/run/batch": 5}
 ENDPOINTS = ("fill_mask", "compare", "score", "batch")
+CLASSIFY = "classify"  # the endpoint of a page with a classifier
 UNNAMED_ENDPOINT = "predict"  # the name under which the page calls its events by number
 CALL_PATH = re.compile(r"/(call|run|api)(/v2)?/(?P<name>[^/]+)(/.*)?")  # a call, or its answer
 
@@ -126,16 +127,16 @@ class RateLimit:
 class AddressCheck:
     """Middleware that answers 404 for an unknown endpoint and 414 for a query that is too long."""
 
-    def __init__(self, app: App):
-        self.app = app
+    def __init__(self, app: App, endpoints: Sequence[str] = ENDPOINTS):
+        self.app, self.endpoints = app, endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it with status 404 or 414."""
         call = CALL_PATH.fullmatch(api_path(scope) or "") if scope["type"] == "http" else None
         if len(scope.get("query_string", b"")) > MAX_QUERY:
             await refuse(send, 414, "This address is too long: open the page without its query.")
-        elif call and call["name"] not in (*ENDPOINTS, UNNAMED_ENDPOINT):
-            names = ", ".join(f"/{name}" for name in ENDPOINTS)
+        elif call and call["name"] not in (*self.endpoints, UNNAMED_ENDPOINT):
+            names = ", ".join(f"/{name}" for name in self.endpoints)
             message = f"This page has no endpoint with that name; the endpoints are {names}."
             await refuse(send, 404, message)
         else:

@@ -9,7 +9,11 @@ Parts that are absent from those files, or have another shape, are left out of t
     front_matter.py   the metadata, which the Hub reads
     figures.py        the sections of measured figures
     origin.py         the sections on texts, recipe and run
+    model_facts.py    a model's shape and origin in sentences
+    names.py          the names that a card has for its model
     sections.py       all sections, in order
+    task/             the card of a classifier
+    kinds.py          the content of a card, by the kind of the checkpoint
     card.py           write_model_card, name_model_card, add_measurements
 """
 

@@ -8,14 +8,10 @@ from pathlib import Path
 
 from mlm.backend.atomic_files import replace_file
 from mlm.checkpoint.folder import read_training
-from mlm.checkpoint.record.curve_svg import curve_picture
-from mlm.checkpoint.record.reading import config_of, mask_token_of
 from mlm.errors import CheckpointError
 from mlm.hub.pull import BUNDLED_FOLDER, DEMO
-from mlm.training.card.figures import PICTURE
-from mlm.training.card.front_matter import front_matter
-from mlm.training.card.sections import Names, all_sections
-from mlm.training.card.training_json import TrainingJson, read_training_json
+from mlm.training.card.kinds import Card, card_of
+from mlm.training.card.names import Names
 
 # Sentences of cards that version 0.1 wrote, and how they are written now. A card of before is as
 # little edited as one of today.
@@ -28,13 +24,13 @@ SINCE_0_1 = {
     "| of these passed over |": "| non-finite steps skipped |",
 }
 PAGE_SINCE_0_1 = re.compile(r"`MLM_MODEL=(\S+) python app\.py`")  # is `mlm serve NAME` now
-LOADED_BY = re.compile(r'pipeline\("fill-mask", model="([^"\n]+)"(?:, revision="([^"\n]+)")?\)')
+LOADED_BY = re.compile(r'pipeline\("[a-z-]+", model="([^"\n]+)"(?:, revision="([^"\n]+)")?')
 
 
 def write_model_card(
     folder: str | Path, repo_id: str | None = None, revision: str | None = None
 ) -> None:
-    """Write README.md into a checkpoint folder, and the picture of its loss curve beside it.
+    """Write README.md into a checkpoint folder, and the pictures that it shows beside it.
 
     Args:
         folder: Folder with config.json, and training.json and tokenizer_config.json if present.
@@ -45,17 +41,15 @@ def write_model_card(
         CheckpointError: The card cannot be written.
     """
     folder = Path(folder)
-    names, training = _names(folder, repo_id, revision), read_training_json(folder)
-    with _disk_errors(folder / PICTURE):
-        picture = curve_picture(
-            training.get("loss_curve", []), training.get("validation_curve", [])
-        )
-        if picture:
-            replace_file(folder / PICTURE, picture)
-        else:  # one of an earlier checkpoint may be there
-            (folder / PICTURE).unlink(missing_ok=True)
+    names, card = _names(folder, repo_id, revision), card_of(folder)
+    for name, picture in card.pictures().items():
+        with _disk_errors(folder / name):
+            if picture:
+                replace_file(folder / name, picture)
+            else:  # one of an earlier checkpoint may be there
+                (folder / name).unlink(missing_ok=True)
     with _disk_errors(folder / "README.md"):
-        replace_file(folder / "README.md", _card(folder, names, training))
+        replace_file(folder / "README.md", _text(card, names))
 
 
 def name_model_card(folder: str | Path, repo_id: str, revision: str | None = None) -> None:
@@ -80,16 +74,14 @@ def _is_edited(folder: Path) -> bool:
     for before, now in SINCE_0_1.items():
         card = card.replace(before, now)
     card = PAGE_SINCE_0_1.sub(r"`mlm serve \1`", card)
-    found, training = LOADED_BY.search(card), read_training_json(folder)
+    found, current = LOADED_BY.search(card), card_of(folder)
     possible = [_names(folder, *name) for name in ((), found.groups() if found else ())]
-    return card not in [_card(folder, names, training) for names in possible]
+    return card not in [_text(current, names) for names in possible]
 
 
-def _card(folder: Path, names: Names, training: TrainingJson) -> str:
-    config, mask_token = config_of(folder), mask_token_of(folder)
-    sections = all_sections(folder, names, training, config, mask_token or "[MASK]")
-    body = "\n\n".join([f"# {names.title}", *filter(None, sections)])
-    return f"{front_matter(names.title, training, config, mask_token)}\n{body}\n"
+def _text(card: Card, names: Names) -> str:
+    body = "\n\n".join([f"# {names.title}", *filter(None, card.sections(names))])
+    return f"{card.front_matter(names)}\n{body}\n"
 
 
 def _names(folder: Path, repo_id: str | None = None, revision: str | None = None) -> Names:

@@ -18,6 +18,7 @@ ORDER = (
     "pipeline_tag",
     "mask_token",
     "base_model",
+    "base_model_relation",
     "datasets",
     "metrics",
     "tags",
@@ -37,8 +38,6 @@ def front_matter(
         config: The content of config.json.
         mask_token: The tokenizer's mask token.
     """
-    import yaml
-
     stated = stated_facts(training)
     model_type = config.get("model_type")
     results = evaluation_results(training, stated.datasets)
@@ -50,17 +49,25 @@ def front_matter(
         library_name="transformers",
         pipeline_tag="fill-mask",
         mask_token=mask_token or None,
-        base_model=_base_model(training),
+        base_model=base_model_in(training),
         datasets=list(stated.datasets) or None,
         metrics=metric_types(results) or None,
         tags=["fill-mask", "masked-lm", *([str(model_type)] if model_type else [])],
         widget=[_widget_example(example) for example in examples_in(training)] or None,
     )
+    return as_front_matter(metadata)
+
+
+def as_front_matter(metadata: Mapping[str, object]) -> str:
+    """Return metadata as YAML between two rules, in the fixed order."""
+    import yaml
+
     fields = {key: metadata[key] for key in ORDER if key in metadata}
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def _base_model(training: TrainingJson) -> str | None:
+def base_model_in(training: TrainingJson) -> str | None:
+    """Return the Hub id of the initial checkpoint, if there is one that the Hub accepts."""
     repo_id = training.get("base_model", {}).get("repo_id", "")
     return repo_id if DATASET.fullmatch(repo_id) else None
 

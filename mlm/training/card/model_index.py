@@ -33,14 +33,24 @@ def metric_types(results: Iterable[EvaluationResult]) -> list[str]:
 
 
 def _results_on_held_out(training: TrainingJson, dataset_type: str) -> list[EvaluationResult]:
-    own = source_names(training, "validation")
-    names = ", ".join(own or source_names(training, "train")) or "texts"
-    dataset: EvaluatedDataset = {
-        "dataset_type": dataset_type,
-        "dataset_name": names if own else f"held-out documents of {names}",
-        "dataset_split": "validation",
-    }
+    dataset = dataset_of_side(training, "validation", dataset_type, "documents")
     return _results(dataset, training.get("metrics", {}).get("after", {}), "token")
+
+
+def dataset_of_side(
+    training: TrainingJson, side: str, dataset_type: str, documents: str
+) -> EvaluatedDataset:
+    """Return how the metadata name the texts of a side: by their files, or as held out of others.
+
+    documents: The word for the texts.
+    """
+    own = source_names(training, side)
+    names = ", ".join(own or source_names(training, "train")) or "texts"
+    return {
+        "dataset_type": dataset_type,
+        "dataset_name": names if own else f"held-out {documents} of {names}",
+        "dataset_split": side,
+    }
 
 
 def _results_on_files(record: EvaluationRecord) -> list[EvaluationResult]:

@@ -4,33 +4,42 @@ import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
 
-from mlm.checkpoint.record.markdown import format_value, section, table
+from mlm.checkpoint.record.markdown import code, code_block, format_value, section, table
 from mlm.checkpoint.record.reading import public_name
 from mlm.training.card.stated import stated_facts
 from mlm.training.card.training_json import Corpus, TrainingJson
 from mlm.training.config import TrainingConfig
-from mlm.training.setting import default_of, settings_of
+from mlm.training.run_settings import RunSettings
+from mlm.training.setting import GROUPS, default_of, settings_of
 
 SHOWN_OF_HASH = 16  # hexadecimal digits; training.json has all
+# The order in which cards name the settings of a masked LM, before those that follow in any order
+# of their groups. It is fixed: a card with another one counts as edited.
+FIRST_SETTINGS = (
+    "train_file token_store validation_file validation_split_percentage text_column "
+    "encoding encoding_errors clean_html max_train_samples max_eval_samples "
+    "line_by_line group_by_length model_name_or_path model_revision model_type "
+    "config_overrides vocab_size tokenizer_type cased add_words_file suggest_words "
+    "freeze_layers max_seq_length mlm_probability final_mlm_probability "
+    "mask_replace_prob random_replace_prob whole_word_mask span_mask "
+)
 
 
 def data_section(training: TrainingJson) -> str:
     """Return the texts: data sets and licence, files, sizes, fingerprint."""
     corpus = training.get("corpus", {})
-    fingerprint = corpus.get("fingerprint")
     return section(
         "Data",
-        _datasets(training),
-        _files_table(corpus),
-        _sizes_table(corpus.get("counts", {})),
+        datasets_line(training),
+        files_table(corpus),
+        sizes_table(corpus.get("counts", {}), ("train", "validation"), "documents"),
         corpus.get("report_line", "").split("\n")[0],
-        f"Fingerprint of the corpus as it was cleaned and cut: `{fingerprint}`."
-        if fingerprint
-        else "",
+        fingerprint_line(corpus),
     )
 
 
-def _datasets(training: TrainingJson) -> str:
+def datasets_line(training: TrainingJson) -> str:
+    """Return the data sets on the Hub, and the licence of the texts."""
     stated = stated_facts(training)
     links = (f"[{name}](https://huggingface.co/datasets/{name})" for name in stated.datasets)
     datasets = f"Texts of {', '.join(links)}." if stated.datasets else ""
@@ -39,13 +48,22 @@ def _datasets(training: TrainingJson) -> str:
     return " ".join(filter(None, [datasets, licensed]))
 
 
-def _files_table(corpus: Corpus) -> str:
+def fingerprint_line(corpus: Corpus) -> str:
+    """Return the hash of the texts in a sentence; "" if there is none."""
+    fingerprint = corpus.get("fingerprint")
+    if not fingerprint:
+        return ""
+    return f"Fingerprint of the corpus as it was cleaned and cut: {code(fingerprint)}."
+
+
+def files_table(corpus: Corpus) -> str:
+    """Return the files that texts were read from; "" if none is known."""
     rows = [
         (
-            f"`{public_name(file['name'])}`",
+            code(public_name(file["name"])),
             side,
             format_value(file.get("size"), "{:,}"),
-            f"`{file['sha256'][:SHOWN_OF_HASH]}…`" if file.get("sha256") else "",
+            code(f"{file['sha256'][:SHOWN_OF_HASH]}…") if file.get("sha256") else "",
         )
         for side, files in corpus.get("made_from", {}).get("sources", {}).items()
         for file in files
@@ -54,13 +72,16 @@ def _files_table(corpus: Corpus) -> str:
     return table(["file", "given for", "bytes", "sha256"], rows) if rows else ""
 
 
-def _sizes_table(counts: Mapping[str, Mapping[str, int]]) -> str:
+def sizes_table(
+    counts: Mapping[str, Mapping[str, int]], sides: Iterable[str], documents: str
+) -> str:
+    """Return the numbers of texts and tokens by side; `documents` is the heading of the former."""
     rows = [
         (side, *(format_value(counts[side].get(key), "{:,}") for key in ("documents", "tokens")))
-        for side in ("train", "validation")
+        for side in sides
         if side in counts
     ]
-    return table(["", "documents", "tokens"], rows) if rows else ""
+    return table(["", documents, "tokens"], rows) if rows else ""
 
 
 def recipe_section(training: TrainingJson) -> str:
@@ -69,29 +90,60 @@ def recipe_section(training: TrainingJson) -> str:
     if not settings:
         return ""
     commit = training.get("base_model", {}).get("commit")
+    recipe = recipe_of(TrainingConfig, settings, commit)
+    places = {name: place for place, name in enumerate(FIRST_SETTINGS.split())}
+    ordered = sorted(recipe, key=lambda name: places.get(name, len(places)))
+    return command_section("mlm train", {name: recipe[name] for name in ordered})
+
+
+def recipe_of(
+    config_class: type[RunSettings], settings: Mapping[str, object], commit: str | None
+) -> dict[str, object]:
+    """Return the settings of a card's recipe: those that are not the default, without folders.
+
+    They are in the order of their groups.
+
+    Args:
+        config_class: The class of the settings.
+        settings: Their values by name; any may be absent.
+        commit: That of the initial checkpoint; None if it was not fetched from the Hub.
+    """
     if commit:  # the revision may have been a branch, which has moved since
         settings = {**settings, "model_revision": commit}
-    command = " \\\n    ".join(["mlm train", *_flags(settings)])
+    about, recipe = settings_of(config_class), {}
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    for name in sorted(about, key=lambda name: GROUPS.index(about[name].group)):
+        default = default_of(fields[name])
+        value = settings.get(name, default)
+        if value == default or not about[name].in_recipe:
+            continue
+        is_path = about[name].path is not None and value is not True
+        recipe[name] = _without_folders(value) if is_path else value
+    return recipe
+
+
+def _without_folders(value: object) -> object:
+    if isinstance(value, list):
+        return [public_name(str(each)) for each in value]
+    return public_name(str(value))
+
+
+def command_section(command: str, recipe: Mapping[str, object]) -> str:
+    """Return the section with a command and its settings."""
+    lines = " \\\n    ".join([command, *_flags(recipe)])
     return section(
-        "Recipe", "Settings that are not named have their defaults.", f"```sh\n{command}\n```"
+        "Recipe", "Settings that are not named have their defaults.", code_block("sh", lines)
     )
 
 
-def _flags(settings: Mapping[str, object]) -> Iterable[str]:
-    """Yield `--name value` for each setting that is not the default, without local folders."""
-    about = settings_of(TrainingConfig)
-    for field in dataclasses.fields(TrainingConfig):
-        default = default_of(field)
-        value = settings.get(field.name, default)
-        if value == default or not about[field.name].in_recipe:
-            continue
+def _flags(recipe: Mapping[str, object]) -> Iterable[str]:
+    """Yield `--name value` for each setting."""
+    for name, value in recipe.items():
         if value is True:
-            yield f"--{field.name}"
+            yield f"--{name}"
         else:
             values = value if isinstance(value, list) else [value]
-            is_path = about[field.name].path is not None
-            shown = (public_name(v) if is_path else v for v in map(str, values))
-            yield f"--{field.name} {shlex.join(shown)}"
+            yield f"--{name} {shlex.join(map(str, values))}"
 
 
 def run_section(training: TrainingJson) -> str:

@@ -5,47 +5,23 @@ summary, the usage and the limits.
 """
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlm.checkpoint.record.markdown import section
 from mlm.checkpoint.record.reading import public_name, words_of
 from mlm.training.card.figures import best_words_table, evaluations_section, figures_section
+from mlm.training.card.model_facts import family_phrase, origin_sentence, shape_sentence
+from mlm.training.card.names import Names
 from mlm.training.card.origin import data_section, recipe_section, run_section
 from mlm.training.card.stated import StatedFacts, stated_facts
 from mlm.training.card.training_json import TrainingJson, evaluations_in, examples_in
 
 SENTENCE = "I have watched this {} and it was awesome."  # for a card without examples
-SHAPE = (  # key of config.json, unit
-    ("num_hidden_layers", "layers"),
-    ("n_layers", "layers"),  # DistilBERT
-    ("hidden_size", "wide"),
-    ("dim", "wide"),  # DistilBERT
-    ("vocab_size", "entries in its vocabulary"),
-)
 CONTRASTS = (
     "The best words for sentences that differ in little. Where the answers differ, it took that "
     "from its texts, and carries it into whatever is built on it."
 )
-
-
-@dataclass(frozen=True)
-class Names:
-    """Names of a model on its card.
-
-    Attributes:
-        title: Title of the card.
-        transformers: Name that `transformers` loads it by.
-        ours: Name that this project loads it by.
-        revision: Branch that it is published on; None for the main one.
-    """
-
-    title: str
-    transformers: str
-    ours: str
-    revision: str | None = None
 
 
 def all_sections(
@@ -78,27 +54,15 @@ def all_sections(
 
 
 def _summary(folder: Path, training: TrainingJson, config: Mapping[str, object]) -> str:
-    shape = [f"{config[key]:,} {name}" for key, name in SHAPE if isinstance(config.get(key), int)]
-    size = _num_parameters(folder)
-    if size:
-        shape.append(f"{size:,} parameters")
-    family = f" of the {config['model_type']} family" if config.get("model_type") else ""
+    family = family_phrase(config)
     kind = f"A masked language model{family}: it says which words fit a gap in a sentence."
-    has = f"It has {', '.join(shape)}." if shape else ""
-    return " ".join(filter(None, [kind, has, _origin(training), _accuracy(training)]))
+    shape = shape_sentence(folder, config)
+    return " ".join(filter(None, [kind, shape, _origin(training), _accuracy(training)]))
 
 
 def _origin(training: TrainingJson) -> str:
-    base = training.get("base_model", {})
-    if repo_id := base.get("repo_id"):
-        page = f"https://huggingface.co/{repo_id}"
-        commit = base.get("commit")
-        at = f" at commit [`{commit[:12]}`]({page}/tree/{commit})" if commit else ""
-        return f"It was adapted from [{repo_id}]({page}){at}."
-    settings = training.get("config", {})
-    if settings.get("model_name_or_path"):
-        return f"It was adapted from `{public_name(str(settings['model_name_or_path']))}`."
-    return "It was trained from scratch on the texts below." if settings else ""
+    from_scratch = "It was trained from scratch on the texts below."
+    return origin_sentence(training, "adapted") or (from_scratch if training.get("config") else "")
 
 
 def _accuracy(training: TrainingJson) -> str:
@@ -189,15 +153,3 @@ def _limits_of_texts(training: TrainingJson, stated: StatedFacts) -> list[str]:
         "Its figures hold for texts like those it was measured on; others were not measured.",
     ]
     return [line for line in lines if line]
-
-
-def _num_parameters(folder: Path) -> int:
-    """Return the count of numbers in the weight files; 0 without any."""
-    from safetensors import safe_open
-
-    total = 0
-    for path in folder.glob("model*.safetensors"):
-        with safe_open(path, "numpy") as tensors:
-            names = tensors.keys()
-            total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
-    return total

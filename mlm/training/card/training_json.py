@@ -4,9 +4,10 @@ Any part may be absent: what a stranger's file has in another shape is dropped w
 """
 
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 from mlm.checkpoint.record import reading
+from mlm.checkpoint.task import ProblemType
 
 Figures = dict[str, float]  # loss, perplexity, top1, top5, num_tokens or num_words
 Setting = object  # None, bool, number, text, or a list of these
@@ -35,10 +36,10 @@ class MadeFrom(TypedDict, total=False):
 
 
 class Corpus(TypedDict, total=False):
-    """The texts; `counts` holds `documents` and `tokens` by side."""
+    """The texts; `counts` holds `documents` and `tokens` by side, of labelled texts more."""
 
     fingerprint: str
-    counts: dict[str, dict[str, int]]
+    counts: dict[str, dict[str, Any]]
     made_from: MadeFrom
     report_line: str
 
@@ -66,10 +67,22 @@ class EvaluationRecord(TypedDict, total=False):
     words: Figures
 
 
+class TaskJson(TypedDict, total=False):
+    """The task of a fine-tuning, and how its texts were read."""
+
+    problem_type: ProblemType
+    labels: list[str]
+    truncation: str
+    max_seq_length: int
+    is_of_pairs: bool
+
+
 class TrainingJson(TypedDict, total=False):
-    """The content of training.json."""
+    """The content of training.json; `task` and `recipe` are of fine-tunings."""
 
     config: dict[str, Setting]
+    task: TaskJson
+    recipe: dict[str, Setting]
     base_model: BaseModel
     corpus: Corpus
     metrics: Metrics

@@ -88,15 +88,17 @@ def make_optimizer(
     config: RunSettings,
     total_steps: int,
     *,
+    learning_rate: float | None = None,
     scales_loss: bool = False,
     rate_factors: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
     """Return the optimizer of a run, for a run of `total_steps` updates.
 
+    learning_rate: its peak; None takes that of the settings.
     scales_loss: whether to use fp16's loss scaling.
     rate_factors: path of a variable -> factor of its learning rate; 1 for those not named.
     """
-    schedule = _schedule(config, total_steps)
+    schedule = _schedule(config, total_steps, learning_rate or config.learning_rate or 0.0)
     decay = float(config.weight_decay)
     if config.optim == "muon":
         optimizer = Muon(
@@ -124,10 +126,10 @@ def make_optimizer(
     return optimizer
 
 
-def _schedule(config: RunSettings, total_steps: int) -> WarmupThenDecay:
+def _schedule(config: RunSettings, total_steps: int, peak: float) -> WarmupThenDecay:
     warmup = config.warmup_steps or round(config.warmup_ratio * total_steps)
     return WarmupThenDecay(
-        config.learning_rate,
+        peak,
         warmup,
         total_steps,
         kind=config.lr_scheduler_type,

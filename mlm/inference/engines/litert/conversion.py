@@ -1,7 +1,8 @@
 """The conversion of a checkpoint folder to the files of this engine, done once and cached.
 
     <cache>/<key>/layers_000.tflite ... head.tflite
-                  word_embeddings.npy  position_embeddings.npy  attention_biases.npy
+                  word_embeddings.npy  position_embeddings.npy  token_type_embeddings.npy
+                  attention_biases.npy
                   sizes.json    of the other files, in bytes
 
 The key is a hash of the weight files' paths, sizes and times, of the config, and of the code that
@@ -34,6 +35,7 @@ DTYPES = get_args(DType)
 PACKAGE = Path(__file__).resolve().parents[3]
 CODE = (  # the sources that decide the bytes of a conversion
     "inference/engines/litert/*.py",
+    "model/encoder_config.py",
     "checkpoint/families/*.py",
     "checkpoint/weights.py",
     "checkpoint/tensor_locations.py",

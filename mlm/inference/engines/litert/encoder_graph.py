@@ -22,7 +22,7 @@ from mlm.errors import UnsupportedError
 from mlm.inference.engines.litert.graph import OPEN, Graph, Shape, Tensor
 from mlm.inference.engines.litert.inputs import TARGET, bias_name, finite_values, rotary_names
 from mlm.inference.engines.litert.model_file import HEAD, LAYERS, STATES
-from mlm.model.encoder_config import EncoderConfig, variable_shapes
+from mlm.model.encoder_config import EncoderConfig, TaskHeadConfig, variable_shapes
 
 # Upper bounds for the flatbuffer: a layer's operators; an output's scale, zero point and bias.
 BYTES_PER_LAYER, BYTES_PER_OUTPUT = 2**17, 32
@@ -37,19 +37,24 @@ def write_encoder(
     All inputs and outputs are float32. The first file takes embeddings (T, W), the others states
     (T, H), and the `Inputs.tables` that they name; they return states (T, H). HEAD, the last layer
     and the head, takes states, those at the target positions (P, H) as TARGET, and the
-    `Inputs.tables_with_targets` that it names; it returns logits (P, V).
+    `Inputs.tables_with_targets` that it names; it returns logits (P, V). If a task's head gets
+    means, HEAD is that head only, and takes the means as TARGET.
 
     Raises:
         UnsupportedError: no graph for this encoder, or weights that are not finite.
     """
     check_supported(config)
     outputs = sum(shape[-1] for shape in variable_shapes(config).values())
-    for number, depths in enumerate(layer_groups(config)):
+    groups = layer_groups(config)
+    for number, depths in enumerate(groups):
         share = len(depths) / len(config.depths)
         room = BYTES_PER_LAYER * (1 + len(depths)) + int(BYTES_PER_OUTPUT * outputs * share)
         with Graph(folder / LAYERS.format(number), room) as graph:
             layers = _Layers(graph, config, weights, int8)
-            graph.write([layers.states(depths, embedded=number == 0)])
+            x = layers.states(depths, embedded=number == 0)
+            if config.pools_mean and number == len(groups) - 1:
+                x = layers.final_norm(x)
+            graph.write([x])
     room = 2 * BYTES_PER_LAYER + BYTES_PER_OUTPUT * outputs
     with Graph(folder / HEAD, room) as graph:
         graph.write([_Head(graph, config, weights, int8).logits()])
@@ -58,9 +63,10 @@ def write_encoder(
 def layer_groups(config: EncoderConfig) -> list[tuple[int, ...]]:
     """Return, for each file of layers, the index of the layer at each of its depths.
 
-    The last depth is in HEAD. There is at least one file, for the embeddings.
+    The last depth is in HEAD, unless all its states are needed for means. There is at least one
+    file, for the embeddings.
     """
-    depths = config.depths[:-1]
+    depths = config.depths if config.pools_mean else config.depths[:-1]
     # ALBERT runs a layer at several depths: its weights are in one file, and once more in HEAD.
     if len(set(depths)) < max(len(depths), 1):
         return [depths]
@@ -73,7 +79,8 @@ def check_supported(config: EncoderConfig) -> None:
     """Raise UnsupportedError for an encoder that has no graph here."""
     if config.positions == "disentangled":
         raise UnsupportedError("relative position embeddings (DeBERTa)")
-    for name in (config.hidden_act, config.head_act):
+    head = config.task_head
+    for name in (config.hidden_act, config.head_act if head is None else head.dense_act):
         if name not in ACTIVATIONS:
             raise UnsupportedError(f"the activation {name}")
 
@@ -152,6 +159,9 @@ class _Layers(_Operators):
             x = self.layer(x, index)
         return x
 
+    def final_norm(self, x: Tensor) -> Tensor:
+        return self.norm(x, "final_norm") if self.config.norm == "pre" else x
+
     def table(self, name: str, shape: Shape) -> Tensor:
         """Add an input of that name; see Inputs."""
         if name not in self.tensors:
@@ -227,13 +237,27 @@ class _Head(_Layers):
     """The last layer, and the head from its states to logits."""
 
     def logits(self) -> Tensor:
-        shape = (OPEN, self.config.hidden_size)
-        x, targets = (self.table(name, shape) for name in (STATES, TARGET))
-        x = self.layer(x, self.config.depths[-1], targets)
-        if self.config.norm == "pre":
-            x = self.norm(x, "final_norm")
+        x, head = self.targets(), self.config.task_head
+        if head is not None:
+            return self.classifier(x, head)
         x = self.activation(self.dense(x, "head/dense"), self.config.head_act)
         return self.decoder(self.norm(x, "head/norm"))
+
+    def targets(self) -> Tensor:
+        """Add the last layer at the target positions; means are ready."""
+        shape = (OPEN, self.config.hidden_size)
+        if self.config.pools_mean:
+            return self.table(TARGET, shape)
+        x, targets = (self.table(name, shape) for name in (STATES, TARGET))
+        return self.final_norm(self.layer(x, self.config.depths[-1], targets))
+
+    def classifier(self, x: Tensor, head: TaskHeadConfig) -> Tensor:
+        self.int8 = False  # from here on: few numbers, whose last digits decide between labels
+        if head.dense_size is not None:
+            x = self.activation(self.dense(x, "head/dense"), head.dense_act)
+        if head.norm:
+            x = self.norm(x, "head/norm")
+        return self.dense(x, "head/classifier")
 
     def decoder(self, x: Tensor) -> Tensor:
         tied = self.config.tie_word_embeddings

@@ -96,11 +96,16 @@ class LiteRTEngine:
         ]
         positions = np.concatenate(positions_of_each)
         if not len(positions):
-            return [np.empty((0, self.config.vocab_size), np.float32) for _ in questions]
+            return [np.empty((0, self.config.num_outputs), np.float32) for _ in questions]
         states, tables = self._inputs.embed(questions), self._inputs.tables(lengths)
         for layers in self._layers:
             states = layers(states, tables)
-        tables = self._inputs.tables_with_targets(tables, positions) | {TARGET: states[positions]}
+        if self.config.pools_mean:
+            means = np.add.reduceat(states, starts[:-1]) / np.array(lengths, np.float32)[:, None]
+            tables = {TARGET: means}
+        else:
+            tables = self._inputs.tables_with_targets(tables, positions)
+            tables[TARGET] = states[positions]
         logits = self._head(states, tables)
         return np.split(logits, np.cumsum([len(each) for each in positions_of_each])[:-1])
 

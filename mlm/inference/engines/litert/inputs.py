@@ -19,6 +19,7 @@ Tables = dict[str, np.ndarray]
 BIAS = "bias_"
 TARGET = "target_"  # the states at the target positions; before the name of a table, its rows there
 WORDS, POSITIONS, BIASES = "word_embeddings.npy", "position_embeddings.npy", "attention_biases.npy"
+TOKEN_TYPES = "token_type_embeddings.npy"  # (2, W): of a text, and of the second text of a pair
 
 
 def rotary_names(base: float) -> tuple[str, str]:
@@ -50,7 +51,10 @@ def write_tables(folder: Path, config: EncoderConfig, weights: StoredWeights) ->
     if config.positions == "learned":
         added.append(table("embeddings/position_embeddings")[config.position_offset :])
     if config.type_vocab_size:
-        added.append(table("embeddings/token_type_embeddings")[:1])
+        types = table("embeddings/token_type_embeddings")
+        added.append(types[:1])
+        if config.task_head is not None and len(types) > 1:
+            np.save(folder / TOKEN_TYPES, types[:2])
     if added:
         np.save(folder / POSITIONS, sum(added[1:], start=added[0]))
     if config.relative_attention_num_buckets:
@@ -63,9 +67,9 @@ class Inputs:
     def __init__(self, folder: Path, config: EncoderConfig):
         self._config = config
         self._words: np.ndarray = np.load(folder / WORDS, mmap_mode="r")
-        self._positions, self._biases = (
+        self._positions, self._biases, self._types = (
             np.load(folder / name) if (folder / name).is_file() else None
-            for name in (POSITIONS, BIASES)
+            for name in (POSITIONS, BIASES, TOKEN_TYPES)
         )
         self._tables: dict[int, Tables] = {}  # by length, the most recent last
 
@@ -77,6 +81,9 @@ class Inputs:
         embedded = self._words[question.input_ids]
         if self._positions is not None:
             embedded = embedded + self._positions[: len(embedded)]
+        if question.second_start is not None and self._types is not None:
+            first, second = self._types  # the positions hold the first one already
+            embedded[question.second_start :] += second - first
         return embedded
 
     def tables(self, lengths: Sequence[int]) -> Tables:
