@@ -7,7 +7,9 @@ import signal
 
 import numpy as np
 import pytest
+import transformers
 
+from mlm import hub
 from mlm.checkpoint.run_state import newest_state
 from mlm.errors import ConfigError
 from mlm.evaluation.task.task_figures import TaskFigures
@@ -16,6 +18,7 @@ from mlm.finetuning.finetune import finetune, rehearse
 from mlm.training.first_checks import finished_record
 from mlm.training.run import TrainingStopped
 from tests.support.labelled_texts import labelled_texts, small_finetuning, write_csv
+from tests.support.served_hub import Plan, api, served_hub
 from tests.support.sweeps import slow
 
 
@@ -217,3 +220,45 @@ def test_the_settings_of_masked_training_are_none_of_fine_tuning():
     for name in ("mlm_probability", "suggest_words", "token_store", "vocab_size", "add_words_file"):
         with pytest.raises(ConfigError, match=f"unknown setting '{name}'; `mlm finetune --help`"):
             FinetuningConfig.from_dict({name: 1})
+
+
+# The Hub
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    with served_hub(tmp_path / "served", monkeypatch, Plan()) as local:
+        yield local
+
+
+def test_a_run_is_published_and_loaded_from_there(run, served, tmp_path):
+    lines: list[str] = []
+    there = {"push_to_hub": True, "hub_model_id": "me/sentiment", "max_steps": 2}
+    result = run(tmp_path / "run", lines, **there)
+    assert result.published.repo_id == "me/sentiment"
+    files = set(api().list_repo_files("me/sentiment"))
+    assert {"config.json", "model.safetensors", "training.json", "README.md"} <= files
+    assert not files & {"curve.json", "features"}
+    fetched = hub.fetch_checkpoint("me/sentiment", None).folder
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(fetched)
+    assert theirs.config.id2label == {0: "neg", 1: "pos"}
+    assert "pipeline_tag: text-classification" in (fetched / "README.md").read_text()
+    assert any(line.startswith("published me/sentiment at commit ") for line in lines)
+
+
+def test_a_run_goes_on_from_the_hub_on_another_machine(straight, run, served, tmp_path):
+    whole, _ = straight
+    there = {"resume_from_hub": True, "hub_model_id": "me/sentiment", "hub_state_minutes": 0.0}
+
+    class Lines(list):
+        @staticmethod
+        def append(line: str) -> None:
+            if line.startswith("step 4"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingStopped):
+        run(tmp_path / "one", Lines(), **there)
+    lines: list[str] = []
+    resumed = run(tmp_path / "two", lines, **there)
+    assert any(line.startswith("resuming from step ") for line in lines)
+    assert weights(resumed) == weights(whole)

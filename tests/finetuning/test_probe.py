@@ -67,7 +67,7 @@ def test_the_published_head_is_the_linear_model(kind, bert_folder, tmp_path, fit
     theirs = auto.from_pretrained(result.folder).eval()
     first, second = example(kind)
     batch = transformers.AutoTokenizer.from_pretrained(result.folder)(
-        first, second, padding=True, return_tensors="pt"
+        first, second, padding=True, return_tensors="pt", return_token_type_ids=kind == "pairs"
     )
     with torch.no_grad():
         answers = theirs(**batch).logits.numpy()

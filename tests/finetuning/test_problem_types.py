@@ -8,6 +8,7 @@ import transformers
 from mlm.checkpoint.folder import read_training
 from mlm.checkpoint.task_checkpoint import read_task_checkpoint
 from mlm.finetuning.finetune import finetune
+from mlm.training.first_checks import finished_record
 from tests.support.labelled_texts import (
     labelled_texts,
     several_labels,
@@ -27,7 +28,7 @@ FOUND = {
     "separated": SEVERAL,
     "lists": SEVERAL,
     "regression": ("regression", {"score"}),
-    "tokens": ("token_classification", {"O", "B-KIND", "I-KIND"}),
+    "tokens": ("token_classification", {"O", "B-KIND"}),
     "pairs": SINGLE,
 }
 
@@ -88,7 +89,9 @@ def test_transformers_answers_as_we_do(kind, bert_folder, tmp_path):
         assert theirs.config.problem_type == problem_type
     tokenizer = transformers.AutoTokenizer.from_pretrained(result.folder)
     first, second = example(kind)
-    batch = tokenizer(first, second, padding=True, return_tensors="pt")
+    batch = tokenizer(
+        first, second, padding=True, return_tensors="pt", return_token_type_ids=kind == "pairs"
+    )
     with torch.no_grad():
         expected = theirs.eval()(**batch).logits.numpy()
     given = {name: value.numpy().astype("int32") for name, value in batch.items()}
@@ -96,6 +99,7 @@ def test_transformers_answers_as_we_do(kind, bert_folder, tmp_path):
     record = read_training(result.folder)
     assert record["task"]["is_of_pairs"] == (kind == "pairs")
     assert record["task"]["problem_type"] == problem_type
+    assert finished_record(config) == record
     if kind == "pairs":  # the second text is a segment of its own
         assert batch["token_type_ids"].max() == 1
 
