@@ -11,4 +11,5 @@ Covered elsewhere:
     space by hub/test_space_deploy
     tokenize by data/test_sharded_tokens
     train by test_settings_parser, whole/test_end_to_end
+    training_run by test_finetune, test_settings_parser
 """
