@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
+from mlm.checkpoint.strict_json import JsonObject
 from mlm.finetuning.config_rules import check_rules
 from mlm.training.run_settings import COUNT, SHARE, RunSettings, model, optimization, run, texts
 from mlm.training.setting import Bounds, setting
@@ -172,6 +173,12 @@ class FinetuningConfig(RunSettings):
     def source_files(self) -> dict[str, list[str]]:
         """Return the given files of texts by what they are for."""
         return super().source_files | ({"test": self.test_file} if self.test_file else {})
+
+    def source_identities(self) -> dict[str, list[JsonObject]]:
+        """Return what distinguishes versions of these files, by what they are for."""
+        from mlm.data.labelled.labelled_sources import source_identities
+
+        return {side: source_identities(files) for side, files in self.source_files.items()}
 
     @property
     def pooling(self) -> Literal["cls", "mean"] | None:

@@ -6,7 +6,7 @@ Imports nothing heavy at its top: what is wrong is said within a second.
 from collections.abc import Callable
 
 from mlm.data.labelled.labelled_settings import LabelledSettings
-from mlm.data.texts.text_files import expand_files
+from mlm.data.labelled.labelled_sources import check_sources
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
 from mlm.training.first_checks import check_destination, check_model
@@ -31,10 +31,10 @@ def check_first(config: FinetuningConfig, report: Callable[[str], None]) -> None
             "--model_name_or_path is missing; give the checkpoint to fine-tune: the folder of "
             "`mlm train`, a Hub id, or demo"
         )
-    settings = labelled_settings(config)
-    for files in config.source_files.values():
-        settings.check(expand_files(files))
     if not config.train_file:
         raise ConfigError("--train_file is missing; give files of labelled texts")
+    settings = labelled_settings(config)
+    for files in config.source_files.values():
+        check_sources(files, settings)
     check_destination(config, report)
     check_model(config)

@@ -6,7 +6,6 @@ from itertools import chain
 from mlm.backend.hardware import versions
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.labelled.labelled_texts import LabelledTexts
-from mlm.data.texts.text_files import expand_files, file_identity
 from mlm.evaluation.task.task_figures import TaskFigures
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.preparation import FinetuningPreparation
@@ -68,10 +67,6 @@ def finetuning_record(
 
 def texts_record(prepared: FinetuningPreparation) -> JsonObject:
     """Return files, counts and fingerprint of the texts."""
-    sources = {
-        side: [file_identity(url) for url in expand_files(files)]
-        for side, files in prepared.config.source_files.items()
-    }
     counts = {
         side: {
             "documents": len(examples),
@@ -82,7 +77,7 @@ def texts_record(prepared: FinetuningPreparation) -> JsonObject:
         for side, examples in prepared.examples.items()
     }
     return {
-        "made_from": {"sources": sources},
+        "made_from": {"sources": prepared.config.source_identities()},
         "counts": counts,
         "fingerprint": prepared.fingerprint,
         "report_line": prepared.summary,

@@ -12,7 +12,7 @@ from mlm.checkpoint.folder import read_training
 from mlm.checkpoint.run_state import TrainingState, newest_run, newest_state
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.texts.cleaning import ReadingSettings
-from mlm.data.texts.text_files import expand_files, file_identity
+from mlm.data.texts.text_files import expand_files
 from mlm.errors import ConfigError, UserError
 from mlm.terminal.progress import progress
 from mlm.training.added_words import read_words
@@ -172,10 +172,7 @@ def _compared(settings: JsonObject, config: RunSettings) -> JsonObject:
 def _has_same_texts(record: JsonObject, config: RunSettings) -> bool:
     try:
         with progress("comparing the texts with those of the finished run"):
-            sources = {
-                side: [file_identity(url) for url in expand_files(files)]
-                for side, files in config.source_files.items()
-            }
+            sources = config.source_identities()
         return bool(sources) and sources == record["corpus"]["made_from"]["sources"]
     except (UserError, KeyError, TypeError):
         return False

@@ -272,6 +272,15 @@ class RunSettings:
         files = {"train": self.train_file, "validation": self.validation_file}
         return {side: names for side, names in files.items() if names}
 
+    def source_identities(self) -> dict[str, list[JsonObject]]:
+        """Return what distinguishes versions of these files, by what they are for."""
+        from mlm.data.texts.text_files import expand_files, file_identity
+
+        return {
+            side: [dict(file_identity(url)) for url in expand_files(files)]
+            for side, files in self.source_files.items()
+        }
+
     @property
     def starts_again(self) -> bool:
         """Return whether a state in `output_dir` is deleted instead of resumed from."""

@@ -3,6 +3,7 @@
     python tests/support/interrupted_run.py RUNS_JSON
 
 RUNS_JSON is a list of [settings, moments], and a list of [moment, exit code] for each is printed.
+Settings with a `label_column_name` are those of a fine-tuning.
 A moment is [target, call, when, delay]: SIGKILL before or after the call-th call of a function,
 or `delay` seconds after it began. One process imports everything once; each attempt is a fork of
 it that has not yet run an operation, so it starts in the time that tracing takes.
@@ -69,7 +70,13 @@ def attempt(settings: dict, moment: list | None) -> int:
     if moment:
         arm(*moment)
     lines: list[str] = []
-    trainer.train(TrainingConfig.from_dict(settings), report=lines.append)
+    if "label_column_name" in settings:
+        from mlm.finetuning.config import FinetuningConfig
+        from mlm.finetuning.finetune import finetune
+
+        finetune(FinetuningConfig.from_dict(settings), report=lines.append)
+    else:
+        trainer.train(TrainingConfig.from_dict(settings), report=lines.append)
     return 0
 
 

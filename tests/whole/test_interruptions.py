@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlm.hub.local import LocalHub
+from tests.support.labelled_texts import labelled_texts, write_csv
 from tests.support.places import SUPPORT
 from tests.support.sweeps import slow
 
@@ -116,3 +117,47 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(hub, small_corpus, tmp_path, 
     for key in ("loss_curve", "validation_curve", "metrics", "steps"):
         assert records[0][key] == records[1][key]
     print(f"killed {len(killed_at)} times; both ended with {hashes(tmp_path / 'killed')}")
+
+
+EXAMPLES = "mlm.data.examples.example_batches.ExampleBatches.batch_at"
+
+
+@pytest.mark.slow
+def test_a_killed_fine_tuning_ends_as_an_uninterrupted_one(tiny_bert_folder, tmp_path):
+    settings = {
+        "train_file": [str(write_csv(tmp_path / "a.csv", ("text", "label"), labelled_texts()))],
+        "label_column_name": "label",
+        "model_name_or_path": str(tiny_bert_folder),  # has dropout
+        "max_seq_length": 48,
+        "per_device_train_batch_size": 8,
+        "validation_split_percentage": 25,
+        "layerwise_lr_decay": 0.8,
+        "max_steps": 24,
+        "logging_steps": 7,
+        "eval_steps": 6,
+        "save_steps": 4,
+        "learning_rate": 1e-3,
+        "precision": "fp32",
+        "load_best_model_at_end": True,
+        "metric_name": "accuracy",
+    }
+    killed_at = [
+        [EXAMPLES, 3, "during", 0.01],
+        [SAVE, 5, "before", 0],
+        [EXAMPLES, 7, "before", 0],
+        [RENAME, 2, "after", 0],
+        ["mlm.finetuning.job.save_checkpoint", 1, "before", 0],
+    ]
+    outputs = {name: {"output_dir": str(tmp_path / name)} for name in ("straight", "killed")}
+    whole, attempts = run(
+        (settings | outputs["straight"], []), (settings | outputs["killed"], killed_at)
+    )
+    assert whole == [[None, 0]]
+    assert [code for _, code in attempts] == [-9] * len(killed_at) + [0], attempts
+    assert hashes(tmp_path / "killed") == hashes(tmp_path / "straight")
+    records = [
+        json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8"))
+        for name in ("killed", "straight")
+    ]
+    for key in ("loss_curve", "validation_curve", "metrics", "steps", "best_step"):
+        assert records[0][key] == records[1][key]

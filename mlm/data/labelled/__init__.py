@@ -7,6 +7,7 @@ labelled_texts.py     LabelledTexts: texts, labels and their task, in columns of
 labelled_report.py    counts and notes for the user
 conll.py              read lines of a word and its tag; tags.py brings tags to BIO form
 class_folders.py      read a folder that has a folder of texts for each class
+labelled_sources.py   the files and folders that are given, and what identifies them
 checks.py             refuse what cannot be learned from or measured on
 labelled_files.py     read the rows of files of any format: read_labelled
 sampling.py           choose texts of all classes, by a seed

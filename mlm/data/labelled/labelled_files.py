@@ -16,11 +16,12 @@ from typing import Any
 
 from mlm.checkpoint.task import ProblemType, Task
 from mlm.data.labelled import checks
-from mlm.data.labelled.class_folders import class_folder_rows, is_folder
+from mlm.data.labelled.class_folders import class_folder_rows
 from mlm.data.labelled.conll import READERS
 from mlm.data.labelled.labelled_columns import LabelledColumns, check_same_columns, find_columns
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_settings import AUTO, LabelledSettings
+from mlm.data.labelled.labelled_sources import check_sources, labelled_sources
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.data.labelled.problem_types import (
     find_problem_type,
@@ -35,7 +36,7 @@ from mlm.data.texts.clean_text import clean_text
 from mlm.data.texts.cleaning import EncodingCheck, clean_whole
 from mlm.data.texts.csv_rows import Note
 from mlm.data.texts.text_column import Chosen, Columns, Row
-from mlm.data.texts.text_files import expand_files, has_encoding, read_columns
+from mlm.data.texts.text_files import has_encoding, read_columns
 from mlm.data.texts.text_formats import suffix_of
 from mlm.errors import CorpusError
 from mlm.terminal.progress import counted
@@ -63,23 +64,12 @@ def read_labelled(
         CorpusError: a file cannot be read, columns are not obvious, labels are missing, or a label
             is not one of the task of `like`.
     """
-    folders = [path for path in files if is_folder(path)]
-    urls = (
-        expand_files([path for path in files if path not in folders], READERS)
-        if (len(folders) < len(files) or not files)
-        else []
-    )
-    _check_settings(settings, urls)
+    urls, folders = labelled_sources(files)
+    check_sources(files, settings)
     report.files += len(urls)
     reader = _RowReader(settings, report, None if like is None else like.columns)
     rows = list(counted(reader.rows(urls, folders), "reading labelled texts", unit="texts"))
     return reader.labelled(rows, like, side)
-
-
-def _check_settings(settings: LabelledSettings, urls: Sequence[str]) -> None:
-    """Raise CorpusError if a setting of reading is unknown, or applies to none of the files."""
-    known = [url for url in urls if suffix_of(url) not in READERS]
-    settings.check(known or ["text.csv"])
 
 
 class _RowReader:
