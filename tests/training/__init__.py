@@ -9,7 +9,7 @@ Covered elsewhere:
     dry_run, event_log, run_lock, stopping by test_run
     initial_checkpoint by whole/test_leaks
     compiled_learner, preparation, record, masked_lm, publishing by test_trainer
-    job, run_parts, run_progress by test_run, test_trainer
+    job, run_parts by test_run, test_trainer
     run_settings by test_config
     setting by test_resuming, commands/test_settings_parser
     state/saver by test_run
