@@ -57,7 +57,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--json", action="store_true", help="write JSON lines: one object a text or row")
     add("--text_column", help="column with the texts; default: the one that is clearly the text")
     add("--text_column_names", nargs="+", metavar="NAME", help="the columns of a pair of texts")
-    add("--model_name_or_path", default="demo", help="the folder of a classifier, or a Hub id")
+    add(
+        "--model_name_or_path",
+        default="demo",
+        help="the folder of a classifier, a Hub id, or `demo`, the bundled one",
+    )
     add("--model_revision", help="branch, tag or commit of a Hub checkpoint")
     add("--top_k", type=int, help=f"labels of a text; default: {TOP_K}, in JSON all")
     add("--aggregation_strategy", help="of a classifier of words: none, simple, first, average or "

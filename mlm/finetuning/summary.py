@@ -44,13 +44,21 @@ def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
         ("task", _task(prepared)),
         ("texts", _texts(prepared)),
         ("steps", _steps(prepared, step)),
-        ("rate", f"{prepared.learning_rate:.2g} at its peak, {config.lr_scheduler_type}"),
+        *_rate(prepared),
         ("device", describe_device(device)),
         ("precision", f"{device.policy} ({device.reason})"),
         ("output", f"{config.output_dir}, {describe_saves(config)}"),
         ("settings", ", ".join(changed_settings(config)) or "defaults"),
     ]
     return format_table(["", ""], rows, numbers=False)
+
+
+def _rate(prepared: "FinetuningPreparation") -> list[tuple[str, str]]:
+    if prepared.config.freeze_encoder:
+        return []
+    return [
+        ("rate", f"{prepared.learning_rate:.2g} at its peak, {prepared.config.lr_scheduler_type}")
+    ]
 
 
 def _steps(prepared: "FinetuningPreparation", step: int) -> str:

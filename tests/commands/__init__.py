@@ -10,6 +10,5 @@ Covered elsewhere:
     serve by playground/test_serve
     space by hub/test_space_deploy
     tokenize by data/test_sharded_tokens
-    train by test_settings_parser, whole/test_end_to_end
-    training_run by test_finetune, test_settings_parser
+    train, training_run by test_settings_parser, whole/test_end_to_end
 """

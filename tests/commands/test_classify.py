@@ -164,7 +164,10 @@ def test_a_file_has_a_line_for_each_entity_and_one_for_none(tags, tmp_path, caps
         (["x.csv", "--top_k", "2"], "--top_k goes with texts or with --json"),
         (["absent.csv"], "the file 'absent.csv' does not exist: check"),
         ([TEXT, "--output", "no/such/y.csv"], "folder does not exist"),
-        ([TEXT], "demo is not a classifier: its config.json names ModernBertForMaskedLM"),
+        (
+            [TEXT, "--model_name_or_path", "MASKED_LM"],
+            "is not a classifier: its config.json names BertForMaskedLM; train one from it first",
+        ),
         ([TEXT, "--engine", "abacus", "--model_name_or_path", "SENTIMENT"], "abacus"),
         ([TEXT, "--aggregation_strategy", "max", "--model_name_or_path", "SENTIMENT"], "of words"),
         (["no_text.csv", "--model_name_or_path", "SENTIMENT"], "no column is clearly the text"),
@@ -172,11 +175,12 @@ def test_a_file_has_a_line_for_each_entity_and_one_for_none(tags, tmp_path, caps
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
-    arguments, said, sentiment, tmp_path, monkeypatch, capsys
+    arguments, said, sentiment, tiny_bert_folder, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     Path("no_text.csv").write_text("a,b\n1,2\n")
-    assert main([sentiment if each == "SENTIMENT" else each for each in arguments]) == 2
+    models = {"SENTIMENT": sentiment, "MASKED_LM": str(tiny_bert_folder)}
+    assert main([models.get(each, each) for each in arguments]) == 2
     refusal = capsys.readouterr().err
     assert refusal.startswith("error: ") and refusal.count("\n") == 1
     assert said in refusal

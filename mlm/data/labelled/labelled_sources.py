@@ -31,7 +31,7 @@ def labelled_sources(files: Sequence[str | Path]) -> tuple[list[str], list[str |
 
 
 def check_sources(files: Sequence[str | Path], settings: LabelledSettings) -> None:
-    """Raise CorpusError if a file is missing, or a setting applies to none of them."""
+    """Raise CorpusError if a file does not exist, or a setting applies to none of them."""
     urls, _ = labelled_sources(files)
     known = [url for url in urls if suffix_of(url) not in READERS]
     settings.check(known or ["text.csv"])
