@@ -1,1 +1,9 @@
-"""Tests of mlm/finetuning."""
+"""Tests of mlm/finetuning.
+
+Covered elsewhere:
+    config_rules by test_config, test_preparation
+    first_checks by commands/test_finetune
+    job, record by test_finetune, test_problem_types
+    outcome, summary by test_finetune, commands/test_finetune
+    systems, tfidf by test_comparison
+"""
