@@ -34,7 +34,10 @@ def _only_parse(seen: list[argparse.ArgumentParser], *, words: bool) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
         patch.chdir(ROOT)
-        yield
+        try:
+            yield
+        finally:
+            _let_pytorch_in()
 
 
 def parse(words: list[str]) -> None:
@@ -51,6 +54,12 @@ def parse(words: list[str]) -> None:
         except _Parsed:
             return
     assert seen or "--help" in words or "--version" in words, f"nothing parsed {words}"
+
+
+def _let_pytorch_in() -> None:
+    """Remove the mark of `keep_pytorch_out`, at which scipy fails in other tests."""
+    if sys.modules.get("torch", sys) is None:
+        del sys.modules["torch"]
 
 
 @cache
