@@ -1,12 +1,12 @@
 """Adapt a BERT-like model to your texts by masked language modelling; publish it; ask it.
 
     commands     the command line: mlm train, fill, serve, ...
-    finetuning   a FinetuningConfig to a published classifier
+    finetuning   a FinetuningConfig to a published classifier, and what its adaptation was worth
     training     a TrainingConfig to a published checkpoint
     evaluation   figures of a checkpoint on held-out texts
     playground   the page
     inference    a sentence to its best words, labels, scores
-    data         files of texts to masked batches
+    data         files of texts to batches
     hub          everything that talks to the Hugging Face Hub
     checkpoint   the folder that transformers reads, checked as a stranger's
     model        the encoder and its heads in Keras
@@ -18,7 +18,7 @@ The public names are imported on first use, so that `import mlm` itself costs no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 if TYPE_CHECKING:
     from mlm.checkpoint.folder import save_checkpoint

@@ -82,8 +82,8 @@ class FinetuningConfig(RunSettings):
     )
     metric_name: str | None = labels(
         None,
-        "Metric to show first, and to keep the best weights by, e.g. accuracy, f1_macro, mcc, "
-        "pearson. Default: accuracy, f1 or pearson by the kind of the labels; the best weights are "
+        "Metric of the learning curve, and to keep the best weights by, e.g. accuracy, f1_macro, "
+        "mcc, pearson. Default: accuracy, f1 or r2 by the kind of the labels; the best weights are "
         "kept by the validation loss.",
     )
 

@@ -3,7 +3,7 @@
 A block of commands or Python is run by tests/whole/test_documentation.py if a comment is above it:
 
     <!-- run -->                        as it is
-    <!-- run with --max_steps 2 -->     with these words behind each `mlm train` in it
+    <!-- run with --max_steps 2 -->     with these words behind each `mlm train` and `mlm finetune`
     <!-- printed -->                    above a block of text: lines that the block before printed
 """
 
@@ -50,7 +50,7 @@ class Block:
 
     @property
     def added_words(self) -> str:
-        """The words that the marker adds to each `mlm train`."""
+        """The words that the marker adds to each `mlm train` and `mlm finetune`."""
         return (self.marker or "").removeprefix("run").removeprefix(" with ")
 
 

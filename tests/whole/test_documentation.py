@@ -240,9 +240,9 @@ def run(block: Block, folder, environment) -> str:
 
 
 def with_added_words(block: Block) -> str:
-    """Return the commands, with the marker's words behind each `mlm train`."""
+    """Return the commands, with the marker's words behind each `mlm train` and `mlm finetune`."""
     text = block.text.replace("\\\n", " ")
-    return re.sub(r"(mlm train [^\n#]*)", rf"\1 {block.added_words}", text)
+    return re.sub(r"(mlm (?:train|finetune) [^\n#]*)", rf"\1 {block.added_words}", text)
 
 
 def shape(line: str) -> str:
