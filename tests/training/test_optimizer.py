@@ -48,11 +48,12 @@ def values_after(optimizer, gradients, steps: int = 1) -> list[np.ndarray]:
     [
         ("linear", {0: 0.5, 1: 1.0, 2: 2.0, 4: 2.0, 7: 1.0, 9: 1 / 3, 10: 0.0, 11: 0.0}),
         ("constant", {0: 0.5, 1: 1.0, 3: 2.0, 4: 2.0, 10: 2.0, 99: 2.0}),
+        ("warmup_stable_decay", {0: 0.5, 3: 2.0, 5: 2.0, 6: 2.0, 7: 1.5, 9: 0.5, 10: 0.0, 11: 0.0}),
         ("cosine", {0: 0.5, 3: 2.0, 4: 2.0, 6: 1.5, 7: 1.0, 8: 0.5, 10: 0.0, 11: 0.0}),
     ],
 )
 def test_the_learning_rate_of_each_step(kind, expected):
-    schedule = WarmupThenDecay(2.0, warmup_steps=4, total_steps=10, kind=kind)
+    schedule = WarmupThenDecay(2.0, warmup_steps=4, total_steps=10, kind=kind, decay_ratio=0.4)
     if kind == "linear":
         expected = expected | {2: 1.5, 3: 2.0}
     actual = {step: float(schedule(step)) for step in expected}
@@ -222,3 +223,34 @@ def test_the_loss_scale_is_reset_after_a_state_of_another_number_format(scales, 
     optimizer.finite_steps.assign(9)
     optimizer.reset_loss_scale()
     assert (float(optimizer.loss_scale), int(optimizer.finite_steps)) == (scale, 0)
+
+
+@pytest.mark.parametrize("optim", ["adamw", "muon"])
+def test_a_factor_is_that_of_the_rate_and_of_the_decay(optim):
+    settings = {"optim": optim, "weight_decay": 0.5, "learning_rate": RATE}
+    config = TrainingConfig(**settings, lr_scheduler_type="constant", max_grad_norm=0.0)
+    factors = {"kernel": 0.25, "beta": 0.5}
+    found = values_after(make_optimizer(config, 10, rate_factors=factors), GRADIENTS, steps=3)
+    for name, value in zip(START, found, strict=True):
+        factor = factors.get(name.split("/")[1], 1.0)
+        slower = optimizer_for(**settings | {"learning_rate": RATE * factor})
+        expected = values_after(slower, GRADIENTS, steps=3)[list(START).index(name)]
+        np.testing.assert_allclose(value, expected, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow has slices")
+def test_the_norm_of_an_embeddings_gradient_is_that_of_its_sum():
+    import tensorflow as tf
+
+    rows, values = [0, 2, 0, 0], np.array([[1.0, 2.0], [3.0, 0.0], [1.0, 2.0], [2.0, 0.0]], "f")
+    dense = np.zeros((3, 2), "float32")
+    np.add.at(dense, rows, values)
+    slices = tf.IndexedSlices(tf.constant(values), tf.constant(rows), tf.constant([3, 2]))
+    moved = []
+    for gradient in (slices, tf.constant(dense)):
+        table = keras.Variable(np.ones((3, 2), "float32"), name="table")
+        optimizer = optimizer_for(max_grad_norm=1.0, adam_epsilon=0.1, weight_decay=0.0)
+        optimizer.build([table])
+        optimizer.apply([gradient], [table])
+        moved.append(table.numpy())
+    np.testing.assert_allclose(moved[0], moved[1], rtol=1e-6)

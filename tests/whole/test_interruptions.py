@@ -122,6 +122,7 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(hub, small_corpus, tmp_path, 
 EXAMPLES = "mlm.data.examples.example_batches.ExampleBatches.batch_at"
 
 
+@pytest.mark.timeout(900)  # seven trainings
 @pytest.mark.slow
 def test_a_killed_fine_tuning_ends_as_an_uninterrupted_one(tiny_bert_folder, tmp_path):
     settings = {
