@@ -27,6 +27,7 @@ from mlm.finetuning.systems import (
     TfidfSystem,
     can_use_tfidf,
 )
+from mlm.hub.pull import DEMO
 
 if TYPE_CHECKING:
     from mlm.model.task_model import TaskModel
@@ -104,8 +105,8 @@ def base_model_of(
     settings, base = training.get("config"), training.get("base_model")
     if isinstance(base, dict) and base.get("repo_id"):
         return str(base["repo_id"]), base.get("commit")
-    if isinstance(settings, dict) and not settings.get("model_name_or_path"):
-        return None, None
+    if isinstance(settings, dict) and settings.get("model_name_or_path") in (None, DEMO):
+        return settings.get("model_name_or_path"), None
     raise ConfigError(
         f"the record of {config.model_name_or_path} does not say which model it was adapted from; "
         "name that as --base_model_name_or_path, or leave base out of --compare"

@@ -84,8 +84,8 @@ def _key(model: "TaskModel", examples: EncodedExamples) -> str:
 
 
 def weights_hash(model: "TaskModel") -> str:
-    """Return a hash of a model below its classifier."""
-    digest = hashlib.sha256(str(model.task_head).encode())
+    """Return a hash of a model below its classifier, and of its number format."""
+    digest = hashlib.sha256(f"{model.task_head} {model.dtype_policy.name}".encode())
     for variable in model.weights:
         if "/classifier/" not in variable.path:
             digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
