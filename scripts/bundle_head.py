@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from mlm.errors import CheckpointError
 from mlm.hub.bundled import BUNDLED_HEAD, OF_ENCODER
 from mlm.hub.pull import BUNDLED_FOLDER
+from mlm.training.card import write_model_card
 
-FILES = ("config.json", "training.json", "README.md")
+FILES = ("config.json", "training.json")
 
 
 def main(folder: Path) -> None:
@@ -28,9 +29,10 @@ def main(folder: Path) -> None:
     if moved := [name for name in head if name.startswith(OF_ENCODER)]:
         raise CheckpointError(f"{moved[0]} was trained too; give the folder of a --freeze_encoder")
     BUNDLED_HEAD.mkdir(exist_ok=True)
-    save_file(head, BUNDLED_HEAD / "model.safetensors", {"format": "pt"})
+    (BUNDLED_HEAD / "model.safetensors").write_bytes(save(head, {"format": "pt"}))
     for name in FILES:
         shutil.copy(folder / name, BUNDLED_HEAD / name)
+    write_model_card(BUNDLED_HEAD)
     size = sum(path.stat().st_size for path in BUNDLED_HEAD.iterdir())
     print(f"{BUNDLED_HEAD}: {', '.join(head)}; {size:,} bytes")
 

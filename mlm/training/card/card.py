@@ -9,6 +9,7 @@ from pathlib import Path
 from mlm.backend.atomic_files import replace_file
 from mlm.checkpoint.folder import read_training
 from mlm.errors import CheckpointError
+from mlm.hub.bundled import BUNDLED_HEAD
 from mlm.hub.pull import BUNDLED_FOLDER, DEMO
 from mlm.training.card.kinds import Card, card_of
 from mlm.training.card.names import Names
@@ -88,6 +89,8 @@ def _names(folder: Path, repo_id: str | None = None, revision: str | None = None
     if repo_id is None and folder.resolve() == BUNDLED_FOLDER.resolve():
         path = "/".join(BUNDLED_FOLDER.parts[-3:])  # inside a clone of the project
         return Names(BUNDLED_FOLDER.name, path, DEMO)
+    if repo_id is None and folder.resolve() == BUNDLED_HEAD.resolve():
+        return Names(BUNDLED_HEAD.name, "", DEMO)
     name = repo_id or folder.resolve().name
     ours = f"{name}@{revision}" if revision else name
     return Names(name.split("/")[-1], name, ours, revision)

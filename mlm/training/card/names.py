@@ -9,7 +9,7 @@ class Names:
 
     Attributes:
         title: Title of the card.
-        transformers: Name that `transformers` loads it by.
+        transformers: Name that `transformers` loads it by; "" if it is bundled without an encoder.
         ours: Name that this project loads it by.
         revision: Branch that it is published on; None for the main one.
     """

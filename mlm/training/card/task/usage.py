@@ -10,6 +10,11 @@ from mlm.training.card.task.wording import SIDE_NAMES
 TEXT = '"A text to label."'
 PAIR = '{"text": "The first text.", "text_pair": "The second one."}'
 OWN = "With the project that trained it, which cleans and cuts texts as in the training:"
+JOINED = (
+    "The head alone is here, because the encoder is that of the bundled model beside it. "
+    "`bundled_classifier(folder)` of `mlm.hub.bundled` joins both to a folder that `transformers` "
+    "loads."
+)
 KEPT = {
     "head": "its beginning is read",
     "tail": "its end is read",
@@ -24,21 +29,13 @@ HTML = {
 
 def usage_section(names: Names, record: TaskRecord) -> str:
     """Return the lines that load and run the model, with transformers and with the project."""
-    revision = f', revision="{names.revision}"' if names.revision else ""
-    how = ', aggregation_strategy="first"' if record.task.is_of_tokens else ""
     text = PAIR if record.is_of_pairs else TEXT
+    alone = _with_transformers(names, record, text) if names.transformers else JOINED
     return f"""## How to use it
 
-With `transformers` alone:
+{alone}
 
-```python
-from transformers import pipeline
-
-classify = pipeline("{pipeline_tag(record)}", model="{names.transformers}"{revision}{how})
-classify({text}{_arguments(record)})
-```
-
-{_difference(record)}{OWN}
+{_difference(record) if names.transformers else ""}{OWN}
 
 ```python
 from mlm import Classifier
@@ -47,6 +44,19 @@ Classifier.from_pretrained("{names.ours}")({text})
 ```
 
 {_command(names, record)}{_space(stated_facts(record.training).space)}"""
+
+
+def _with_transformers(names: Names, record: TaskRecord, text: str) -> str:
+    revision = f', revision="{names.revision}"' if names.revision else ""
+    how = ', aggregation_strategy="first"' if record.task.is_of_tokens else ""
+    return f"""With `transformers` alone:
+
+```python
+from transformers import pipeline
+
+classify = pipeline("{pipeline_tag(record)}", model="{names.transformers}"{revision}{how})
+classify({text}{_arguments(record)})
+```"""
 
 
 def _command(names: Names, record: TaskRecord) -> str:
