@@ -56,6 +56,29 @@ class Material:
             fit = [text for text in firsts if 5 <= len(text.split()) <= 40 and "<" not in text]
         return fit[:count]
 
+    def texts(self, count: int) -> list[str]:
+        """Return whole held-out reviews without markup."""
+        import pandas
+
+        reviews = pandas.read_csv(IMDB["test_4k"], usecols=["text"])["text"]
+        return [text for text in reviews if "<" not in text][:count]
+
+    def labelled(self, name: str, rows: slice) -> str:
+        """Write some labelled reviews, in a shuffled order, to a CSV file and return its path."""
+        import pandas
+
+        path = self.folder / f"{name}.csv"
+        reviews = pandas.read_csv(IMDB["train"], usecols=["polarity", "text"])
+        reviews.sample(frac=1, random_state=0).iloc[rows].to_csv(path, index=False)
+        return str(path)
+
+    def classifier(self, name: str, shape: dict[str, int]) -> str:
+        """Return the folder of a model of this name with a head of two labels, drawn at random."""
+        folder = self.folder / f"{name}_classifier"
+        if not folder.exists():
+            save_classifier(self.model(name, shape), folder)
+        return str(folder)
+
     def held_out(self, model: str) -> str:
         """Write 128 masked sequences of held-out reviews to an .npz file and return its path."""
         import numpy as np
@@ -85,6 +108,24 @@ class Material:
             real=weights > 0,
         )
         return str(path)
+
+
+def save_classifier(model: str, folder: Path) -> None:
+    """Save a masked LM as a classifier of two labels."""
+    from mlm.checkpoint.folder import save_checkpoint
+    from mlm.checkpoint.task import Task
+    from mlm.checkpoint.task_checkpoint import read_task_checkpoint
+
+    task = Task("single_label_classification", ("negative", "positive"))
+    checkpoint = read_task_checkpoint(model, task, seed=1)
+    stated = {"truncation": "head", "max_seq_length": 256}
+    save_checkpoint(
+        checkpoint.model,
+        checkpoint.tokenizer,
+        folder,
+        hf_config=checkpoint.hf_config,
+        training={"task": {"problem_type": task.problem_type, "labels": task.labels, **stated}},
+    )
 
 
 def make_model(folder: Path, shape: dict[str, int]) -> str:

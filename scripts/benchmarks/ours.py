@@ -192,8 +192,60 @@ def learn(settings: Settings, held_out: str, loss: float, every: int) -> Measure
     return {"seconds": seconds_since_process_start() - evaluating, "result": [reached, step]}
 
 
+def finetune(settings: Settings, times: int, **stop: float) -> Measurement:
+    """Make fine-tuning steps as `mlm finetune` does, the first two of which do not count.
+
+    The result is the loss of the first step and the mean loss of the later ones. stop: `accuracy`
+    and `every` instead train until the validation accuracy, taken after each `every` steps, is
+    reached; then the seconds are those since the start without the evaluations, and the result is
+    the accuracy and the number of steps.
+    """
+    load_backend()
+    from mlm.backend.input_pipeline import make_input_pipeline
+    from mlm.finetuning.config import FinetuningConfig
+    from mlm.finetuning.preparation import prepare
+    from mlm.training.compiled_learner import compile_learner
+    from mlm.training.step.dataset import TrainingDataset
+
+    prepared = prepare(FinetuningConfig(**settings), lambda line: None)
+    learner = compile_learner(prepared).learner
+
+    def make_steps(first: int, count: int) -> float:
+        steps = make_input_pipeline(TrainingDataset(prepared.batches, first, first + count))
+        return float(learner.fit(steps, verbose=0, shuffle=False).history["mean_loss"][0])
+
+    if stop:
+        evaluator = prepared.make_evaluator()
+        step, reached, evaluating = 0, 0.0, 0.0
+        while reached < stop["accuracy"] and step < prepared.total_steps:
+            make_steps(step, int(stop["every"]))
+            step, started = step + int(stop["every"]), time.perf_counter()
+            reached = evaluator.figures().figures.score("accuracy")
+            evaluating += time.perf_counter() - started
+        return {"seconds": seconds_since_process_start() - evaluating, "result": [reached, step]}
+    first, second = make_steps(0, 1), make_steps(1, 1)
+    started = time.perf_counter()
+    others = make_steps(2, times)
+    seconds = (time.perf_counter() - started) / times
+    result = [first, (second + times * others) / (1 + times)]
+    return {"seconds": seconds, "result": result, "megabytes": peak_megabytes()}
+
+
+def classify(model: str, texts: list[str], times: int, dtype: DType = "int8") -> Measurement:
+    """Label many texts in one call; the result is the score of the last label of each."""
+    from mlm.inference.classifier import Classifier
+
+    classifier = Classifier.from_pretrained(model, dtype=dtype)
+    last = classifier.task.labels[-1]
+    seconds, answers = time_calls(lambda: classifier(texts), times)
+    scores = [next(each["score"] for each in answer if each["label"] == last) for answer in answers]
+    return {"seconds": seconds, "result": scores, "megabytes": peak_megabytes()}
+
+
 TASKS: dict[str, Callable[..., Measurement]] = {
     "fill": fill,
+    "finetune": finetune,
+    "classify": classify,
     "score": score,
     "serve": serve,
     "ask": ask,

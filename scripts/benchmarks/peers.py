@@ -310,6 +310,128 @@ def make_trainer(
     )
 
 
+def finetune(settings: Settings, times: int, **stop: float) -> Measurement:
+    """Make fine-tuning steps as run_classification.py does, which pads all texts to one length.
+
+    Arguments and result as of `finetune` of ours.py.
+    """
+    import numpy as np
+    from transformers import TrainerCallback
+
+    ends: dict[int, float] = {}  # of steps, since the start of the process
+    losses: list[float] = []
+    evaluated: list[float] = []
+    evaluating = 0.0
+
+    class Clock(TrainerCallback):
+        def on_step_end(
+            self,
+            args: "TrainingArguments",
+            state: "TrainerState",
+            control: "TrainerControl",
+            **kwargs: object,
+        ) -> None:
+            nonlocal evaluating
+            ends[state.global_step] = seconds_since_process_start()
+            if stop and state.global_step % int(stop["every"]) == 0:
+                started = time.perf_counter()
+                evaluated.append(trainer.evaluate()["eval_accuracy"])
+                evaluating += time.perf_counter() - started
+                control.should_training_stop = evaluated[-1] >= stop["accuracy"]
+
+        def on_log(
+            self,
+            args: "TrainingArguments",
+            state: "TrainerState",
+            control: "TrainerControl",
+            logs: dict[str, float] | None = None,
+            **kwargs: object,
+        ) -> None:
+            if "loss" in (logs or {}):
+                losses.append((logs or {})["loss"])
+
+    options: dict[str, str | int | bool] = {"logging_strategy": "no"}
+    if not stop:
+        options = {"max_steps": 2 + times, "logging_steps": 2 + times, "logging_first_step": True}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_classification_trainer(settings, folder, Clock(), **options)
+        trainer.train()
+    if stop:
+        steps = len(evaluated) * int(stop["every"])
+        seconds = seconds_since_process_start() - evaluating
+        return {"seconds": seconds, "result": [float(np.max(evaluated)), steps]}
+    return {
+        "seconds": (ends[2 + times] - ends[2]) / times,
+        "result": losses[:2],
+        "megabytes": peak_megabytes(),
+    }
+
+
+def make_classification_trainer(
+    settings: Settings,
+    folder: str,
+    callback: "TrainerCallback",
+    **options: str | int | bool,
+) -> "Trainer":
+    """Return a Trainer as run_classification.py sets it up: AdamW, texts padded to one length.
+
+    options: more of TrainingArguments.
+    """
+    import numpy as np
+    from datasets import load_dataset
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        Trainer,
+        TrainingArguments,
+        default_data_collator,
+    )
+
+    name = settings["model_name_or_path"]
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    network = AutoModelForSequenceClassification.from_pretrained(
+        name, num_labels=2, dtype="float32"
+    )
+    files = {"train": settings["train_file"], "validation": settings["validation_file"]}
+    texts = load_dataset("csv", data_files=files, cache_dir=folder)
+    examples = texts.map(
+        lambda rows: tokenizer(
+            rows["text"], padding="max_length", max_length=settings["max_seq_length"],
+            truncation=True,
+        )
+        | {"label": rows["polarity"]},
+        batched=True,
+    )  # fmt: skip
+    ours = {
+        *("train_file", "validation_file", "model_name_or_path", "max_seq_length", "truncation"),
+        *("precision", "lr_scheduler_type", "text_column_names", "label_column_name"),
+    }
+    others = {key: value for key, value in settings.items() if key not in ours}
+    arguments = TrainingArguments(
+        folder, bf16=settings["precision"] == "bf16", lr_scheduler_type="linear", use_cpu=True,
+        report_to="none", save_strategy="no", disable_tqdm=True, **(others | options),
+    )  # fmt: skip
+    return Trainer(
+        network, arguments, train_dataset=examples["train"], eval_dataset=examples["validation"],
+        data_collator=default_data_collator, callbacks=[callback],
+        compute_metrics=lambda of: {
+            "accuracy": float(np.mean(np.argmax(of.predictions, -1) == of.label_ids))
+        },
+    )  # fmt: skip
+
+
+def classify(model: str, texts: list[str], times: int) -> Measurement:
+    """Label many texts in one call; the result is the score of the last label of each."""
+    from transformers import AutoConfig, pipeline
+
+    label: Callable[..., Any] = pipeline("text-classification", model=model)
+    last = list(AutoConfig.from_pretrained(model).id2label.values())[-1]
+    options = {"batch_size": 16, "top_k": None, "truncation": True, "max_length": 256}
+    seconds, answers = time_calls(lambda: label(texts, **options), times)
+    scores = [next(each["score"] for each in answer if each["label"] == last) for answer in answers]
+    return {"seconds": seconds, "result": scores, "megabytes": peak_megabytes()}
+
+
 def product_peak() -> Measurement:
     """Measure GFLOP/s of a matrix product in float32, by NumPy."""
     import numpy as np
@@ -340,6 +462,8 @@ TASKS: dict[str, Callable[..., Measurement]] = {
     "tokens": tokens,
     "train": train,
     "learn": learn,
+    "finetune": finetune,
+    "classify": classify,
     "product_peak": product_peak,
     "gpu_product_peak": gpu_product_peak,
 }
