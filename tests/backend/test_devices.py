@@ -102,7 +102,7 @@ def test_pytorch_stays_out_of_the_process():
     program = (
         "import sys\nfrom mlm.commands import train\n"
         "train.parse(['--train_file', 'a.csv', '--model_name_or_path', 'demo'])\n"
-        "train.load_backend()\n"
+        "from mlm.backend.startup import load_backend\nload_backend()\n"
         "from mlm.checkpoint.tokenizer import load_tokenizer\n"
         "load_tokenizer('mlm/bundled/imdb_modernbert')\n"
         "print([name for name in sys.modules if name.startswith('torch.')])"

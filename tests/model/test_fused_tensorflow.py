@@ -14,7 +14,9 @@ from mlm.model.blocks import ACTIVATIONS
 from mlm.model.encoder import MaskedLM
 from mlm.model.fused import PointwiseOps
 from mlm.model.fused.tensorflow import FusedOps, _drop
+from mlm.training.step import Learner
 from mlm.training.step.dataset import TrainingDataset
+from mlm.training.step.loss import masked_lm_loss
 from tests.checkpoint.test_families import small_config
 from tests.data.test_dynamic_padding import ONE_SIZE, line_by_line
 from tests.support.learners import masked_lm_learner
@@ -184,9 +186,9 @@ def losses(family: str, policy: str, pointwise_ops: PointwiseOps | None) -> list
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     learner = masked_lm_learner(model)
-    assert isinstance(learner.pointwise_ops, FusedOps)
+    assert isinstance(model.pointwise_ops, FusedOps)
     if pointwise_ops is not None:
-        learner.pointwise_ops = pointwise_ops
+        learner = Learner(model, masked_lm_loss(pointwise_ops))
         model.use_pointwise_ops(pointwise_ops)
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     batches = line_by_line(config.vocab_size, ONE_SIZE)
@@ -226,7 +228,7 @@ def test_equal_operations_are_compiled_once(family, functions):
     learner.compile_for_training(keras.optimizers.SGD(0.1), jit_compile=False)
     batches = line_by_line(config.vocab_size, ONE_SIZE)
     learner.fit(make_input_pipeline(TrainingDataset(batches, 0, 1)), verbose=0, shuffle=False)
-    assert len(learner.pointwise_ops._compiled) == functions
+    assert len(model.pointwise_ops._compiled) == functions
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ class Batches:
             inputs["attention_mask"][:, -4:] = 0
         return inputs, labels, weights
 
+    def trim(self, batch):
+        """Return the batch in the smallest of the sizes that holds it."""
+        from mlm.data.batches.dynamic_padding import trim_padding
+
+        return trim_padding(batch, self.sizes)
+
 
 def held_out(tokenizer):
     """Return evaluation batches over random tokens; the last batch is filled up."""

@@ -802,7 +802,7 @@ def test_a_signal_while_a_run_is_made_ready_leaves_its_state(small_corpus, tmp_p
     def interrupted(*arguments, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "prepare", interrupted)
+    monkeypatch.setattr("mlm.training.masked_lm.prepare", interrupted)
     with pytest.raises(TrainingStopped) as stop:
         run(small_corpus, tmp_path / "run")
     assert (stop.value.step, stop.value.total_steps) == (6, 12)

@@ -27,6 +27,7 @@ class Learner(keras.Model):
         self._element_loss = element_loss
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = True
+        model.compile_fused_ops()
         if keras.backend.backend() == "tensorflow":
             from mlm.training.step.tensorflow_layers import SharedLayerGraphs
 
