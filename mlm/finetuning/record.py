@@ -3,13 +3,13 @@
 from collections import Counter
 from itertools import chain
 
-from mlm.backend.hardware import versions
 from mlm.checkpoint.strict_json import JsonObject
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.evaluation.task.task_figures import TaskFigures
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.preparation import FinetuningPreparation
 from mlm.training.card.origin import recipe_of
+from mlm.training.record import run_record
 from mlm.training.run_progress import Progress
 
 
@@ -19,7 +19,7 @@ def finetuning_record(
     validation: TaskFigures,
     figures: TaskFigures,
 ) -> JsonObject:
-    """Return what training.json holds: settings, texts, figures, curves, hardware, versions.
+    """Return what training.json holds: settings, texts, figures, and the facts of the run.
 
     figures: of the test texts, or of the validation texts if there are none.
     """
@@ -44,24 +44,10 @@ def finetuning_record(
             "after": figures.to_dict(),
             "measured_on": "test" if "test" in prepared.examples else "validation",
         },
-        "loss_curve": progress.loss_curve,
-        "validation_curve": [[step, round(loss, 5)] for step, loss in progress.validation_curve],
-        "tokens_per_second": round(progress.tokens_per_second(prepared.batches.tokens_per_step), 1),
-        "seconds": round(progress.seconds, 1),
-        "steps": progress.step,
-        "skipped_steps": progress.skipped_steps,
-        "seed": config.seed,
-        "hardware": {
-            "device": prepared.device.name,
-            "replicas": prepared.device.num_replicas,
-            "policy": prepared.device.policy,
-        },
-        "versions": versions(),
+        **run_record(prepared, progress),
     }
     if prepared.curve:
         record |= {name: prepared.curve[name] for name in ("curve", "comparisons")}
-    if config.load_best_model_at_end:
-        record["best_step"] = progress.best_step
     return record
 
 

@@ -1,4 +1,4 @@
-"""How texts of a training were read, as training.json has it: cleaned, cut, single or in pairs.
+"""Rules by which a training read its texts, from training.json: cleaned, cut, single or in pairs.
 
 A checkpoint of `mlm finetune` says so. Of others, texts are taken as they are, and the end of what
 does not fit is cut.
@@ -22,7 +22,7 @@ KEPT: dict[Truncation, str] = {
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """How the texts of a training were read.
+    """Rules by which the texts of a training were read.
 
     clean_html: "auto", "yes" or "no"; None leaves texts as they are.
     is_of_pairs: None if nobody knows.
