@@ -421,11 +421,22 @@ def test_other_forms_of_tags_become_bio(write, tags, bio, line):
     assert report.lines[-1].startswith(line)
 
 
+def test_parts_of_speech_stay_as_they_are(write):
+    report = LabelledReport()
+    content = lines_of({"tokens": ["a", "b", "c"], "tags": ["DET", "NOUN", "O"]})
+    texts = read(write("a.jsonl", content), report=report)
+    assert texts.labels == [["DET", "NOUN", "O"]]
+    assert report.lines[-1] == (
+        "tags of single words, not of entities (2 of them, such as DET): each word is counted by "
+        "itself"
+    )
+
+
 @pytest.mark.parametrize(
     ("row", "line"),
     [
         (
-            {"tokens": ["a", "b"], "tags": ["O", "NOUN"]},
+            {"tokens": ["a", "b"], "tags": ["B-PER", "NOUN"]},
             "text 1 has the tag 'NOUN', expected BIO: O, or B- or I- and the kind of entity, such "
             "as B-PER: correct it, or name the column of tags with --label_column_name",
         ),

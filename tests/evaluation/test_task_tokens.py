@@ -148,3 +148,19 @@ def test_the_line_for_people():
         "entity F1 58.2 % (95 % interval 52.0 to 63.9), precision 58.3 %, recall 58.1 %, "
         "token accuracy 66.9 %, loss 1.0945, 59 sentences"
     )
+
+
+def test_plain_tags_are_counted_by_token():
+    from sklearn.metrics import precision_recall_fscore_support
+
+    names = ("DET", "NOUN", "VERB")
+    rng = np.random.default_rng(3)
+    labels, predicted = rng.integers(0, 3, (2, 6, 5))
+    task = Task("token_classification", names)
+    figures = figures_of(task, np.eye(3)[predicted], labels, np.ones((6, 5)))
+    accuracy = (labels == predicted).mean()
+    for name in ("f1", "precision", "recall", "accuracy"):
+        assert figures.metrics[name] == pytest.approx(accuracy, abs=1e-12)
+    expected = precision_recall_fscore_support(labels.ravel(), predicted.ravel())
+    found = [(each.precision, each.recall, each.f1, each.support) for each in figures.per_label]
+    np.testing.assert_allclose(found, np.transpose(expected), atol=1e-12)

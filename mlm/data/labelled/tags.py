@@ -1,4 +1,4 @@
-"""Tags of words in BIO form: B- begins an entity, I- continues it, O is outside.
+"""Tags of words in BIO form: B- begins an entity, I- continues it, O is outside. Or plain tags.
 
 Tags of BIOES, BILOU and BMES become those of BIO. A tag I- that does not continue an entity becomes
 B-, as in IOB1 and as conlleval and seqeval count it.
@@ -15,6 +15,7 @@ from mlm.errors import CorpusError
 
 OUTSIDE = "O"
 _TAG = re.compile(r"O|[BIESLUM](-.+)?")
+_OF_ENTITY = re.compile(r"[BIESLUM]-.")
 _IN_BIO = {"B": "B", "I": "I", "E": "I", "L": "I", "M": "I", "S": "B", "U": "B"}
 
 
@@ -26,9 +27,17 @@ def is_tag(text: str) -> bool:
 def to_bio(sentences: Sequence[Sequence[object]], report: LabelledReport) -> list[list[str]]:
     """Return the tags of sentences in BIO form; the report says how many were changed.
 
+    Tags none of which names an entity, such as parts of speech, stay as they are.
+
     Raises:
         CorpusError: a tag is not of a known form.
     """
+    if names := _plain_tags(sentences):
+        report.say(
+            f"tags of single words, not of entities ({len(names):,} of them, such as "
+            f"{min(names)}): each word is counted by itself"
+        )
+        return [[str(tag) for tag in tags] for tags in sentences]
     counts: Counter[str] = Counter()
     found = [_sentence_to_bio(tags, number, counts) for number, tags in enumerate(sentences, 1)]
     if count := counts["letters"]:
@@ -38,6 +47,15 @@ def to_bio(sentences: Sequence[Sequence[object]], report: LabelledReport) -> lis
     if count := counts["begins"]:
         report.say(f"{count:,} tags I- that begin an entity read as B-, as in IOB1")
     return found
+
+
+def _plain_tags(sentences: Sequence[Sequence[object]]) -> set[str]:
+    """Return the tags if they are plain words, and none is of an entity; else nothing."""
+    names = {tag for tags in sentences for tag in tags if tag != OUTSIDE}
+    if any(not isinstance(name, str) or not name or _OF_ENTITY.match(name) for name in names):
+        return set()
+    plain = {str(name) for name in names}
+    return plain if any(not is_tag(name) for name in plain) else set()
 
 
 def _sentence_to_bio(tags: Sequence[object], number: int, counts: Counter[str]) -> list[str]:

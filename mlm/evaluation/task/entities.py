@@ -31,6 +31,13 @@ OUTSIDE = Tag("O", "_")
 NO_ENTITY = {"O", ".", ""}  # prefixes; the full stop is conlleval's
 
 
+def are_plain(names: Sequence[str]) -> bool:
+    """Return whether labels are tags of single words, such as parts of speech, not of entities."""
+    others = [name for name in names if name != OUTSIDE.prefix]
+    is_of_entity = [name[:1] in "BIES" and name[1:2] in ("", "-") for name in others]
+    return bool(others) and not any(is_of_entity)
+
+
 def parse_tag(name: str) -> Tag:
     """Return the halves of a label's name."""
     return Tag(name[:1], name[1:].split("-", maxsplit=1)[-1] or "_")

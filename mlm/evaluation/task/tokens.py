@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlm.checkpoint.task import Task
-from mlm.evaluation.task.entities import Entity, entities_in, parse_tag
+from mlm.evaluation.task.entities import Entity, are_plain, entities_in, parse_tag
 from mlm.evaluation.task.intervals import Interval, percentile_intervals, resampled_sums
 from mlm.evaluation.task.label_figures import defined, f1_scores, figures_by_label, ratio
 from mlm.evaluation.task.losses import cross_entropy
@@ -19,8 +19,9 @@ def token_figures(
     """Return the figures of N sentences, entities counted as seqeval counts them.
 
     An entity is found if its type, first and last token are right. Precision, recall and F1 are
-    over all entities of all types together (micro). The bootstrap draws sentences: the tokens and
-    entities of one sentence depend on each other.
+    over all entities of all types together (micro). Of plain tags, such as parts of speech, each
+    token counts as an entity, so that these three are the accuracy. The bootstrap draws sentences:
+    the tokens and entities of one sentence depend on each other.
 
     Args:
         task: Names of the L labels, such as O, B-PER, I-PER.
@@ -57,7 +58,16 @@ def token_figures(
 def _entity_pairs(
     task: Task, labels: np.ndarray, predicted: np.ndarray, mask: np.ndarray
 ) -> Iterator[tuple[set[Entity], set[Entity]]]:
-    """Yield the right and the predicted entities of each sentence."""
+    """Yield the right and the predicted entities of each sentence; of plain tags, each token."""
+    if are_plain(task.labels):
+        names = task.labels
+        for both, is_token in zip(zip(labels, predicted, strict=True), mask, strict=True):
+            actual, found = (
+                {Entity(names[i], at, at) for at, i in enumerate(ids[is_token].tolist())}
+                for ids in both
+            )
+            yield actual, found
+        return
     tags = [parse_tag(name) for name in task.labels]
     for both, is_token in zip(zip(labels, predicted, strict=True), mask, strict=True):
         actual, found = (entities_in([tags[i] for i in ids[is_token].tolist()]) for ids in both)
