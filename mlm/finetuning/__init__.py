@@ -4,7 +4,7 @@ config.py            every setting, config_rules.py the rules between them; firs
                      be refused before Keras is loaded
 finetune.py          the story of a fine-tuning: run by training/trainer.py, or a probe
 job.py               what differs from masked-LM training: what it reads, says and writes
-preparation.py       texts, model and batches
+preparation.py       texts (labelled_sides.py), model and batches
 probe.py             a classifier on an encoder that stays as it is: features.py, linear.py
 learning_curve.py    the score by the number of labels: comparison.py and systems.py (who is
                      compared), tfidf.py

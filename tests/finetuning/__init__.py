@@ -5,5 +5,6 @@ Covered elsewhere:
     first_checks by commands/test_finetune
     job, record by test_finetune, test_problem_types
     outcome, summary by test_finetune, commands/test_finetune
+    labelled_sides by test_preparation
     systems, tfidf by test_comparison
 """
