@@ -52,6 +52,8 @@ def test_the_code_is_what_the_page_imports():
         "from mlm.playground.page import build_playground, launch_options\n"
         "from mlm.inference.fill_mask import FillMask\nfill = FillMask.from_pretrained('demo')\n"
         "FillMask.from_pretrained('demo', engine='keras')('a [MASK]')\n"
+        "from mlm.inference.classifier import Classifier\n"
+        "Classifier.from_pretrained('demo', engine='keras')('a film')\n"
         "build_playground([fill]), launch_options(), fill('a [MASK]'), fill.score('a film')\n"
         "print(*(n for n in sys.modules if n.split('.')[0] == 'mlm'))"
     )

@@ -148,6 +148,8 @@ def test_it_serves_the_page(programs, environment, tmp_path):
             env=environment | bind,
             stdout=log,
             stderr=subprocess.STDOUT,
+            # A shell's background jobs ignore Ctrl-C, and so do their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         assert "Which word is missing?" in front_page(f"http://127.0.0.1:{port}", server)
