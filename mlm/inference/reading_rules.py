@@ -59,7 +59,3 @@ class ReadingRules:
             clean_html=html if html in CLEAN_HTML else "auto",
             is_of_pairs=pairs if isinstance(pairs, bool) else None,
         )
-
-
-def _object(value: object) -> JsonObject:
-    return value if isinstance(value, dict) else {}

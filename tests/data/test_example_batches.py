@@ -179,7 +179,7 @@ def test_all_examples_are_measured_once_and_restored():
         outputs.append(np.stack([inputs["input_ids"][:, 0], labels], 1))
     assert (len(batches), real) == (7, 50)
     assert widths == sorted(widths) and set(widths) <= {8, 16, 32, 48, 64}
-    restored = batches.restore(outputs)
+    restored = batches.reorder(np.concatenate(outputs))
     assert restored[:, 0].tolist() == list(range(1, 51))
     assert restored[:, 1].tolist() == examples.labels.tolist()
     with pytest.raises(IndexError):
@@ -192,10 +192,12 @@ def test_outputs_of_tokens_are_restored_as_the_labels_are():
     labels[3] = NO_LABEL
     examples = examples_of(lengths, labels, TAGS)
     batches = ExampleEvaluationBatches(examples, batch_size=2)
-    outputs = [np.stack([labels, labels], -1) for _, labels, _ in batches]
-    restored = batches.restore(outputs)
-    assert restored.shape == (41, 2)
-    assert np.array_equal(restored[:, 1], labels)
+    outputs = [
+        np.pad(each, ((0, 0), (0, batches.width - each.shape[1])), constant_values=NO_LABEL)
+        for _, each, _ in batches
+    ]
+    restored = batches.reorder(np.concatenate(outputs))
+    assert np.array_equal(restored, examples.labels_of(np.arange(5), batches.width))
     weights = [weights for _, _, weights in batches]
     assert sum(int(each.sum()) for each in weights) == 40
     assert weights[-1][1].sum() == 0

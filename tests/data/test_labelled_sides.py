@@ -13,7 +13,7 @@ from mlm.data.labelled.labelled_files import read_labelled
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_settings import LabelledSettings
 from mlm.data.labelled.labelled_texts import LabelledTexts
-from mlm.data.labelled.sampling import sample_per_class, sample_texts
+from mlm.data.labelled.sampling import rows_per_class, sample_texts
 from mlm.data.labelled.sides import describe, read_sides
 from mlm.data.labelled.splitting import split_off_validation
 from mlm.errors import ConfigError, CorpusError
@@ -21,6 +21,10 @@ from tests.support.places import SHARED
 
 IMDB = SHARED / "data" / "imdb"
 SINGLE = "single_label_classification"
+
+
+def drawn_per_class(texts: LabelledTexts, count: int, seed: int) -> LabelledTexts:
+    return texts.take(rows_per_class(texts, count, seed))
 
 
 def texts_of(labels, problem_type=SINGLE, names=None):
@@ -132,12 +136,12 @@ def test_too_few_texts_to_split_are_refused():
 def test_a_sample_is_the_beginning_of_a_larger_one():
     texts = texts_of(["a"] * 30 + ["b"] * 30 + ["c"] * 30)
     for seed in (0, 1):
-        small, large = (sample_per_class(texts, count, seed) for count in (4, 8))
+        small, large = (drawn_per_class(texts, count, seed) for count in (4, 8))
         assert large.texts[: len(small)] == small.texts
         assert Counter(small.labels) == dict.fromkeys("abc", 4)
         small, large = (sample_texts(texts, count, seed) for count in (7, 50))
         assert large.texts[:7] == small.texts
-    assert sample_per_class(texts, 4, 0).texts != sample_per_class(texts, 4, 1).texts
+    assert drawn_per_class(texts, 4, 0).texts != drawn_per_class(texts, 4, 1).texts
 
 
 def test_a_sample_keeps_the_shares_of_the_classes_whatever_the_order_of_the_file():
@@ -153,7 +157,7 @@ def test_a_sample_keeps_the_shares_of_the_classes_whatever_the_order_of_the_file
 def test_repeats_come_after_different_texts():
     texts = texts_of(["a", "b"] * 5)
     texts = texts.take([*range(10), *range(10)])
-    assert len(set(sample_per_class(texts, 5, seed=0).texts)) == 10
+    assert len(set(drawn_per_class(texts, 5, seed=0).texts)) == 10
     assert len(sample_texts(texts, 100, seed=0)) == 20
 
 
@@ -177,7 +181,7 @@ def test_repeats_come_after_different_texts():
 )
 def test_samples_that_cannot_be_drawn_are_refused(count, problem_type, line):
     with pytest.raises((ConfigError, CorpusError)) as caught:
-        sample_per_class(texts_of(["a"] * 9 + ["b"] * 5, problem_type), count, seed=0)
+        drawn_per_class(texts_of(["a"] * 9 + ["b"] * 5, problem_type), count, seed=0)
     assert str(caught.value) == line
 
 
@@ -213,12 +217,9 @@ def test_a_sorted_file_gives_all_classes(write):
     assert Counter(sides.validation.labels) == {"a": 5, "b": 5, "c": 5}
     assert sides.test is None
     assert "126 training texts left out by --max_train_samples, drawn with seed 0" in report.lines
-    few = sides_of(train, labels_per_class=2)
+    few = sides_of(train, max_train_samples=6)
     assert Counter(few.train.labels) == {"a": 2, "b": 2, "c": 2}
     assert few.validation.texts == sides.validation.texts
-    assert refused(train, labels_per_class=2, max_train_samples=5) == (
-        "--max_train_samples and --labels_per_class were given: leave one out"
-    )
 
 
 ENOUGH = [*rows_of("a", 10), *rows_of("b", 10)]
@@ -323,7 +324,7 @@ def test_real_reviews_sorted_by_label(tmp_path):
         writer.writeheader()
         writer.writerows([*rows, *rows[:7]])
     report = LabelledReport()
-    sides = sides_of(tmp_path / "sorted.csv", report, labels_per_class=8)
+    sides = sides_of(tmp_path / "sorted.csv", report, max_train_samples=16)
     assert Counter(sides.train.labels) == {"0": 8, "1": 8}
     assert 400 <= len(sides.validation) < 407
     assert len(set(sides.validation.texts)) == 400

@@ -1,10 +1,10 @@
 """All examples once, in batches of similar length, and outputs back in the order of the examples.
 
 batches = ExampleEvaluationBatches(examples, batch_size=32)
-logits = batches.restore([model(inputs) for inputs, _, _ in batches])     # (E, L)
+logits = batches.reorder(np.concatenate([model(inputs) for inputs, _, _ in batches]))  # (E, L)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -73,28 +73,3 @@ class ExampleEvaluationBatches:
         restored = np.empty((len(self.examples), *rows.shape[1:]), rows.dtype)
         restored[self._order] = rows[: len(self.examples)]
         return restored
-
-    def restore(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the outputs of all batches in the order of the examples.
-
-        Args:
-            outputs: of each batch, (batch_size, ...); of a task of tokens (batch_size, T, ...).
-
-        Returns:
-            (E, ...), a row for each example; of a task of tokens (N, ...), a row for each id, as
-            `examples.labels` has them.
-        """
-        if not self.examples.task.is_of_tokens:
-            pieces = [output[: len(self.rows(at))] for at, output in enumerate(outputs)]
-            sorted_outputs = np.concatenate(pieces)
-            restored = np.empty_like(sorted_outputs)
-            restored[self._order] = sorted_outputs
-            return restored
-        shape = (len(self.examples.ids), *outputs[0].shape[2:])
-        flat = np.empty(shape, outputs[0].dtype)
-        offsets = self.examples.offsets
-        for at, output in enumerate(outputs):
-            for row, of_example in zip(self.rows(at), output, strict=False):
-                start, end = offsets[row], offsets[row + 1]
-                flat[start:end] = of_example[: end - start]
-        return flat

@@ -13,11 +13,6 @@ from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.errors import ConfigError, CorpusError
 
 
-def sample_per_class(texts: LabelledTexts, count: int, seed: int) -> LabelledTexts:
-    """Return the texts of `rows_per_class`."""
-    return texts.take(rows_per_class(texts, count, seed))
-
-
 def rows_per_class(texts: LabelledTexts, count: int, seed: int) -> list[int]:
     """Return `count` rows of each class: one of each, then the second of each, and so on.
 

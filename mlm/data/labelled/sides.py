@@ -19,9 +19,8 @@ from mlm.data.labelled.labelled_files import read_labelled
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_settings import LabelledSettings
 from mlm.data.labelled.labelled_texts import LabelledTexts
-from mlm.data.labelled.sampling import sample_per_class, sample_texts
+from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.splitting import say_repeats, split_off_validation, without_texts_of
-from mlm.errors import ConfigError
 
 _SHOWN = 10  # classes
 _DEFAULT_PERCENTAGE = 10.0
@@ -45,7 +44,6 @@ def read_sides(
     test_files: Sequence[str | Path] = (),
     validation_split_percentage: float = _DEFAULT_PERCENTAGE,
     max_train_samples: int | None = None,
-    labels_per_class: int | None = None,
     seed: int = 0,
 ) -> Sides:
     """Read the texts of all sides; no text is in two of them.
@@ -62,15 +60,12 @@ def read_sides(
         test_files: may be empty.
         validation_split_percentage: of the training texts, without a validation file.
         max_train_samples: number of training texts to keep, with the shares of their classes.
-        labels_per_class: number of training texts of each class to keep.
         seed: of the sample.
 
     Raises:
         CorpusError: files or labels cannot work; see checks.py.
-        ConfigError: settings cannot work.
+        ConfigError: max_train_samples cannot work.
     """
-    if max_train_samples is not None and labels_per_class is not None:
-        raise ConfigError("--max_train_samples and --labels_per_class were given: leave one out")
     train = read_labelled(train_files, settings, report)
     check_classes(train, "training")
     say_repeats(train, report)
@@ -83,7 +78,7 @@ def read_sides(
         check_classes(texts, side)
     train, validation = _separate(train, others, validation_split_percentage, report)
     check_classes(train, "training")
-    train = _sampled(train, max_train_samples, labels_per_class, seed, report)
+    train = _sampled(train, max_train_samples, seed, report)
     sides = Sides(train, validation, others.get("test"))
     _say_counts(sides, report)
     return sides
@@ -109,18 +104,16 @@ def _separate(
 def _sampled(
     train: LabelledTexts,
     max_train_samples: int | None,
-    labels_per_class: int | None,
     seed: int,
     report: LabelledReport,
 ) -> LabelledTexts:
-    if labels_per_class is not None:
-        sampled, option = sample_per_class(train, labels_per_class, seed), "labels_per_class"
-    elif max_train_samples is not None:
-        sampled, option = sample_texts(train, max_train_samples, seed), "max_train_samples"
-    else:
+    if max_train_samples is None:
         return train
+    sampled = sample_texts(train, max_train_samples, seed)
     left_out = len(train) - len(sampled)
-    report.say(f"{left_out:,} training texts left out by --{option}, drawn with seed {seed}")
+    report.say(
+        f"{left_out:,} training texts left out by --max_train_samples, drawn with seed {seed}"
+    )
     return sampled
 
 
