@@ -97,6 +97,12 @@ class FinetuningConfig(RunSettings):
         "State that a new ModernBERT head reads: that of the first token, or the mean over all. "
         "auto: the checkpoint's own; mean if it has no classifier yet.",
     )
+    classifier_init: Literal["probe", "random"] = head(
+        "probe",
+        "Initial values of a new classifier. probe: those of a linear probe of up to 2,000 "
+        "training texts, so that the encoder is not changed by random ones; random: as "
+        "transformers draws them, as that of tokens always is.",
+    )
     label_smoothing: float = head(
         0.0,
         "Share of a label's probability that is spread over all labels.",

@@ -13,7 +13,13 @@ SYSTEMS = ("base", "random", "tfidf")
 MOST_COLUMNS = 2
 # A linear probe has no steps, so it would ignore these.
 OF_STEPS = (
-    *("freeze_layers", "layerwise_lr_decay", "label_smoothing", "per_device_train_batch_size"),
+    *(
+        "freeze_layers",
+        "layerwise_lr_decay",
+        "label_smoothing",
+        "classifier_init",
+        "per_device_train_batch_size",
+    ),
     *("gradient_accumulation_steps", "max_steps", "num_train_epochs", "learning_rate"),
     *("lr_scheduler_type", "warmup_steps", "warmup_ratio", "optim", "weight_decay"),
     *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "skip_bad_steps"),

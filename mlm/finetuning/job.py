@@ -12,6 +12,7 @@ from mlm.evaluation.task_evaluator import TaskMeasurement
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.features import FEATURES
 from mlm.finetuning.first_checks import check_first
+from mlm.finetuning.initial_classifier import fit_initial_classifier, starts_as_probe
 from mlm.finetuning.learning_curve import curve_of_run
 from mlm.finetuning.outcome import outcome_lines
 from mlm.finetuning.preparation import FinetuningPreparation, prepare
@@ -52,6 +53,12 @@ class Finetuning:
             return prepared
         curve = curve_of_run(self.config, prepared, report)
         return replace(prepared, curve=curve.to_dict())
+
+    def begin(self, prepared: FinetuningPreparation) -> None:
+        """Fit a new classifier to some of the texts."""
+        if starts_as_probe(prepared):
+            with prepared.device.scope():
+                fit_initial_classifier(prepared)
 
     def summary(self, prepared: FinetuningPreparation, step: int) -> str:
         """Return lines on the run that begins or resumes at `step`."""

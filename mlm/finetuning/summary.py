@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mlm.finetuning.config import FinetuningConfig
+from mlm.finetuning.initial_classifier import starts_as_probe
 from mlm.terminal.tables import format_table
 from mlm.training.preparation import count_steps
 from mlm.training.summary import (
@@ -78,6 +79,8 @@ def _steps(prepared: "FinetuningPreparation", step: int) -> str:
 def _model(prepared: "FinetuningPreparation") -> str:
     new = ", ".join(prepared.checkpoint.new_variables)
     state = f"; new: {new}" if new else "; all weights from the checkpoint"
+    if starts_as_probe(prepared) and not prepared.config.freeze_encoder:
+        state += "; the classifier starts as a linear probe"
     return (
         f"{prepared.config.model_name_or_path}: {prepared.checkpoint.hf_config.model_type}, "
         f"{describe_size(prepared.model.count_params())}{state}"

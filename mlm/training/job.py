@@ -28,6 +28,9 @@ class Job(Protocol[Parts, Result]):
     def prepare(self, report: Callable[[str], None], *, global_batch_size: int | None) -> Parts:
         """Read model and texts; `global_batch_size` is that of a run to resume."""
 
+    def begin(self, prepared: Parts) -> None:
+        """Set what a run that is not resumed starts from, beyond the weights that were read."""
+
     def summary(self, prepared: Parts, step: int) -> str:
         """Return lines on the run that begins or resumes at `step`."""
 

@@ -50,6 +50,9 @@ class MaskedLMTraining:
         prepared = prepare(self.config, tokens, report, global_batch_size=global_batch_size)
         return dataclasses.replace(prepared, examples=try_before(prepared, report))
 
+    def begin(self, prepared: Preparation) -> None:
+        """Do nothing: the weights that were read are those of step 0."""
+
     def summary(self, prepared: Preparation, step: int) -> str:
         """Return lines on the run that begins or resumes at `step`."""
         return settings_table(prepared, step)

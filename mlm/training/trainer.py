@@ -129,6 +129,8 @@ def _start_or_resume(
         run = TrainingRun(prepared, report, stop)
         if state:
             run.resume(state)
+        else:
+            job.begin(prepared)
         report(job.summary(prepared, run.progress.step))
     except ConfigError:
         if state and was_fetched:  # another run's: it must not block a run that starts here
