@@ -115,8 +115,8 @@ class FinetuningConfig(RunSettings):
     )
     learning_rate: float | None = optimization(
         None,
-        "Peak learning rate. Default: by the width of the model, 5e-5 at 768 and in inverse "
-        "proportion elsewhere, e.g. 1.5e-4 at 256.",
+        "Peak learning rate. Default: by the size of the model, 5e-5 for 12 layers of 768, in "
+        "inverse proportion to the width and to the square root of the depth elsewhere.",
         bounds=Bounds(at_least=0),
     )
     warmup_ratio: float = optimization(

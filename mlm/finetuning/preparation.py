@@ -1,6 +1,7 @@
 """Read everything that a fine-tuning needs before its first step: texts, model, batches."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mlm.model.task_model import TaskModel
     from mlm.training.step.loss import ElementLoss
 
-RATE_TIMES_WIDTH = 5e-5 * 768  # a learning rate of 5e-5 for BERT-base
+BASE_RATE, BASE_WIDTH, BASE_LAYERS = 5e-5, 768, 12  # of BERT-base
 FEWEST_STEPS = 60
 
 
@@ -78,9 +79,10 @@ class FinetuningPreparation:
 
     @property
     def learning_rate(self) -> float:
-        """The peak learning rate: as given, or by the width of the model."""
-        given = self.config.learning_rate
-        return RATE_TIMES_WIDTH / self.model.config.hidden_size if given is None else given
+        """The peak learning rate: as given, or by the size of the model."""
+        given, shape = self.config.learning_rate, self.model.config
+        by_size = rate_by_size(shape.hidden_size, shape.num_hidden_layers)
+        return by_size if given is None else given
 
     def rate_factors(self) -> dict[str, float]:
         """Return the factors of the learning rates of variables, by their path."""
@@ -186,6 +188,11 @@ def _check_layerwise(config: FinetuningConfig, shape: EncoderConfig) -> None:
             f"--layerwise_lr_decay is {config.layerwise_lr_decay}, but the layers of this model "
             "run at several depths; leave it out"
         )
+
+
+def rate_by_size(width: int, layers: int) -> float:
+    """Return a peak learning rate: that of BERT-base, more for what is narrower or less deep."""
+    return BASE_RATE * BASE_WIDTH / width * math.sqrt(BASE_LAYERS / layers)
 
 
 def layer_rate_factors(model: "TaskModel", decay: float) -> dict[str, float]:

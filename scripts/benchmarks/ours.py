@@ -198,11 +198,12 @@ def finetune(settings: Settings, times: int, **stop: float) -> Measurement:
     The result is the loss of the first step and the mean loss of the later ones. stop: `accuracy`
     and `every` instead train until the validation accuracy, taken after each `every` steps, is
     reached; then the seconds are those since the start without the evaluations, and the result is
-    the accuracy and the number of steps.
+    the accuracy and the number of steps. That begins with fitting the new classifier.
     """
     load_backend()
     from mlm.backend.input_pipeline import make_input_pipeline
     from mlm.finetuning.config import FinetuningConfig
+    from mlm.finetuning.job import Finetuning
     from mlm.finetuning.preparation import prepare
     from mlm.training.compiled_learner import compile_learner
     from mlm.training.step.dataset import TrainingDataset
@@ -215,6 +216,7 @@ def finetune(settings: Settings, times: int, **stop: float) -> Measurement:
         return float(learner.fit(steps, verbose=0, shuffle=False).history["mean_loss"][0])
 
     if stop:
+        Finetuning(prepared.config).begin(prepared)
         evaluator = prepared.make_evaluator()
         step, reached, evaluating = 0, 0.0, 0.0
         while reached < stop["accuracy"] and step < prepared.total_steps:

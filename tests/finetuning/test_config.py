@@ -28,6 +28,7 @@ OTHER = {  # setting that a probe would ignore -> another value than its default
     "weight_decay": 0.2,
     "layerwise_lr_decay": 0.5,
     "label_smoothing": 0.1,
+    "classifier_init": "random",
     "warmup_ratio": 0.2,
     "learning_rate": 1e-3,
     "num_train_epochs": 5.0,

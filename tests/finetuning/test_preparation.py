@@ -8,7 +8,7 @@ from mlm.checkpoint.task_checkpoint import read_task_checkpoint
 from mlm.errors import ConfigError
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.config_rules import check_task
-from mlm.finetuning.preparation import layer_rate_factors, prepare
+from mlm.finetuning.preparation import layer_rate_factors, prepare, rate_by_size
 from tests.support.labelled_texts import labelled_texts, small_finetuning, write_csv
 from tests.support.small_models import save_random_checkpoint
 
@@ -23,6 +23,13 @@ DEBERTA = {
     "norm_rel_ebd": "layer_norm",
     "position_buckets": 16,
 }
+
+
+@pytest.mark.parametrize(
+    ("width", "layers", "rate"), [(768, 12, 5e-5), (1024, 24, 2.65e-5), (256, 4, 2.6e-4)]
+)
+def test_smaller_models_learn_at_higher_rates(width, layers, rate):
+    assert rate_by_size(width, layers) == pytest.approx(rate, rel=0.01)
 
 
 def test_rates_fall_from_layer_to_layer(tiny_bert_folder):
