@@ -128,6 +128,15 @@ def save_classifier(model: str, folder: Path) -> None:
     )
 
 
+def copy_in_float32(model: str, folder: Path) -> None:
+    """Save a copy of a checkpoint with float32 weights; imports PyTorch."""
+    import transformers
+
+    (name,) = transformers.AutoConfig.from_pretrained(model).architectures
+    getattr(transformers, name).from_pretrained(model, dtype="float32").save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+
+
 def make_model(folder: Path, shape: dict[str, int]) -> str:
     """Save a BERT checkpoint of random weights with the vocabulary of bert-base-uncased."""
     import shutil

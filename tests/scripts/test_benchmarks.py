@@ -1,5 +1,6 @@
 """The benchmarks' comparisons, and the quality of the bundled model with 8-bit weights."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -46,6 +47,15 @@ def test_operations_by_hand(rows):
     per_layer = 2 * 12 * 8 * 8 + 4 * 5 * 8  # products with weights, and with other tokens
     per_mask = 2 * 8 * (8 + rows.VOCABULARY_SIZE)
     assert rows.operations((2, 8), 3, 5, 1) == 3 * (5 * 2 * per_layer + per_mask)
+
+
+def test_each_task_of_the_peers_is_a_function_of_its_module(rows):
+    import peers
+
+    assert {row.peer for row in rows.ROWS.values()} | {"product_peak"} <= peers.MODULES.keys()
+    for task, module in peers.MODULES.items():
+        tree = ast.parse((BENCHMARKS / "peer" / f"{module}.py").read_text(encoding="utf-8"))
+        assert task in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.slow
