@@ -17,9 +17,10 @@ from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.preparation import prepare
 from mlm.finetuning.systems import TfidfSystem, can_use_tfidf
 from mlm.finetuning.tfidf import tfidf_scores
-from tests.support.labelled_texts import labelled_texts, small_finetuning
+from tests.support.labelled_texts import labelled_texts, small_finetuning, tagged_lines
 from tests.support.served_hub import Plan, served_hub
 
+PROBE = {"freeze_encoder": True, "labels_per_class": ["all"]}
 TWO = Task("single_label_classification", ("neg", "pos"))
 
 
@@ -78,6 +79,21 @@ def test_random_weights_have_the_shape_and_nothing_else(adapted):
     assert np.abs(mine - trained).max() > 1e-3
 
 
+def test_random_weights_of_a_tagger_have_no_dense_layer(bert_folder, tmp_path):
+    path = tmp_path / "a.conll"
+    rare = "\n\nthe B-RARE\nfilm B-KIND\n"
+    path.write_text(tagged_lines() + rare, encoding="utf-8")
+    config = small_finetuning(path, bert_folder, tmp_path / "run", compare=["random"], **PROBE)
+    prepared = prepare(config, lambda line: None)
+    train, test = prepared.texts.train, prepared.texts.validation
+    systems = make_systems(config, prepared.device, train, test, lambda line: None)
+    assert [system.name for system in systems] == ["adapted", "random"]
+    without_rare = [row for row, tags in enumerate(train.labels) if "B-RARE" not in tags]
+    assert len(prepared.task.labels) == 3
+    for system in systems:  # of two of the three tags
+        assert system.logits(np.array(without_rare[:4]), 42).shape == (len(test), 8, 3)
+
+
 @pytest.fixture
 def published(tmp_path, monkeypatch, bert_folder, words_tokenizer):
     """A base on a local Hub, and a folder that was adapted from it: other weights, a record."""
@@ -110,9 +126,8 @@ def test_systems_are_made_of_the_hubs_base_random_weights_and_words(
         labelled_csv,
         published,
         tmp_path / "run",
-        freeze_encoder=True,
-        labels_per_class=["all"],
         compare=["base", "random", "tfidf", "base"],
+        **PROBE,
     )
     prepared = prepare(config, lambda line: None)
     train, test = prepared.texts.train, prepared.texts.validation
