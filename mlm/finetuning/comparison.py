@@ -140,6 +140,7 @@ def _probe(
             checkpoint.tokenizer,
             max_seq_length=config.max_seq_length,
             truncation=config.truncation,
+            has_segments=checkpoint.config.has_segments,
         )
         for texts in (train, test)
     )
