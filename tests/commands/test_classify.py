@@ -82,8 +82,9 @@ def test_json_has_the_answers_of_the_api(sentiment, pairs, tmp_path, capsys):
     assert classify(sentiment, TEXT, LONG, "--json") == 0
     one, two = map(json.loads, capsys.readouterr().out.splitlines())
     classifier = Classifier.from_pretrained(sentiment)
-    assert one == {"text": TEXT, "labels": classifier(TEXT), "note": None}
-    assert two["labels"] == classifier(LONG) and "left out" in two["note"]
+    labels = classifier([TEXT, LONG])  # together, as there: alone, the last digit may differ
+    assert one == {"text": TEXT, "labels": labels[0], "note": None}
+    assert two["labels"] == labels[1] and "left out" in two["note"]
     assert classify(pairs, "one", "--text_pair", "other", "--json") == 0
     pair = {"text": "one", "text_pair": "other"}
     expected = Classifier.from_pretrained(pairs)(pair)
