@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES
 from mlm.checkpoint.task import PROBLEM_TYPES
+from mlm.commands import classify as classify_command
 from mlm.commands.card import main
 from mlm.finetuning.config import FinetuningConfig
 from mlm.hub.local.card_rules import errors_in
@@ -143,6 +144,9 @@ def test_pairs_are_given_as_pairs(folder):
     assert f'Classifier.from_pretrained("{REPO}")({pair})' in text
     assert "it gives a pair of texts one of 2 labels" in text
     assert "the longer one is cut first" in text
+    command = f"mlm classify FILE.csv --text_column_names A B --model_name_or_path {REPO}"
+    assert f"in two columns: `{command}`." in text
+    assert classify_command.parse(command.split()[2:]).text_column_names == ["A", "B"]
 
 
 @pytest.mark.parametrize(
