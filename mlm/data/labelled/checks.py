@@ -93,7 +93,7 @@ def check_classes(texts: LabelledTexts, side: str) -> None:
             f"all {len(texts):,} {side} texts have the label {_listed(counts)}; expected two "
             f"classes or more: give {side} texts of other classes too"
         )
-    rare = [name for name, count in counts.items() if count < LEAST_EXAMPLES]
+    rare = [name for name in texts.task.labels if counts[name] < LEAST_EXAMPLES]
     if is_single and rare and side == "training":
         is_one = len(rare) == 1
         raise CorpusError(
