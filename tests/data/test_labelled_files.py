@@ -388,6 +388,12 @@ def test_lines_of_words_and_tags(write, name):
     ]
 
 
+@pytest.mark.parametrize("name", ["a.conll", "a.txt"])
+def test_a_word_may_hold_a_space_that_separates_no_columns(write, name):
+    found = read(write(name, "10\xa0000\tB-MONEY\r\nfrancs I-MONEY \r\n"))
+    assert (found.words, found.labels) == ([["10 000", "francs"]], [["B-MONEY", "I-MONEY"]])
+
+
 @pytest.mark.parametrize("tags", ["tags", "ner_tags"])
 def test_json_lines_of_words_and_tags(write, tags):
     rows = [{"id": 1, "tokens": w, tags: t} for w, t in zip(WORDS, TAGS, strict=True)]
