@@ -52,6 +52,8 @@ def refusal(**settings) -> str:
         ({"labels_per_class": ["8", "many"]}, "has 'many'; expected numbers from 1 on, or `all`"),
         ({"labels_per_class": ["0"]}, "--labels_per_class has '0'; expected numbers from 1 on"),
         ({"labels_per_class": ["8"], "compare": ["bert"]}, "expected some of base, random, tfidf"),
+        ({"max_predict_samples": 9}, "--max_predict_samples is 9, but there is no --test_file"),
+        ({"base_model_name_or_path": "me/a"}, "is me/a, but it is not compared; add base to"),
         ({"seeds": 5}, "--seeds is of a learning curve; give its sizes too"),
         ({"compare": ["base"]}, "--compare is of a learning curve; give its sizes too"),
         ({"zero_shot": "It was [MASK]."}, "--zero_shot needs --label_words"),

@@ -17,6 +17,7 @@ from tests.support.small_models import save_random_checkpoint
 TWO = Task("single_label_classification", ("neg", "pos"))
 SEVERAL = Task("multi_label_classification", ("a", "b"))
 NUMBER = Task("regression", ("score",))
+TAGS = Task("token_classification", ("O", "B-PER"))
 DEBERTA = {
     "relative_attention": True,
     "position_biased_input": False,
@@ -85,6 +86,8 @@ def test_layers_that_are_shared_have_no_rates_of_their_own(tmp_path, words_token
         ({"class_weights": "balanced"}, SEVERAL, "has no classes that exclude each other"),
         ({"label_smoothing": 0.1}, SEVERAL, "--label_smoothing is 0.1, but a multi_label_class"),
         ({"label_smoothing": 0.1}, NUMBER, "--label_smoothing is 0.1, but a regression has no"),
+        ({"truncation": "tail"}, TAGS, "--truncation is tail, but words are labelled"),
+        ({"classifier_pooling": "cls"}, TAGS, "--classifier_pooling is cls, but words are"),
         ({"metric_name": "pearson"}, TWO, "does not exist for single_label_classification"),
         ({"metric_name": "accuracy"}, NUMBER, "does not exist for regression"),
     ],
