@@ -97,6 +97,11 @@ def _check_curve(config: "FinetuningConfig") -> None:
     for system in config.compare:
         if system not in SYSTEMS:
             raise ConfigError(f"--compare has {system!r}; expected some of {', '.join(SYSTEMS)}")
+    if config.labels_per_class and config.distributed:
+        raise ConfigError(
+            "--labels_per_class draws a learning curve, which one process does by itself; draw it "
+            "in a run without --distributed"
+        )
     if config.base_model_name_or_path and "base" not in config.compare:
         raise ConfigError(
             f"--base_model_name_or_path is {config.base_model_name_or_path}, but it is not "

@@ -54,6 +54,7 @@ def refusal(**settings) -> str:
         ({"labels_per_class": ["8"], "compare": ["bert"]}, "expected some of base, random, tfidf"),
         ({"max_predict_samples": 9}, "--max_predict_samples is 9, but there is no --test_file"),
         ({"base_model_name_or_path": "me/a"}, "is me/a, but it is not compared; add base to"),
+        ({"labels_per_class": ["8"], "distributed": True}, "in a run without --distributed"),
         ({"seeds": 5}, "--seeds is of a learning curve; give its sizes too"),
         ({"compare": ["base"]}, "--compare is of a learning curve; give its sizes too"),
         ({"zero_shot": "It was [MASK]."}, "--zero_shot needs --label_words"),
