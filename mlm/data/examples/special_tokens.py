@@ -102,7 +102,7 @@ def _template_of(encoding: Encoding, texts: int) -> _Template:
 
 
 def _check_order(found: list[int], texts: int) -> None:
-    """Raise CheckpointError if a tokenizer drops a text, repeats it, or puts the second one first."""
+    """Raise CheckpointError if a tokenizer drops a text, or puts the second one first."""
     if found != list(range(texts)):
         raise CheckpointError(
             f"The tokenizer makes of {texts} short text{'s' * (texts > 1)} the texts {found}, "
