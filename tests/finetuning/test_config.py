@@ -91,6 +91,16 @@ def test_each_setting_of_optimization_is_a_probes_or_refused_by_it():
     assert optimization - of_probes - with_another <= set(OF_STEPS)
 
 
+def test_what_is_compared_moves_no_weights():
+    comparison = {
+        name: about.moves_weights
+        for name, about in settings_of(FinetuningConfig).items()
+        if about.group == "Comparison"
+    }
+    assert {"labels_per_class", "seeds", "compare"} <= set(comparison)
+    assert not any(comparison.values())
+
+
 def test_columns_may_be_given_as_one_word_or_several():
     for given in (["a", "b"], ["a,b"], ["a, b"]):
         assert FinetuningConfig(text_column_names=given).text_columns == ["a", "b"]
