@@ -49,7 +49,8 @@ def make_systems(
         if name == "tfidf" and not can_use_tfidf(adapted.task):
             report("tfidf is left out: it has no features for single words")
         elif name == "tfidf":
-            systems.append(TfidfSystem(train, test))
+            balanced = config.class_weights == "balanced"
+            systems.append(TfidfSystem(train, test, balanced=balanced))
         elif name == "random":
             systems.append(
                 _probe(

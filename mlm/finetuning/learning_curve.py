@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlm.finetuning.preparation import FinetuningPreparation
 
 CURVE = "curve.json"  # in an output folder
-VERSION = 1  # of how a point is computed; raise it to draw saved curves again
+VERSION = 2  # of how a point is computed; raise it to draw saved curves again
 
 
 @dataclass

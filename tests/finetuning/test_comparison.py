@@ -189,6 +189,41 @@ def test_words_are_enough_where_a_word_decides():
     assert np.corrcoef(scores[:, 0], numbers[64:])[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("present", [[2], [0, 2], [0, 1, 3]])
+def test_a_class_without_a_text_has_a_score_and_is_never_the_best(present):
+    labels = np.array(present)[np.arange(64) % len(present)]
+    task = Task("single_label_classification", tuple("abcd"))
+    scores = tfidf_scores(TEXTS[:64], labels, TEXTS[64:], task)
+    assert scores.shape == (64, 4)
+    assert set(scores.argmax(1)) <= set(present)
+    assert np.isfinite(scores).all()
+
+
+def test_a_label_that_all_texts_have_or_none_is_a_constant():
+    labels = np.stack([IS_POS, np.ones(128), np.zeros(128)], axis=1).astype("float32")[:64]
+    task = Task("multi_label_classification", ("pos", "all", "none"))
+    scores = tfidf_scores(TEXTS[:64], labels, TEXTS[64:], task)
+    np.testing.assert_array_equal(scores[:, 0] > 0, IS_POS[64:])
+    expected = np.tile([np.log(129), -np.log(129)], (64, 1))
+    np.testing.assert_allclose(scores[:, 1:], expected, rtol=1e-5)
+
+
+def test_words_are_balanced_as_probes_are():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    few = [text for text, is_pos in zip(TEXTS, IS_POS, strict=True) if not is_pos][:6]
+    train = [*few, *(text for text, is_pos in zip(TEXTS, IS_POS, strict=True) if is_pos)]
+    labels = np.arange(len(train)) >= 6
+    found = tfidf_scores(train, labels.astype("int32"), TEXTS, TWO, balanced=True)
+    vectorizer = TfidfVectorizer(sublinear_tf=True)
+    theirs = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
+    theirs.fit(vectorizer.fit_transform(train), labels)
+    np.testing.assert_allclose(found, theirs.predict_log_proba(vectorizer.transform(TEXTS)))
+    plain = tfidf_scores(train, labels.astype("int32"), TEXTS, TWO)
+    assert np.abs(found - plain).max() > 0.1
+
+
 def test_pairs_are_joined_and_tokens_have_no_words(bert_folder, labelled_csv, tmp_path):
     prepared = prepare(
         small_finetuning(labelled_csv, bert_folder, tmp_path / "run"), lambda line: None
