@@ -8,6 +8,7 @@ import pytest
 from mlm.checkpoint.task import Task
 from mlm.evaluation.task.entities import are_plain, entities_in, parse_tag
 from mlm.evaluation.task.measurement import figures_of
+from mlm.evaluation.task.tables import tables_of
 
 EXACT = {"rel": 0, "abs": 1e-9}
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -164,6 +165,8 @@ def test_plain_tags_are_counted_by_token(names):
     expected = precision_recall_fscore_support(labels.ravel(), predicted.ravel())
     found = [(each.precision, each.recall, each.f1, each.support) for each in figures.per_label]
     np.testing.assert_allclose(found, np.transpose(expected), atol=1e-12)
+    assert figures.line().startswith("F1 ")
+    assert [table.header[0] for table in tables_of(figures)] == ["", "label"]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,16 @@ def test_figures_of_validation_texts_say_so(folder):
 
 
 @pytest.mark.parametrize(
+    ("labels", "said"),
+    [(("O", "B-PER"), "its entity F1 is "), (("NOUN", "VERB"), "its F1 is ")],
+)
+def test_only_entities_have_an_entity_f1(folder, labels, said):
+    text = card(folder, task_record("token_classification", labels)).text
+    assert said in text
+    assert ("type of entity" in text) == ("B-PER" in labels)
+
+
+@pytest.mark.parametrize(
     ("truncation", "differs"), [("head", False), ("tail", True), ("head_tail", True)]
 )
 def test_long_texts_are_cut_as_in_the_training(folder, truncation, differs):
