@@ -118,7 +118,7 @@ class TaskFigures:
 
     @property
     def is_of_entities(self) -> bool:
-        """Whether tokens are parts of entities; with plain tags, such as parts of speech, not."""
+        """True if tokens are parts of entities; of plain tags, such as parts of speech, not."""
         return self.problem_type == "token_classification" and not are_plain(self.labels)
 
     def title(self, name: str) -> str:
