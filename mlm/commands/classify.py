@@ -84,6 +84,7 @@ def _classify(given: argparse.Namespace) -> None:
     _check(given)
     with progress("loading the model"):
         classifier = _load(given)
+    classifier.check_arguments(given.top_k, given.aggregation_strategy)
     if given.input_file:
         _classify_file(classifier, given)
         return
@@ -176,6 +177,11 @@ def _classify_file(classifier: "Classifier", given: argparse.Namespace) -> None:
 def _columns(classifier: "Classifier", given: argparse.Namespace) -> tuple[str | None, str | None]:
     """Return the names of the columns of the texts and of their second texts, None for each."""
     names = given.text_column_names or [given.text_column]
+    if len(names) == PAIR and classifier.task.is_of_tokens:
+        raise ConfigError(
+            f"{classifier.name} labels the words of one text; name one column, not "
+            f"{' and '.join(names)}"
+        )
     if len(names) == 1 and classifier.reader.rules.is_of_pairs:
         raise ConfigError(
             f"{classifier.name} was trained on pairs of texts; name their two columns: "

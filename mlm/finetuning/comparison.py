@@ -12,6 +12,7 @@ from mlm import hub
 from mlm.backend.devices import Device
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import OpenTaskCheckpoint, TaskCheckpoint, read_task_checkpoint
+from mlm.checkpoint.weights import variables_by_name
 from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.errors import ConfigError
@@ -48,7 +49,8 @@ def make_systems(
         if name == "tfidf" and not can_use_tfidf(adapted.task):
             report("tfidf is left out: it has no features for single words")
         elif name == "tfidf":
-            systems.append(TfidfSystem(train, test))
+            balanced = config.class_weights == "balanced"
+            systems.append(TfidfSystem(train, test, balanced=balanced))
         elif name == "random":
             systems.append(
                 _probe(
@@ -122,7 +124,8 @@ def random_weights(checkpoint: TaskCheckpoint, policy: str, seed: int) -> TaskCh
     keras.utils.set_random_seed(seed)
     model = TaskModel(checkpoint.config, dtype=policy, seed=seed)
     model.build()
-    return replace(checkpoint, model=model, new_variables=("head/dense/kernel",))
+    new = tuple(name for name in variables_by_name(model) if name.startswith("head/"))
+    return replace(checkpoint, model=model, new_variables=new)
 
 
 def _probe(
@@ -138,6 +141,7 @@ def _probe(
             checkpoint.tokenizer,
             max_seq_length=config.max_seq_length,
             truncation=config.truncation,
+            has_segments=checkpoint.config.has_segments,
         )
         for texts in (train, test)
     )

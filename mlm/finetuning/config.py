@@ -15,7 +15,7 @@ from mlm.training.setting import Bounds, setting
 
 labels = partial(setting, group="Labels")
 head = partial(setting, group="Head")
-comparison = partial(setting, group="Comparison")
+comparison = partial(setting, group="Comparison", moves_weights=False)
 
 
 @dataclass(frozen=True)

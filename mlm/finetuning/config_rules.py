@@ -32,7 +32,7 @@ WITHOUT_CLASSES = ("regression", "multi_label_classification")
 
 def check_rules(config: "FinetuningConfig") -> None:
     """Raise ConfigError if settings together cannot work, or one would be ignored."""
-    for check in (_check_columns, _check_head, _check_curve, _check_zero_shot):
+    for check in (_check_columns, _check_samples, _check_head, _check_curve, _check_zero_shot):
         check(config)
 
 
@@ -41,6 +41,14 @@ def _check_columns(config: "FinetuningConfig") -> None:
         raise ConfigError(
             f"--text_column_names has {len(config.text_columns)} columns; give one, or two for "
             "pairs of texts"
+        )
+
+
+def _check_samples(config: "FinetuningConfig") -> None:
+    if config.max_predict_samples is not None and not config.test_file:
+        raise ConfigError(
+            f"--max_predict_samples is {config.max_predict_samples}, but there is no --test_file; "
+            "give one, or --max_eval_samples for the texts that are held out"
         )
 
 
@@ -66,6 +74,18 @@ def check_task(config: "FinetuningConfig", task: Task) -> None:
                 f"--{name} is {getattr(config, name)}, but a {task.problem_type} has no classes "
                 "that exclude each other; leave it out"
             )
+    if task.is_of_tokens:
+        _check_of_tokens(config)
+
+
+def _check_of_tokens(config: "FinetuningConfig") -> None:
+    """Reject settings of whole texts for a task that labels words."""
+    for name, fitting in (("truncation", ("head", "head_tail")), ("classifier_pooling", ("auto",))):
+        if getattr(config, name) not in fitting:  # the default of whole texts is not refused
+            raise ConfigError(
+                f"--{name} is {getattr(config, name)}, but words are labelled: each has a label of "
+                "its own, and long texts are cut at the end; leave it out"
+            )
 
 
 def _check_curve(config: "FinetuningConfig") -> None:
@@ -77,6 +97,16 @@ def _check_curve(config: "FinetuningConfig") -> None:
     for system in config.compare:
         if system not in SYSTEMS:
             raise ConfigError(f"--compare has {system!r}; expected some of {', '.join(SYSTEMS)}")
+    if config.labels_per_class and config.distributed:
+        raise ConfigError(
+            "--labels_per_class draws a learning curve, which one process does by itself; draw it "
+            "in a run without --distributed"
+        )
+    if config.base_model_name_or_path and "base" not in config.compare:
+        raise ConfigError(
+            f"--base_model_name_or_path is {config.base_model_name_or_path}, but it is not "
+            "compared; add base to --compare, or leave it out"
+        )
     if not config.labels_per_class:
         for name, default in (("seeds", 1), ("compare", [])):
             if getattr(config, name) != default:

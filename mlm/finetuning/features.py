@@ -1,6 +1,8 @@
 """The features of texts: what the classifier of a model gets, computed once for each text."""
 
 import hashlib
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mlm.backend.atomic_files import staging_folder
+from mlm.backend.atomic_files import remove_leftovers, staging_folder
 from mlm.backend.input_pipeline import make_input_pipeline
 from mlm.data.examples.encoded_examples import EncodedExamples
 from mlm.data.examples.example_evaluation_batches import ExampleEvaluationBatches
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 LINEAR_AT_ZERO = {"tanh", "linear"}
 SMALL, FAR = 0.01, 8.0
 FEATURES = "features"  # folder of an output folder, until the run has ended
+STAGING_PREFIX = ".writing-"
+OF_CACHE = re.compile(r"[0-9a-f]{32}\.npy")
 
 
 def features_of(
@@ -64,15 +68,24 @@ class FeatureCache:
     def get(self, model: "TaskModel", examples: EncodedExamples, **settings: object) -> np.ndarray:
         """Return the features of `features_of`, from the folder if it has them."""
         path = self._folder / f"{_key(model, examples)}.npy"
-        if path.is_file():
+        # None, or damaged by a power cut: it is written again.
+        with suppress(OSError, ValueError, EOFError):
             kept: np.ndarray = np.load(path)
             return kept
         features = features_of(model, examples, **settings)  # type: ignore[arg-type]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with staging_folder(self._folder, ".writing-") as staging:
+        with staging_folder(self._folder, STAGING_PREFIX) as staging:
             np.save(staging / path.name, features)
             (staging / path.name).replace(path)
         return features
+
+    def delete(self) -> None:
+        """Delete the files of this cache, and the folder if it holds nothing else."""
+        remove_leftovers(self._folder, STAGING_PREFIX)
+        for path in self._folder.glob("*.npy"):
+            if OF_CACHE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()
 
 
 def _key(model: "TaskModel", examples: EncodedExamples) -> str:

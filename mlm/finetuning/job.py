@@ -1,6 +1,5 @@
 """Fine-tuning as a job: what it reads, what it says, and the checkpoint that it writes."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from mlm.checkpoint.folder import save_checkpoint
 from mlm.evaluation.task.task_figures import TaskFigures
 from mlm.evaluation.task_evaluator import TaskMeasurement
 from mlm.finetuning.config import FinetuningConfig
-from mlm.finetuning.features import FEATURES
+from mlm.finetuning.features import FEATURES, FeatureCache
 from mlm.finetuning.first_checks import check_first
 from mlm.finetuning.initial_classifier import fit_initial_classifier, starts_as_probe
 from mlm.finetuning.learning_curve import curve_of_run
@@ -95,7 +94,7 @@ class Finetuning:
         with sign_of_life("writing the card"):
             branch = hub.other_than_main(config.hub_revision)
             card.write_model_card(result.folder, config.hub_model_id, branch)
-        shutil.rmtree(result.folder / FEATURES, ignore_errors=True)
+        FeatureCache(result.folder / FEATURES).delete()
         report(f"checkpoint: {result.folder}")
 
     def outcome(self, prepared: FinetuningPreparation, result: FinetuningResult) -> list[str]:

@@ -59,6 +59,7 @@ def encode_sides(
             checkpoint.tokenizer,
             max_seq_length=config.max_seq_length,
             truncation=config.truncation,
+            has_segments=checkpoint.config.has_segments,
         )
         report(f"{side}: {examples[side].report_line}")
     return examples

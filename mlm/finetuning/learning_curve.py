@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlm.finetuning.preparation import FinetuningPreparation
 
 CURVE = "curve.json"  # in an output folder
-VERSION = 1  # of how a point is computed; raise it to draw saved curves again
+VERSION = 2  # of how a point is computed; raise it to draw saved curves again
 
 
 @dataclass
@@ -157,6 +157,8 @@ def _draw_zero_labels(
 
 def curve_lines(record: CurveRecord) -> list[str]:
     """Return the tables of a curve and its comparisons, for the terminal."""
+    if not record.points:
+        return [f"the learning curve has no points: {record.metric} is undefined on these texts"]
     lines = ["", curve_text(record.curve())]
     if record.comparisons:
         lines += ["", "with the most labels, on the same texts:"]

@@ -64,11 +64,30 @@ def _fit_standardized(
         ]
         kernels, biases = zip(*columns, strict=True)
         return np.stack(kernels, axis=1), np.array(biases)
+    return _classes(features, labels, len(task.labels), balanced=balanced)
+
+
+def _classes(
+    features: np.ndarray, labels: np.ndarray, num_labels: int, *, balanced: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return kernel and bias of classes that exclude each other.
+
+    A class without an example has `absent_logit`, which is negative. The logits of the other
+    classes have the mean 0, so that one of them is higher.
+    """
+    present = np.unique(labels)
+    kernel = np.zeros((features.shape[1], num_labels))
+    bias = np.full(num_labels, absent_logit(len(labels)))
+    bias[present] = 0.0
+    if len(present) == 1:
+        return kernel, bias
     model = _logistic(features, labels, balanced=balanced)
-    if len(task.labels) == 2:  # one row of weights: the second class against the first
-        kernel, bias = model.coef_[0] / 2, model.intercept_[0] / 2
-        return np.stack([-kernel, kernel], axis=1), np.array([-bias, bias])
-    return model.coef_.T, model.intercept_
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(present) == 2:  # one row of weights: the second class against the first
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
+    kernel[:, present], bias[present] = coefficients.T, intercepts
+    return kernel, bias
 
 
 def _ridge(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,10 +103,20 @@ def _binary(
 ) -> tuple[np.ndarray, float]:
     """Return kernel (D,) and bias of one label of several; a constant if all texts agree on it."""
     if labels.min() == labels.max():
-        share = (labels.sum() + 0.5) / (len(labels) + 1.0)
-        return np.zeros(features.shape[1]), float(np.log(share / (1 - share)))
+        return np.zeros(features.shape[1]), constant_logit(labels)
     model = _logistic(features, labels.astype(np.int32), balanced=balanced)
     return model.coef_[0], float(model.intercept_[0])
+
+
+def constant_logit(labels: np.ndarray) -> float:
+    """Return the logit of a label that all texts have, or none: of its share, with half a text."""
+    share = (labels.sum() + 0.5) / (len(labels) + 1.0)
+    return float(np.log(share / (1 - share)))
+
+
+def absent_logit(examples: int) -> float:
+    """Return the logit of a class without an example: the logarithm of half an example's share."""
+    return float(np.log(0.5 / (examples + 1.0)))
 
 
 def _logistic(features: np.ndarray, labels: np.ndarray, *, balanced: bool) -> Any:

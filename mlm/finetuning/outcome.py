@@ -31,7 +31,7 @@ def outcome_lines(config: "FinetuningConfig", record: JsonObject) -> list[str]:
         )
     if figures.num_examples < FEW_TEXTS:
         lines.append("with so few texts this may be chance: label more to measure on")
-    return [*lines, "", "next:", *_next_steps(config)]
+    return [*lines, "", "next:", *_next_steps(config, is_of_pairs=record["task"]["is_of_pairs"])]
 
 
 def finished_lines(config: "FinetuningConfig", record: JsonObject) -> list[str]:
@@ -44,14 +44,18 @@ def finished_lines(config: "FinetuningConfig", record: JsonObject) -> list[str]:
     ]
 
 
-def _next_steps(config: "FinetuningConfig") -> list[str]:
+def _next_steps(config: "FinetuningConfig", *, is_of_pairs: bool) -> list[str]:
     folder = shlex.quote(config.output_dir)
+    pair = ' --text_pair "another"' if is_of_pairs else ""
+    columns = f" --text_column_names {_two_columns(config)}" if is_of_pairs else ""
     steps = [
-        ("try it", f'mlm classify "a text" --model_name_or_path {folder}'),
-        (
-            "classify a file",
-            f"mlm classify FILE.csv --model_name_or_path {folder}",
-        ),
+        ("try it", f'mlm classify "a text"{pair} --model_name_or_path {folder}'),
+        ("classify a file", f"mlm classify FILE.csv{columns} --model_name_or_path {folder}"),
         ("publish it", "" if config.push_to_hub else f"mlm push {folder} OWNER/NAME --private"),
     ]
     return [f"  {command}  # {purpose}" for purpose, command in steps if command]
+
+
+def _two_columns(config: "FinetuningConfig") -> str:
+    """Return the names of the columns of pairs, or letters if they were found."""
+    return shlex.join(config.text_columns or ["A", "B"])

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from mlm.finetuning.config import FinetuningConfig
-from mlm.finetuning.initial_classifier import starts_as_probe
 from mlm.terminal.tables import format_table
 from mlm.training.preparation import count_steps
 from mlm.training.summary import (
@@ -77,6 +76,9 @@ def _steps(prepared: "FinetuningPreparation", step: int) -> str:
 
 
 def _model(prepared: "FinetuningPreparation") -> str:
+    # It imports Keras, which `intention` has to do without.
+    from mlm.finetuning.initial_classifier import starts_as_probe
+
     new = ", ".join(prepared.checkpoint.new_variables)
     state = f"; new: {new}" if new else "; all weights from the checkpoint"
     if starts_as_probe(prepared) and not prepared.config.freeze_encoder:

@@ -59,16 +59,20 @@ class ProbeSystem:
 class TfidfSystem:
     """TF-IDF and logistic regression, without any encoder."""
 
-    def __init__(self, train: LabelledTexts, test: LabelledTexts):
+    def __init__(self, train: LabelledTexts, test: LabelledTexts, *, balanced: bool = False):
         """Set up the baseline; pairs are joined to one text."""
         self.name = TFIDF
-        self._train, self._test = train, test
+        self._train, self._test, self._balanced = train, test, balanced
 
     def logits(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """See System."""
         some = self._train.take(rows)
         return tfidf_scores(
-            _joined(some), some.label_array(), _joined(self._test), self._train.task
+            _joined(some),
+            some.label_array(),
+            _joined(self._test),
+            self._train.task,
+            balanced=self._balanced,
         )
 
 

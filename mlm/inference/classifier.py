@@ -206,7 +206,7 @@ class Classifier:
         aggregation_strategy: Strategy | None = None,
     ) -> list[Classification]:
         """Return a Classification for each text of a sequence; see `classify`."""
-        self._check(top_k, aggregation_strategy)
+        self.check_arguments(top_k, aggregation_strategy)
         of_tokens = self.task.is_of_tokens
         read = self.reader.read_for_tokens(texts) if of_tokens else self.reader.read_texts(texts)
         answers = self.engine.logits([each.question for each in read])
@@ -232,8 +232,8 @@ class Classifier:
         ]
         return find_entities(tokens, self.task.labels, strategy, self.reader.join)
 
-    def _check(self, top_k: object, strategy: object) -> None:
-        """Raise ConfigError for arguments that this classifier does not take."""
+    def check_arguments(self, top_k: object, strategy: object) -> None:
+        """Raise ConfigError or InputError for arguments that this classifier does not take."""
         if strategy is not None and strategy not in STRATEGIES:
             raise ConfigError(
                 f"aggregation_strategy is {short_repr(strategy)}; expected one of "

@@ -79,7 +79,7 @@ class TextReader:
         shortest = special.count(pairs=True) + 2
         self.rules = ReadingRules.of(training, longest, shortest)
         self._encoder = ExampleEncoder(tokenizer, self.rules.max_seq_length, self.rules.truncation)
-        self._has_segments = special.has_segments and config.type_vocab_size > 1
+        self._has_segments = special.has_segments and config.has_segments
         model = tokenizer.backend_tokenizer.model
         self._unknown_id: int = -1 if (of := tokenizer.unk_token_id) is None else of
         self._marks_subwords = bool(getattr(model, "continuing_subword_prefix", None))

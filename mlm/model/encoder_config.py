@@ -151,6 +151,11 @@ class EncoderConfig:
         return self.vocab_size if self.task_head is None else self.task_head.num_labels
 
     @property
+    def has_segments(self) -> bool:
+        """Return whether the second text of a pair has embeddings of its own."""
+        return self.type_vocab_size > 1
+
+    @property
     def pools_mean(self) -> bool:
         """Return whether the head gets the mean over the tokens of a text."""
         head = self.task_head

@@ -14,6 +14,7 @@ from tests.support.small_classifiers import TAGS, save_classifier
 
 TEXT = "The quick brown film jumps over the lazy movie."
 LONG = "judge my vow, the film and the movie, " * 3
+OF_SENTIMENT, OF_TAGS = (("--model_name_or_path", name) for name in ("SENTIMENT", "TAGS"))
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +82,9 @@ def test_json_has_the_answers_of_the_api(sentiment, pairs, tmp_path, capsys):
     assert classify(sentiment, TEXT, LONG, "--json") == 0
     one, two = map(json.loads, capsys.readouterr().out.splitlines())
     classifier = Classifier.from_pretrained(sentiment)
-    assert one == {"text": TEXT, "labels": classifier(TEXT), "note": None}
-    assert two["labels"] == classifier(LONG) and "left out" in two["note"]
+    labels = classifier([TEXT, LONG])  # together, as there: alone, the last digit may differ
+    assert one == {"text": TEXT, "labels": labels[0], "note": None}
+    assert two["labels"] == labels[1] and "left out" in two["note"]
     assert classify(pairs, "one", "--text_pair", "other", "--json") == 0
     pair = {"text": "one", "text_pair": "other"}
     expected = Classifier.from_pretrained(pairs)(pair)
@@ -154,6 +156,10 @@ def test_a_file_has_a_line_for_each_entity_and_one_for_none(tags, tmp_path, caps
     ("arguments", "said"),
     [
         ([], "give a text, or a file: mlm classify reviews.csv"),
+        (["a.txt", "--aggregation_strategy", "max", *OF_SENTIMENT], "is for classifiers of words"),
+        (["a.txt", "--aggregation_strategy", "best", *OF_TAGS], "expected one of none, simple"),
+        (["a.txt", "--json", "--top_k", "2", *OF_TAGS], "top_k is for classifiers of whole texts"),
+        (["no_text.csv", "--text_column_names", "a", "b", *OF_TAGS], "name one column, not a and"),
         ([TEXT, "x.csv"], "either texts or one file; here are"),
         ([TEXT, "--text_column", "x"], "--text_column goes with a file"),
         ([TEXT, "--text_column_names", "x", "y"], "--text_column_names goes with a file"),
@@ -175,12 +181,14 @@ def test_a_file_has_a_line_for_each_entity_and_one_for_none(tags, tmp_path, caps
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
-    arguments, said, sentiment, tiny_bert_folder, tmp_path, monkeypatch, capsys
+    arguments, said, sentiment, tags, tiny_bert_folder, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     Path("no_text.csv").write_text("a,b\n1,2\n")
-    models = {"SENTIMENT": sentiment, "MASKED_LM": str(tiny_bert_folder)}
+    Path("a.txt").write_text(f"{TEXT}\n")
+    models = {"SENTIMENT": sentiment, "TAGS": tags, "MASKED_LM": str(tiny_bert_folder)}
     assert main([models.get(each, each) for each in arguments]) == 2
-    refusal = capsys.readouterr().err
+    out, refusal = capsys.readouterr()
+    assert out == ""
     assert refusal.startswith("error: ") and refusal.count("\n") == 1
     assert said in refusal

@@ -58,6 +58,16 @@ def test_tokens_without_a_label_have_no_weight():
     assert weights.sum() == pytest.approx(1)
 
 
+def test_class_weights_of_tokens_leave_those_without_a_label_out():
+    labels = [NO_LABEL, 1, NO_LABEL, NO_LABEL, 0, 1, NO_LABEL]
+    batches = batches_of(
+        examples_of([3, 4], labels, TAGS), size=2, class_weights=np.array([3, 1], np.float32)
+    )
+    _, found, weights = batches.batch_at(0)
+    expected = np.select([found == 0, found == 1], [3 / 5, 1 / 5], 0.0)
+    assert weights.ravel().tolist() == pytest.approx(expected.ravel().tolist())
+
+
 def batches_of(examples, size=4, **settings):
     return ExampleBatches(examples, global_batch_size=size, **({"seed": 5} | settings))
 

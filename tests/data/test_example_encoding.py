@@ -11,9 +11,10 @@ from mlm.checkpoint.task import Task
 from mlm.checkpoint.tokenizer import load_tokenizer
 from mlm.data.examples.encoded_examples import NO_LABEL, encode_examples
 from mlm.data.examples.example_encoding import ExampleEncoder
+from mlm.data.examples.special_tokens import SpecialTokens
 from mlm.data.examples.truncation import share_room, truncate
 from mlm.data.labelled.labelled_texts import LabelledTexts
-from mlm.errors import ConfigError
+from mlm.errors import CheckpointError, ConfigError
 from tests.support.family_tokenizers import KINDS
 from tests.support.places import ROOT
 from tests.support.sweeps import sweep
@@ -37,6 +38,22 @@ def tokenizer():
 
 def ids_of(examples):
     return [example.ids for example in examples]
+
+
+def test_a_tokenizer_that_drops_or_exchanges_texts_is_refused():
+    from tokenizers import normalizers, processors
+
+    tokenizer = KINDS["bert"]()
+    backend = tokenizer.backend_tokenizer
+    ids = {"special_tokens": [("[CLS]", 2), ("[SEP]", 3)]}
+    backend.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "$B [SEP] $A", **ids)
+    with pytest.raises(CheckpointError, match=r"makes of 2 short texts the texts \[1, 0\]"):
+        SpecialTokens.of(tokenizer)
+    backend.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "$A $B:1", **ids)
+    assert SpecialTokens.of(tokenizer).around([7], [8]) == [7, 8]
+    backend.normalizer = normalizers.Replace("a", "")
+    with pytest.raises(CheckpointError, match=r"makes of 1 short text the texts \[\], expected"):
+        SpecialTokens.of(tokenizer)
 
 
 @pytest.mark.parametrize("max_seq_length", [9, 12, 15, 16, 40])

@@ -301,6 +301,12 @@ def test_a_given_problem_type_wins(write):
     )
 
 
+@pytest.mark.parametrize("label", ["1e999", "-Infinity", "4e38", "1" + "0" * 400])
+def test_numbers_beyond_those_of_a_model_are_refused(write, label):
+    path = write("a.jsonl", f'{{"text": "a", "label": 0.5}}\n{{"text": "b", "label": {label}}}\n')
+    assert "is too large for a 32-bit number: correct it" in refused(path)
+
+
 def test_labels_of_objects_are_refused(write):
     path = write("a.jsonl", labels_of([{"a": 1}, {"a": 2}]))
     assert refused(path).startswith("a label is a dict ({'a': 1}), expected a word or a number")
@@ -380,6 +386,12 @@ def test_lines_of_words_and_tags(write, name):
     assert report.remarks() == [
         f"problem type: {TOKENS}, because each word has a tag (--problem_type decides)"
     ]
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.txt"])
+def test_a_word_may_hold_a_space_that_separates_no_columns(write, name):
+    found = read(write(name, "10\xa0000\tB-MONEY\r\nfrancs I-MONEY \r\n"))
+    assert (found.words, found.labels) == ([["10 000", "francs"]], [["B-MONEY", "I-MONEY"]])
 
 
 @pytest.mark.parametrize("tags", ["tags", "ner_tags"])

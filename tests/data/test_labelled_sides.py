@@ -290,6 +290,27 @@ def test_a_class_that_is_only_left_with_one_text_is_refused(write):
     assert "the class 'c' has fewer than 2 training texts" in refused(train, test=test)
 
 
+def test_a_class_all_of_whose_texts_are_in_the_test_is_refused(write):
+    train = write("train.csv", [*ENOUGH, *rows_of("c", 2)])
+    test = write("test.csv", [*rows_of("c", 2), ("a film", "a")])
+    assert "the class 'c' has fewer than 2 training texts" in refused(train, test=test)
+
+
+def test_classes_without_a_text_in_the_sample_are_said(write):
+    classes = [f"class {number:02}" for number in range(20)]
+    train = write("train.csv", [row for name in classes for row in rows_of(name, 5)])
+    report = LabelledReport()
+    sides_of(train, report, max_train_samples=7)
+    assert (
+        "--max_train_samples 7 leaves no training text of the classes class 07, class 08, class "
+        "09, class 10, class 11, class 12, class 13, class 14, class 15, class 16 and 3 more: give "
+        "20 or more"
+    ) in report.lines
+    enough = LabelledReport()
+    sides_of(train, enough, max_train_samples=20)
+    assert not any("leaves no training text" in line for line in enough.lines)
+
+
 def test_few_test_texts_of_many_classes_are_not_taken_for_ids(write):
     classes = [f"class {number}" for number in range(20)]
     train = write("train.csv", [row for name in classes for row in rows_of(name, 5)])

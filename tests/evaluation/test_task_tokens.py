@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mlm.checkpoint.task import Task
-from mlm.evaluation.task.entities import entities_in, parse_tag
+from mlm.evaluation.task.entities import are_plain, entities_in, parse_tag
 from mlm.evaluation.task.measurement import figures_of
+from mlm.evaluation.task.tables import tables_of
 
 EXACT = {"rel": 0, "abs": 1e-9}
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -150,10 +151,10 @@ def test_the_line_for_people():
     )
 
 
-def test_plain_tags_are_counted_by_token():
+@pytest.mark.parametrize("names", [("DET", "NOUN", "VERB"), ("I", "N", "S")])
+def test_plain_tags_are_counted_by_token(names):
     from sklearn.metrics import precision_recall_fscore_support
 
-    names = ("DET", "NOUN", "VERB")
     rng = np.random.default_rng(3)
     labels, predicted = rng.integers(0, 3, (2, 6, 5))
     task = Task("token_classification", names)
@@ -164,3 +165,19 @@ def test_plain_tags_are_counted_by_token():
     expected = precision_recall_fscore_support(labels.ravel(), predicted.ravel())
     found = [(each.precision, each.recall, each.f1, each.support) for each in figures.per_label]
     np.testing.assert_allclose(found, np.transpose(expected), atol=1e-12)
+    assert figures.line().startswith("F1 ")
+    assert [table.header[0] for table in tables_of(figures)] == ["", "label"]
+
+
+@pytest.mark.parametrize(
+    ("names", "is_plain"),
+    [
+        (("DET", "O"), True),
+        (("I", "N", "S"), True),  # an interjection, a noun, an adposition
+        (("B", "I", "O"), False),
+        (("B-PER", "I", "X"), False),
+        (("O",), False),
+    ],
+)
+def test_tags_of_single_words_are_told_from_those_of_entities(names, is_plain):
+    assert are_plain(names) is is_plain

@@ -17,9 +17,10 @@ from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.preparation import prepare
 from mlm.finetuning.systems import TfidfSystem, can_use_tfidf
 from mlm.finetuning.tfidf import tfidf_scores
-from tests.support.labelled_texts import labelled_texts, small_finetuning
+from tests.support.labelled_texts import labelled_texts, small_finetuning, tagged_lines
 from tests.support.served_hub import Plan, served_hub
 
+PROBE = {"freeze_encoder": True, "labels_per_class": ["all"]}
 TWO = Task("single_label_classification", ("neg", "pos"))
 
 
@@ -78,6 +79,21 @@ def test_random_weights_have_the_shape_and_nothing_else(adapted):
     assert np.abs(mine - trained).max() > 1e-3
 
 
+def test_random_weights_of_a_tagger_have_no_dense_layer(bert_folder, tmp_path):
+    path = tmp_path / "a.conll"
+    rare = "\n\nthe B-RARE\nfilm B-KIND\n"
+    path.write_text(tagged_lines() + rare, encoding="utf-8")
+    config = small_finetuning(path, bert_folder, tmp_path / "run", compare=["random"], **PROBE)
+    prepared = prepare(config, lambda line: None)
+    train, test = prepared.texts.train, prepared.texts.validation
+    systems = make_systems(config, prepared.device, train, test, lambda line: None)
+    assert [system.name for system in systems] == ["adapted", "random"]
+    without_rare = [row for row, tags in enumerate(train.labels) if "B-RARE" not in tags]
+    assert len(prepared.task.labels) == 3
+    for system in systems:  # of two of the three tags
+        assert system.logits(np.array(without_rare[:4]), 42).shape == (len(test), 8, 3)
+
+
 @pytest.fixture
 def published(tmp_path, monkeypatch, bert_folder, words_tokenizer):
     """A base on a local Hub, and a folder that was adapted from it: other weights, a record."""
@@ -110,9 +126,8 @@ def test_systems_are_made_of_the_hubs_base_random_weights_and_words(
         labelled_csv,
         published,
         tmp_path / "run",
-        freeze_encoder=True,
-        labels_per_class=["all"],
         compare=["base", "random", "tfidf", "base"],
+        **PROBE,
     )
     prepared = prepare(config, lambda line: None)
     train, test = prepared.texts.train, prepared.texts.validation
@@ -172,6 +187,41 @@ def test_words_are_enough_where_a_word_decides():
     scores = tfidf_scores(TEXTS[:64], numbers[:64], TEXTS[64:], Task("regression", ("score",)))
     assert scores.shape == (64, 1)
     assert np.corrcoef(scores[:, 0], numbers[64:])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("present", [[2], [0, 2], [0, 1, 3]])
+def test_a_class_without_a_text_has_a_score_and_is_never_the_best(present):
+    labels = np.array(present)[np.arange(64) % len(present)]
+    task = Task("single_label_classification", tuple("abcd"))
+    scores = tfidf_scores(TEXTS[:64], labels, TEXTS[64:], task)
+    assert scores.shape == (64, 4)
+    assert set(scores.argmax(1)) <= set(present)
+    assert np.isfinite(scores).all()
+
+
+def test_a_label_that_all_texts_have_or_none_is_a_constant():
+    labels = np.stack([IS_POS, np.ones(128), np.zeros(128)], axis=1).astype("float32")[:64]
+    task = Task("multi_label_classification", ("pos", "all", "none"))
+    scores = tfidf_scores(TEXTS[:64], labels, TEXTS[64:], task)
+    np.testing.assert_array_equal(scores[:, 0] > 0, IS_POS[64:])
+    expected = np.tile([np.log(129), -np.log(129)], (64, 1))
+    np.testing.assert_allclose(scores[:, 1:], expected, rtol=1e-5)
+
+
+def test_words_are_balanced_as_probes_are():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    few = [text for text, is_pos in zip(TEXTS, IS_POS, strict=True) if not is_pos][:6]
+    train = [*few, *(text for text, is_pos in zip(TEXTS, IS_POS, strict=True) if is_pos)]
+    labels = np.arange(len(train)) >= 6
+    found = tfidf_scores(train, labels.astype("int32"), TEXTS, TWO, balanced=True)
+    vectorizer = TfidfVectorizer(sublinear_tf=True)
+    theirs = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
+    theirs.fit(vectorizer.fit_transform(train), labels)
+    np.testing.assert_allclose(found, theirs.predict_log_proba(vectorizer.transform(TEXTS)))
+    plain = tfidf_scores(train, labels.astype("int32"), TEXTS, TWO)
+    assert np.abs(found - plain).max() > 0.1
 
 
 def test_pairs_are_joined_and_tokens_have_no_words(bert_folder, labelled_csv, tmp_path):

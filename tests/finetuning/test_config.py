@@ -52,6 +52,9 @@ def refusal(**settings) -> str:
         ({"labels_per_class": ["8", "many"]}, "has 'many'; expected numbers from 1 on, or `all`"),
         ({"labels_per_class": ["0"]}, "--labels_per_class has '0'; expected numbers from 1 on"),
         ({"labels_per_class": ["8"], "compare": ["bert"]}, "expected some of base, random, tfidf"),
+        ({"max_predict_samples": 9}, "--max_predict_samples is 9, but there is no --test_file"),
+        ({"base_model_name_or_path": "me/a"}, "is me/a, but it is not compared; add base to"),
+        ({"labels_per_class": ["8"], "distributed": True}, "in a run without --distributed"),
         ({"seeds": 5}, "--seeds is of a learning curve; give its sizes too"),
         ({"compare": ["base"]}, "--compare is of a learning curve; give its sizes too"),
         ({"zero_shot": "It was [MASK]."}, "--zero_shot needs --label_words"),
@@ -88,6 +91,16 @@ def test_each_setting_of_optimization_is_a_probes_or_refused_by_it():
     assert optimization - of_probes - with_another <= set(OF_STEPS)
 
 
+def test_what_is_compared_moves_no_weights():
+    comparison = {
+        name: about.moves_weights
+        for name, about in settings_of(FinetuningConfig).items()
+        if about.group == "Comparison"
+    }
+    assert {"labels_per_class", "seeds", "compare"} <= set(comparison)
+    assert not any(comparison.values())
+
+
 def test_columns_may_be_given_as_one_word_or_several():
     for given in (["a", "b"], ["a,b"], ["a, b"]):
         assert FinetuningConfig(text_column_names=given).text_columns == ["a", "b"]
@@ -113,13 +126,19 @@ def test_the_pooling_is_left_to_the_checkpoint_unless_it_is_given():
     assert FinetuningConfig(classifier_pooling="cls").pooling == "cls"
 
 
-def test_settings_are_checked_without_a_heavy_library():
-    code = (
-        "import sys; from mlm.finetuning.config import FinetuningConfig; FinetuningConfig();"
-        "print(*{name.split('.')[0] for name in sys.modules})"
-    )
+HEAVY = {"tensorflow", "keras", "torch", "transformers", "sklearn", "scipy", "pandas"}
+
+
+@pytest.mark.parametrize(
+    ("imports", "heavy"),
+    [
+        ("from mlm.finetuning.config import FinetuningConfig; FinetuningConfig()", {"numpy"}),
+        ("import mlm.commands.finetune", set()),
+    ],
+)
+def test_settings_are_checked_without_a_heavy_library(imports, heavy):
+    code = f"import sys; {imports}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    heavy = {"tensorflow", "keras", "torch", "transformers", "sklearn", "scipy", "numpy", "pandas"}
-    assert set(done.stdout.split()) & heavy == set()
+    assert set(done.stdout.split()) & (HEAVY | heavy) == set()

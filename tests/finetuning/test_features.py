@@ -65,6 +65,26 @@ def test_texts_are_encoded_once(read, tmp_path, monkeypatch):
     scale.assign(scale / 2.0)
 
 
+def test_a_damaged_file_is_written_again_and_only_own_files_are_deleted(read, tmp_path):
+    model, examples = read
+    settings = {"batch_size": 8, "what": "encoding"}
+    cache = FeatureCache(tmp_path / "features")
+    cache.delete()  # there is none yet
+    first = cache.get(model, examples, **settings)
+    (path,) = (tmp_path / "features").iterdir()
+    for content in (b"", b"nothing", path.read_bytes()[:200]):
+        path.write_bytes(content)
+        np.testing.assert_array_equal(cache.get(model, examples, **settings), first)
+    (tmp_path / "features" / ".writing-x").mkdir()
+    (tmp_path / "features" / "mine.npy").write_bytes(b"x")
+    cache.delete()
+    assert [each.name for each in (tmp_path / "features").iterdir()] == ["mine.npy"]
+    (tmp_path / "features" / "mine.npy").unlink()
+    cache.get(model, examples, **settings)
+    cache.delete()
+    assert not (tmp_path / "features").exists()
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "linear"])
 def test_a_new_dense_layer_is_linear_after_it(activation):
     width = CONFIG.hidden_size

@@ -107,6 +107,30 @@ def test_the_last_points_are_compared_on_the_same_texts(path):
         assert name in said
 
 
+def test_a_curve_whose_metric_is_undefined_has_no_points(path):
+    tags = Task("token_classification", ("O", "B-X"))
+    nothing = EncodedExamples(
+        np.zeros(20, "uint16"),
+        np.arange(21),
+        np.zeros(20, "int32"),
+        tags,
+        0,
+        8,
+        np.zeros(20, "float32"),
+    )
+
+    class FindsNothing(FakeSystem):
+        def logits(self, rows, seed):
+            return np.tile([1.0, 0.0], (20, 1, 1))
+
+    record = CurveRecord("key", "f1")
+    draw_curve(record, [FindsNothing("adapted", 0)], SAMPLES, nothing, path)
+    assert record.to_dict()["curve"] is None
+    assert curve_lines(record) == [
+        "the learning curve has no points: f1 is undefined on these texts"
+    ]
+
+
 def test_another_key_or_a_damaged_file_starts_again(path):
     draw_curve(empty(), [FakeSystem("adapted", 2)], SAMPLES, examples(), path)
     assert saved_record(path, "key", "accuracy").points

@@ -44,6 +44,22 @@ def test_classes_have_the_decision_function_of_logistic_regression(classes, bala
     np.testing.assert_allclose(shares, theirs.predict_proba(scaled), atol=1e-3)
 
 
+@pytest.mark.parametrize("present", [[2], [0, 2], [1, 2, 3]])
+@pytest.mark.parametrize("kind", ["single_label_classification", "token_classification"])
+def test_a_class_without_an_example_has_a_logit_and_is_never_the_best(present, kind):
+    labels = np.array(present)[SCORES[:, : len(present)].argmax(1)]
+    model = fit_linear(FEATURES, labels, Task(kind, tuple("abcd")))
+    assert (model.kernel.shape, model.bias.shape) == ((7, 4), (4,))
+    others = 100 * RANDOM.normal(size=(1000, 7)).astype("float32")
+    logits = model.logits(np.concatenate([FEATURES, others, others / 1e4]))
+    assert set(logits.argmax(1)) == set(present)
+    absent = np.setdiff1d(np.arange(4), present)
+    np.testing.assert_allclose(logits[:, absent], np.log(0.5 / 91), rtol=1e-4)
+    if len(present) > 1:
+        own = fit_linear(FEATURES, np.searchsorted(present, labels), task_of(kind, len(present)))
+        np.testing.assert_allclose(logits[:90, present], own.logits(FEATURES), atol=1e-3)
+
+
 def test_each_of_several_labels_has_a_model_and_a_constant_one_its_share():
     labels = (np.median(SCORES, axis=0) < SCORES).astype("float32")
     labels[:, 2] = 1.0

@@ -6,15 +6,18 @@ import pytest
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import read_task_checkpoint
 from mlm.errors import ConfigError
+from mlm.finetuning.comparison import make_systems
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.config_rules import check_task
 from mlm.finetuning.preparation import layer_rate_factors, prepare, rate_by_size
+from tests.support.family_tokenizers import KINDS
 from tests.support.labelled_texts import labelled_texts, small_finetuning, write_csv
 from tests.support.small_models import save_random_checkpoint
 
 TWO = Task("single_label_classification", ("neg", "pos"))
 SEVERAL = Task("multi_label_classification", ("a", "b"))
 NUMBER = Task("regression", ("score",))
+TAGS = Task("token_classification", ("O", "B-PER"))
 DEBERTA = {
     "relative_attention": True,
     "position_biased_input": False,
@@ -83,6 +86,8 @@ def test_layers_that_are_shared_have_no_rates_of_their_own(tmp_path, words_token
         ({"class_weights": "balanced"}, SEVERAL, "has no classes that exclude each other"),
         ({"label_smoothing": 0.1}, SEVERAL, "--label_smoothing is 0.1, but a multi_label_class"),
         ({"label_smoothing": 0.1}, NUMBER, "--label_smoothing is 0.1, but a regression has no"),
+        ({"truncation": "tail"}, TAGS, "--truncation is tail, but words are labelled"),
+        ({"classifier_pooling": "cls"}, TAGS, "--classifier_pooling is cls, but words are"),
         ({"metric_name": "pearson"}, TWO, "does not exist for single_label_classification"),
         ({"metric_name": "accuracy"}, NUMBER, "does not exist for regression"),
     ],
@@ -105,6 +110,27 @@ def test_classes_are_balanced_in_each_batch(bert_folder, tmp_path):
     assert weights.sum() == pytest.approx(1.0)
     ratio = weights[labels == 0].max() / weights[labels == 1].max()
     assert ratio == pytest.approx(counts[1] / counts[0], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "has_segments"),
+    [("bert", {}, True), ("bert", {"type_vocab_size": 1}, False), ("deberta-v2", DEBERTA, False)],
+)
+def test_pairs_have_segments_if_the_model_has(family, settings, has_segments, tmp_path):
+    tokenizer = KINDS["bert"]()
+    assert "token_type_ids" in tokenizer.model_input_names
+    folder = save_random_checkpoint(tmp_path / "model", tokenizer, family, **settings)
+    rows = [(text, f"it was {text[-4:]}", label) for text, label in labelled_texts()[:48]]
+    path = write_csv(tmp_path / "pairs.csv", ("first", "second", "label"), rows)
+    columns = {"text_column_names": ["first", "second"], "labels_per_class": ["all"]}
+    config = small_finetuning(path, folder, tmp_path / "run", **columns)
+    prepared = prepare(config, lambda line: None)
+    inputs, _, _ = prepared.batches.batch_at(0)
+    assert ("token_type_ids" in inputs) == has_segments
+    assert np.isfinite(prepared.make_evaluator().figures().loss)
+    texts = prepared.texts
+    (probe,) = make_systems(config, prepared.device, texts.train, texts.validation, [].append)
+    assert probe.logits(np.arange(len(texts.train)), 0).shape == (len(texts.validation), 2)
 
 
 def test_texts_that_are_too_long_for_the_model_are_refused(labelled_csv, bert_folder, tmp_path):

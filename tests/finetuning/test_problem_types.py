@@ -100,6 +100,8 @@ def test_transformers_answers_as_we_do(kind, bert_folder, tmp_path):
     assert record["task"]["is_of_pairs"] == (kind == "pairs")
     assert record["task"]["problem_type"] == problem_type
     assert finished_record(config) == record
+    columns = " --text_column_names first second" if kind == "pairs" else ""
+    assert f"mlm classify FILE.csv{columns} --model_name_or_path {result.folder}" in lines[-1]
     if kind == "pairs":  # the second text is a segment of its own
         assert batch["token_type_ids"].max() == 1
 

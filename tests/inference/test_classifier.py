@@ -264,8 +264,9 @@ def test_an_empty_text_and_one_of_unknown_words_say_so(sentiment, tags):
     classifier = Classifier.from_pretrained(sentiment)
     assert classifier.classify(" ").note.startswith("The text is empty")
     assert classifier.classify("😀 😀").note == "The model knows no word of this text."
-    of_words = Classifier.from_pretrained(tags).classify("")
-    assert (of_words.labels, of_words.num_tokens) == ([], 2)
+    for engine in ("auto", "keras"):
+        of_words = Classifier.from_pretrained(tags, engine=engine).classify("")
+        assert (of_words.labels, of_words.num_tokens) == ([], 2)
 
 
 def test_a_pair_for_a_model_of_single_texts_is_noted(tmp_path):

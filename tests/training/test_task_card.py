@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from mlm.checkpoint.file_limits import CHECKPOINT_FILES
 from mlm.checkpoint.task import PROBLEM_TYPES
+from mlm.commands import classify as classify_command
 from mlm.commands.card import main
 from mlm.finetuning.config import FinetuningConfig
 from mlm.hub.local.card_rules import errors_in
@@ -121,6 +122,16 @@ def test_figures_of_validation_texts_say_so(folder):
 
 
 @pytest.mark.parametrize(
+    ("labels", "said"),
+    [(("O", "B-PER"), "its entity F1 is "), (("NOUN", "VERB"), "its F1 is ")],
+)
+def test_only_entities_have_an_entity_f1(folder, labels, said):
+    text = card(folder, task_record("token_classification", labels)).text
+    assert said in text
+    assert ("type of entity" in text) == ("B-PER" in labels)
+
+
+@pytest.mark.parametrize(
     ("truncation", "differs"), [("head", False), ("tail", True), ("head_tail", True)]
 )
 def test_long_texts_are_cut_as_in_the_training(folder, truncation, differs):
@@ -143,6 +154,9 @@ def test_pairs_are_given_as_pairs(folder):
     assert f'Classifier.from_pretrained("{REPO}")({pair})' in text
     assert "it gives a pair of texts one of 2 labels" in text
     assert "the longer one is cut first" in text
+    command = f"mlm classify FILE.csv --text_column_names A B --model_name_or_path {REPO}"
+    assert f"in two columns: `{command}`." in text
+    assert classify_command.parse(command.split()[2:]).text_column_names == ["A", "B"]
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,8 @@ def encode_examples(
     tokenizer: PreTrainedTokenizerFast,
     max_seq_length: int,
     truncation: Truncation = "head_tail",
+    *,
+    has_segments: bool = True,
 ) -> EncodedExamples:
     """Encode labelled texts; those of more than max_seq_length tokens are cut.
 
@@ -131,6 +133,8 @@ def encode_examples(
         tokenizer: gives the ids and the special tokens.
         max_seq_length: tokens, special ones included.
         truncation: "head", "tail" or "head_tail"; see truncation.py.
+        has_segments: whether the model has segments; that the tokenizer has is not enough, as of
+            DeBERTa.
 
     Raises:
         ConfigError: max_seq_length or truncation cannot work.
@@ -146,7 +150,7 @@ def encode_examples(
     lost = np.array([example.lost for _, example in examples])
     own = lengths - encoder.special.count(pairs=texts.second_texts is not None)
     starts = None
-    if texts.second_texts is not None and encoder.special.has_segments:
+    if texts.second_texts is not None and has_segments and encoder.special.has_segments:
         starts = np.array([example.second_start for _, example in examples], np.int32)
     tags = _tags(texts, [example for _, example in examples], lengths) if texts.words else None
     return EncodedExamples(

@@ -90,7 +90,7 @@ class ExampleBatches:
         else:
             weights = np.ones(len(labels), np.float32)
         if self._class_weights is not None:
-            weights *= self._class_weights[labels]  # NO_LABEL takes any, times 0
+            weights *= self._class_weights[np.maximum(labels, 0)]  # NO_LABEL takes any, times 0
         total = weights.sum(dtype=np.float64)
         return np.asarray(weights / total, np.float32) if total > 0 else weights
 

@@ -58,6 +58,7 @@ class SpecialTokens:
         backend = tokenizer.backend_tokenizer
         with tokenizer_errors("The tokenizer breaks on a pair of texts"):
             single, pair = backend.encode(_PROBE), backend.encode(_PROBE, _PROBE)
+        templates = _template_of(single, 1), _template_of(pair, 2)
         types = list(pair.type_ids) if "token_type_ids" in tokenizer.model_input_names else [0]
         begin = types.index(1) if 1 in types else 0
         end_of_first = max(at for at, text in enumerate(pair.sequence_ids) if text == 0) + 1
@@ -67,7 +68,7 @@ class SpecialTokens:
                 "ones: use another checkpoint."
             )
         gap = begin - end_of_first if any(types) else 0
-        return cls(_template_of(single, 1), _template_of(pair, 2), any(types), gap)
+        return cls(*templates, any(types), gap)
 
     def count(self, *, pairs: bool) -> int:
         """Return the number of special tokens of an example."""
@@ -85,11 +86,12 @@ class SpecialTokens:
 def _template_of(encoding: Encoding, texts: int) -> _Template:
     """Return the special tokens of an encoding of probes."""
     groups = [
-        (is_special, tuple(token for token, _ in tokens))
-        for is_special, tokens in groupby(
+        (text, tuple(token for token, _ in tokens))
+        for text, tokens in groupby(
             zip(encoding.ids, encoding.sequence_ids, strict=True), lambda token: token[1]
         )
     ]
+    _check_order([text for text, _ in groups if text is not None], texts)
     parts: list[tuple[int, ...]] = []
     for text, ids in groups:
         if text is None:
@@ -97,3 +99,12 @@ def _template_of(encoding: Encoding, texts: int) -> _Template:
         elif len(parts) == text:  # nothing before it
             parts.append(())
     return _Template(tuple(parts + [()] * (texts + 1 - len(parts))))
+
+
+def _check_order(found: list[int], texts: int) -> None:
+    """Raise CheckpointError if a tokenizer drops a text, or puts the second one first."""
+    if found != list(range(texts)):
+        raise CheckpointError(
+            f"The tokenizer makes of {texts} short text{'s' * (texts > 1)} the texts {found}, "
+            f"expected {list(range(texts))}: use another checkpoint."
+        )

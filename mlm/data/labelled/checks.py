@@ -76,30 +76,36 @@ def check_classes(texts: LabelledTexts, side: str) -> None:
     """Raise CorpusError if labels look like ids, there is one class, or one has too few examples.
 
     Ids and rare classes are looked for in training only: others have its labels, and may be rare.
+    Of several labels a text, or of tags, none has to occur.
     """
-    match texts.task.problem_type:
-        case "regression":
-            _check_numbers(texts, side)
-            return
-        case "single_label_classification":
-            counts = Counter(texts.labels)
-            if side == "training":
-                _check_not_ids(counts, len(texts), texts)
-        case _:
-            counts = Counter(chain.from_iterable(map(set, texts.labels)))
-    is_single = texts.task.problem_type == "single_label_classification"
-    if is_single and len(counts) < 2:
+    if texts.task.problem_type == "regression":
+        _check_numbers(texts, side)
+    if texts.task.problem_type != "single_label_classification":
+        return
+    counts = Counter(texts.labels)
+    if side == "training":
+        _check_not_ids(counts, len(texts), texts)
+    _check_several_classes(counts, len(texts), side)
+    if side == "training":
+        _check_not_rare(counts, texts.task)
+
+
+def _check_several_classes(counts: Counter[str], rows: int, side: str) -> None:
+    if len(counts) < 2:
         raise CorpusError(
-            f"all {len(texts):,} {side} texts have the label {_listed(counts)}; expected two "
-            f"classes or more: give {side} texts of other classes too"
+            f"all {rows:,} {side} texts have the label {_listed(counts)}; expected two classes or "
+            f"more: give {side} texts of other classes too"
         )
-    rare = [name for name, count in counts.items() if count < LEAST_EXAMPLES]
-    if is_single and rare and side == "training":
+
+
+def _check_not_rare(counts: Counter[str], task: Task) -> None:
+    """Raise CorpusError for classes with fewer than LEAST_EXAMPLES training texts, or none."""
+    rare = sorted(name for name in task.labels if counts[name] < LEAST_EXAMPLES)
+    if rare:
         is_one = len(rare) == 1
         raise CorpusError(
-            f"the class{'' if is_one else 'es'} {_listed(sorted(rare))} "
-            f"{'has' if is_one else 'have'} fewer than {LEAST_EXAMPLES} training texts: "
-            "give more, or leave these rows out"
+            f"the class{'' if is_one else 'es'} {_listed(rare)} {'has' if is_one else 'have'} "
+            f"fewer than {LEAST_EXAMPLES} training texts: give more, or leave these rows out"
         )
 
 

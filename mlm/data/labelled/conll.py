@@ -19,6 +19,7 @@ from mlm.data.texts.text_formats import Reader
 
 _DOCUMENT = "-DOCSTART-"
 _COMMENT = re.compile(r"# *\w+( id)? *=|# id ")  # as CoNLL-U and MultiCoNER write them
+_FIELD = re.compile(r"[^ \t\r\n]+")  # other spaces belong to a word, such as that of 10\xa0000
 _LEAST_COLUMNS = 2
 _SAMPLE = 100  # lines
 
@@ -33,7 +34,7 @@ def read_sentences(stream: Iterable[str], choose: ColumnChooser, note: Note) -> 
     tags: list[str] = []
     width = None
     for number, line in enumerate(stream, 1):
-        fields = line.split()
+        fields = _FIELD.findall(line)
         if not fields:
             if words:
                 yield words, tags
@@ -80,7 +81,7 @@ def _is_skipped(line: str) -> bool:
 
 def _are_tagged(lines: Iterable[str]) -> bool:
     """Return whether lines are words with tags, in the same number of columns."""
-    rows = [line.split() for line in lines if line.strip() and not _is_skipped(line)]
+    rows = [_FIELD.findall(line) for line in lines if line.strip() and not _is_skipped(line)]
     widths = {len(row) for row in rows}
     return len(widths) == 1 and min(widths) >= _LEAST_COLUMNS and all(is_tag(r[-1]) for r in rows)
 

@@ -21,6 +21,7 @@ from typing import Any
 from mlm.checkpoint.task import ProblemType
 from mlm.errors import CorpusError
 
+LARGEST = 3.4e38  # of a float32
 SEPARATOR = "|"  # between the labels of a text
 _MISSING = {"", "nan", "NaN", "<NA>"}  # as pandas writes a missing value; "NA" may be a class
 _WHOLE = re.compile(r"-?\d+")
@@ -118,8 +119,10 @@ def similar_names(names: Iterable[str]) -> list[str]:
 def _as_number(raw: object) -> float | None:
     if isinstance(raw, bool):
         return None
-    if isinstance(raw, (int, float)):
-        return float(raw)
+    if isinstance(raw, int):
+        return float(raw) if abs(raw) < 2**1023 else math.inf
+    if isinstance(raw, float):
+        return raw
     if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()):
         return float(raw)
     return None
@@ -138,6 +141,11 @@ def _number_of(raw: object) -> float:
         raise CorpusError(
             f"label {raw!r} is not a number, which --problem_type regression asks for: correct it, "
             "or leave --problem_type out"
+        )
+    if abs(number) > LARGEST:
+        raise CorpusError(
+            f"label {str(raw)[:40]} is too large for a 32-bit number: correct it, or give the "
+            "amounts in a larger unit"
         )
     return number
 

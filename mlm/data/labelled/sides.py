@@ -114,7 +114,22 @@ def _sampled(
     report.say(
         f"{left_out:,} training texts left out by --max_train_samples, drawn with seed {seed}"
     )
+    _say_missing_classes(sampled, report)
     return sampled
+
+
+def _say_missing_classes(texts: LabelledTexts, report: LabelledReport) -> None:
+    """Say which classes a sample has no text of; it has one of each if it is large enough."""
+    if texts.task.problem_type != "single_label_classification":
+        return
+    present = set(texts.labels)
+    missing = [name for name in texts.task.labels if name not in present]
+    if missing:
+        more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+        report.say(
+            f"--max_train_samples {len(texts):,} leaves no training text of the classes "
+            f"{', '.join(missing[:_SHOWN])}{more}: give {len(texts.task.labels):,} or more"
+        )
 
 
 def _say_counts(sides: Sides, report: LabelledReport) -> None:

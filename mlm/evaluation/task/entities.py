@@ -28,14 +28,18 @@ class Entity(NamedTuple):
 
 
 OUTSIDE = Tag("O", "_")
+PREFIXES = {"B", "I", "E", "S"}  # of IOBES
 NO_ENTITY = {"O", ".", ""}  # prefixes; the full stop is conlleval's
 
 
 def are_plain(names: Sequence[str]) -> bool:
-    """Return whether labels are tags of single words, such as parts of speech, not of entities."""
+    """Return whether labels are tags of single words, such as parts of speech, not of entities.
+
+    A letter, such as I, is a tag of entities only if all labels are: it may be a part of speech.
+    """
     others = [name for name in names if name != OUTSIDE.prefix]
-    is_of_entity = [name[:1] in "BIES" and name[1:2] in ("", "-") for name in others]
-    return bool(others) and not any(is_of_entity)
+    has_types = any(name[:1] in PREFIXES and name[1:2] == "-" for name in others)
+    return not has_types and not PREFIXES.issuperset(others)
 
 
 def parse_tag(name: str) -> Tag:

@@ -78,7 +78,7 @@ def metric_title(figures: TaskFigures, name: str) -> str:
 
 def _label_table(figures: TaskFigures) -> Table:
     shown = list(figures.per_label)
-    kind = "type of entity" if figures.problem_type == "token_classification" else "label"
+    kind = "type of entity" if figures.is_of_entities else "label"
     title = f"By {kind}"
     if len(shown) > MAX_ROWS:
         title += f" (the {MAX_ROWS} with the most support, of {len(shown):,})"

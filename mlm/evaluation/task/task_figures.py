@@ -10,6 +10,7 @@ import numpy as np
 from mlm.checkpoint.record.schema import is_count, is_number, is_text
 from mlm.checkpoint.task import PROBLEM_TYPES, ProblemType
 from mlm.errors import CheckpointError
+from mlm.evaluation.task.entities import are_plain
 from mlm.evaluation.task.intervals import Interval
 from mlm.evaluation.task.label_figures import LabelFigures
 from mlm.evaluation.task.metric_names import (
@@ -78,7 +79,7 @@ class TaskFigures:
 
     @property
     def headline(self) -> Headline:
-        """Accuracy, micro-F1, R² or entity F1, with its 95 % interval."""
+        """Accuracy, micro-F1, R² or F1 of entities or tags, with its 95 % interval."""
         name = HEADLINES[self.problem_type]
         low, high = self.intervals.get(name, (None, None))
         return Headline(name, self.metrics.get(name), low, high)
@@ -99,7 +100,7 @@ class TaskFigures:
         """Return the figures in one line for people, the headline first."""
         shown = [self._with_interval(HEADLINES[self.problem_type])]
         for name in IN_LINE[self.problem_type]:
-            shown.append(f"{self._title(name)} {format_metric(name, self.metrics.get(name))}")
+            shown.append(f"{self.title(name)} {format_metric(name, self.metrics.get(name))}")
         loss = f"{self.loss:.4f}" if math.isfinite(self.loss) else "not finite"
         return ", ".join([*shown, f"loss {loss}", self.count()])
 
@@ -109,13 +110,21 @@ class TaskFigures:
         return f"{self.num_examples:,} {unit}{'s' * (self.num_examples != 1)}"
 
     def _with_interval(self, name: str) -> str:
-        text = f"{self._title(name)} {format_metric(name, self.metrics.get(name))}"
+        text = f"{self.title(name)} {format_metric(name, self.metrics.get(name))}"
         if name not in self.intervals:
             return text
         low, high = self.intervals[name]
         return f"{text} (95 % interval {format_range(name, low, high)})"
 
-    def _title(self, name: str) -> str:
+    @property
+    def is_of_entities(self) -> bool:
+        """True if tokens are parts of entities; of plain tags, such as parts of speech, not."""
+        return self.problem_type == "token_classification" and not are_plain(self.labels)
+
+    def title(self, name: str) -> str:
+        """Return a metric's title where no table explains it: "entity F1", "token accuracy"."""
+        if name == "f1" and not self.is_of_entities:
+            return TITLES[name]
         return IN_LINE_TITLES.get((self.problem_type, name), TITLES[name])
 
     def to_dict(self) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class KerasEngine:
         order = sorted(range(len(questions)), key=lambda i: len(questions[i].input_ids))
         while order:
             longest = max(len(questions[i].input_ids) for i in order)
-            widest = max(len(questions[i].positions) for i in order)
+            widest = max(len(questions[i].positions) for i in order) or 1  # no word has a position
             num_outputs = self.config.num_outputs
             fitting = min(TOKENS_PER_CALL // longest, LOGITS_PER_CALL // (widest * num_outputs))
             count = 1 << max(0, fitting.bit_length() - 1)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlm.evaluation.task.metric_names import SHARES, TITLES, format_metric
+from mlm.evaluation.task.metric_names import SHARES, format_metric
 from mlm.evaluation.task.task_figures import TaskFigures, format_range
 from mlm.training.card.model_facts import family_phrase, origin_sentence, shape_sentence
 from mlm.training.card.task.task_record import TaskRecord
@@ -64,8 +64,7 @@ def _headline(record: TaskRecord) -> str:
 def headline_words(figures: TaskFigures) -> str:
     """Return the headline in words: "accuracy is 91.2 % (95 % interval 90.3 to 92.1 %)"."""
     name, value, low, high = figures.headline
-    title = "entity F1" if figures.problem_type == "token_classification" else TITLES[name]
-    words = f"{title} is {format_metric(name, value)}"
+    words = f"{figures.title(name)} is {format_metric(name, value)}"
     if low is None or high is None:
         return words
     unit = " %" if name in SHARES else ""

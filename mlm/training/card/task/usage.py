@@ -61,7 +61,10 @@ classify({text}{_arguments(record)})
 
 def _command(names: Names, record: TaskRecord) -> str:
     if record.is_of_pairs:
-        return f"A file of pairs: `mlm classify FILE.csv --model_name_or_path {names.ours}`."
+        return (
+            "A file of pairs, in two columns: `mlm classify FILE.csv --text_column_names A B "
+            f"--model_name_or_path {names.ours}`."
+        )
     command = f"`mlm classify {TEXT} --model_name_or_path {names.ours}`"
     return f"On the command line: {command}, or a file instead of the text."
 
