@@ -26,8 +26,8 @@ def outcome_lines(config: "FinetuningConfig", record: JsonObject) -> list[str]:
     ]
     if side == "validation":
         lines.append(
-            "these texts also served to choose by; for a figure to publish, measure on others with "
-            "--test_file"
+            "weights or settings may have been chosen by these texts; for a figure to publish, "
+            "measure on others with --test_file"
         )
     if figures.num_examples < FEW_TEXTS:
         lines.append("with so few texts this may be chance: label more to measure on")

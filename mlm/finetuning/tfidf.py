@@ -37,8 +37,11 @@ def tfidf_scores(
         ngram_range=(1, 2) if many else (1, 1),
         min_df=LEAST_TEXTS_OF_PAIRS if many else 1,
     )
-    features = vectorizer.fit_transform(train)
-    return _scores(features, labels, vectorizer.transform(test), task, balanced=balanced)
+    try:
+        features, of_test = vectorizer.fit_transform(train), vectorizer.transform(test)
+    except ValueError:  # no text has a word, as of emoji alone, or no word occurs often enough
+        features, of_test = np.zeros((len(train), 1)), np.zeros((len(test), 1))
+    return _scores(features, labels, of_test, task, balanced=balanced)
 
 
 def _scores(

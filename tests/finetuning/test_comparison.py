@@ -224,6 +224,12 @@ def test_words_are_balanced_as_probes_are():
     assert np.abs(found - plain).max() > 0.1
 
 
+@pytest.mark.parametrize("text", ["👍 👍", "a b"])
+def test_texts_without_words_tell_nothing_apart(text):
+    scores = tfidf_scores([text] * 8, np.arange(8, dtype="int32") % 2, ["a good film"], TWO)
+    np.testing.assert_allclose(np.exp(scores), 0.5, atol=1e-3)
+
+
 def test_pairs_are_joined_and_tokens_have_no_words(bert_folder, labelled_csv, tmp_path):
     prepared = prepare(
         small_finetuning(labelled_csv, bert_folder, tmp_path / "run"), lambda line: None

@@ -78,7 +78,7 @@ def test_the_record_and_the_folder_say_what_happened(straight):
         "train: no text is longer than 16 tokens",
         "12 of 16 texts, 2.0 epochs, from step 0",
         "single_label_classification: neg, pos",
-        "these texts also served to choose by",
+        "chosen by these texts; for a figure to publish",
         "with so few texts this may be chance",
     ):
         assert part in said, part
@@ -177,7 +177,7 @@ def test_a_test_file_is_measured_once_at_the_end(run, tmp_path):
     said = "\n".join(lines)
     assert "test: 16 of 20 texts are drawn with seed 42" in said
     assert "20" in next(line for line in lines if "training" in line and "test" in line)
-    assert "these texts also served to choose by" not in said
+    assert "chosen by these texts; for a figure to publish" not in said
 
 
 def test_a_finished_run_is_found_and_not_overwritten(straight, labelled_csv, bert_folder):

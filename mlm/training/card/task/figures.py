@@ -38,10 +38,10 @@ def figures_section(record: TaskRecord) -> str:
         return ""
     on = "Measured once, at the end, on the test texts, which chose nothing."
     if record.measured_on == "validation":
-        on = "Measured on the validation texts, which also served to choose by."
+        on = "Measured on the validation texts, by which weights or settings may have been chosen."
     chosen = ""
     if record.validation:
-        chosen = f"On the validation texts, which served to choose by: {record.validation.line()}."
+        chosen = f"On the validation texts, for choosing by: {record.validation.line()}."
     return section("Figures", f"{on} {INTERVALS}", markdown_tables(figures), chosen)
 
 

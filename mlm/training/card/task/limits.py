@@ -37,8 +37,8 @@ def _of_measurement(record: TaskRecord) -> Iterator[str]:
         )
     if record.measured_on == "validation":
         yield (
-            "It was measured on the texts that also served to choose weights or settings by; "
-            "measure it on others before you rely on it."
+            "It was measured on texts by which weights or settings may have been chosen; measure "
+            "it on others before you rely on it."
         )
     if record.task.problem_type == "single_label_classification":
         yield from _of_balance(figures, side)

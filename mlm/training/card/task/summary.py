@@ -14,7 +14,7 @@ PROBE = (
     "probe)."
 )
 CHOSEN_BY = (
-    "These texts also served to choose the weights or settings by, so that new texts may give less."
+    "Weights or settings may have been chosen by these texts, so that new texts may give less."
 )
 
 
