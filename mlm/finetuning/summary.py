@@ -47,10 +47,16 @@ def settings_table(prepared: "FinetuningPreparation", step: int = 0) -> str:
         *_rate(prepared),
         ("device", describe_device(device)),
         ("precision", f"{device.policy} ({device.reason})"),
-        ("output", f"{config.output_dir}, {describe_saves(config)}"),
+        ("output", _output(config)),
         ("settings", ", ".join(changed_settings(config)) or "defaults"),
     ]
     return format_table(["", ""], rows, numbers=False)
+
+
+def _output(config: FinetuningConfig) -> str:
+    if config.freeze_encoder:
+        return f"{config.output_dir}, the encoded texts until the end"
+    return f"{config.output_dir}, {describe_saves(config)}"
 
 
 def _rate(prepared: "FinetuningPreparation") -> list[tuple[str, str]]:

@@ -76,6 +76,7 @@ def test_the_published_head_is_the_linear_model(kind, bert_folder, tmp_path, fit
     np.testing.assert_allclose(found, answers, atol=1e-4 * max(1.0, np.abs(answers).max()))
     assert not (result.folder / "features").exists()
     assert any("a classifier is fitted to texts that are encoded once" in line for line in lines)
+    assert "a state every" not in "\n".join(lines)
 
 
 def test_the_classes_have_scikit_learns_decision(bert_folder, tmp_path, fitted, monkeypatch):
