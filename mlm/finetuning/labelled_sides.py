@@ -8,14 +8,31 @@ from mlm.data.examples.encoded_examples import EncodedExamples, encode_examples
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.sides import Sides, read_sides
+from mlm.errors import CorpusError
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.first_checks import labelled_settings
 
 
 def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple[Sides, str]:
-    """Return the labelled texts of each side, and a line on how they were read."""
+    """Return the labelled texts of each side, and a line on how they were read.
+
+    What was decided before an error is reported too: it may be the reason of the error.
+    """
     counts = LabelledReport()
-    texts = read_sides(
+    try:
+        texts = _read_sides(config, counts)
+    except CorpusError:
+        for line in counts.lines:
+            report(line)
+        raise
+    for line in (counts.summary(), *counts.remarks()):
+        report(line)
+    limits = {"validation": config.max_eval_samples, "test": config.max_predict_samples}
+    return _limited(texts, limits, config.seed, report), counts.summary()
+
+
+def _read_sides(config: FinetuningConfig, counts: LabelledReport) -> Sides:
+    return read_sides(
         labelled_settings(config),
         counts,
         train_files=config.train_file,
@@ -25,10 +42,6 @@ def read_texts(config: FinetuningConfig, report: Callable[[str], None]) -> tuple
         max_train_samples=config.max_train_samples,
         seed=config.seed,
     )
-    for line in (counts.summary(), *counts.remarks()):
-        report(line)
-    limits = {"validation": config.max_eval_samples, "test": config.max_predict_samples}
-    return _limited(texts, limits, config.seed, report), counts.summary()
 
 
 def _limited(

@@ -186,13 +186,19 @@ def samples_of(
     most = _most_per_class(train) if has_classes else len(train)
     for size in sizes:
         if size > most:
-            report(f"{size:,} labels a class left out: one of them has {most:,} training texts")
+            report(_left_out(size, most, has_classes=has_classes))
             continue
         for seed in range(config.seed, config.seed + config.seeds):
             rows = (rows_per_class if has_classes else sample_rows)(train, size, seed)
             yield Sample(np.array(rows), seed)
     if "all" in config.labels_per_class:
         yield Sample(np.arange(len(train)), config.seed)
+
+
+def _left_out(size: int, most: int, *, has_classes: bool) -> str:
+    if has_classes:
+        return f"{size:,} labels a class left out: the smallest class has {most:,} training texts"
+    return f"{size:,} labels left out: there are {most:,} training texts"
 
 
 def _most_per_class(train: LabelledTexts) -> int:

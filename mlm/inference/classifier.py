@@ -259,5 +259,5 @@ def _check_is_classifier(folder: Path, name: str) -> None:
         stated = ", ".join(map(str, hf_config.architectures or ())) or "no architecture"
         raise CheckpointError(
             f"{name} is not a classifier: its config.json names {stated[:100]}; train one from it "
-            f"first: mlm finetune --model_name_or_path {name} --train_file labelled.csv"
+            "first, with mlm finetune"
         )

@@ -251,7 +251,8 @@ def _check_column(columns: list[str], name: str) -> str:
     if name in columns:
         return name
     raise InputError(
-        f"The file has no column {_quote(str(name))}; the columns are {_shown(columns)}."
+        f"The file has no column {_quote(str(name))}; the columns are {_shown(columns)}: "
+        "name one of them."
     )
 
 

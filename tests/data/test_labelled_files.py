@@ -196,13 +196,13 @@ def test_given_columns_make_pairs(write):
         ),
         (
             {"label_column_name": "labels"},
-            "a.csv has no column 'labels'; its columns are text, kind, colour: give "
-            "--label_column_name",
+            "a.csv has no column 'labels'; its columns are text, kind, colour: "
+            "correct --label_column_name",
         ),
         (
             {"text_column_names": "text,title"},
-            "a.csv has no column 'title'; its columns are text, kind, colour: give "
-            "--text_column_names",
+            "a.csv has no column 'title'; its columns are text, kind, colour: "
+            "correct --text_column_names",
         ),
     ],
 )
@@ -262,7 +262,19 @@ def test_files_of_other_columns_are_refused(write):
         (["b", "a ", "b"], Task(SINGLE, ("a", "b")), ["b", "a", "b"], "labels are words"),
         ([True, False], Task(SINGLE, ("false", "true")), ["true", "false"], "labels are words"),
         ([0.5, 2, "1e1"], Task("regression", ("label",)), [0.5, 2, 10], "labels are numbers with"),
-        (["a|b", "b"], Task(MULTI, ("a", "b")), [["a", "b"], ["b"]], "labels are separated by '|'"),
+        (
+            ["a|b", "b"],
+            Task(MULTI, ("a", "b")),
+            [["a", "b"], ["b"]],
+            "labels are separated by '|' in 1 of 2 rows",
+        ),
+        ([["a", "b"], "b"], Task(MULTI, ("a", "b")), [["a", "b"], ["b"]], "labels are lists in 1"),
+        (
+            ["0,5", "0,5", 1],
+            Task(SINGLE, ("0,5", "1")),
+            ["0,5", "0,5", "1"],
+            "labels are words, such as '0,5', although 1 of 3 are numbers",
+        ),
         ([["a", "b"], []], Task(MULTI, ("a", "b")), [["a", "b"], []], "labels are lists"),
         (['["b"]', "['a']"], Task(MULTI, ("a", "b")), [["b"], ["a"]], "labels are lists"),
         ([[3, 10], [2]], Task(MULTI, ("2", "3", "10")), [["3", "10"], ["2"]], "labels are lists"),
@@ -272,7 +284,7 @@ def test_the_problem_type_is_found_and_said(write, labels, task, read_as, reason
     path = write("a.jsonl", labels_of(labels))
     found = read(path)
     assert (found.task, found.labels) == (task, read_as)
-    (line,) = remarks_of(path)
+    line = remarks_of(path)[0]
     assert line.startswith(f"problem type: {task.problem_type}, because {reason}")
 
 
@@ -312,9 +324,18 @@ def test_labels_of_objects_are_refused(write):
     assert refused(path).startswith("a label is a dict ({'a': 1}), expected a word or a number")
 
 
+def test_lists_are_refused_as_single_labels(write):
+    path = write("a.jsonl", labels_of([["a", "b"], ["b"]]))
+    assert refused(path, problem_type=SINGLE) == (
+        "a label is a list (['a', 'b']), expected a word or a number: give --problem_type "
+        "multi_label_classification if a text has several labels, or another column with "
+        "--label_column_name"
+    )
+
+
 def test_labels_that_differ_by_capitals_are_said(write):
     remarks = remarks_of(write("a.jsonl", labels_of(["Good", "good", "bad"])))
-    assert remarks[1] == "labels that differ by capitals only: Good, good"
+    assert remarks[1].startswith("labels that differ by capitals only: Good, good; they are")
 
 
 # Rows without labels ------------------------------------------------------------------------------
@@ -467,7 +488,15 @@ def test_odd_tags_are_refused(write, row, line):
     assert refused(write("a.jsonl", lines_of(row))) == line
 
 
+def test_lower_case_tags_of_entities_are_said(write):
+    report = LabelledReport()
+    content = lines_of({"tokens": ["a", "b"], "tags": ["b-per", "o"]})
+    assert read(write("a.jsonl", content), report=report).labels == [["b-per", "o"]]
+    assert report.lines[-1].endswith("; if they are of entities, write B-, I- and O in capitals")
+
+
 def test_odd_lines_are_refused(write):
+    assert "line 2 has 1 column, expected 2" in refused(write("b.conll", "EU B-ORG\nrejects\n"))
     assert refused(write("a.conll", "EU NNP B-ORG\nrejects O\n")) == (
         "a.conll cannot be read: line 2 has 2 columns, expected 3: a word, its tag and what is "
         "between them, separated by spaces or tabs"
@@ -499,10 +528,16 @@ def test_a_folder_for_each_class(write, tmp_path):
     )
     assert report.lines[:2] == [
         "empty/ holds no .txt files and is left out",
-        "1 texts in unsup/ have no label and are left out",
+        "unsup/ has no labels and is left out (1 text)",
     ]
     table = read(write("a.csv", "text,label\nA film.,pos\n"), like=found)
     assert table.label_array().tolist() == [1]
+
+
+def test_a_folder_above_the_classes_is_refused_with_the_right_one(write, tmp_path):
+    for name in ("pos", "neg"):
+        write(f"data/train/{name}/1.txt", "A film.")
+    assert refused(tmp_path / "data").endswith("or name the files; did you mean data/train?")
 
 
 def test_a_folder_without_classes_is_refused(write, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import random
 from collections import Counter
 
@@ -96,8 +97,8 @@ def test_all_rows_of_a_text_are_on_one_side():
 
 def test_classes_that_are_too_small_for_a_share_give_one_text_each():
     train, validation = split_off_validation(texts_of(["a", "a", "b", "b", "b", "c"]), 5)
-    assert Counter(validation.labels) == {"a": 1, "b": 1}
-    assert Counter(train.labels) == {"a": 1, "b": 2, "c": 1}
+    assert Counter(validation.labels) == {"b": 1}
+    assert Counter(train.labels) == {"a": 2, "b": 2, "c": 1}
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,14 @@ def test_too_few_texts_to_split_are_refused():
     with pytest.raises(CorpusError) as caught:
         split_off_validation(texts_of([0.5], "regression", ("x",)), 10)
     assert str(caught.value) == (
-        "1 texts leave none for validation at --validation_split_percentage 10: give more texts, "
+        "1 text leaves none for validation at --validation_split_percentage 10: give more texts, "
         "or a --validation_file"
+    )
+    with pytest.raises(CorpusError) as caught:
+        split_off_validation(texts_of(["a", "a", "b", "b"]), 10)
+    assert str(caught.value) == (
+        "4 texts leave none for validation at --validation_split_percentage 10, as each class "
+        "keeps 2 for training: give more texts, or a --validation_file"
     )
 
 
@@ -287,7 +294,10 @@ def test_texts_that_cannot_be_learned_from_or_measured_are_refused(write, train,
 def test_a_class_that_is_only_left_with_one_text_is_refused(write):
     train = write("train.csv", [*ENOUGH, *rows_of("c", 2)])
     test = write("test.csv", [*rows_of("c", 1), ("a film", "a")])
-    assert "the class 'c' has fewer than 2 training texts" in refused(train, test=test)
+    assert refused(train, test=test) == (
+        "the class 'c' has fewer than 2 training texts without those of validation and test: give "
+        "more, or leave these rows out"
+    )
 
 
 def test_a_class_all_of_whose_texts_are_in_the_test_is_refused(write):
@@ -309,6 +319,41 @@ def test_classes_without_a_text_in_the_sample_are_said(write):
     enough = LabelledReport()
     sides_of(train, enough, max_train_samples=20)
     assert not any("leaves no training text" in line for line in enough.lines)
+
+
+def test_a_sample_of_one_class_is_refused(write):
+    assert refused(write("train.csv", ENOUGH), max_train_samples=1) == (
+        "--max_train_samples 1 leaves training texts of one class only: give 2 or more"
+    )
+
+
+def test_many_classes_of_few_texts_are_not_taken_for_ids(write):
+    classes = [f"class {number}" for number in range(20)]
+    train = write("train.csv", [row for name in classes for row in rows_of(name, 3)])
+    sides = sides_of(train)
+    assert (len(sides.train), len(sides.validation)) == (40, 20)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (
+            [(f"text {number}", ["a"]) for number in range(4)],
+            "all 4 training texts have the labels 'a'; expected different ones: give texts with "
+            "others too",
+        ),
+        (
+            [(["one", str(number)], ["O", "O"]) for number in range(4)],
+            "all words of the 4 training texts have the tag 'O'; expected different tags: give "
+            "texts with others too, or name the column of tags with --label_column_name",
+        ),
+    ],
+)
+def test_labels_that_do_not_differ_are_refused(tmp_path, rows, line):
+    path = tmp_path / "train.jsonl"
+    names = ("tokens", "tags") if isinstance(rows[0][0], list) else ("text", "labels")
+    path.write_text("\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows))
+    assert refused(path) == line
 
 
 def test_few_test_texts_of_many_classes_are_not_taken_for_ids(write):

@@ -174,8 +174,8 @@ def test_sizes_that_are_too_large_are_said():
     samples, lines = drawn(CLASSES, "6", "7", "1000")
     assert {len(sample.rows) for sample in samples} == {12}
     assert lines == [
-        "7 labels a class left out: one of them has 6 training texts",
-        "1,000 labels a class left out: one of them has 6 training texts",
+        "7 labels a class left out: the smallest class has 6 training texts",
+        "1,000 labels a class left out: the smallest class has 6 training texts",
     ]
 
 
@@ -192,7 +192,7 @@ def test_tasks_without_one_class_a_text_count_texts(kind, labels):
     samples, lines = drawn(texts, "5", "30", "all", seeds=1)
     assert [len(sample.rows) for sample in samples] == [5, 20]
     assert lines[0] == f"--labels_per_class counts texts: a {kind} has no classes"
-    assert "30" in lines[1]
+    assert lines[1] == "30 labels left out: there are 20 training texts"
 
 
 def test_a_run_whose_sizes_are_all_too_large_is_refused(labelled_csv, bert_folder, tmp_path):

@@ -5,10 +5,11 @@ import pytest
 
 from mlm.checkpoint.task import Task
 from mlm.checkpoint.task_checkpoint import read_task_checkpoint
-from mlm.errors import ConfigError
+from mlm.errors import ConfigError, CorpusError
 from mlm.finetuning.comparison import make_systems
 from mlm.finetuning.config import FinetuningConfig
 from mlm.finetuning.config_rules import check_task
+from mlm.finetuning.labelled_sides import read_texts
 from mlm.finetuning.preparation import layer_rate_factors, prepare, rate_by_size
 from tests.support.family_tokenizers import KINDS
 from tests.support.labelled_texts import labelled_texts, small_finetuning, write_csv
@@ -158,3 +159,16 @@ def test_samples_of_the_other_sides_keep_the_shares_of_classes(labelled_csv, ber
     prepared = prepare(config, lines.append)
     assert np.bincount(prepared.examples["validation"].labels).tolist() == [5, 5]
     assert "validation: 10 of 32 texts are drawn with seed 42" in lines
+
+
+def test_what_was_decided_is_said_before_labels_are_refused(tmp_path):
+    path = tmp_path / "train.csv"
+    rows = "".join(f"A film number {number},{number % 4}.5\n" for number in range(20))
+    path.write_text(f"text,label\n{rows}Another film,unrated\n")
+    lines: list[str] = []
+    with pytest.raises(CorpusError, match="the class 'unrated' has fewer than 2 training texts"):
+        read_texts(FinetuningConfig(train_file=[str(path)]), lines.append)
+    assert lines == [
+        "problem type: single_label_classification, because labels are words, such as 'unrated', "
+        "although 20 of 21 are numbers (--problem_type decides)"
+    ]

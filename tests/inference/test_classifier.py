@@ -342,7 +342,7 @@ def test_a_model_that_is_not_a_classifier_is_refused_in_one_line(tiny_bert_folde
     name = "/".join(tiny_bert_folder.parts[-2:])
     assert str(refused.value) == (
         f"{name} is not a classifier: its config.json names BertForMaskedLM; train one from it "
-        f"first: mlm finetune --model_name_or_path {name} --train_file labelled.csv"
+        "first, with mlm finetune"
     )
     with pytest.raises(HubError, match="names no checkpoint"):
         Classifier.from_pretrained("")

@@ -3,6 +3,7 @@
 labelled_settings.py  the settings that decide how files become labelled texts
 labelled_columns.py   find the columns of texts, pairs, words and labels
 problem_types.py      find the problem type in the raw labels, and read the labels as that type asks
+label_remarks.py      say which labels may be misspelt
 labelled_texts.py     LabelledTexts: texts, labels and their task, in columns of equal length
 labelled_report.py    counts and notes for the user
 conll.py              read lines of a word and its tag; tags.py brings tags to BIO form

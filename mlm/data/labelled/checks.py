@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from mlm.checkpoint.task import Task
+from mlm.data.labelled.label_remarks import short_name
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.errors import CorpusError
@@ -28,7 +29,8 @@ def check_not_empty(rows: int, side: str, report: LabelledReport) -> None:
             "name their column with --label_column_name"
         )
     raise CorpusError(
-        f"the {side} files have no texts ({report.summary()}): give a file with texts"
+        f"the {side} files have no texts ({report.summary()}): give a file with texts; of pairs, "
+        "both texts are needed"
     )
 
 
@@ -80,6 +82,8 @@ def check_classes(texts: LabelledTexts, side: str) -> None:
     """
     if texts.task.problem_type == "regression":
         _check_numbers(texts, side)
+    if side == "training":
+        _check_labels_differ(texts)
     if texts.task.problem_type != "single_label_classification":
         return
     counts = Counter(texts.labels)
@@ -90,6 +94,35 @@ def check_classes(texts: LabelledTexts, side: str) -> None:
         _check_not_rare(counts, texts.task)
 
 
+def check_left(texts: LabelledTexts) -> None:
+    """Raise CorpusError for training texts that cannot work without those of the other sides."""
+    if texts.task.problem_type == "regression":
+        _check_numbers(texts, "training")
+    if texts.task.problem_type == "single_label_classification":
+        counts = Counter(texts.labels)
+        _check_several_classes(counts, len(texts), "training")
+        _check_not_rare(counts, texts.task, " without those of validation and test")
+
+
+def _check_labels_differ(texts: LabelledTexts) -> None:
+    """Raise CorpusError if all training texts have the same labels, or all words the same tag."""
+    if texts.task.is_of_tokens and len(texts.task.labels) == 1:
+        raise CorpusError(
+            f"all words of the {len(texts):,} training texts have the tag "
+            f"{texts.task.labels[0]!r}; expected different tags: give texts with others too, or "
+            "name the column of tags with --label_column_name"
+        )
+    if (
+        texts.task.problem_type == "multi_label_classification"
+        and len({frozenset(names) for names in texts.labels}) == 1
+    ):
+        raise CorpusError(
+            f"all {len(texts):,} training texts have the labels "
+            f"{_listed(texts.labels[0]) or 'of an empty list'}; expected different ones: give "
+            "texts with others too"
+        )
+
+
 def _check_several_classes(counts: Counter[str], rows: int, side: str) -> None:
     if len(counts) < 2:
         raise CorpusError(
@@ -98,14 +131,18 @@ def _check_several_classes(counts: Counter[str], rows: int, side: str) -> None:
         )
 
 
-def _check_not_rare(counts: Counter[str], task: Task) -> None:
-    """Raise CorpusError for classes with fewer than LEAST_EXAMPLES training texts, or none."""
+def _check_not_rare(counts: Counter[str], task: Task, without: str = "") -> None:
+    """Raise CorpusError for classes with fewer than LEAST_EXAMPLES training texts, or none.
+
+    without: which texts do not count, for the message.
+    """
     rare = sorted(name for name in task.labels if counts[name] < LEAST_EXAMPLES)
     if rare:
         is_one = len(rare) == 1
         raise CorpusError(
             f"the class{'' if is_one else 'es'} {_listed(rare)} {'has' if is_one else 'have'} "
-            f"fewer than {LEAST_EXAMPLES} training texts: give more, or leave these rows out"
+            f"fewer than {LEAST_EXAMPLES} training texts{without}: give more, or leave these "
+            "rows out"
         )
 
 
@@ -132,5 +169,5 @@ def _check_not_ids(counts: Counter[str], rows: int, texts: LabelledTexts) -> Non
 
 def _listed(names: Iterable[str]) -> str:
     all_names = list(names)
-    shown = ", ".join(repr(name) for name in all_names[:_SHOWN])
+    shown = ", ".join(repr(short_name(name)) for name in all_names[:_SHOWN])
     return f"{shown} and {len(all_names) - _SHOWN:,} more" if len(all_names) > _SHOWN else shown

@@ -49,17 +49,24 @@ def _files_of_classes(folder: Path, report: LabelledReport) -> dict[str, list[Pa
             continue
         files = [path for path in sorted(inner.iterdir()) if path.name.endswith(_SUFFIXES)]
         if inner.name.lower() in UNLABELLED:
-            report.say(f"{len(files):,} texts in {inner.name}/ have no label and are left out")
+            count = "1 text" if len(files) == 1 else f"{len(files):,} texts"
+            report.say(f"{inner.name}/ has no labels and is left out ({count})")
         elif files:
             classes[inner.name] = files
         else:
             report.say(f"{inner.name}/ holds no .txt files and is left out")
     if not classes:
-        raise CorpusError(
-            f"{folder} is a folder without folders of .txt files: give a folder for each class, "
-            f"such as {folder}/pos/ and {folder}/neg/, or name the files"
-        )
+        raise _no_classes_error(folder)
     return classes
+
+
+def _no_classes_error(folder: Path) -> CorpusError:
+    deeper = sorted(path.parent.parent for path in folder.glob("*/*/*.txt"))
+    hint = f"; did you mean {deeper[0]}?" if deeper else ""
+    return CorpusError(
+        f"{folder} is a folder without folders of .txt files: give a folder for each class, "
+        f"such as {folder}/pos/ and {folder}/neg/, or name the files{hint}"
+    )
 
 
 def _whole_text(url: str, settings: LabelledSettings, report: LabelledReport) -> str:

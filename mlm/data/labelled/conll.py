@@ -42,8 +42,9 @@ def read_sentences(stream: Iterable[str], choose: ColumnChooser, note: Note) -> 
         elif not _is_skipped(line):
             width = width or max(len(fields), _LEAST_COLUMNS)
             if len(fields) != width:
+                columns = "1 column" if len(fields) == 1 else f"{len(fields)} columns"
                 raise ValueError(
-                    f"line {number:,} has {len(fields)} columns, expected {width}: a word, its tag "
+                    f"line {number:,} has {columns}, expected {width}: a word, its tag "
                     "and what is between them, separated by spaces or tabs"
                 )
             words.append(fields[0])

@@ -104,8 +104,8 @@ def check_same_columns(wanted: LabelledColumns, columns: Columns, url: str) -> N
 def _check_exists(name: str, columns: Columns, url: str, option: str) -> None:
     if name not in columns:
         raise CorpusError(
-            f"{url} has no column {name!r}; its columns are {format_names(columns)}: give "
-            f"--{option}"
+            f"{url} has no column {name!r}; its columns are {format_names(columns)}: "
+            f"correct --{option}"
         )
 
 

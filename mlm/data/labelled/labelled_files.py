@@ -18,6 +18,7 @@ from mlm.checkpoint.task import ProblemType, Task
 from mlm.data.labelled import checks
 from mlm.data.labelled.class_folders import class_folder_rows
 from mlm.data.labelled.conll import READERS
+from mlm.data.labelled.label_remarks import label_remarks
 from mlm.data.labelled.labelled_columns import LabelledColumns, check_same_columns, find_columns
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_settings import AUTO, LabelledSettings
@@ -29,7 +30,6 @@ from mlm.data.labelled.problem_types import (
     is_missing,
     label_names,
     read_labels,
-    similar_names,
 )
 from mlm.data.labelled.tags import to_bio
 from mlm.data.texts.clean_text import clean_text
@@ -146,8 +146,9 @@ class _RowReader:
         labels = self._read_labels(raws, problem_type, texts[0])
         name = "label" if self._columns is None else self._columns.label
         task = Task(problem_type, label_names(problem_type, labels, name))
-        if similar := similar_names(task.labels):
-            self._report.say(f"labels that differ by capitals only: {', '.join(similar[:10])}")
+        if problem_type != "regression":
+            spelt = raws if problem_type == "single_label_classification" else ()
+            self._report.lines.extend(label_remarks(spelt, task.labels))
         if like is not None:
             checks.check_known_labels(task, like.task, labels, side)
         words = texts[0] if self._has_words else None

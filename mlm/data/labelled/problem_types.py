@@ -23,6 +23,7 @@ from mlm.errors import CorpusError
 
 LARGEST = 3.4e38  # of a float32
 SEPARATOR = "|"  # between the labels of a text
+_LONGEST_EXAMPLE = 40  # characters
 _MISSING = {"", "nan", "NaN", "<NA>"}  # as pandas writes a missing value; "NA" may be a class
 _WHOLE = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -40,16 +41,29 @@ def is_missing(raw: object) -> bool:
 
 def find_problem_type(raws: Sequence[Any]) -> tuple[ProblemType, str]:
     """Return the problem type of labels that are not missing, and the reason for people."""
-    if any(_as_list(raw) is not None for raw in raws):
-        return "multi_label_classification", "labels are lists"
-    if any(isinstance(raw, str) and SEPARATOR in raw for raw in raws):
-        return "multi_label_classification", f"labels are separated by '{SEPARATOR}'"
+    if lists := sum(_as_list(raw) is not None for raw in raws):
+        return "multi_label_classification", f"labels are lists{_in_some(lists, len(raws))}"
+    if several := sum(isinstance(raw, str) and SEPARATOR in raw for raw in raws):
+        where = _in_some(several, len(raws))
+        return "multi_label_classification", f"labels are separated by '{SEPARATOR}'{where}"
     numbers = [_as_number(raw) for raw in raws]
     if None in numbers:
-        return "single_label_classification", "labels are words"
+        return "single_label_classification", _reason_for_words(raws, numbers)
     if all(number.is_integer() for number in numbers if number is not None):
         return "single_label_classification", "labels are whole numbers"
     return "regression", "labels are numbers with decimals"
+
+
+def _in_some(count: int, total: int) -> str:
+    return "" if count == total else f" in {count:,} of {total:,} rows"
+
+
+def _reason_for_words(raws: Sequence[Any], numbers: Sequence[float | None]) -> str:
+    """Return a reason with an example: a number that is misspelt, such as 0,5, is seen by it."""
+    example = _name_of(raws[numbers.index(None)])[:_LONGEST_EXAMPLE]
+    are_numbers = sum(number is not None for number in numbers)
+    others = f", although {are_numbers:,} of {len(raws):,} are numbers" if are_numbers else ""
+    return f"labels are words, such as {example!r}{others}"
 
 
 def find_unlabelled_numbers(
@@ -171,7 +185,7 @@ def _names_of(raw: object) -> list[str]:
     if found is not None:
         return [_name_of(each) for each in found if not is_missing(each)]
     if isinstance(raw, str):
-        return [part.strip() for part in raw.split(SEPARATOR) if part.strip()]
+        return [_name_of(part) for part in raw.split(SEPARATOR) if part.strip()]
     return [_name_of(raw)]
 
 
@@ -181,7 +195,13 @@ def _name_of(raw: object) -> str:
     if isinstance(raw, float) and raw.is_integer():
         return str(int(raw))
     if isinstance(raw, (str, int, float)):
-        return str(raw).strip()
+        return " ".join(str(raw).split())
+    if isinstance(raw, list):
+        raise CorpusError(
+            f"a label is a list ({str(raw)[:40]}), expected a word or a number: give "
+            "--problem_type multi_label_classification if a text has several labels, or "
+            "another column with --label_column_name"
+        )
     found = type(raw).__name__
     raise CorpusError(
         f"a label is a {found} ({str(raw)[:40]}), expected a word or a number: give a column of "

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mlm.data.labelled.checks import check_classes
+from mlm.data.labelled.checks import check_classes, check_left
+from mlm.data.labelled.label_remarks import short_name
 from mlm.data.labelled.labelled_files import read_labelled
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_settings import LabelledSettings
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.data.labelled.sampling import sample_texts
 from mlm.data.labelled.splitting import say_repeats, split_off_validation, without_texts_of
+from mlm.errors import ConfigError
 
 _SHOWN = 10  # classes
 _DEFAULT_PERCENTAGE = 10.0
@@ -77,7 +79,7 @@ def read_sides(
     for side, texts in others.items():
         check_classes(texts, side)
     train, validation = _separate(train, others, validation_split_percentage, report)
-    check_classes(train, "training")
+    check_left(train)
     train = _sampled(train, max_train_samples, seed, report)
     sides = Sides(train, validation, others.get("test"))
     _say_counts(sides, report)
@@ -119,16 +121,26 @@ def _sampled(
 
 
 def _say_missing_classes(texts: LabelledTexts, report: LabelledReport) -> None:
-    """Say which classes a sample has no text of; it has one of each if it is large enough."""
+    """Say which classes a sample has no text of; it has one of each if it is large enough.
+
+    Raises:
+        ConfigError: only one class is left, so that there is nothing to learn.
+    """
     if texts.task.problem_type != "single_label_classification":
         return
     present = set(texts.labels)
-    missing = [name for name in texts.task.labels if name not in present]
+    missing = [short_name(name) for name in texts.task.labels if name not in present]
+    if missing and len(present) == 1:
+        raise ConfigError(
+            f"--max_train_samples {len(texts):,} leaves training texts of one class only: give "
+            f"{len(texts.task.labels):,} or more"
+        )
     if missing:
         more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
         report.say(
-            f"--max_train_samples {len(texts):,} leaves no training text of the classes "
-            f"{', '.join(missing[:_SHOWN])}{more}: give {len(texts.task.labels):,} or more"
+            f"--max_train_samples {len(texts):,} leaves no training text of the "
+            f"class{'es' * (len(missing) > 1)} {', '.join(missing[:_SHOWN])}{more}: give "
+            f"{len(texts.task.labels):,} or more"
         )
 
 
@@ -146,7 +158,8 @@ def describe(texts: LabelledTexts) -> str:
     """Return the number of texts, of each label, and their lengths, for people."""
     lengths = [len(text.split()) for text in texts.texts]
     longest = f"{int(np.median(lengths)):,} words at the median, {max(lengths):,} at most"
-    return f"{len(texts):,} texts ({_describe_labels(texts)}), {longest}"
+    count = "1 text" if len(texts) == 1 else f"{len(texts):,} texts"
+    return f"{count} ({_describe_labels(texts)}), {longest}"
 
 
 def _describe_labels(texts: LabelledTexts) -> str:
@@ -156,6 +169,6 @@ def _describe_labels(texts: LabelledTexts) -> str:
     if texts.task.problem_type != "single_label_classification":
         labels = list(chain.from_iterable(labels))
     counts = Counter(labels)
-    shown = [f"{name}: {counts[name]:,}" for name in texts.task.labels[:_SHOWN]]
+    shown = [f"{short_name(name)}: {counts[name]:,}" for name in texts.task.labels[:_SHOWN]]
     more = len(texts.task.labels) - _SHOWN
     return ", ".join(shown) + (f", and {more:,} labels more" if more > 0 else "")

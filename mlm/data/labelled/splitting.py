@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from mlm.data.labelled.checks import LEAST_EXAMPLES
 from mlm.data.labelled.labelled_report import LabelledReport
 from mlm.data.labelled.labelled_texts import LabelledTexts
 from mlm.errors import ConfigError, CorpusError
@@ -38,16 +39,25 @@ def split_off_validation(
     for group in groups:
         held_out.update(group[: _share(len(group), percentage)])
     if not held_out:  # each class is too small for a share
-        held_out.update(group[0] for group in groups if len(group) > 1)
+        least = LEAST_EXAMPLES if len(groups) > 1 else 1
+        held_out.update(group[0] for group in groups if len(group) > least)
     train = [row for row, digest in enumerate(digests) if digest not in held_out]
     validation = [row for row, digest in enumerate(digests) if digest in held_out]
     if not train or not validation:
-        raise CorpusError(
-            f"{len(texts):,} texts leave none for "
-            f"{'validation' if train else 'training'} at --validation_split_percentage "
-            f"{percentage:g}: give more texts, or a --validation_file"
-        )
+        raise _too_few_error(texts, "validation" if train else "training", percentage)
     return texts.take(train), texts.take(validation)
+
+
+def _too_few_error(texts: LabelledTexts, side: str, percentage: float) -> CorpusError:
+    leave = "text leaves" if len(texts) == 1 else "texts leave"
+    each = ""
+    if texts.task.problem_type == "single_label_classification":
+        each = f", as each class keeps {LEAST_EXAMPLES} for training"
+    ends = "" if texts.words is None else " (an empty line ends a sentence)"
+    return CorpusError(
+        f"{len(texts):,} {leave} none for {side} at --validation_split_percentage "
+        f"{percentage:g}{each}: give more texts{ends}, or a --validation_file"
+    )
 
 
 def _share(count: int, percentage: float) -> int:

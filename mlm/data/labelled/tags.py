@@ -35,7 +35,7 @@ def to_bio(sentences: Sequence[Sequence[object]], report: LabelledReport) -> lis
     if names := _plain_tags(sentences):
         report.say(
             f"tags of single words, not of entities ({len(names):,} of them, such as "
-            f"{min(names)}): each word is counted by itself"
+            f"{min(names)}): each word is counted by itself{_if_lower(names)}"
         )
         return [[str(tag) for tag in tags] for tags in sentences]
     counts: Counter[str] = Counter()
@@ -56,6 +56,13 @@ def _plain_tags(sentences: Sequence[Sequence[object]]) -> set[str]:
         return set()
     plain = {str(name) for name in names}
     return plain if any(not is_tag(name) for name in plain) else set()
+
+
+def _if_lower(names: set[str]) -> str:
+    """Return what to do about tags that are those of BIO but for capitals."""
+    if all(is_tag(name[:1].upper() + name[1:]) for name in names):
+        return "; if they are of entities, write B-, I- and O in capitals"
+    return ""
 
 
 def _sentence_to_bio(tags: Sequence[object], number: int, counts: Counter[str]) -> list[str]:
