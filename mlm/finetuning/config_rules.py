@@ -13,14 +13,10 @@ SYSTEMS = ("base", "random", "tfidf")
 MOST_COLUMNS = 2
 # A linear probe has no steps, so it would ignore these.
 OF_STEPS = (
-    *(
-        "freeze_layers",
-        "layerwise_lr_decay",
-        "label_smoothing",
-        "classifier_init",
-        "per_device_train_batch_size",
-    ),
-    *("gradient_accumulation_steps", "max_steps", "num_train_epochs", "learning_rate"),
+    *("freeze_layers", "layerwise_lr_decay", "label_smoothing", "classifier_init"),
+    *("logging_steps", "eval_steps", "save_steps", "save_minutes", "save_total_limit"),
+    *("per_device_train_batch_size", "gradient_accumulation_steps"),
+    *("max_steps", "num_train_epochs", "learning_rate"),
     *("lr_scheduler_type", "warmup_steps", "warmup_ratio", "optim", "weight_decay"),
     *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "skip_bad_steps"),
     *("early_stopping_patience", "load_best_model_at_end", "max_train_minutes", "distributed"),

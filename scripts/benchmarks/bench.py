@@ -87,7 +87,9 @@ class Measurements:
         if key not in self.pairs:
             if row.task == "fill":  # converts the checkpoint, which later runs then read
                 run(self.material, "ours.py", row.task, {**arguments, **row.ours})
-            self.pairs[key] = [run_both(row, self.material, arguments) for _ in range(runs)]
+            self.pairs[key] = [
+                run_both(row, self.material, with_seed(arguments, seed)) for seed in range(runs)
+            ]
         ours, theirs = zip(*self.pairs[key], strict=True)
         return [us[row.figure] for us in ours], [them[row.figure] for them in theirs]
 
@@ -97,6 +99,14 @@ class Measurements:
             task = {"cpu": "product_peak", "gpu": "gpu_product_peak"}[on]
             self.peaks[on] = run(self.material, "peers.py", task, {}, on)["result"]
         return self.peaks[on]
+
+
+def with_seed(arguments: Arguments, seed: int) -> Arguments:
+    """Return the arguments of a run; trainings take a seed, so that their runs differ."""
+    settings = arguments.get("settings")
+    if not isinstance(settings, dict):
+        return arguments
+    return {**arguments, "settings": settings | {"seed": seed}}
 
 
 def run_both(row: Row, material: Material, arguments: Arguments) -> tuple[Measurement, Measurement]:

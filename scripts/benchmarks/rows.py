@@ -17,7 +17,8 @@ BUNDLED = ROOT / "mlm" / "bundled" / "imdb_modernbert"
 BASE_SIZES = (12, 768)  # layers and hidden size
 VOCABULARY_SIZE = 30_522
 LEARNED = 7.0  # nats: the model knows the frequency of each word
-REACHED = 0.82  # validation accuracy of a fine-tuning on 2,000 reviews
+# Validation accuracy of a fine-tuning on 2,000 reviews. The probe that ours begins with has 83 %.
+REACHED = 0.85
 
 Arguments = Mapping[str, object]  # of a task of ours.py or peers.py, written as JSON
 Device = Literal["cpu", "gpu"]

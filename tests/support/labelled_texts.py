@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlm.finetuning.config import FinetuningConfig
+from mlm.finetuning.config_rules import OF_STEPS
 
 NOUNS = ("film", "movie", "story", "actor", "ending", "music", "scene", "plot")
 GOOD = ("great", "funny", "moving", "clever")
@@ -72,6 +73,5 @@ def small_finetuning(train_file: Path, model: Path, output: Path, **changes) -> 
         "precision": "fp32",
     }
     if changes.get("freeze_encoder"):
-        for name in ("per_device_train_batch_size", "max_steps", "learning_rate"):
-            del settings[name]
+        settings = {name: value for name, value in settings.items() if name not in OF_STEPS}
     return FinetuningConfig.from_dict(settings | changes)
