@@ -175,7 +175,7 @@ def test_a_required_tpu_that_is_missing_is_an_error():
 RUNS_OF = {"tensorflow": RUNS.keys(), "jax": RUNS.keys() - ON_TENSORFLOW_ONLY}
 QUICK_RUNS = {
     "tensorflow": {"one", "several"},
-    "jax": {"one", "several", "one, shorter", "several, shorter, in parts"},
+    "jax": {"one", "several"},
 }
 
 
@@ -238,15 +238,8 @@ def test_several_replicas_train_as_one_device(runs, backend):
     assert_same_run(runs["several"], runs["one"], 1e-5)
 
 
-@pytest.mark.parametrize(
-    ("backend", "how"),
-    [
-        ("jax", "several, shorter, in parts"),
-        slow("jax", "several, shorter"),
-        slow("tensorflow", "several, shorter, in parts"),
-        slow("tensorflow", "several, shorter"),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["several, shorter, in parts", "several, shorter"])
 def test_several_replicas_train_on_batches_of_any_length(runs, how):
     assert runs["one, shorter"]["losses"] != runs["one"]["losses"]
     assert_same_run(runs[how], runs["one, shorter"], 1e-5)
@@ -285,7 +278,7 @@ def test_both_backends_train_alike(jax_runs, tensorflow_runs):
     assert_same_run(jax_runs["one"], tensorflow_runs["one"], 1e-4)
 
 
-@pytest.mark.slow  # on JAX a quick run has micro-batches as well: "several, shorter, in parts"
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", ["one", "several"])
 def test_micro_batches_give_the_step_of_the_whole_batch(runs, devices):
     assert_same_run(runs[f"{devices}, in parts"], runs["one"], 1e-5)

@@ -122,21 +122,17 @@ def test_the_best_weights_are_kept(small_corpus, tmp_path):
     assert not (best.folder / "state").exists()
 
 
-def test_the_clock_ends_a_run_in_order(straight, small_corpus, tmp_path, monkeypatch):
+def test_the_clock_ends_a_run_in_order(small_corpus, tmp_path, monkeypatch):
     late = iter([False] * 6 + [True] * 1000)
     monkeypatch.setattr(StopRequest, "is_late", lambda self: next(late))
     with pytest.raises(TrainingStopped) as stop:
         run(small_corpus, tmp_path / "run", max_train_minutes=5)
     assert 0 < stop.value.step < 12
     assert newest_state(tmp_path / "run" / "state").step == stop.value.step
-    monkeypatch.undo()
-    resumed = run(small_corpus, tmp_path / "run")
-    assert weights(resumed) == weights(straight)
-    assert resumed.training["loss_curve"] == straight.training["loss_curve"]
 
 
-def test_states_are_saved_by_the_clock_too(straight, small_corpus, tmp_path, monkeypatch):
-    saved: list[int] = []
+def note_saves(monkeypatch, saved: list[int]) -> None:
+    """Add the step of each saved state to `saved`."""
     save = state_writer.StateWriter.save
 
     def noted(self, arrays, run):
@@ -144,12 +140,22 @@ def test_states_are_saved_by_the_clock_too(straight, small_corpus, tmp_path, mon
         save(self, arrays, run)
 
     monkeypatch.setattr(state_writer.StateWriter, "save", noted)
+
+
+def test_states_are_saved_by_the_clock_too(straight, small_corpus, tmp_path, monkeypatch):
+    saved: list[int] = []
+    note_saves(monkeypatch, saved)
     each = run(small_corpus, tmp_path / "each", save_minutes=1e-9)
     assert saved == [*range(1, 12), 12]
     assert weights(each) == weights(straight)
     assert each.training["loss_curve"] == straight.training["loss_curve"]
-    saved.clear()
-    run(small_corpus, tmp_path / "steps", save_minutes=0.0)
+
+
+@pytest.mark.slow
+def test_without_the_clock_states_are_saved_by_steps(small_corpus, tmp_path, monkeypatch):
+    saved: list[int] = []
+    note_saves(monkeypatch, saved)
+    run(small_corpus, tmp_path / "run", save_minutes=0.0)
     assert saved == [5, 10, 12]
 
 
