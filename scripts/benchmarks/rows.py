@@ -216,7 +216,8 @@ def finetune_row() -> Row:
         return {"settings": settings | own, "times": 5}
 
     def agree(us: Sequence[float], them: Sequence[float]) -> bool:
-        return all_close(us, them, 0.1)  # other texts in each step, around ln 2
+        # Random weights and other texts in each step: only that both are around ln 2 can be told.
+        return all_close([*us, *them], np.log(2), 0.5)
 
     return Row("finetune", "finetune", arguments, 2.0, FASTEST, agree)
 
