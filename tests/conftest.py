@@ -1,5 +1,6 @@
 """Fixtures of several test files: a small corpus and tiny checkpoints, made once a session."""
 
+import gc
 import os
 import tempfile
 from contextlib import suppress
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if item.path.parent.name in KAGGLE_ROOMS and item.path.name not in NOT_ON_KAGGLE:
             item.add_marker(pytest.mark.kaggle)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what the imports made: it took a twentieth of the time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
