@@ -102,9 +102,9 @@ class Measurements:
 
 
 def with_seed(arguments: Arguments, seed: int) -> Arguments:
-    """Return the arguments of a run; trainings take a seed, so that their runs differ."""
+    """Return the arguments of a run; a training to a value takes a seed, so that runs differ."""
     settings = arguments.get("settings")
-    if not isinstance(settings, dict):
+    if "every" not in arguments or not isinstance(settings, dict):
         return arguments
     return {**arguments, "settings": settings | {"seed": seed}}
 

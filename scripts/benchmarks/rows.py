@@ -216,8 +216,7 @@ def finetune_row() -> Row:
         return {"settings": settings | own, "times": 5}
 
     def agree(us: Sequence[float], them: Sequence[float]) -> bool:
-        # Random weights and other texts in each step: only that both are around ln 2 can be told.
-        return all_close([*us, *them], np.log(2), 0.5)
+        return all_close(us, them, 0.1)  # other texts in each step, around ln 2
 
     return Row("finetune", "finetune", arguments, 2.0, FASTEST, agree)
 

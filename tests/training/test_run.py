@@ -122,13 +122,17 @@ def test_the_best_weights_are_kept(small_corpus, tmp_path):
     assert not (best.folder / "state").exists()
 
 
-def test_the_clock_ends_a_run_in_order(small_corpus, tmp_path, monkeypatch):
+def test_the_clock_ends_a_run_in_order(straight, small_corpus, tmp_path, monkeypatch):
     late = iter([False] * 6 + [True] * 1000)
     monkeypatch.setattr(StopRequest, "is_late", lambda self: next(late))
     with pytest.raises(TrainingStopped) as stop:
         run(small_corpus, tmp_path / "run", max_train_minutes=5)
     assert 0 < stop.value.step < 12
     assert newest_state(tmp_path / "run" / "state").step == stop.value.step
+    monkeypatch.undo()
+    resumed = run(small_corpus, tmp_path / "run")
+    assert weights(resumed) == weights(straight)
+    assert resumed.training["loss_curve"] == straight.training["loss_curve"]
 
 
 def note_saves(monkeypatch, saved: list[int]) -> None:
